@@ -1,0 +1,89 @@
+"""The names a user needs, each imported on first use; everything else is reached by subpackage."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from indelible.actor import ActorHandle
+    from indelible.actors.decider import Decider, Decision
+    from indelible.actors.durable.effects import Tell
+    from indelible.actors.step_types.functions import step
+    from indelible.actors.workflow.context import StepContext
+    from indelible.agent import WorkflowAgent
+    from indelible.errors import (
+        DefinitionError,
+        IndelibleError,
+        RefusedError,
+        ResultTimeoutError,
+        RunExistsError,
+        StoreOwnedError,
+        StoreUnavailableError,
+        UnknownRunError,
+    )
+    from indelible.events.event import Event, RecordedEvent
+    from indelible.outcome import Outcome
+    from indelible.run import RunHandle
+    from indelible.system import ActorSystem
+
+_HOME = {
+    "ActorHandle": "indelible.actor",
+    "ActorSystem": "indelible.system",
+    "Decider": "indelible.actors.decider",
+    "Decision": "indelible.actors.decider",
+    "DefinitionError": "indelible.errors",
+    "Event": "indelible.events.event",
+    "IndelibleError": "indelible.errors",
+    "Outcome": "indelible.outcome",
+    "RecordedEvent": "indelible.events.event",
+    "RefusedError": "indelible.errors",
+    "ResultTimeoutError": "indelible.errors",
+    "RunExistsError": "indelible.errors",
+    "RunHandle": "indelible.run",
+    "StepContext": "indelible.actors.workflow.context",
+    "StoreOwnedError": "indelible.errors",
+    "StoreUnavailableError": "indelible.errors",
+    "Tell": "indelible.actors.durable.effects",
+    "UnknownRunError": "indelible.errors",
+    "WorkflowAgent": "indelible.agent",
+    "step": "indelible.actors.step_types.functions",
+}
+
+__all__ = [
+    "ActorHandle",
+    "ActorSystem",
+    "Decider",
+    "Decision",
+    "DefinitionError",
+    "Event",
+    "IndelibleError",
+    "Outcome",
+    "RecordedEvent",
+    "RefusedError",
+    "ResultTimeoutError",
+    "RunExistsError",
+    "RunHandle",
+    "StepContext",
+    "StoreOwnedError",
+    "StoreUnavailableError",
+    "Tell",
+    "UnknownRunError",
+    "WorkflowAgent",
+    "step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``name`` from its home (PEP 562)."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'indelible' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

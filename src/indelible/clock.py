@@ -1,0 +1,83 @@
+"""Time as the system sees it: read only at the edges, replaced whole in tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where instants and durations come from; every method may be called from any thread."""
+
+    def now(self) -> int:
+        """Microseconds since 1970-01-01 UTC; may step back when the host's clock is set."""
+        ...
+
+    def monotonic(self) -> int:
+        """Nanoseconds from an arbitrary start; never steps back."""
+        ...
+
+    def cpu(self) -> int:
+        """Nanoseconds of processor time that the calling thread has used."""
+        ...
+
+
+class SystemClock:
+    """The clocks of this host."""
+
+    __slots__ = ()
+
+    def now(self) -> int:
+        """Microseconds since 1970-01-01 UTC."""
+        return time.time_ns() // 1_000
+
+    def monotonic(self) -> int:
+        """Nanoseconds from an arbitrary start."""
+        return time.monotonic_ns()
+
+    def cpu(self) -> int:
+        """Nanoseconds of processor time that the calling thread has used."""
+        return time.thread_time_ns()
+
+
+class ManualClock:
+    """A clock that moves only when told to, so that weeks pass in a test without waiting.
+
+    Instants and durations move together; processor time stays 0.
+
+    >>> clock = ManualClock(now=1_000_000)
+    >>> clock.advance(2.5)
+    >>> clock.now(), clock.monotonic()
+    (3500000, 2500000000)
+    """
+
+    def __init__(self, now: int = 1_700_000_000_000_000) -> None:
+        """Stand still at ``now``, microseconds since 1970-01-01 UTC."""
+        self._lock = threading.Lock()
+        self._now = now
+        self._monotonic = 0
+
+    def now(self) -> int:
+        """Microseconds since 1970-01-01 UTC, as last set."""
+        return self._now
+
+    def monotonic(self) -> int:
+        """Nanoseconds that :meth:`advance` has added so far."""
+        return self._monotonic
+
+    def cpu(self) -> int:
+        """Always 0."""
+        return 0
+
+    def advance(self, seconds: float) -> None:
+        """Move both instants and durations forward by ``seconds`` (>= 0).
+
+        Raises:
+            ValueError: ``seconds`` is negative; nothing has moved.
+        """
+        if seconds < 0:
+            raise ValueError(f"cannot advance by {seconds} s: give 0 or more")
+        with self._lock:
+            self._now += round(seconds * 1_000_000)
+            self._monotonic += round(seconds * 1_000_000_000)

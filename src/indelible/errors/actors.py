@@ -1,0 +1,95 @@
+"""What an actor answers instead of a result, and where blocking is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from indelible.errors.base import IndelibleError
+
+
+class ActorError(IndelibleError):
+    """Base of what an actor answers instead of a result."""
+
+
+class RefusedError(ActorError):
+    """A decider said no; nothing changed and the actor goes on."""
+
+    def __init__(self, reason: str, **parts: Any) -> None:
+        """``reason`` is for the asker."""
+        super().__init__(reason, reason=reason, **parts)
+
+
+class MailboxFullError(ActorError):
+    """An actor has as many commands waiting as it takes; this one was not accepted."""
+
+    def __init__(self, actor: str, bound: int) -> None:
+        """``bound`` counts commands."""
+        super().__init__(
+            f"{actor} has {bound:,} commands waiting, its bound; retry later or raise the bound",
+            actor=actor,
+            bound=bound,
+        )
+
+
+class AskTimeoutError(ActorError):
+    """No answer in time; the command may have happened or may still happen."""
+
+    def __init__(self, actor: str, timeout: float) -> None:
+        """``timeout`` in seconds."""
+        super().__init__(
+            f"{actor} did not answer within {timeout:g} s; it may still act: "
+            "retry with the same id, or wait longer",
+            actor=actor,
+            timeout=timeout,
+        )
+
+
+class ActorStoppedError(ActorError):
+    """The actor or its system is stopping or stopped and takes no new work."""
+
+    def __init__(self, actor: str, why: str) -> None:
+        """``why`` names what stopped it."""
+        super().__init__(f"{actor} takes no work: {why}", actor=actor, why=why)
+
+
+class ActorQuarantinedError(ActorError):
+    """The actor failed too often in a short time and was set aside."""
+
+    def __init__(self, actor: str, failures: int, within: float, last: str) -> None:
+        """``within`` in seconds; ``last`` is the newest failure."""
+        super().__init__(
+            f"{actor} failed {failures} times within {within:g} s and is set aside "
+            f"(last: {last}); mend the cause and open the system again",
+            actor=actor,
+            failures=failures,
+            within=within,
+            last=last,
+        )
+
+
+class DeadlockError(ActorError):
+    """Too many actors wait for each other on a bounded pool."""
+
+    chain: tuple[str, ...]
+
+    def __init__(self, chain: Sequence[str], limit: int) -> None:
+        """``chain`` is who waits for whom, first waiter first."""
+        super().__init__(
+            f"{limit} actors already block on an answer; the wait chain is "
+            f"{' -> '.join(chain)}; use tell, or await the future outside the actor",
+            chain=tuple(chain),
+            limit=limit,
+        )
+
+
+class BlockingCallError(IndelibleError):
+    """A blocking method was called where blocking would stop everything else."""
+
+    def __init__(self, method: str, twin: str) -> None:
+        """``twin`` is the method to await instead."""
+        super().__init__(
+            f"{method}() blocks, and this is the system's event loop; await {twin}() instead",
+            method=method,
+            twin=twin,
+        )

@@ -1,0 +1,27 @@
+"""The base of all errors: a message for people, the parts as attributes, both picklable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class IndelibleError(Exception):
+    """Base of all errors raised on purpose by this library.
+
+    A subclass passes its message and its parts here; both survive pickling.
+    """
+
+    def __init__(self, message: str, **parts: Any) -> None:
+        """Keep ``parts`` as attributes, so that nobody need parse ``message``."""
+        super().__init__(message)
+        self.__dict__.update(parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the message and the parts, whatever a subclass's signature is."""
+        return _rebuild, (type(self), str(self), self.__dict__)
+
+
+def _rebuild(cls: type[IndelibleError], message: str, parts: dict[str, Any]) -> IndelibleError:
+    error = cls.__new__(cls, message)
+    IndelibleError.__init__(error, message, **parts)
+    return error

@@ -1,0 +1,126 @@
+"""What can go wrong with systems, runs, steps and their surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from indelible.errors.base import IndelibleError
+
+
+class SystemClosedError(IndelibleError):
+    """The system is not open."""
+
+    def __init__(self, wanted: str, why: str = "the system is not open") -> None:
+        """``wanted`` is what was called."""
+        super().__init__(
+            f"{wanted} needs an open system, but {why}; use `with system:` or system.open()",
+            wanted=wanted,
+            why=why,
+        )
+
+
+class UnknownRunError(IndelibleError):
+    """No run with this id is in the store."""
+
+    run_id: str
+
+    def __init__(self, run_id: str, where: str) -> None:
+        """``where`` is the store's address."""
+        super().__init__(
+            f"no run {run_id!r} in {where}; `indelible runs` lists the ids", run_id=run_id
+        )
+
+
+class RunExistsError(IndelibleError):
+    """The run id is taken by a run with other contents; nothing was started."""
+
+    run_id: str
+    differs: tuple[str, ...]
+
+    def __init__(self, run_id: str, differs: Sequence[str]) -> None:
+        """``differs`` names what is not the same: agent, definition, input."""
+        super().__init__(
+            f"run {run_id!r} exists with another {' and '.join(differs)}; "
+            "choose another run_id, or start it with the same contents to get that run",
+            run_id=run_id,
+            differs=tuple(differs),
+        )
+
+
+class ResultTimeoutError(IndelibleError):
+    """The run has not ended in time; it goes on."""
+
+    run_id: str
+    waiting_for: tuple[str, ...]
+
+    def __init__(self, run_id: str, timeout: float, waiting_for: Sequence[str] = ()) -> None:
+        """``waiting_for`` says what holds it, when something does."""
+        why = f"; it waits for {', '.join(waiting_for)}" if waiting_for else ""
+        super().__init__(
+            f"run {run_id!r} has not ended within {timeout:g} s{why}; it goes on: "
+            "call result() again",
+            run_id=run_id,
+            timeout=timeout,
+            waiting_for=tuple(waiting_for),
+        )
+
+
+class StepTimeoutError(IndelibleError):
+    """A step did not return within its time-out."""
+
+    def __init__(self, step: str, timeout: float) -> None:
+        """``timeout`` in seconds."""
+        super().__init__(
+            f"step {step!r} did not return within {timeout:g} s", step=step, timeout=timeout
+        )
+
+
+class StepFailedError(IndelibleError):
+    """A step returned ``{"success": false}``."""
+
+    def __init__(self, step: str, why: str) -> None:
+        """``why`` is what the step said of it."""
+        super().__init__(f"step {step!r} reported failure: {why}", step=step, why=why)
+
+
+class StepDataError(IndelibleError):
+    """A step's data does not fit what its definition asks."""
+
+    def __init__(self, step: str, found: str, fix: str) -> None:
+        """``found`` is what is wrong with the data, ``fix`` what to change."""
+        super().__init__(f"step {step!r}: {found}; {fix}", step=step, found=found, fix=fix)
+
+
+class UnknownConnectionError(IndelibleError):
+    """A step names a connection that the system does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        """``known`` are the names that were declared."""
+        super().__init__(
+            f"no connection {name!r}; declared: {', '.join(sorted(known)) or 'none'}; "
+            "pass connections={...} to ActorSystem",
+            name=name,
+            known=tuple(known),
+        )
+
+
+class UnknownProjectionError(IndelibleError):
+    """No projection has this name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        """``known`` are the names there are."""
+        super().__init__(
+            f"no projection {name!r}; there are {', '.join(sorted(known))}",
+            name=name,
+            known=tuple(known),
+        )
+
+
+class MissingExtraError(IndelibleError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, extra: str, wanted: str) -> None:
+        """``wanted`` is the feature that needs it."""
+        super().__init__(
+            f"{wanted} needs an extra: pip install 'indelible[{extra}]'", extra=extra, wanted=wanted
+        )

@@ -1,0 +1,175 @@
+"""What can go wrong between the system and its database."""
+
+from __future__ import annotations
+
+from indelible.errors.base import IndelibleError
+
+
+class StoreError(IndelibleError):
+    """Base of what can go wrong between the system and its database."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store where one was expected; none has been created."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` as given, without its password."""
+        super().__init__(f"no store at {url}; check the address, or write to it first", url=url)
+
+
+class StoreOwnedError(StoreError):
+    """Another process owns the store; reading works, what needs ownership does not."""
+
+    owner: str
+    host: str
+    pid: int
+    since: int
+
+    def __init__(self, url: str, *, owner: str, host: str, pid: int, since: int, at: str) -> None:
+        """``since`` is microseconds UTC; ``at`` is the same instant for people."""
+        super().__init__(
+            f"{url} is owned by {owner or 'a process'} (host {host}, pid {pid}, since {at}); "
+            'stop it, use its store through mode="read", or wait: the lock is free '
+            "the moment that process ends",
+            url=url,
+            owner=owner,
+            host=host,
+            pid=pid,
+            since=since,
+        )
+
+
+class StoreUnavailableError(StoreError):
+    """The database does not take writes now; the store probes it and recovers by itself."""
+
+    reason: str
+
+    def __init__(self, reason: str) -> None:
+        """``reason`` is the database's own words."""
+        super().__init__(
+            f"the store is unavailable ({reason}); what was not acknowledged may have happened: "
+            "retry with the same id",
+            reason=reason,
+        )
+
+
+class StoreReadOnlyError(StoreError):
+    """A write was asked of a store that was opened for reading or lies on read-only media."""
+
+    def __init__(self, url: str, why: str) -> None:
+        """``why`` says what makes it read-only."""
+        super().__init__(f"{url} cannot be written: {why}", url=url, why=why)
+
+
+class StoreCorruptError(StoreError):
+    """The file is not a store, or its contents contradict each other."""
+
+    def __init__(self, url: str, found: str) -> None:
+        """``found`` says what contradicts what."""
+        super().__init__(
+            f"{url} is not a usable store: {found}; restore a backup or give another file",
+            url=url,
+            found=found,
+        )
+
+
+class SchemaVersionError(StoreError):
+    """The database's schema is not the one this version works with."""
+
+    def __init__(self, url: str, found: str, known: str, fix: str) -> None:
+        """``found`` and ``known`` are migration revisions."""
+        super().__init__(
+            f"{url} has schema {found}, this version works with {known}; {fix}",
+            url=url,
+            found=found,
+            known=known,
+        )
+
+
+class WrongExpectedVersionError(StoreError):
+    """The stream was not at the version that the writer had read; nothing was appended."""
+
+    stream: str
+    expected: int
+    actual: int
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        """Versions count from 1; 0 is an empty stream."""
+        super().__init__(
+            f"stream {stream!r} is at version {actual}, not {expected}; read it again and retry",
+            stream=stream,
+            expected=expected,
+            actual=actual,
+        )
+
+
+class StaleEpochError(StoreError):
+    """A newer owner has taken the shard; this one must stop writing."""
+
+    def __init__(self, shard: int, epoch: int) -> None:
+        """``epoch`` is the one that is no longer valid."""
+        super().__init__(
+            f"epoch {epoch} of shard {shard} is over: another process owns it now",
+            shard=shard,
+            epoch=epoch,
+        )
+
+
+class PipelineBrokenError(StoreError):
+    """An earlier append of the same writer failed, so this one was not tried."""
+
+    def __init__(self, stream: str) -> None:
+        """``stream`` is the one that the refused append was for."""
+        super().__init__(
+            f"an earlier append of this writer failed, so nothing was appended to {stream!r}; "
+            "read the stream again and retry",
+            stream=stream,
+        )
+
+
+class UnknownEventTypeError(StoreError):
+    """The log holds an event that this code does not know."""
+
+    def __init__(self, type: str, schema: int, known: str = "") -> None:  # noqa: A002 - the field's name
+        """``known`` lists the schemas that are known of this type."""
+        super().__init__(
+            f"no event type {type!r} schema {schema} is registered"
+            + (f" (known: {known})" if known else "")
+            + "; register its class, or run the version that wrote it",
+            type=type,
+            schema=schema,
+        )
+
+
+class EventDecodeError(StoreError):
+    """Stored bytes do not fit the event type that they claim to be."""
+
+    def __init__(self, type: str, schema: int, why: str) -> None:  # noqa: A002 - the field's name
+        """``why`` is the decoder's own message."""
+        super().__init__(
+            f"event {type!r} schema {schema} cannot be read: {why}; run verify on the store",
+            type=type,
+            schema=schema,
+            why=why,
+        )
+
+
+class ValueDecodeError(StoreError):
+    """Stored bytes are not a value that this library has encoded."""
+
+    def __init__(self, why: str) -> None:
+        """``why`` is the decoder's own message."""
+        super().__init__(f"a stored value cannot be read: {why}; run verify on the store", why=why)
+
+
+class VerificationError(StoreError):
+    """The hash chain does not hold: stored events were changed, removed, inserted or reordered."""
+
+    def __init__(self, shard: int, position: int, found: str) -> None:
+        """``position`` is the first one that does not fit."""
+        super().__init__(
+            f"shard {shard} breaks at position {position}: {found}",
+            shard=shard,
+            position=position,
+            found=found,
+        )

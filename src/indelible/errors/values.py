@@ -1,0 +1,66 @@
+"""What is wrong with a definition or a value; nothing has been stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from indelible.errors.base import IndelibleError
+
+
+class Problem(NamedTuple):
+    """One fault of a definition."""
+
+    path: str  # where, such as "steps[2].params.sql"
+    found: str  # what stands there
+    fix: str  # what to write instead
+
+
+class DefinitionError(IndelibleError):
+    """A workflow definition cannot be run; nothing has been stored."""
+
+    problems: tuple[Problem, ...]
+
+    def __init__(self, workflow: str, problems: Sequence[Problem]) -> None:
+        """Name every problem, not just the first."""
+        lines = [f"  {p.path}: {p.found}; {p.fix}" for p in problems]
+        super().__init__(
+            f"workflow {workflow!r} has {len(lines)} problem(s):\n" + "\n".join(lines),
+            workflow=workflow,
+            problems=tuple(problems),
+        )
+
+
+class ValueNotStorableError(IndelibleError):
+    """A value is of a kind that the log cannot hold; nothing has been stored."""
+
+    path: str
+    found: str
+
+    def __init__(self, path: str, found: str, fix: str = "") -> None:
+        """``path`` is the place inside the value, ``$`` its root."""
+        fix = fix or (
+            "use None, bool, int (64 bits), float, str, bytes, list, dict with str keys, "
+            "an aware datetime, date or Decimal"
+        )
+        super().__init__(
+            f"{path} is {found}, which cannot be stored; {fix}", path=path, found=found
+        )
+
+
+class PayloadTooLargeError(IndelibleError):
+    """A value is larger than the log takes; nothing has been stored."""
+
+    what: str
+    size: int
+    limit: int
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        """Sizes are encoded bytes."""
+        super().__init__(
+            f"{what} is {size:,} bytes encoded, the limit is {limit:,}; "
+            "store it elsewhere and pass a reference",
+            what=what,
+            size=size,
+            limit=limit,
+        )

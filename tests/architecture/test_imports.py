@@ -1,0 +1,113 @@
+"""Who may import whom, what a cold start may load, and that every dependency earns its place."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+SHELL_CORE = frozenset({"clock", "errors", "failpoints", "ids"})
+MAY_IMPORT = {
+    "events": SHELL_CORE | {"events", "migrations"},
+    "actors": SHELL_CORE | {"actors", "events"},
+    "projections": SHELL_CORE | {"events", "projections"},
+    "migrations": SHELL_CORE | {"migrations"},
+}
+USED_BY = [
+    ("pykka", "actors"),
+    ("sqlalchemy", "events"),
+    ("sqlalchemy", "projections"),
+    ("alembic", "migrations"),
+    ("msgpack", "events"),
+    ("hypothesis", "tests/property"),
+    ("pytest", "tests/unit"),
+]
+SLOW = ["alembic", "asyncio", "msgspec", "opentelemetry", "pykka", "sqlalchemy", "yaml"]
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Absolute names that a file imports anywhere, ``from a import b`` as ``a.b``."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def python_files(folder: str) -> list[Path]:
+    """Every module below a root folder."""
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_folder_imports_only_what_the_design_allows(folder: str) -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in python_files(folder)
+        for name in imports_of(file)
+        if name.split(".")[0] == "indelible"
+        and (len(parts := name.split(".")) < 2 or parts[1] not in MAY_IMPORT[folder])
+    ]
+    assert not wrong
+
+
+def test_import_contracts_hold() -> None:
+    linter = Path(sys.executable).parent / "lint-imports"
+    result = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("package", "folder"), USED_BY)
+def test_dependency_is_used_where_it_belongs(package: str, folder: str) -> None:
+    assert any(
+        name.split(".")[0] == package for file in python_files(folder) for name in imports_of(file)
+    )
+
+
+def test_help_loads_nothing_slow() -> None:
+    code = (
+        "import json, sys\n"
+        "from indelible.cli import main\n"
+        "sys.argv = ['indelible', '--help']\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(result.stdout.splitlines()[-1])
+    assert not set(loaded) & set(SLOW)
+
+
+def test_core_install_is_at_most_twelve_distributions() -> None:
+    core = closure("indelible")
+    assert {"indelible", "pykka", "sqlalchemy", "alembic", "msgpack", "msgspec"} <= core
+    assert len(core) <= 12, sorted(core)
+
+
+def closure(name: str) -> set[str]:
+    """Distributions that a plain install of ``name`` brings, itself included."""
+    found: set[str] = set()
+    waiting = [canonicalize_name(name)]
+    while waiting:
+        one = waiting.pop()
+        if one in found:
+            continue
+        found.add(one)
+        for line in requires(one) or []:
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                waiting.append(canonicalize_name(need.name))
+    return found

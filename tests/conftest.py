@@ -1,0 +1,25 @@
+"""Settings that all tests share."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# No deadline and no speed check: a test says what is right, never how long it took.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI draws the same examples every time, so that a red run can be repeated; nothing is remembered.
+settings.register_profile(
+    "ci", settings.get_profile("default"), derandomize=True, database=None, print_blob=True
+)
+# `make faults`: twenty times as many.
+settings.register_profile(
+    "faults", settings.get_profile("default"), max_examples=2_000, print_blob=True
+)
+
+if os.environ.get("INDELIBLE_FAULTS") == "1":
+    settings.load_profile("faults")
+elif os.environ.get("CI"):
+    settings.load_profile("ci")
+else:
+    settings.load_profile("default")
