@@ -1,0 +1,57 @@
+"""What the group commit needs of a database: a small port that every store fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from indelible.events.plan import Head, Plan, Shard
+
+
+class Backend(Protocol):
+    """One writer's hold on the database; called by one thread at a time, under the writer's turn.
+
+    Any exception except :class:`~indelible.errors.StaleEpochError` means that the database
+    failed: the caller discards the connection and loads again.
+    """
+
+    def load(self) -> Shard:
+        """Read where the shard ends, on a connection that is good or new.
+
+        Raises:
+            StaleEpochError: Another owner has raised the epoch.
+        """
+        ...
+
+    def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
+        """The heads of those of ``names`` that exist, in any order."""
+        ...
+
+    def write(self, plan: Plan) -> None:
+        """Make the whole of ``plan`` durable, or nothing of it.
+
+        Raises:
+            StaleEpochError: Another owner has raised the epoch; nothing was written.
+        """
+        ...
+
+    def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
+        """The event id at each (stream id, version), ``None`` where there is no event."""
+        ...
+
+    def probe(self) -> None:
+        """Write and commit something that leaves no trace, to see whether writing works."""
+        ...
+
+    def discard(self) -> None:
+        """Drop the connection, in whatever state it is; never raises."""
+        ...
+
+    def upkeep(self) -> None:
+        """Do what was put off while appends were waiting; on a thread of its own."""
+        ...
+
+    @property
+    def wants_upkeep(self) -> bool:
+        """Whether :meth:`upkeep` is due."""
+        ...

@@ -1,0 +1,70 @@
+"""What an event is: a typed fact, its encoded form, and its recorded form (invariant 7)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Base of all typed events: an immutable fact, named in the past tense.
+
+    A subclass sets ``wire_name`` (stable, never a class path) and raises ``schema`` when its
+    fields change.  Fields hold what msgpack can hold; user values go in as encoded bytes.
+    """
+
+    wire_name: ClassVar[str] = ""
+    schema: ClassVar[int] = 1
+
+
+class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event on its way into the log.
+
+    Attributes:
+        event_id: 16 bytes, UUIDv7; the same id is the same event.
+        type: Wire name.
+        schema: Version of the payload's fields, from 1.
+        payload: msgpack bytes.
+        data: The typed event that was encoded, for live readers; never stored.
+    """
+
+    event_id: bytes
+    type: str
+    schema: int
+    payload: bytes
+    data: Any = None
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event in the log.
+
+    Attributes:
+        shard: Part of the log that orders it.
+        position: Place in its shard, from 1, without gaps, in commit order.
+        stream: Name, such as ``run-2013-01``; the category ends at the first dash.
+        version: Place in its stream, from 1.
+        event_id: 16 bytes, UUIDv7.
+        epoch: Fencing token of the owner that wrote it.
+        type: Wire name.
+        schema: Version of the payload's fields.
+        payload: msgpack bytes, as stored.
+        metadata: msgpack bytes of the envelope, as stored.
+        recorded_at: Microseconds UTC, never falling within a shard.
+        chain: 32 bytes, the shard's hash chain up to and with this event.
+        data: The typed event where the reader has it already, else ``None``.
+    """
+
+    shard: int
+    position: int
+    stream: str
+    version: int
+    event_id: bytes
+    epoch: int
+    type: str
+    schema: int
+    payload: bytes
+    metadata: bytes
+    recorded_at: int
+    chain: bytes
+    data: Any = None

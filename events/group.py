@@ -1,0 +1,342 @@
+"""Group commit, leader and followers: whoever finds the writer idle commits for all who wait.
+
+Keeps invariant 1 (told only after the commit) and 5 (a failed append never counts): a group is
+durable as a whole or fails as a whole, and every one of its appends is told exactly once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from indelible.clock import Clock
+from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
+from indelible.events.backend import Backend
+from indelible.events.errands import Errands
+from indelible.events.event import RecordedEvent
+from indelible.events.heads import Heads
+from indelible.events.plan import Plan, Shard, make_plan
+from indelible.events.probing import Prober
+from indelible.events.store import Append, Listener
+from indelible.events.telling import fail, tell
+from indelible.events.turns import Turns
+from indelible.failpoints import Failpoints
+
+GROUP_EVENTS = 1_000
+"""Events of one group: by then the commit's fixed cost is below a microsecond each."""
+
+GROUP_BYTES = 1024 * 1024
+"""Payload and blob bytes of one group, so that nobody waits long behind somebody's large value."""
+
+GROUP_TIME = 10_000_000
+"""Nanoseconds to prepare a group: what the first in it waits for the last."""
+
+_INTERRUPTED = StoreUnavailableError("the thread that was committing was interrupted")
+
+_log = logging.getLogger(__name__)
+
+
+class GroupCommit:
+    """The writing half of a store; every method may be called from any thread unless it says."""
+
+    def __init__(
+        self, backend: Backend, clock: Clock, failpoints: Failpoints, turns: Turns, name: str
+    ) -> None:
+        """Refuse everything until :meth:`begin`.
+
+        ``turns`` guards the backend, which others use too; ``name`` is for the store's own threads.
+        """
+        self._backend = backend
+        self._turns = turns
+        self._clock = clock
+        self._failpoints = failpoints
+        self._queue: deque[Append] = deque()
+        self._leading = threading.Lock()  # held by the leader; others never wait for it
+        self._heads = Heads()
+        self._subscribing = threading.Lock()
+        self._listeners: tuple[Listener, ...] = ()
+        self._shard = Shard(0)
+        self._ended: BaseException | None = SystemClosedError("the event store")
+        self._down: BaseException | None = None
+        self._name = name
+        self._woken = False
+        self._upkeep_asked = False
+        self._errands = Errands(name)
+        self._chores = Errands(f"{name}: upkeep")  # so that nobody's append waits for it
+        self._prober = Prober(self._probe, name)
+
+    @property
+    def state(self) -> str:
+        """One of "closed", "open" and "unavailable"."""
+        if self._ended is not None:
+            return "closed"
+        return "open" if self._down is None else "unavailable"
+
+    # -- life
+
+    def begin(self, shard: Shard) -> None:
+        """Take appends from now on, behind ``shard``."""
+        self._shard = shard
+        self._heads.clear()
+        self._prober = Prober(self._probe, self._name)
+        self._down = None
+        self._ended = None
+
+    def end(self, error: BaseException) -> None:
+        """Commit what is queued, then refuse everything with ``error``; may be called twice.
+
+        Not for a leader: it waits for the one there is.
+        """
+        if self._ended is None:
+            self._errands.run(self.lead)
+        self._errands.stop()
+        self._chores.stop()
+        self._prober.stop()
+        with self._leading:
+            self._ended = error
+        self._errands.stop()  # one that was woken meanwhile
+        self.lead()
+
+    def abandon(self, error: BaseException) -> None:
+        """Refuse everything with ``error`` at once and wait for nobody: for a forked child."""
+        self._ended = error
+        self._queue = deque()
+        self._leading = threading.Lock()
+        self._errands = Errands(self._name)
+        self._chores = Errands(self._name)
+        self._prober = Prober(self._probe, self._name)
+        self._turns.reset()
+
+    # -- writing
+
+    def submit(self, append: Append) -> None:
+        """Queue ``append``; a call of :meth:`lead` or :meth:`wake` must follow."""
+        self._queue.append(append)
+        if self._failpoints.armed:
+            self._failpoints.hit("append.queued")
+
+    def wake(self) -> None:
+        """Have the store's own thread lead."""
+        if self._ended is not None:  # the thread is gone; this one only says no
+            threading.Thread(target=self.lead, name="refuse appends", daemon=True).start()
+        elif not self._woken:
+            self._woken = True
+            self._errands.run(self._lead_for_others)
+
+    def lead(self, *, once: bool = False) -> bool:
+        """Commit group after group until the queue is empty, unless another thread does it.
+
+        With ``once`` one group is enough; the result says whether appends are left that nobody
+        leads, for which the caller must find a leader.
+        """
+        # A thread that finds a leader may go: the leader looks at the queue again after it has
+        # let go of the lead, so it sees what was queued before that thread came.
+        while self._queue and self._leading.acquire(blocking=False):
+            try:
+                while self._queue:
+                    refusal = self._ended or self._down
+                    if refusal is None:
+                        self._commit(self._collect())
+                    else:
+                        self._refuse_all(refusal)
+                    if once:
+                        break
+            except BaseException:  # a signal's: those that are queued have nobody else
+                self._errands.run(self.lead)
+                raise
+            finally:
+                self._leading.release()
+            if once:
+                break
+        return bool(self._queue) and not self._leading.locked()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each committed group from now on; the result ends it."""
+        with self._subscribing:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._subscribing:
+                self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unsubscribe
+
+    # -- the leader
+
+    def _lead_for_others(self) -> None:
+        self._woken = False  # before looking at the queue: a later wake() comes again
+        self.lead()
+
+    def _collect(self) -> list[Append]:
+        """Take the next group from the queue: whole appends, one at least."""
+        queue, group = self._queue, [self._queue.popleft()]
+        events, size = _measure(group[0])
+        while queue:
+            more_events, more_size = _measure(queue[0])
+            events += more_events
+            size += more_size
+            if events > GROUP_EVENTS or size > GROUP_BYTES:
+                break
+            group.append(queue.popleft())
+        return group
+
+    def _commit(self, group: list[Append]) -> None:
+        """Write ``group``, then tell everyone in it, whatever happens."""
+        plan: Plan | None = None
+        failure: BaseException | None = _INTERRUPTED
+        try:
+            with self._turns:
+                plan = self._plan(group)
+                if plan.taken < len(group):
+                    self._queue.extendleft(reversed(group[plan.taken :]))
+                    del group[plan.taken :]
+                if plan.accepted:
+                    self._backend.write(plan)
+            failure = None
+        except StaleEpochError as error:
+            self._ended = failure = error
+        except Exception as error:  # noqa: BLE001 - any failure of the database, whatever its class
+            failure = self._recover(plan, error)
+        except BaseException:
+            self._suspect(failure)
+            raise
+        finally:
+            if failure is None and plan is not None:
+                self._succeed(plan)
+            else:
+                fail(group, failure or _INTERRUPTED, plan)
+        if self._failpoints.armed:
+            self._failpoints.hit("ack.after")
+        if self._backend.wants_upkeep and not self._upkeep_asked:
+            self._upkeep_asked = True
+            self._chores.run(self._upkeep)
+
+    def _plan(self, group: list[Append]) -> Plan:
+        known, unknown = self._heads.among([append.stream for append in group])
+        if unknown:
+            known.update((head.name, head) for head in self._backend.find_heads(unknown))
+        start = self._clock.monotonic()
+        return make_plan(
+            group,
+            self._shard,
+            known,
+            self._clock.now(),
+            late=lambda: self._clock.monotonic() - start > GROUP_TIME,
+        )
+
+    def _succeed(self, plan: Plan) -> None:
+        """Build on ``plan``, publish it and complete its appends."""
+        if plan.accepted:
+            self._shard = plan.after
+            self._prober.relax()
+            for heads in (plan.new, plan.moved, plan.restated):
+                self._heads.keep(heads)
+            for append, events in zip(plan.accepted, plan.events, strict=True):
+                append.recorded = events
+            self._publish(plan)
+        tell([*((append, None) for append in plan.accepted), *plan.refused])
+
+    def _publish(self, plan: Plan) -> None:
+        listeners = self._listeners
+        if not listeners:
+            return
+        group: list[RecordedEvent] = []
+        for events in plan.events:
+            group += events
+        for listener in listeners:
+            try:
+                listener(group)
+            except Exception:  # noqa: BLE001 - logged; a caller's mistake is not the store's
+                _log.exception("a subscriber failed on a committed group; it goes on with the next")
+
+    def _refuse_all(self, error: BaseException) -> None:
+        queue = self._queue
+        refused = [queue.popleft() for _ in range(len(queue))]
+        fail(refused, error)
+
+    # -- when the database fails
+
+    def _recover(self, plan: Plan | None, error: Exception) -> BaseException | None:
+        """Find out what became of ``plan``: ``None`` if it is durable after all, else the error.
+
+        From here on the store is unavailable, until a probe on its own thread says otherwise.
+        """
+        reason = error.reason if isinstance(error, StoreUnavailableError) else _in_words(error)
+        down = StoreUnavailableError(reason)
+        down.__cause__ = error
+        self._suspect(down)
+        try:
+            with self._turns:
+                self._backend.discard()
+                self._shard = self._backend.load()
+                landed = plan is not None and self._landed(plan)
+        except StaleEpochError as stale:
+            self._ended = stale
+            return stale
+        except Exception as again:  # noqa: BLE001 - as above
+            _log.warning("the event store is unavailable: %s", _in_words(again))
+            return down
+        _log.warning("the event store failed and is being probed: %s", reason)
+        return None if landed else down
+
+    def _landed(self, plan: Plan) -> bool:
+        """Whether a commit of unknown outcome happened: the event ids at their places tell."""
+        if self._shard.head < plan.after.head:
+            return False
+        places = [
+            (stream, event.version)
+            for stream, events in zip(plan.ids, plan.events, strict=True)
+            for event in events
+        ]
+        ids = [event.event_id for events in plan.events for event in events]
+        return bool(ids) and list(self._backend.event_ids(places)) == ids
+
+    def _suspect(self, down: BaseException | None) -> None:
+        """Trust nothing that is known of the database until a probe has looked at it."""
+        self._down = down
+        self._heads.clear()
+        self._prober.begin()
+
+    def _probe(self) -> bool:
+        """On the prober's thread: see whether the database takes writes again."""
+        try:
+            with self._turns:
+                self._backend.discard()
+                shard = self._backend.load()
+                self._backend.probe()
+            with self._leading:  # not before: while it is held nobody is refused
+                self._shard = shard
+                self._heads.clear()
+                self._down = None
+            _log.info("the event store is available again")
+        except StaleEpochError as stale:
+            self._ended = stale
+        except Exception:  # noqa: BLE001 - it was logged when it began; the next look is all there is
+            return False
+        finally:
+            self.lead()  # for those that found the lead taken
+        return True
+
+    def _upkeep(self) -> None:
+        self._upkeep_asked = False
+        if self._ended is None and self._down is None:
+            self._backend.upkeep()
+
+
+def _measure(append: Append) -> tuple[int, int]:
+    """Events and bytes; an append that makes no sense is refused later, not here."""
+    size = 0
+    try:
+        for event in append.events:
+            size += len(event.payload)
+        for _, content in append.blobs:
+            size += len(content)
+        return len(append.events), size
+    except (TypeError, ValueError, AttributeError):
+        return 1, size
+
+
+def _in_words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

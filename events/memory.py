@@ -1,0 +1,260 @@
+"""The event store in memory: the reference for all others, and the store of tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+
+import sqlalchemy as sa
+from sqlalchemy.event import listens_for
+
+from indelible.clock import Clock, SystemClock
+from indelible.errors import StaleEpochError, StoreCorruptError, SystemClosedError
+from indelible.events.event import RecordedEvent
+from indelible.events.group import GroupCommit
+from indelible.events.grouped import GroupedStore
+from indelible.events.plan import SHARD, Head, Plan, Shard
+from indelible.events.store import Cursor, StreamHead
+from indelible.events.turns import Turns
+from indelible.events.verifying import verify_shard
+from indelible.failpoints import Failpoints
+
+
+class MemoryEventStore(GroupedStore):
+    """Keeps everything as long as the object lives, also while closed: a restart can be played."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        failpoints: Failpoints | None = None,
+        url: str = "memory://",
+    ) -> None:
+        """Hold nothing yet; no thread exists."""
+        self.url = url
+        clock, failpoints = clock or SystemClock(), failpoints or Failpoints()
+        self._memory = MemoryBackend(failpoints)
+        self._views = MemoryViews()
+        self._turns = Turns()
+        name = "event store (memory)"
+        self._group = GroupCommit(self._memory, clock, failpoints, self._turns, name)
+
+    def open(self) -> None:
+        """Raise the epoch and take appends."""
+        if self.state == "closed":
+            self._group.begin(self._memory.raise_epoch())
+
+    def close(self) -> None:
+        """Commit what is queued, then refuse; may be called twice."""
+        self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
+
+    # -- reading
+
+    def read(
+        self, stream: str, after: int = 0, until: int | None = None
+    ) -> Sequence[RecordedEvent]:
+        """Events of ``stream`` with ``after < version <= until``, in order."""
+        self._check_open()
+        with self._memory.lock:
+            return self._memory.streams.get(stream, [])[max(after, 0) : until]
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events behind position ``after``, in order."""
+        self._check_open()
+        after = max(after, 0)
+        with self._memory.lock:
+            return self._memory.events[after : after + limit] if shard == SHARD else []
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends, ``None`` if it has no event."""
+        self._check_open()
+        head = self._memory.heads.get(stream)
+        return None if head is None else _shown(head)
+
+    def heads(self, category: str, statuses: Sequence[str] | None = None) -> Sequence[StreamHead]:
+        """Heads of a category's streams in order of their creation, by status if given."""
+        self._check_open()
+        with self._memory.lock:
+            heads = sorted(self._memory.heads.values(), key=lambda head: head.id)
+        return [
+            _shown(head)
+            for head in heads
+            if head.category == category and (statuses is None or head.status in statuses)
+        ]
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256."""
+        self._check_open()
+        content = self._memory.blobs.get(digest)
+        if content is None or sha256(content).digest() != digest:
+            found = "is missing" if content is None else "has other contents"
+            raise StoreCorruptError(self.url, f"blob {digest.hex()} {found}")
+        return content
+
+    def positions(self) -> Cursor:
+        """The last committed position."""
+        self._check_open()
+        with self._memory.lock:
+            return {SHARD: self._memory.shard.head}
+
+    def verify(self) -> int:
+        """Walk the hash chain and return how many events it covers."""
+        self._check_open()
+        with self._memory.lock:
+            shard, last = self._memory.shard, len(self._memory.events)
+        return verify_shard(SHARD, shard.head, shard.chain, last, self.read_shard)
+
+    # -- views
+
+    @contextmanager
+    def write_views(self) -> Iterator[sa.Connection]:
+        """One transaction for views and cursors, taking turns with the appends."""
+        self._check_open()
+        with self._turns, self._views.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read_views(self) -> Iterator[sa.Connection]:
+        """A connection to the views; waits for a transaction that writes them."""
+        self._check_open()
+        with self._views.begin() as connection:
+            yield connection
+
+    def _check_open(self) -> None:
+        if self._group.state == "closed":
+            raise SystemClosedError("the event store", f"{self.url} is not open")
+
+
+class MemoryBackend:
+    """The lists and dicts behind the store; a group appears in them as a whole."""
+
+    wants_upkeep = False
+
+    def __init__(self, failpoints: Failpoints) -> None:
+        """Start empty."""
+        self.lock = threading.Lock()  # for readers that look at more than one thing
+        self.shard = Shard(0)
+        self.events: list[RecordedEvent] = []
+        self.streams: dict[str, list[RecordedEvent]] = {}
+        self.heads: dict[str, Head] = {}
+        self.blobs: dict[bytes, bytes] = {}
+        self._failpoints = failpoints
+        self._epoch = 0
+
+    def raise_epoch(self) -> Shard:
+        """Fence off whoever wrote before."""
+        with self.lock:
+            self._epoch = self.shard.epoch + 1
+            self.shard = _with_epoch(self.shard, self._epoch)
+        return self.shard
+
+    def load(self) -> Shard:
+        """Where the shard ends."""
+        if self.shard.epoch != self._epoch:
+            raise StaleEpochError(SHARD, self._epoch)
+        return self.shard
+
+    def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
+        """The heads of those of ``names`` that exist."""
+        return [self.heads[name] for name in names if name in self.heads]
+
+    def write(self, plan: Plan) -> None:
+        """Show the whole of ``plan`` to readers at once."""
+        hit = self._failpoints.hit
+        hit("commit.begun")
+        if self.shard.epoch != plan.before.epoch:
+            raise StaleEpochError(SHARD, plan.before.epoch)
+        hit("commit.before")
+        with self.lock:
+            self.blobs.update(plan.blobs)
+            for events in plan.events:
+                # Readers get what the bytes say, as from any other store.
+                stored = [_without_data(event) for event in events]
+                self.streams.setdefault(events[0].stream, []).extend(stored)
+                self.events.extend(stored)
+            for heads in (plan.new, plan.moved, plan.restated):
+                self.heads.update((head.name, head) for head in heads)
+            self.shard = plan.after
+        hit("commit.after")
+
+    def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
+        """The event id at each (stream id, version)."""
+        names = {head.id: head.name for head in self.heads.values()}
+        found: list[bytes | None] = []
+        for stream, version in places:
+            events = self.streams.get(names.get(stream, ""), [])
+            found.append(events[version - 1].event_id if version <= len(events) else None)
+        return found
+
+    def probe(self) -> None:
+        """Memory always takes writes, unless a test says otherwise."""
+        self._failpoints.hit("commit.begun")
+
+    def discard(self) -> None:
+        """There is no connection."""
+
+    def upkeep(self) -> None:
+        """There is nothing to do."""
+
+
+class MemoryViews:
+    """A private SQLite database in memory with the migrated schema, made on first use."""
+
+    def __init__(self) -> None:
+        """No database yet."""
+        self._lock = threading.Lock()
+        self._engine: sa.Engine | None = None
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction at a time, on the only connection."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = _migrated()
+            with self._engine.begin() as connection:
+                yield connection
+
+
+def _migrated() -> sa.Engine:
+    from indelible.migrations import migrate
+
+    engine = sa.create_engine(
+        "sqlite://",
+        poolclass=sa.StaticPool,
+        connect_args={"check_same_thread": False, "isolation_level": None},
+    )
+
+    @listens_for(engine, "begin")
+    def _(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.begin() as connection:
+        migrate(connection)
+    return engine
+
+
+def _with_epoch(shard: Shard, epoch: int) -> Shard:
+    return Shard(epoch, shard.head, shard.chain, shard.recorded_at, shard.streams, shard.number)
+
+
+def _without_data(event: RecordedEvent) -> RecordedEvent:
+    return RecordedEvent(
+        event.shard,
+        event.position,
+        event.stream,
+        event.version,
+        event.event_id,
+        event.epoch,
+        event.type,
+        event.schema,
+        event.payload,
+        event.metadata,
+        event.recorded_at,
+        event.chain,
+    )
+
+
+def _shown(head: Head) -> StreamHead:
+    return StreamHead(head.name, head.category, head.version, head.status, head.wake_at)

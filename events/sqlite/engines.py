@@ -1,0 +1,97 @@
+"""How connections to the database are made: one that writes at full durability, many that read.
+
+Keeps invariant 1: WAL with ``synchronous=FULL``.  (NORMAL was measured to lose acknowledged
+commits at a power cut.)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+
+import sqlalchemy as sa
+
+from indelible.errors import StoreUnavailableError
+from indelible.events.sqlite.address import Address
+
+BUSY_SECONDS = 5.0
+"""How long to wait for another program's lock: the usual copy or backup of a file is shorter."""
+
+_OLDEST = (3, 35, 0)  # the first with RETURNING and UPDATE FROM
+
+_READERS_KEPT = 4  # connections kept open; more are made when more threads read at once
+
+_EVERY = ("PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF")
+_WRITER = (
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=0",  # the store's own thread does it, off the hot path
+    "PRAGMA journal_size_limit=67108864",  # a WAL that grew behind a slow reader shrinks again
+)
+_MAC = ("PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON")  # fsync alone reaches no platter
+
+
+def check_version() -> None:
+    """See that the SQLite of this Python is new enough.
+
+    Raises:
+        StoreUnavailableError: It is older.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST:
+        found, wanted = sqlite3.sqlite_version, ".".join(map(str, _OLDEST))
+        raise StoreUnavailableError(f"this Python has SQLite {found}; {wanted} is needed")
+
+
+def writing_engine(address: Address) -> sa.Engine:
+    """Connections that write; each is closed when it is returned.
+
+    The store itself says BEGIN and COMMIT: the driver and SQLAlchemy do neither.
+    """
+
+    def connect() -> sqlite3.Connection:
+        pragmas = (*_EVERY, *_WRITER, *(_MAC if sys.platform == "darwin" else ()))
+        return _connect(address.uri("rwc"), pragmas)
+
+    return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+
+
+def reading_engine(address: Address, *, immutable: bool = False) -> sa.Engine:
+    """Connections that cannot write; ``immutable`` for media on which nobody can.
+
+    Each statement sees what was committed when it began, unless the user begins a transaction.
+    """
+
+    def connect() -> sqlite3.Connection:
+        uri = address.uri("ro", immutable=immutable)
+        return _connect(uri, _EVERY)
+
+    return sa.create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=sa.QueuePool,
+        pool_size=_READERS_KEPT,
+        max_overflow=-1,
+    )
+
+
+def use_wal(connection: sa.Connection) -> None:
+    """Switch the database to a write-ahead log; it stays so, for every later connection.
+
+    Raises:
+        StoreUnavailableError: SQLite cannot, such as on a network drive.
+    """
+    mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
+    if mode != "wal":
+        raise StoreUnavailableError(f"SQLite has no WAL mode here, only {mode!r}; use a local disk")
+
+
+def _connect(uri: str, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for pragma in pragmas:
+            connection.execute(pragma).close()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,83 @@
+"""What SQLite's errors mean to a user: no driver error leaves the store as it came."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+
+from indelible.errors import (
+    IndelibleError,
+    StoreCorruptError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+
+NO_SHARED_MEMORY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""Codes of a read that failed since the files beside the database cannot be made or written."""
+
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
+_OF_THE_STATEMENT = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
+
+
+def is_of_the_database(error: BaseException) -> bool:
+    """Whether the database failed, rather than one statement being wrong."""
+    code = primary_code(error)
+    return code is not None and code not in _OF_THE_STATEMENT
+
+
+def primary_code(error: BaseException) -> int | None:
+    """SQLite's primary result code (``sqlite.org/rescode.html``), ``None`` if there is none."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def meaning(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
+    """The error to raise instead of the driver's."""
+    words = str(error.orig if isinstance(error, DBAPIError) else error)
+    code = primary_code(error)
+    if code in _LOCKED:
+        return StoreUnavailableError("another program holds the database's write lock")
+    if code in _CORRUPT:
+        return StoreCorruptError(url, words)
+    if code in _READ_ONLY:
+        return StoreReadOnlyError(url, words)
+    return StoreUnavailableError(words)
+
+
+@contextmanager
+def of_the_database(url: str) -> Iterator[None]:
+    """Turn what the database's failing raises in the block into the library's errors.
+
+    A wrong statement is the caller's, and stays as it is.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if is_of_the_database(error):
+            raise meaning(error, url) from error
+        raise
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn the driver's errors in the block into the library's."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        raise meaning(error, url) from error

@@ -1,0 +1,85 @@
+"""Whether a file is a store of this version, and making it one (migration in one transaction)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
+from indelible.events.sqlite.engines import use_wal
+from indelible.failpoints import Failpoints
+
+_NAMES_SHOWN = 3
+
+
+def check_schema(connection: sa.Connection, url: str) -> None:
+    """See that the schema is the one this version works with; for reading.
+
+    Raises:
+        StoreNotFoundError: The file is empty: its maker has not come to the first migration.
+        SchemaVersionError: It is older or newer.
+        StoreCorruptError: It belongs to something else.
+    """
+    from indelible.migrations import head_revision
+
+    found = _revision(connection, url)
+    if found is None:
+        raise StoreNotFoundError(url)
+    if found != head_revision():
+        raise _other_schema(url, found)
+
+
+def bring_up(connection: sa.Connection, url: str, failpoints: Failpoints) -> None:
+    """Migrate if need be, in one transaction that a kill leaves undone; for the owner.
+
+    Raises:
+        SchemaVersionError: The schema is newer than this version.
+        StoreCorruptError: The file belongs to something else.
+    """
+    from indelible.migrations import head_revision, migrate, revisions
+
+    failpoints.hit("migrate.before")
+    found = _revision(connection, url)
+    if found is not None and found not in revisions():
+        raise _other_schema(url, found)
+    use_wal(connection)  # not before it is known to be ours
+    if found == head_revision():
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        migrate(connection, inside=lambda: failpoints.hit("migrate.inside"))
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+
+
+def _revision(connection: sa.Connection, url: str) -> str | None:
+    """The revision of the schema, ``None`` where there is no table at all."""
+    tables = connection.exec_driver_sql(
+        "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    )
+    names = [str(row[0]) for row in tables if not row[0].startswith("sqlite_")]
+    if not names:
+        return None
+    if "alembic_version" not in names:
+        shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if names[_NAMES_SHOWN:] else "")
+        raise StoreCorruptError(url, f"it holds the tables of something else ({shown})")
+    found = [
+        str(row[0]) for row in connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+    ]
+    if len(found) != 1 or not found[0].isdecimal() or not {"events", "shards"} <= set(names):
+        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found)})")
+    return found[0]
+
+
+def _other_schema(url: str, found: str) -> SchemaVersionError:
+    from indelible.migrations import head_revision
+
+    known = head_revision()
+    newer = found > known
+    fix = (
+        "run the newer version of indelible that made it"
+        if newer
+        else "open it once for writing, which migrates it"
+    )
+    return SchemaVersionError(url, found, known, fix)

@@ -1,0 +1,82 @@
+"""The SQL of the writer: constant text, few statements a group."""
+
+from __future__ import annotations
+
+from indelible.events.sqlite.many_rows import ManyRows
+
+RAISE_EPOCH = """
+    INSERT INTO shards (shard, epoch, head, chain, streams, owner, host, pid, since)
+    VALUES (?, 1, 0, ?, 0, ?, ?, ?, ?)
+    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1,
+        owner = excluded.owner, host = excluded.host, pid = excluded.pid, since = excluded.since
+    RETURNING epoch
+"""
+LOAD = "SELECT epoch, head, chain, streams FROM shards WHERE shard = ?"
+LAST = """
+    SELECT position, chain, recorded_at FROM events WHERE shard = ?
+    ORDER BY position DESC LIMIT 1
+"""
+
+# The head is compared as well as the epoch: a mistake of our own must not leave a gap.
+MOVE_HEAD = """
+    UPDATE shards SET head = ?, chain = ?, streams = ? WHERE shard = ? AND epoch = ? AND head = ?
+"""
+SAME_HEAD = "UPDATE shards SET head = head WHERE shard = ?"
+
+EVENTS = ManyRows(
+    """
+    INSERT INTO events (shard, position, stream_id, version, event_id, epoch, type, schema,
+        payload, metadata, recorded_at, chain)
+    SELECT * FROM {rows} WHERE column1 IS NOT NULL
+    """,
+    12,
+    one="""
+    INSERT INTO events (shard, position, stream_id, version, event_id, epoch, type, schema,
+        payload, metadata, recorded_at, chain)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    """,
+)
+NEW = ManyRows(
+    """
+    INSERT INTO streams (id, name, category, version, status, wake_at)
+    SELECT * FROM {rows} WHERE column1 IS NOT NULL
+    """,
+    6,
+    one="""
+    INSERT INTO streams (id, name, category, version, status, wake_at) VALUES (?, ?, ?, ?, ?, ?)
+    """,
+)
+MOVED = ManyRows(
+    "UPDATE streams SET version = v.column2 FROM {rows} AS v WHERE id = v.column1",
+    2,
+    one="UPDATE streams SET version = ?2 WHERE id = ?1",
+)
+RESTATED = ManyRows(  # apart from the one above: status and wake_at are indexed
+    """
+    UPDATE streams SET version = v.column2, status = v.column3, wake_at = v.column4
+    FROM {rows} AS v WHERE id = v.column1
+    """,
+    4,
+    one="UPDATE streams SET version = ?2, status = ?3, wake_at = ?4 WHERE id = ?1",
+)
+BLOB = "INSERT OR IGNORE INTO blobs (digest, content) VALUES (?, ?)"
+NO_BLOB = "DELETE FROM blobs WHERE digest = ?"
+
+FIND = ManyRows(
+    """
+    SELECT id, name, category, version, status, wake_at
+    FROM {rows} AS v JOIN streams ON name = v.column1
+    """,
+    1,
+    one="SELECT id, name, category, version, status, wake_at FROM streams WHERE name = ?",
+)
+EVENT_IDS = ManyRows(
+    """
+    SELECT stream_id, version, event_id
+    FROM {rows} AS v JOIN events ON stream_id = v.column1 AND version = v.column2
+    """,
+    2,
+    one="""
+    SELECT stream_id, version, event_id FROM events WHERE stream_id = ? AND version = ?
+    """,
+)

@@ -1,0 +1,235 @@
+"""The event store on a SQLite file: owned by one process, read by any (DESIGN §4)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from indelible.clock import Clock, SystemClock
+from indelible.errors import StoreNotFoundError, StoreReadOnlyError, SystemClosedError
+from indelible.events.event import RecordedEvent
+from indelible.events.group import GroupCommit
+from indelible.events.grouped import GroupedStore
+from indelible.events.sqlite.address import parse_address
+from indelible.events.sqlite.engines import check_version, reading_engine, writing_engine
+from indelible.events.sqlite.faults import (
+    NO_SHARED_MEMORY,
+    meaning,
+    of_the_database,
+    primary_code,
+    translated,
+)
+from indelible.events.sqlite.owner import OwnerLock, this_process
+from indelible.events.sqlite.reader import SqliteReader
+from indelible.events.sqlite.schema import bring_up, check_schema
+from indelible.events.sqlite.writer import SqliteWriter
+from indelible.events.store import Cursor, StreamHead
+from indelible.events.turns import Turns
+from indelible.events.verifying import verify_shard
+from indelible.failpoints import Failpoints
+
+
+class SqlEventStore(GroupedStore):
+    """One SQLite file; any thread may call any method."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        mode: Literal["own", "read"] = "own",
+        clock: Clock | None = None,
+        failpoints: Failpoints | None = None,
+        owner: str = "",
+    ) -> None:
+        """Touch no file and start no thread yet; ``owner`` is this process's name for others.
+
+        Raises:
+            StoreNotFoundError: Not the address of a SQLite file.
+        """
+        self._address = parse_address(url)
+        self.url = url
+        self._mode = mode
+        self._clock = clock or SystemClock()
+        self._failpoints = failpoints or Failpoints()
+        self._owner = owner
+        self._opening = threading.Lock()
+        self._lock = OwnerLock(self._address.owner, url)
+        self._reader: SqliteReader | None = None
+        self._writing = writing_engine(self._address)
+        self._turns = Turns()  # on the writer connection: a group, a batch of views, a probe
+        self._writer = SqliteWriter(self._writing, url, self._failpoints, self._turns)
+        name = f"event store ({self._address.database.name})"
+        self._group = GroupCommit(self._writer, self._clock, self._failpoints, self._turns, name)
+        self._watch_forks()
+
+    @property
+    def state(self) -> str:
+        """One of "closed", "open", "reading" and "unavailable"."""
+        if self._reader is None:
+            return "closed"
+        return "reading" if self._mode == "read" else self._group.state
+
+    # -- life
+
+    def open(self) -> None:
+        """Take ownership, migrate, raise the epoch; or open for reading, if made so.
+
+        Raises:
+            StoreOwnedError: Another process, or another store of this one, owns it.
+            StoreNotFoundError: No such directory, or nothing to read.
+            StoreReadOnlyError: The files cannot be written here.
+            SchemaVersionError: Made by a newer version, or to be migrated before reading.
+            StoreCorruptError: Not a store.
+            StoreUnavailableError: Locked by another program, or the disk is full.
+        """
+        with self._opening:
+            if self._reader is not None:
+                return
+            check_version()
+            if self._mode == "read":
+                self._reader = self._open_for_reading()
+            else:
+                self._lock.acquire(this_process(self._owner, self._clock))
+                try:
+                    self._reader = self._take_over()
+                except BaseException:
+                    self._writer.discard()
+                    self._lock.release()
+                    raise
+
+    def close(self) -> None:
+        """Commit what is queued, fail what comes later, give up ownership; may be called twice."""
+        with self._opening:
+            self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.engine.dispose()
+            with self._turns:
+                self._writer.discard()  # the last connection copies the WAL back and removes it
+            self._lock.release()
+
+    def _take_over(self) -> SqliteReader:
+        with translated(self.url):
+            bring_up(self._writer.connection(), self.url, self._failpoints)
+        shard = self._writer.raise_epoch(this_process(self._owner, self._clock))
+        self._writer.make_room()
+        self._group.begin(shard)
+        return SqliteReader(reading_engine(self._address), self.url)
+
+    def _open_for_reading(self) -> SqliteReader:
+        if not self._address.database.is_file():
+            raise StoreNotFoundError(self.url)
+        try:
+            reader = self._try_reading(immutable=False)
+        except DBAPIError as error:
+            # Without a WAL, and where none can be made, nobody writes: then SQLite can do without.
+            wal = self._address.wal
+            if primary_code(error) not in NO_SHARED_MEMORY or (wal.exists() and wal.stat().st_size):
+                raise meaning(error, self.url) from error
+            with translated(self.url):
+                reader = self._try_reading(immutable=True)
+        self._group.end(StoreReadOnlyError(self.url, 'it is open with mode="read"'))
+        return reader
+
+    def _try_reading(self, *, immutable: bool) -> SqliteReader:
+        engine = reading_engine(self._address, immutable=immutable)
+        try:
+            with engine.connect() as connection:
+                check_schema(connection, self.url)
+        except BaseException:
+            engine.dispose()
+            raise
+        return SqliteReader(engine, self.url)
+
+    def _watch_forks(self) -> None:
+        """A forked child inherits the lock's file and the connections, and may use neither."""
+        mine = weakref.WeakMethod(self._abandon)
+
+        def abandon() -> None:
+            if (method := mine()) is not None:
+                method()
+
+        if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+            os.register_at_fork(after_in_child=abandon)
+
+    def _abandon(self) -> None:
+        self._lock.drop()
+        self._group.abandon(SystemClosedError("the event store", "its process forked"))
+        if self._reader is not None:
+            self._reader.engine.dispose(close=False)
+            self._reader = None
+        self._writer.forget()
+        self._opening = threading.Lock()
+
+    # -- reading
+
+    def read(
+        self, stream: str, after: int = 0, until: int | None = None
+    ) -> Iterable[RecordedEvent]:
+        """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
+        return self._open_reader().read(stream, after, until)
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events behind position ``after``, in order."""
+        return self._open_reader().read_shard(shard, after, limit)
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends, ``None`` if it has no event."""
+        return self._open_reader().head(stream)
+
+    def heads(self, category: str, statuses: Sequence[str] | None = None) -> Sequence[StreamHead]:
+        """Heads of a category's streams in order of their creation, by status if given."""
+        return self._open_reader().heads(category, statuses)
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256."""
+        return self._open_reader().blob(digest)
+
+    def positions(self) -> Cursor:
+        """The last committed position of every shard."""
+        return self._open_reader().positions()
+
+    def verify(self) -> int:
+        """Walk the hash chain of every shard and return how many events it covers."""
+        reader = self._open_reader()
+        return sum(verify_shard(*end, reader.read_shard) for end in reader.ends())
+
+    # -- views
+
+    @contextmanager
+    def write_views(self) -> Iterator[sa.Connection]:
+        """One transaction for views and cursors, taking turns with the appends.
+
+        It commits at NORMAL: a power cut may undo it, which costs the views a little catching up.
+
+        Raises:
+            StoreReadOnlyError: Opened for reading.
+            StoreUnavailableError: The database failed; nothing of it happened.
+        """
+        self._open_reader()
+        if self._group.state == "closed" and self._mode == "own":  # another owner's, by now
+            raise SystemClosedError("the event store", f"{self.url} has another owner")
+        if self._mode == "read":
+            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        with self._turns, self._writer.relaxed() as connection:
+            yield connection
+
+    @contextmanager
+    def read_views(self) -> Iterator[sa.Connection]:
+        """A read-only connection that sees one state of the database; not for keeping."""
+        with of_the_database(self.url), self._open_reader().engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    def _open_reader(self) -> SqliteReader:
+        reader = self._reader
+        if reader is None:
+            raise SystemClosedError("the event store", f"{self.url} is not open")
+        return reader

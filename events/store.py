@@ -1,0 +1,186 @@
+"""The port of the log: what every event store offers, in memory, on SQLite and elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from indelible.events.event import EncodedEvent, RecordedEvent
+
+
+class Pipeline:
+    """Appends that one writer sends without waiting: after the first failure all later ones fail.
+
+    Without it a successor could match the head by chance after its predecessor was refused.
+    """
+
+    __slots__ = ("broken",)
+
+    def __init__(self) -> None:
+        """Start unbroken."""
+        self.broken = False
+
+
+class Append(msgspec.Struct, gc=False, eq=False):
+    """One atomic write: events of one stream, its head, its status, its blobs.
+
+    Attributes:
+        stream: Name of the stream.
+        expected: Version the writer has read; 0 is a new stream.
+        events: At least one.
+        metadata: msgpack bytes of the envelope, stored with each event.
+        status: What is unfinished about the stream, ``None`` leaves it as it is.
+        wake_at: Microseconds UTC at which to look at it again; 0 for never, ``None`` leaves it.
+        blobs: Content-addressed payloads, (sha256, bytes).
+        pipeline: Shared by the appends of one writer, see :class:`Pipeline`.
+        on_done: Called once, on the leader's thread, with this append and ``None`` or the error,
+            after the commit (or the failure) and outside every lock; quick, and never raises.
+        recorded: The recorded events; empty until the commit has succeeded.
+    """
+
+    stream: str
+    expected: int
+    events: Sequence[EncodedEvent]
+    on_done: Callable[[Append, BaseException | None], None]
+    metadata: bytes = b"\x80"
+    status: str | None = None
+    wake_at: int | None = None
+    blobs: Sequence[tuple[bytes, bytes]] = ()
+    pipeline: Pipeline | None = None
+    recorded: Sequence[RecordedEvent] = ()
+
+
+class StreamHead(msgspec.Struct, frozen=True, gc=False):
+    """Where a stream ends, and what is unfinished about it."""
+
+    stream: str
+    category: str
+    version: int
+    status: str
+    wake_at: int  # microseconds UTC; 0 is never
+
+
+Cursor = dict[int, int]
+"""Positions that a reader has applied, one a shard; a missing shard is position 0."""
+
+Listener = Callable[[Sequence[RecordedEvent]], None]
+"""Called on the leader's thread after each committed group, before its followers are told."""
+
+
+class EventStore(Protocol):
+    """An append-only log of streams; every method may be called from any thread."""
+
+    url: str
+
+    @property
+    def state(self) -> str:
+        """One of "closed", "open", "reading" and "unavailable"."""
+        ...
+
+    def open(self) -> None:
+        """Take ownership, migrate, raise the epoch; or open for reading, if made so."""
+        ...
+
+    def close(self) -> None:
+        """Finish queued appends, fail late ones, give up ownership; may be called twice."""
+        ...
+
+    # -- writing
+
+    def submit(self, append: Append) -> None:
+        """Queue ``append``; a call of :meth:`lead` or :meth:`wake` must follow soon.
+
+        Order is kept within a stream.  Never blocks, never raises: a refusal reaches ``on_done``.
+        """
+        ...
+
+    def lead(self, *, once: bool = False) -> bool:
+        """Commit what is queued on this thread, unless another thread does it already.
+
+        With ``once`` it stops after a group.  The result says whether appends are left that
+        nobody commits at the moment: then the caller must see that somebody leads.
+        For the system's own worker threads only: never a caller's thread or an event loop.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Have the store's own thread lead; for threads that must not."""
+        ...
+
+    def append(
+        self,
+        stream: str,
+        events: Sequence[EncodedEvent],
+        *,
+        expected: int,
+        metadata: bytes = b"\x80",
+        status: str | None = None,
+        wake_at: int | None = None,
+        blobs: Sequence[tuple[bytes, bytes]] = (),
+    ) -> Sequence[RecordedEvent]:
+        """Append all of ``events`` or none and return them once they are durable.
+
+        Raises:
+            WrongExpectedVersionError: Another writer got there first; nothing was appended.
+            StoreUnavailableError: The database failed; the append may have happened.
+            StoreReadOnlyError: Opened for reading.
+        """
+        ...
+
+    # -- reading
+
+    def read(
+        self, stream: str, after: int = 0, until: int | None = None
+    ) -> Iterable[RecordedEvent]:
+        """Events of ``stream`` with ``after < version <= until``, in order; empty if unknown."""
+        ...
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
+        ...
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends, ``None`` if it has no event."""
+        ...
+
+    def heads(self, category: str, statuses: Sequence[str] | None = None) -> Sequence[StreamHead]:
+        """Heads of a category's streams in order of their creation, by status if given."""
+        ...
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256.
+
+        Raises:
+            StoreCorruptError: It is missing, or its content does not match.
+        """
+        ...
+
+    def positions(self) -> Cursor:
+        """The last committed position of every shard."""
+        ...
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each group committed from now on; the result ends it."""
+        ...
+
+    def verify(self) -> int:
+        """Walk the hash chain of every shard and return how many events it covers.
+
+        Raises:
+            VerificationError: At the first event that does not fit.
+        """
+        ...
+
+    # -- views, in the same database
+
+    def write_views(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction for views and cursors, taking turns with the appends."""
+        ...
+
+    def read_views(self) -> AbstractContextManager[sa.Connection]:
+        """A read-only connection."""
+        ...

@@ -1,0 +1,132 @@
+"""Which event classes a system knows, and how they become bytes and come back (invariant 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgpack
+import msgspec
+
+from indelible.errors import (
+    EventDecodeError,
+    PayloadTooLargeError,
+    UnknownEventTypeError,
+    ValueNotStorableError,
+)
+from indelible.events.event import EncodedEvent, Event, RecordedEvent
+from indelible.events.run_events import RUN_EVENTS
+
+EVENT_LIMIT = 4 * 1024 * 1024
+"""Bytes of one payload: a definition and an input of 1 MiB each, and what refers to them."""
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+"""Turns the plain fields of one schema into those of the next; pure, may change its argument."""
+
+_BYTES = (bytes,)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    cls: type[Event]
+    wire_name: str
+    schema: int
+    upcasts: Mapping[int, Upcast]
+
+
+class EventTypes:
+    """The event classes of one system, by wire name; register them before the first thread."""
+
+    def __init__(self, classes: Iterable[type[Event]] = ()) -> None:
+        """Know ``classes``; each in its only schema, 1."""
+        self._by_name: dict[str, _Entry] = {}
+        self._by_class: dict[type[Event], _Entry] = {}
+        for cls in classes:
+            self.register(cls)
+
+    def register(self, cls: type[Event], upcasts: Mapping[int, Upcast] | None = None) -> None:
+        """Know ``cls``; ``upcasts`` maps each older schema to the function that leads to the next.
+
+        Raises:
+            ValueError: No wire name, a name that another class has, or a gap in the upcasts.
+        """
+        name, schema = cls.wire_name, cls.schema
+        if not name or not name.isprintable():
+            raise ValueError(f"{cls.__qualname__} needs a wire_name, such as 'order.placed'")
+        known = self._by_name.get(name)
+        if known is not None and known.cls is not cls:
+            raise ValueError(f"{name!r} is already the wire name of {known.cls.__qualname__}")
+        upcasts = dict(upcasts or {})
+        if sorted(upcasts) != list(range(1, schema)):
+            raise ValueError(
+                f"{name!r} has schema {schema}: give one upcast for each of the schemas "
+                f"{list(range(1, schema))}, not {sorted(upcasts)}"
+            )
+        entry = _Entry(cls, name, schema, upcasts)
+        self._by_name[name] = self._by_class[cls] = entry
+
+    def classes(self) -> list[type[Event]]:
+        """All classes, by wire name."""
+        return [self._by_name[name].cls for name in sorted(self._by_name)]
+
+    def encode(self, event: Event, event_id: bytes) -> EncodedEvent:
+        """Encode ``event`` and check its fields, which a Struct's constructor does not do.
+
+        Raises:
+            UnknownEventTypeError: Its class is not registered.
+            ValueNotStorableError: A field is of another type than declared, or not storable.
+            PayloadTooLargeError: More than :data:`EVENT_LIMIT` bytes.
+        """
+        entry = self._by_class.get(type(event))
+        if entry is None:
+            raise UnknownEventTypeError(event.wire_name or type(event).__qualname__, event.schema)
+        try:
+            fields = msgspec.to_builtins(event, builtin_types=_BYTES)
+            msgspec.convert(fields, entry.cls, builtin_types=_BYTES)
+            payload: bytes = msgpack.packb(fields)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _not_storable(entry.wire_name, error) from error
+        if len(payload) > EVENT_LIMIT:
+            raise PayloadTooLargeError(f"an event {entry.wire_name}", len(payload), EVENT_LIMIT)
+        return EncodedEvent(event_id, entry.wire_name, entry.schema, payload, event)
+
+    def decode(self, recorded: RecordedEvent) -> Event:
+        """Give the typed event, in its newest schema; live events come as they were encoded.
+
+        Raises:
+            UnknownEventTypeError: No class has this name, or it is of a newer schema.
+            EventDecodeError: The payload does not fit the class.
+        """
+        data = recorded.data
+        if data is not None:
+            typed: Event = data
+            return typed
+        return self.decode_payload(recorded.type, recorded.schema, recorded.payload)
+
+    def decode_payload(self, wire_name: str, schema: int, payload: bytes) -> Event:
+        """As :meth:`decode`, from the parts."""
+        entry = self._by_name.get(wire_name)
+        if entry is None:
+            raise UnknownEventTypeError(wire_name, schema)
+        if schema != entry.schema and not 1 <= schema < entry.schema:
+            raise UnknownEventTypeError(wire_name, schema, known=f"1 to {entry.schema}")
+        if len(payload) > EVENT_LIMIT:
+            raise EventDecodeError(wire_name, schema, f"its {len(payload):,} bytes are too many")
+        try:
+            fields = msgpack.unpackb(payload)
+            for step in range(schema, entry.schema):
+                fields = entry.upcasts[step](fields)
+            return msgspec.convert(fields, entry.cls, builtin_types=_BYTES)
+        except Exception as error:
+            why = str(error) or type(error).__name__  # an upcast may raise anything
+            raise EventDecodeError(wire_name, schema, why) from error
+
+
+def run_event_types() -> EventTypes:
+    """A new registry that knows the events of runs."""
+    return EventTypes(RUN_EVENTS)
+
+
+def _not_storable(wire_name: str, error: Exception) -> ValueNotStorableError:
+    found, _, path = str(error).partition(" - at `")  # how msgspec words it
+    path = path.rstrip("`") or "$"
+    return ValueNotStorableError(f"{wire_name} {path}", found, "build the event with its types")

@@ -1,0 +1,46 @@
+"""What every event store must do, as tests: subclass it, say how a store is made, run pytest."""
+# ruff: noqa: D102 - these are tests: the name says it
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indelible.clock import ManualClock
+from indelible.events.store import EventStore
+from indelible.failpoints import Failpoints
+from indelible.testing.contract_groups import GroupContract
+from indelible.testing.contract_log import LogContract
+from indelible.testing.faults import Fault
+
+
+class EventStoreContract(LogContract, GroupContract):
+    """The tests; a subclass overrides :meth:`make_store`."""
+
+    def make_store(self, path: Path, clock: ManualClock, failpoints: Failpoints) -> EventStore:
+        """A closed store that keeps what it must below ``path``."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    def before_commit(self) -> Fault:
+        return Fault()
+
+    @pytest.fixture
+    def after_commit(self) -> Fault:
+        return Fault()
+
+    @pytest.fixture
+    def store(
+        self, tmp_path: Path, clock: ManualClock, before_commit: Fault, after_commit: Fault
+    ) -> Iterator[EventStore]:
+        failpoints = Failpoints({"commit.before": before_commit, "commit.after": after_commit})
+        store = self.make_store(tmp_path, clock, failpoints)
+        store.open()
+        yield store
+        store.close()

@@ -1,0 +1,200 @@
+"""The small parts of the writing half: turns, errands, the prober, the heads, many rows at once."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from indelible.events.errands import Errands
+from indelible.events.heads import Heads
+from indelible.events.plan import Head
+from indelible.events.probing import Prober
+from indelible.events.sqlite.many_rows import MOST, ManyRows
+from indelible.events.turns import Turns
+
+
+def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
+    turns, order = Turns(), list[int]()
+
+    def take(number: int) -> None:
+        with turns:
+            order.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
+    with turns:
+        for number, thread in enumerate(threads):
+            thread.start()
+            while len(turns._waiting) <= number:
+                pass
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_whoever_has_just_had_a_turn_waits_for_the_others() -> None:
+    turns, order = Turns(), list[str]()
+
+    def other() -> None:
+        with turns:
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with turns:
+        thread.start()
+        while not turns._waiting:
+            pass
+    with turns:
+        order.append("again")
+    thread.join()
+    assert order == ["other", "again"]
+
+
+class Interruption(BaseException):
+    """As a signal's handler raises it."""
+
+
+class BrokenGate:
+    """A gate at which waiting is interrupted, after ``happens``."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        self._happens = happens
+        self._taken = False
+
+    def acquire(self) -> None:
+        if self._taken:
+            self._happens()
+            raise Interruption
+        self._taken = True
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_an_interrupted_wait_leaves_the_turn_to_others(
+    monkeypatch: pytest.MonkeyPatch, handed_over: bool
+) -> None:
+    turns = Turns()
+    turns.__enter__()
+
+    def hand_over() -> None:
+        if handed_over:
+            turns.__exit__(None, None, None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Lock", lambda: BrokenGate(hand_over))
+        with pytest.raises(Interruption), turns:
+            pass
+    if not handed_over:
+        turns.__exit__(None, None, None)
+    with turns:
+        pass
+
+
+def test_a_turn_ends_when_its_block_raises() -> None:
+    turns = Turns()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), turns:
+            raise ZeroDivisionError
+
+
+def test_errands_are_run_in_order_on_one_thread_that_starts_when_needed() -> None:
+    before = threading.active_count()
+    errands = Errands("errands of a test")
+    assert threading.active_count() == before
+    done: list[tuple[int, str]] = []
+    for number in range(3):
+        errands.run(lambda n=number: done.append((n, threading.current_thread().name)))  # type: ignore[misc]
+    errands.stop()
+    assert done == [(number, "errands of a test") for number in range(3)]
+    assert threading.active_count() == before
+
+
+def test_a_failing_errand_is_logged_and_the_next_one_runs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errands, done = Errands("errands of a test"), list[int]()
+    errands.run(lambda: 1 // 0)
+    errands.run(lambda: done.append(1))
+    errands.stop()
+    errands.stop()
+    assert done == [1]
+    assert "errands of a test" in caplog.text
+
+
+def test_a_prober_looks_until_all_is_well_and_ends() -> None:
+    looks: list[bool] = []
+    well = threading.Event()
+
+    def look() -> bool:
+        looks.append(len(looks) == 3)
+        if looks[-1]:
+            well.set()
+        return looks[-1]
+
+    prober = Prober(look, "prober of a test")
+    prober.begin()
+    assert well.wait(30)
+    prober.stop()
+    assert looks == [False, False, False, True]
+
+
+def test_a_prober_that_is_asked_while_it_looks_looks_again() -> None:
+    looks: list[int] = []
+    again = threading.Event()
+
+    def look() -> bool:
+        looks.append(1)
+        if len(looks) == 1:
+            prober.begin()
+        else:
+            again.set()
+        return True
+
+    prober = Prober(look, "prober of a test")
+    prober.begin()
+    assert again.wait(30)
+    prober.stop()
+    prober.begin()  # too late: nothing starts
+    assert len(looks) == 2
+
+
+def test_the_heads_that_were_written_last_are_kept() -> None:
+    heads = Heads(bound=3)
+    a, b, c, d = (Head(number, name, name, 1, "", 0) for number, name in enumerate("abcd"))
+    heads.keep([a, b, c])
+    heads.keep([a])
+    heads.keep([d])
+    known, unknown = heads.among(["a", "b", "c", "d", "b", "x"])
+    assert (known, unknown) == ({"a": a, "c": c, "d": d}, ["b", "x"])
+    heads.clear()
+    assert heads.among(["a"]) == ({}, ["a"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 12, 13, 100, 999, MOST, MOST + 1, 2 * MOST + 7])
+def test_any_number_of_rows_is_written_exactly(count: int) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a INTEGER NOT NULL, b TEXT)")
+    statements: list[str] = []
+
+    def execute(text: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        statements.append(text)
+        return connection.execute(text, values)
+
+    insert = ManyRows(
+        "INSERT INTO t SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+        2,
+        one="INSERT INTO t VALUES (?, ?)",
+    )
+    insert.run(execute, [part for n in range(count) for part in (n, str(n))])
+    assert len(statements) == -(-count // MOST)
+    rows = connection.execute("SELECT a, b FROM t ORDER BY a").fetchall()
+    assert rows == [(n, str(n)) for n in range(count)]
+    find = ManyRows(
+        "SELECT b FROM {rows} AS v JOIN t ON a = v.column1", 1, one="SELECT b FROM t WHERE a = ?"
+    )
+    assert len(find.fetch(execute, range(count))) == count
+    connection.close()
