@@ -1,0 +1,155 @@
+"""Calls back at given instants, in order of (due, key); under a manual clock only when told to."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+from collections.abc import Callable
+from itertools import count
+
+from indelible.clock import Clock, ManualClock
+
+RECHECK_S = 1.0  # the host's clock may be set while a timer waits; this bounds how late it fires
+SPARE = 64  # cancelled entries that the heap may hold without being rebuilt
+
+logger = logging.getLogger(__name__)
+
+
+class Timer:
+    """A handle for :meth:`Timers.cancel`."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        """``callback`` is dropped when it has been called or cancelled."""
+        self.callback: Callable[[], None] | None = callback
+
+
+class Timers:
+    """A heap of callbacks and the thread that waits for the first one.
+
+    The thread is a daemon and starts with the first timer; with a :class:`ManualClock` there is
+    none, and :meth:`run_due` fires what is due.  Any thread may call any method.
+    """
+
+    def __init__(self, clock: Clock, name: str = "timers") -> None:
+        """Start nothing yet."""
+        self._clock = clock
+        self._name = name
+        self._threaded = not isinstance(clock, ManualClock)
+        self._heap: list[tuple[int, str, int, Timer]] = []
+        self._order = count()
+        self._cancelled = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def at(self, due_us: int, key: str, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` at ``due_us`` or soon after, on the thread of the timers.
+
+        Args:
+            due_us: Microseconds UTC; the past means at once.
+            key: Orders callbacks of the same instant.
+            callback: Must be quick; what it raises is logged.
+        """
+        timer = Timer(callback)
+        with self._changed:
+            if self._closed:
+                timer.callback = None
+                return timer
+            entry = (due_us, key, next(self._order), timer)
+            heapq.heappush(self._heap, entry)
+            if self._threaded and self._heap[0] is entry:
+                self._wake()
+        return timer
+
+    def cancel(self, timer: Timer) -> bool:
+        """Drop ``timer``.
+
+        Returns:
+            False if it has fired, is being fired or was cancelled before.
+        """
+        with self._changed:
+            if timer.callback is None:
+                return False
+            timer.callback = None
+            self._cancelled += 1
+            if self._cancelled > SPARE + len(self._heap) // 2:
+                self._heap = [entry for entry in self._heap if entry[3].callback is not None]
+                heapq.heapify(self._heap)
+                self._cancelled = 0
+            return True
+
+    def __len__(self) -> int:
+        """Timers that are still to fire."""
+        with self._changed:
+            return len(self._heap) - self._cancelled
+
+    def next_due(self) -> int | None:
+        """Microseconds UTC of the first timer, ``None`` if there is none."""
+        with self._changed:
+            self._drop_cancelled()
+            return self._heap[0][0] if self._heap else None
+
+    def run_due(self) -> int:
+        """Fire on this thread what is due now, in order; returns how many."""
+        fired = 0
+        while (callback := self._pop_due()) is not None:
+            fired += 1
+            try:
+                callback()
+            except Exception:
+                logger.exception("the callback of a timer raised")
+        return fired
+
+    def close(self) -> None:
+        """Fire no more and end the thread; may be called twice."""
+        with self._changed:
+            self._closed = True
+            self._heap.clear()
+            self._cancelled = 0
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # -- inside
+
+    def _pop_due(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._drop_cancelled()
+            if not self._heap or self._heap[0][0] > self._clock.now():
+                return None
+            timer = heapq.heappop(self._heap)[3]
+            callback, timer.callback = timer.callback, None
+            return callback
+
+    def _drop_cancelled(self) -> None:
+        while self._heap and self._heap[0][3].callback is None:
+            heapq.heappop(self._heap)
+            self._cancelled -= 1
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        else:
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._closed:
+                    return
+                self._drop_cancelled()
+                if not self._heap:
+                    self._changed.wait()
+                    continue
+                wait = (self._heap[0][0] - self._clock.now()) / 1e6
+                if wait > 0:
+                    self._changed.wait(min(wait, RECHECK_S))
+                    continue
+            try:
+                self.run_due()
+            except BaseException:  # SystemExit, which run_due() leaves to the caller
+                logger.exception("the callback of a timer ended its batch")
