@@ -1,0 +1,376 @@
+"""An actor whose state is the fold of its stream: recover, decide, append, and only then act."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pykka._envelope import Envelope
+
+from indelible.actors.decider import Decision, fold
+from indelible.actors.durable import inbox as inboxes
+from indelible.actors.durable.flight import Flight, Flights, Reply, answer
+from indelible.actors.durable.host import Host
+from indelible.actors.durable.inbox import DurableInbox
+from indelible.actors.durable.supervision import Restarts
+from indelible.actors.durable.trouble import Trouble
+from indelible.actors.runtime.mailbox import ACTIVATION
+from indelible.actors.runtime.pooled import PooledActor
+from indelible.errors import (
+    ActorQuarantinedError,
+    ActorStoppedError,
+    IndelibleError,
+    RefusedError,
+    StaleEpochError,
+    StoreUnavailableError,
+    WrongExpectedVersionError,
+)
+from indelible.events.event import EncodedEvent
+from indelible.events.metadata import Metadata, encode_metadata
+from indelible.events.store import Append
+
+logger = logging.getLogger("indelible.actors")
+
+WAKE = object()
+"""A message that does nothing but have the actor look around."""
+
+
+class DurableActor(PooledActor):
+    """The one writer of one stream, in memory for as long as there is something to do.
+
+    Messages are handled one at a time on worker threads.  An actor may decide on state whose
+    events are still being committed; answers and effects wait for the commit of the newest event
+    they rest on.  When an append fails, the actor drops that state and reads the stream again.
+    """
+
+    registered: ClassVar[bool] = False
+    actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
+
+    def __init__(self, stream: str, host: Host, *, presume_new: bool) -> None:
+        """Start without state; ``presume_new`` saves reading a stream that is likely empty."""
+        super().__init__()
+        self.actor_inbox.owner = self
+        self.stream = stream
+        self.category, _, self.identity = stream.partition("-")
+        self.touched = True  # since the last look for idle actors
+        self._host = host
+        self._decider = host.deciders[self.category]
+        self._handler = host.handlers[self.category]
+        self._flights = Flights()
+        self._restarts: Restarts | None = None  # made by the first failure
+        self._metadata = encode_metadata(Metadata(correlation_id=self.identity))
+        self._trouble = None if presume_new else Trouble(None)  # why there is no state
+        self._refusal: IndelibleError | None = None  # set aside or stopped: nothing is taken
+        self._presumed = presume_new
+        self._since: int | None = None  # versions behind this one are of this object's making
+        self._state: Any = self._decider.initial_state() if presume_new else None
+        self._version = 0
+        self._unfinished: tuple[str, int] | None = None  # as the stream's head has it
+
+    @staticmethod
+    def _create_actor_inbox() -> DurableInbox:  # type: ignore[override] # as above
+        return DurableInbox()
+
+    def __str__(self) -> str:
+        """The name that people know."""
+        return self.stream
+
+    @property
+    def state(self) -> Any:
+        """The live state, ``None`` while it is to be read again; look, never change."""
+        return None if self._trouble is not None else self._state
+
+    def at_rest(self) -> bool:
+        """Whether the actor may leave memory; asked while it handles no message."""
+        return (
+            self._trouble is None
+            and not len(self._flights)
+            and bool(self._decider.at_rest(self._state))
+        )
+
+    # -- messages in
+
+    def deliver(self, message: Any) -> None:
+        """Add a message that no bound concerns: a result, a timer; lost if the actor has gone."""
+        self.actor_inbox.put(message)
+
+    def deliver_here(self, message: Any) -> None:
+        """Add a result and, if the actor is idle, handle it on the calling worker thread."""
+        if self.actor_inbox.add(message) and self.actor_inbox.try_acquire():
+            self.run_activation()
+
+    def look(self) -> None:
+        """Go on with what waits, if it can go on now."""
+        self.deliver(WAKE)
+
+    def bury(self, message: Any, why: str) -> None:
+        """Keep a message of this actor that nobody takes where people can see it."""
+        self._host.bury(self.stream, message, why)
+
+    def go(self) -> None:
+        """Have a worker thread run the actor; for the holder of the mailbox's flag."""
+        try:
+            self._host.dispatcher.schedule(self)
+        except ActorStoppedError as stopped:
+            self._leave(stopped)
+
+    def _leave(self, stopped: ActorStoppedError) -> None:
+        """Say no to whoever asks: the threads have ended; what the log has waits there."""
+        inbox = self.actor_inbox
+        while True:
+            waiting = inbox.take_all()
+            if self._trouble is not None:
+                waiting += self._trouble.take_all()
+            self._refuse([item for item in waiting if type(item) is Envelope], stopped)
+            if not inbox.release():
+                return
+
+    # -- one activation
+
+    def run_activation(self) -> None:
+        """Handle up to 64 messages with one append; for the holder of the mailbox's flag."""
+        inbox = self.actor_inbox
+        if self._flights.park():
+            return  # with the flag: the leader has it run again when enough have landed
+        batch = [inbox.take() for _ in range(min(len(inbox), ACTIVATION))]
+        try:
+            self._handle_batch(batch)
+        except BaseException as error:
+            logger.exception("%s is read again from its events", self)
+            self._give_up(error)
+        if inbox.release():
+            self.go()
+
+    def _handle_batch(self, batch: list[Any]) -> None:
+        if self._refusal is not None:
+            self._refuse(batch, self._refusal)
+            return
+        trouble = self._trouble
+        if trouble is not None:
+            if trouble.paused and not any(item is WAKE for item in batch):
+                self._turn_away(trouble, batch)
+                return
+            trouble.keep(batch)
+            if not self._flights.over or not self._read_back(trouble):
+                return
+            self._trouble = None
+            batch = trouble.take_all()
+        self.touched = True
+        self._work(batch)
+
+    def _work(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
+        decide, evolve, types = self._decider.decide, self._decider.evolve, self._host.types
+        next_id = self._host.ids.uuid7
+        encoded: list[EncodedEvent] = []
+        replies: list[Reply] = []
+        effects: list[Any] = []
+        blobs: list[tuple[bytes, bytes]] = []
+        done = 0
+        for item in batch:
+            done += 1
+            if item is WAKE:
+                continue
+            future, message = None, item
+            if type(item) is Envelope:
+                future, message = item.reply_to, item.message
+            try:
+                decision = decide(self._state, message)
+                if type(decision) is not Decision:
+                    decision = Decision(tuple(decision))  # type: ignore[arg-type]
+                for event in decision.events:
+                    encoded.append(types.encode(event, next_id()))
+                    self._state = evolve(self._state, event)
+                effects.extend(decision.effects)
+                blobs.extend(decision.blobs)
+            except RefusedError as error:
+                if future is not None:
+                    replies.append((future, error))
+            except BaseException as error:
+                logger.exception("%s fails and is read again from its events", self)
+                self._crashed(error, batch, done - 1)
+                return
+            else:
+                if future is not None:
+                    replies.append((future, decision.reply))
+        try:
+            self._send(encoded, blobs, Flight(replies, effects, batch))
+        except BaseException as error:  # unfinished() raised; nothing has been sent
+            logger.exception("%s fails and is read again from its events", self)
+            self._give_up(error)
+            self._refuse(batch, error)
+
+    def _crashed(self, error: BaseException, batch: list[Any], at: int) -> None:
+        """Decide the others again, by a state that the message ``at`` has not touched.
+
+        A result is kept, too: losing it would have its run wait for ever.
+        """
+        item = batch[at]
+        trouble = self._give_up(error)
+        if type(item) is not Envelope:
+            trouble.keep(batch)
+        else:
+            trouble.keep(batch[:at] + batch[at + 1 :])
+            if item.reply_to is not None:
+                self._send_after_others(Flight([(item.reply_to, error)], [], []))
+            else:
+                self.bury(item.message, repr(error))
+        self.deliver(WAKE)
+
+    def _send(
+        self, encoded: list[EncodedEvent], blobs: list[tuple[bytes, bytes]], flight: Flight
+    ) -> None:
+        """Append the events; let what rests on them, or on older ones under way, wait."""
+        if not encoded:
+            self._send_after_others(flight)
+            return
+        status: str | None = None
+        wake_at: int | None = None
+        unfinished = self._decider.unfinished(self._state)
+        if unfinished != self._unfinished:
+            self._unfinished = unfinished
+            status, wake_at = unfinished
+        append = Append(
+            self.stream,
+            self._version,
+            encoded,
+            self._landed,
+            self._metadata,
+            status,
+            wake_at,
+            blobs,
+            self._flights,
+        )
+        self._version += len(encoded)
+        self._flights.add(flight)
+        self._host.store.submit(append)
+
+    def _send_after_others(self, flight: Flight) -> None:
+        """Let what caused no event wait for the events that it was decided on."""
+        flights = self._flights
+        if flights.join_last(flight):
+            return
+        if flights.error is not None:  # the state that it was decided on is lost
+            self._give_back(flight, flights.error)
+            self.deliver(WAKE)
+        elif self._presumed and not self._version and flight.messages:
+            self._give_up(None).keep(flight.messages)  # no append will tell whether it was right
+            self.deliver(WAKE)
+        else:
+            self._depart(flight)
+
+    def _depart(self, flight: Flight) -> None:
+        answer(flight.replies)
+        if flight.effects:
+            self._handler.perform(self, flight.effects)
+
+    # -- after the commit, on the leader's thread
+
+    def _landed(self, _append: Append, error: BaseException | None) -> None:
+        flights = self._flights
+        flight = flights.landed(error)
+        try:
+            if error is None:
+                self._confirm()
+                self._depart(flight)
+            else:
+                self._give_back(flight, flights.error or error)
+        finally:
+            flights.landing = False
+        if flights.unpark():
+            self.go()
+        if self._trouble is not None and not len(flights):
+            self.deliver(WAKE)
+
+    def _confirm(self) -> None:
+        if self._presumed:
+            self._presumed, self._since = False, 0
+
+    def _give_back(self, flight: Flight, error: BaseException) -> None:
+        """Keep what caused a failed append, unless somebody waits for its answer: he may retry."""
+        lost_presumption = self._presumed and isinstance(error, WrongExpectedVersionError)
+        returned = self._give_up(error).returned
+        for item in flight.messages:
+            if lost_presumption or type(item) is not Envelope or item.reply_to is None:
+                returned.append(item)
+        if not lost_presumption:
+            answer([(future, error) for future, _ in flight.replies])
+
+    # -- failure and recovery
+
+    def _give_up(self, error: BaseException | None) -> Trouble:
+        """Give up the state; the actor's own thread and the commit's leader may both call it."""
+        with self._flights.lock:
+            if self._trouble is None:
+                self._trouble = Trouble(error)
+            return self._trouble
+
+    def _read_back(self, trouble: Trouble) -> bool:
+        """Drop the state and fold the stream; ``False`` if that cannot be done now."""
+        if self._is_final(trouble.error):
+            assert self._refusal is not None
+            self._refuse(trouble.take_all(), self._refusal)
+            self._handler.set_aside(self, self._refusal)
+            return False
+        host = self._host
+        self._presumed = False
+        try:
+            if host.store.state == "unavailable":
+                raise StoreUnavailableError("it is being probed")
+            recorded = list(host.store.read(self.stream))
+            events = [host.types.decode(event) for event in recorded]
+            self._state = fold(self._decider, self._decider.initial_state(), events)
+        except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
+            trouble.error = error
+            self._turn_away(trouble, trouble.take_all())
+            trouble.paused = True
+            host.retry_later(self)
+            return False
+        self._flights = Flights()
+        self._version = len(recorded)
+        self._unfinished = None
+        if self._since is None:
+            self._since = len(recorded)
+        resumption = None
+        if recorded:
+            resumption = self._handler.resumption(self, self._state, events[self._since :])
+        # What has arrived until now comes first: a result in the mailbox is not cut-off work.
+        trouble.keep(self.actor_inbox.take_all())
+        if resumption is not None:
+            trouble.keep((resumption,))
+        return True
+
+    def _is_final(self, failure: BaseException | None) -> bool:
+        """Whether the actor is to be set aside after ``failure``."""
+        if isinstance(failure, StaleEpochError):
+            self._refusal = ActorStoppedError(self.stream, str(failure))
+        elif failure is not None and not isinstance(failure, StoreUnavailableError):
+            if self._presumed and isinstance(failure, WrongExpectedVersionError):
+                return False
+            limit = self._host.intensity
+            if self._restarts is None:
+                self._restarts = Restarts(limit)
+            if self._restarts.exceeded_by(self._host.clock.monotonic()):
+                self._refusal = ActorQuarantinedError(
+                    self.stream, limit.restarts + 1, limit.within, repr(failure)
+                )
+                logger.error("%s", self._refusal)
+        return self._refusal is not None
+
+    def _turn_away(self, trouble: Trouble, items: Sequence[Any]) -> None:
+        """Answer the askers while the log cannot be read; keep everything else, within bounds."""
+        for item in items:
+            if type(item) is Envelope and item.reply_to is not None:
+                answer([(item.reply_to, trouble.error)])
+            elif type(item) is Envelope and len(trouble.stash) >= inboxes.COMMANDS:
+                self.bury(item.message, str(trouble.error))
+            elif item is not WAKE:
+                trouble.keep((item,))
+
+    def _refuse(self, batch: Sequence[Any], refusal: BaseException | None) -> None:
+        for item in batch:
+            if type(item) is Envelope and item.reply_to is not None:
+                answer([(item.reply_to, refusal)])
+            elif item is not WAKE:
+                message = item.message if type(item) is Envelope else item
+                self.bury(message, str(refusal))

@@ -1,0 +1,83 @@
+"""What every durable actor of a system shares: the log, the clock, and who performs effects."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from indelible.actors.decider import Decider
+from indelible.actors.durable.supervision import RestartIntensity
+from indelible.actors.runtime.dispatcher import Dispatcher
+from indelible.clock import Clock
+from indelible.events.event import Event
+from indelible.events.store import EventStore
+from indelible.events.types import EventTypes
+from indelible.ids import Ids
+
+if TYPE_CHECKING:
+    from indelible.actors.durable.actor import DurableActor
+
+logger = logging.getLogger("indelible.actors")
+
+
+class DeadLetter(NamedTuple):
+    """A message that no actor took."""
+
+    stream: str
+    message: Any
+    why: str
+
+
+class EffectHandler(Protocol):
+    """Acts for one category, on the thread that led the commit: quick, and never raises."""
+
+    def perform(self, actor: DurableActor, effects: Sequence[Any], /) -> None:
+        """Act on ``effects``, whose events are durable."""
+        ...
+
+    def resumption(self, actor: DurableActor, state: Any, own: Sequence[Event], /) -> Any:
+        """The first message for an actor that was read back from the log, or ``None``.
+
+        ``own`` are the events that this very object has appended, the newest of the stream.
+        """
+        ...
+
+    def set_aside(self, actor: DurableActor, why: BaseException, /) -> None:
+        """Know that ``actor`` takes no message any more."""
+        ...
+
+
+class Host:
+    """The surroundings of a system's durable actors."""
+
+    def __init__(
+        self,
+        *,
+        store: EventStore,
+        types: EventTypes,
+        clock: Clock,
+        ids: Ids,
+        dispatcher: Dispatcher,
+        deciders: Mapping[str, Decider[Any]],
+        handlers: Mapping[str, EffectHandler],
+        intensity: RestartIntensity,
+        retry_later: Callable[[DurableActor], None],
+    ) -> None:
+        """Keep the parts; ``retry_later`` wakes an actor whose store is unavailable."""
+        self.store = store
+        self.types = types
+        self.clock = clock
+        self.ids = ids
+        self.dispatcher = dispatcher
+        self.deciders = deciders
+        self.handlers = handlers
+        self.intensity = intensity
+        self.retry_later = retry_later
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest ones
+
+    def bury(self, stream: str, message: Any, why: str) -> None:
+        """Keep a message that nobody takes where people can see it."""
+        self.dead_letters.append(DeadLetter(stream, message, why))
+        logger.warning("dead letter for %s (%s): %r", stream, why, type(message).__name__)

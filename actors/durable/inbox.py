@@ -1,0 +1,49 @@
+"""The mailbox of a durable actor: commands are bounded, results and timers are not."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from indelible.actors.runtime.mailbox import Mailbox
+
+COMMANDS = 10_000
+"""Commands that may wait for one actor: ten seconds of work at the rate of one busy stream."""
+
+
+class Owner(Protocol):
+    """The actor behind an inbox."""
+
+    def go(self) -> None:
+        """Have a worker thread run the actor."""
+        ...
+
+
+class DurableInbox(Mailbox):
+    """A mailbox that wakes its owner; any thread may put."""
+
+    __slots__ = ("owner",)
+
+    owner: Owner
+
+    def __init__(self) -> None:
+        """Take up to :data:`COMMANDS` commands."""
+        super().__init__(COMMANDS)
+
+    def put(self, message: object) -> bool:
+        """Add a message and see that the actor runs; ``False`` if the actor has left memory."""
+        if not super().put(message):
+            return False
+        if self.try_acquire():
+            self.owner.go()
+        return True
+
+    def add(self, message: object) -> bool:
+        """Add a message; the caller sees that the actor runs."""
+        return super().put(message)
+
+    def take_all(self) -> list[object]:
+        """Remove and return everything that waits; for the flag's holder."""
+        taken = []
+        while len(self):
+            taken.append(self.take())
+        return taken

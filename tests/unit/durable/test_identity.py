@@ -1,0 +1,276 @@
+"""An actor is an identity: its mailbox, its place in memory and its askers outlive one object."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from itertools import chain
+from typing import Any
+
+import pytest
+
+from indelible import ActorSystem
+from indelible.actors.durable import flight, inbox
+from indelible.errors import (
+    ActorStoppedError,
+    AskTimeoutError,
+    BlockingCallError,
+    IndelibleError,
+    MailboxFullError,
+)
+
+
+def test_an_idle_actor_leaves_memory_and_returns_as_it_was(bank: Any) -> None:
+    directory = bank.system.directory
+    bank.account("ann").ask(("deposit", 5))
+    assert directory.passivate(directory.live("account-ann"))
+    assert directory.live("account-ann") is None
+    assert len(directory) == 0
+    assert bank.look("ann") == 5
+    assert bank.account("ann").ask(("deposit", 1)) == 6
+
+
+def test_an_actor_with_a_commit_under_way_stays(bank: Any) -> None:
+    directory = bank.system.directory
+    bank.commit.close()
+    deposit = bank.ask("ann", "deposit", 5)
+    bank.commit.wait()
+    assert not directory.passivate(directory.live("account-ann"))
+    bank.commit.open()
+    assert deposit.get(timeout=10) == 5
+
+
+def test_an_actor_whose_decider_says_that_it_does_not_rest_stays(bank: Any) -> None:
+    directory = bank.system.directory
+    bank.account("ann").ask(("deposit", 5))
+    bank.decider.rests = False
+    assert not directory.passivate(directory.live("account-ann"))
+    assert bank.look("ann") == 5
+
+
+def test_an_error_in_at_rest_keeps_the_actor_and_its_mailbox(bank: Any, monkeypatch: Any) -> None:
+    directory = bank.system.directory
+    bank.account("ann").ask(("deposit", 5))
+    monkeypatch.setattr(bank.decider, "at_rest", lambda _: 1 / 0)
+    assert not directory.passivate(directory.live("account-ann"))
+    assert bank.look("ann") == 5
+
+
+def test_no_message_is_lost_while_actors_come_and_go(
+    bank: Any, together: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(inbox, "COMMANDS", 20)  # 8 messages wait at most
+    directory = bank.system.directory
+    done = threading.Event()
+
+    def push_out() -> None:
+        while not done.is_set():
+            for actor in directory:
+                directory.passivate(actor)
+
+    def speak(offset: int) -> int:
+        ann, answers = bank.account("ann"), 0
+        try:
+            for _ in range(60):
+                ann.tell(("deposit", 1))
+                answers += ann.ask(("deposit", 1), timeout=20) > 0
+        finally:
+            if offset == 0:
+                done.set()
+        return answers
+
+    results = together([push_out, *(lambda i=i: speak(i) for i in range(4))])
+    assert results == [None, 60, 60, 60, 60]
+    assert bank.look("ann") == 480
+    versions = [event.version for event in bank.store.read("account-ann")]
+    assert versions == list(range(1, 481))
+
+
+def test_asks_from_many_threads_are_all_answered_in_one_order(bank: Any, together: Any) -> None:
+    def speak() -> list[int]:
+        return [bank.account("ann").ask(("deposit", 1), timeout=20) for _ in range(50)]
+
+    results = together([speak] * 8)
+    assert sorted(chain.from_iterable(results)) == list(range(1, 401))
+    assert all(answers == sorted(answers) for answers in results)
+
+
+def test_a_full_mailbox_refuses_commands_and_says_so(bank: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(inbox, "COMMANDS", 100)
+    bank.decider.hold.close()
+    held = bank.ask("ann", "held balance")
+    bank.decider.hold.wait()
+    for _ in range(100):
+        bank.account("ann").tell(("deposit", 1))
+    with pytest.raises(MailboxFullError, match="100 commands waiting"):
+        bank.account("ann").tell(("deposit", 1))
+    with pytest.raises(MailboxFullError):
+        bank.account("ann").ask(("balance",))
+    bank.decider.hold.open()
+    held.get(timeout=10)
+    assert ask_when_there_is_room(bank, "ann") == 100
+
+
+def test_a_stalled_disk_fills_the_mailbox_and_not_the_memory(bank: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(inbox, "COMMANDS", 50)
+    monkeypatch.setattr(flight, "CROWDED", 4)
+    bank.commit.close()
+    ann = bank.account("ann")
+    ann.tell(("deposit", 1))
+    bank.commit.wait()
+    taken = 1
+
+    def tell_one_after_the_other() -> None:
+        nonlocal taken
+        for _ in range(150):
+            ann.tell(("deposit", 1))
+            taken += 1
+            assert bank.look("ben") == 0  # by then ann has had her turn
+
+    with pytest.raises(MailboxFullError):
+        tell_one_after_the_other()
+    assert bank.system.directory.live("account-ann").state["deposits"] < 20
+    bank.commit.open()
+    assert ask_when_there_is_room(bank, "ann") == taken
+
+
+def ask_when_there_is_room(bank: Any, name: str) -> int:
+    """The balance; every commit is an occasion to try again."""
+    news = threading.Event()
+    end = bank.store.subscribe(lambda _: news.set())
+    try:
+        while True:
+            news.clear()
+            try:
+                return bank.look(name)  # type: ignore[no-any-return]
+            except MailboxFullError:
+                assert news.wait(10)
+    finally:
+        end()
+
+
+def test_an_ask_has_a_deadline_and_may_still_happen(bank: Any) -> None:
+    bank.commit.close()
+    with pytest.raises(AskTimeoutError, match=r"did not answer within 0\.01 s"):
+        bank.account("ann").ask(("deposit", 5), timeout=0.01)
+    with pytest.raises(AskTimeoutError):
+        bank.account("ann").ask(("deposit", 5), timeout=0)
+    bank.commit.open()
+    assert bank.look("ann") == 10
+
+
+def test_a_guess_that_a_stream_is_new_costs_no_answer_when_it_is_wrong(bank: Any) -> None:
+    directory = bank.system.directory
+    bank.account("ann").ask(("deposit", 5))
+    directory.passivate(directory.live("account-ann"))
+    bank.commit.close()
+    bank.ask("ben", "deposit", 1)
+    bank.commit.wait()
+    asks = [directory.ask("account-ann", ("deposit", 6), presume_new=True)]
+    asks.append(bank.ask("ann", "balance"))
+    bank.account("ann").tell(("deposit", 7))
+    asks.append(bank.ask("ann", "balance"))
+    assert bank.look("cid") == 0
+    bank.commit.open()
+    assert [ask.get(timeout=10) for ask in asks] == [11, 11, 18]
+
+
+def test_a_question_is_never_answered_from_a_guess(bank: Any) -> None:
+    directory = bank.system.directory
+    bank.account("ann").ask(("deposit", 5))
+    directory.passivate(directory.live("account-ann"))
+    assert directory.ask("account-ann", ("balance",), presume_new=True).get(timeout=10) == 5
+
+
+def test_who_asks_while_the_system_closes_gets_an_answer(bank: Any) -> None:
+    bank.account("ann").ask(("deposit", 5))
+    directory = bank.system.directory
+    bank.system.close()
+    with pytest.raises(ActorStoppedError):
+        directory.ask("account-ann", ("deposit", 5)).get(timeout=10)
+    with pytest.raises(ActorStoppedError):
+        directory.ask("account-ann", ("balance",)).get(timeout=10)
+    with pytest.raises(ActorStoppedError):
+        directory.ask("account-new", ("balance",)).get(timeout=10)
+
+
+def test_every_ask_under_way_at_the_close_is_answered(bank: Any, together: Any) -> None:
+    asks: list[Any] = []
+    enough = threading.Event()
+
+    def speak() -> None:
+        for number in range(2_000):
+            asks.append(bank.system.directory.ask("account-ann", ("deposit", 1)))
+            if number == 200:
+                enough.set()
+
+    def close() -> None:
+        enough.wait(10)
+        bank.system.close()
+
+    together([speak, close])
+    acknowledged = 0
+    for ask in asks:
+        try:
+            ask.get(timeout=10)
+        except IndelibleError:
+            continue
+        acknowledged += 1
+    bank.system.open()
+    assert bank.look("ann") >= acknowledged > 0
+
+
+def test_async_twins_do_what_their_blocking_sisters_do(bank: Any) -> None:
+    async def use() -> tuple[Any, ...]:
+        ann = bank.account("ann")
+        answers = await asyncio.gather(*(ann.ask_async(("deposit", 1)) for _ in range(30)))
+        bank.commit.close()
+        try:
+            with pytest.raises(AskTimeoutError):
+                await ann.ask_async(("deposit", 1), timeout=0.01)
+        finally:
+            bank.commit.open()
+        balance = await ann.ask_async(("balance",))
+        return sorted(answers), balance, await ann.state_async(), len(await ann.events_async())
+
+    answers, balance, state, events = asyncio.run(use())
+    assert answers == list(range(1, 31))
+    assert (balance, state["balance"], events) == (31, 31, 31)
+
+
+def test_blocking_calls_on_the_systems_own_loop_name_their_twins(bank: Any) -> None:
+    refused: dict[str, str] = {}
+
+    async def blocker(context: Any, step: Any) -> None:
+        ann, run = bank.account("ann"), bank.system.workflow_agent("a")
+        calls = {
+            "ask": lambda: ann.ask(("balance",)),
+            "state": ann.state,
+            "events": ann.events,
+            "start": lambda: run.start({}),
+            "start_many": lambda: run.start_many([], {}),
+            "execute_workflow": lambda: run.execute_workflow({}),
+            "run": lambda: bank.system.run("r"),
+            "caught_up": bank.system.caught_up,
+            "rebuild": lambda: bank.system.rebuild("metrics"),
+            "close": bank.system.close,
+        }
+        for name, call in calls.items():
+            with pytest.raises(BlockingCallError) as error:
+                call()
+            refused[name] = str(error.value)
+
+    bank.system.register_step("blocker", blocker)
+    definition = {"name": "w", "steps": [{"name": "s", "type": "blocker"}]}
+    outcome = bank.system.workflow_agent("a").execute_workflow(definition, timeout=20)
+    assert outcome["error"] is None
+    assert "await ask_async()" in refused["ask"]
+    assert "await close_async()" in refused["close"]
+
+
+def test_two_systems_in_one_process_know_nothing_of_each_other(bank: Any) -> None:
+    with ActorSystem("memory://", actors=[type(bank.decider)()]) as other:
+        bank.account("ann").ask(("deposit", 5))
+        other.actor("account", "ann").ask(("deposit", 7))
+        bank.system.close()
+        assert other.actor("account", "ann").ask(("balance",)) == 7
