@@ -1,0 +1,116 @@
+"""The port of a step type, and the registry of them that each system has."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from indelible.errors import Problem
+
+MAX_NAME = 200
+
+BUILT_IN = frozenset(
+    {
+        "agent",
+        "api_call",
+        "approval",
+        "data_processing",
+        "database_query",
+        "file",
+        "message_queue",
+        "signal",
+        "wait",
+        "workflow",
+    }
+)
+"""Names that functions may not take: the built-in types of this version and of those to come."""
+
+
+class StepType(Protocol):
+    """What the steps of one type do; one object serves all of them, from any thread."""
+
+    @property
+    def name(self) -> str:
+        """The ``type`` that a definition names."""
+        ...
+
+    @property
+    def blocking(self) -> bool:
+        """Whether it runs on the blocking pool; otherwise ``run`` gives an awaitable."""
+        ...
+
+    def run(self, context: Any, step: Mapping[str, Any], /) -> Any:
+        """Do the step; ``step["params"]`` has its references resolved.
+
+        Returns a value that the log can hold, or an awaitable of one where not ``blocking``.
+        Whatever it raises is the failure of that attempt.
+        """
+        ...
+
+    def validate(self, params: Mapping[str, Any]) -> Iterable[Problem]:
+        """What is wrong with ``params``, references unresolved; paths are relative to them."""
+        ...
+
+
+class StepTypes:
+    """The step types that one system knows; every method may be called from any thread."""
+
+    def __init__(self, built_in: Iterable[StepType] = ()) -> None:
+        """Begin with ``built_in``, whose names may be reserved ones."""
+        self._lock = threading.Lock()
+        self._types = {step_type.name: step_type for step_type in built_in}
+        self._callbacks: list[Callable[[str], None]] = []
+
+    def register(self, step_type: StepType) -> None:
+        """Add a type; then tell those who wait, on this thread.
+
+        Raises:
+            ValueError: The name is reserved, taken or none; nothing has been registered.
+        """
+        name = step_type.name
+        check_name(name)
+        if name in BUILT_IN:
+            raise ValueError(f"{name!r} is the name of a built-in step type; choose another")
+        with self._lock:
+            if name in self._types:
+                raise ValueError(f"step type {name!r} is registered already; choose another name")
+            self._types = {**self._types, name: step_type}
+            callbacks = tuple(self._callbacks)
+        for callback in callbacks:
+            callback(name)
+
+    def get(self, name: str) -> StepType | None:
+        """The type with this name, if there is one."""
+        return self._types.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self._types))
+
+    def on_register(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call ``callback`` with each name registered from now on; the result ends it.
+
+        It is called on the registering thread, outside every lock, when ``get`` knows the name.
+        """
+        with self._lock:
+            self._callbacks.append(callback)
+
+        def end() -> None:
+            with self._lock:
+                if callback in self._callbacks:
+                    self._callbacks.remove(callback)
+
+        return end
+
+
+def check_name(name: object) -> None:
+    """Accept 1 to 200 printable characters.
+
+    Raises:
+        ValueError: ``name`` is something else.
+    """
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+        raise ValueError(
+            f"{name!r} is no name for a step type: give 1 to {MAX_NAME} printable characters"
+        )

@@ -1,0 +1,108 @@
+"""Join as SQL does: ``None`` never matches, and a left join keeps every row of the left side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from indelible.actors.step_types.data_processing.table import (
+    Row,
+    Table,
+    as_rows,
+    check_column,
+    check_columns,
+)
+from indelible.actors.workflow.definition.fields import describe
+from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.errors import Problem
+
+_HOW = ("inner", "left")
+_SUFFIX = "_right"
+
+
+def check_join(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with ``right``, ``on``, ``how``, ``suffix`` and ``columns``."""
+    right, on, how = params.get("right"), params.get("on"), params.get("how", "inner")
+    if right is not UNKNOWN and not isinstance(right, list):
+        yield Problem(f"{path}right", describe(right), "refer to the rows of another step")
+    if isinstance(on, Mapping):
+        for left, key in on.items():
+            yield from check_column(f"{path}on.{left}", key)
+    else:
+        yield from check_columns(f"{path}on", on)
+    if on in ([], {}):
+        yield Problem(f"{path}on", "no column", "name the columns that must be equal")
+    if how is not UNKNOWN and how not in _HOW:
+        yield Problem(f"{path}how", describe(how), f"write {' or '.join(_HOW)}")
+    suffix = params.get("suffix", _SUFFIX)
+    if suffix is not UNKNOWN and (not isinstance(suffix, str) or not suffix):
+        yield Problem(f"{path}suffix", describe(suffix), "write text that is not empty")
+    if "columns" in params:
+        yield from check_columns(f"{path}columns", params["columns"])
+
+
+def join(table: Table, params: Mapping[str, Any]) -> list[Row]:
+    """Rows of the left side, each with every row of the right side that has equal keys.
+
+    The right side's keys are left out; another column of it that the left side has too gets
+    ``suffix``.  ``columns`` says which columns to take, which a left join of no rows cannot know.
+
+    >>> left, right = [{"a": 1}, {"a": 2}], [{"a": 1, "n": "one"}]
+    >>> join(Table("s", left), {"right": right, "on": ["a"], "how": "left"})
+    [{'a': 1, 'n': 'one'}, {'a': 2, 'n': None}]
+    """
+    right = Table(table.step, as_rows(table.step, params["right"], "right"))
+    on = params["on"]
+    pairs = dict(on) if isinstance(on, Mapping) else {name: name for name in on}
+    table.need(*pairs)
+    right.need(*pairs.values())
+    names = _names(table, right, params, pairs)
+    matches = _index(right, list(pairs.values()), names)
+    nothing = [dict.fromkeys(names.values())] if params.get("how", "inner") == "left" else []
+    keys = list(pairs)
+    found: list[Row] = []
+    for row in table.rows:
+        found.extend(row | other for other in matches.get(_key(table, row, keys), nothing))
+    return found
+
+
+def _names(
+    table: Table, right: Table, params: Mapping[str, Any], pairs: Mapping[str, str]
+) -> dict[str, str]:
+    """Columns to take from the right side, and what each is called in the result."""
+    wanted = params.get("columns")
+    if wanted is None:
+        wanted = [name for name in right.columns if name not in pairs.values()]
+    else:
+        right.need(*wanted)
+    suffix = params.get("suffix", _SUFFIX)
+    names = {name: name + suffix if name in table.columns else name for name in wanted}
+    for name, result in names.items():
+        if result != name and (result in table.columns or result in right.columns):
+            raise table.wrong(f"two columns would be named {result!r}", "give another suffix")
+    return names
+
+
+def _index(
+    right: Table, keys: list[str], names: Mapping[str, str]
+) -> dict[tuple[Any, ...] | None, list[Row]]:
+    matches: dict[tuple[Any, ...] | None, list[Row]] = {}
+    for row in right.rows:
+        key = _key(right, row, keys)
+        if key is not None:
+            taken = {result: row.get(name) for name, result in names.items()}
+            matches.setdefault(key, []).append(taken)
+    return matches
+
+
+def _key(table: Table, row: Row, names: list[str]) -> tuple[Any, ...] | None:
+    """The values of ``names``; ``None``, which matches nothing, when one is ``None``."""
+    key = tuple([row.get(name) for name in names])
+    if None in key:
+        return None
+    try:
+        hash(key)
+    except TypeError:
+        found = f"a column of {', '.join(names)} holds a list or mapping"
+        raise table.wrong(found, "join on columns of plain values") from None
+    return key

@@ -1,0 +1,54 @@
+"""Rows in the form that a step hands on: as they are, as CSV text, or as msgpack bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from indelible.actors.step_types.data_processing.table import Row, Table
+from indelible.actors.workflow.definition.fields import describe
+from indelible.events.values import encode_value
+
+FORMATS = ("json", "csv", "msgpack")
+
+
+def render(table: Table, form: str) -> list[Row] | str | bytes:
+    r"""The rows in one of :data:`FORMATS`.
+
+    CSV has a line of column names, in order of first appearance, then one a row, ended by a line
+    feed; ``None`` is empty, truth values are ``true`` and ``false``, dates and instants ISO 8601.
+
+    Raises:
+        StepDataError: A value has no form in CSV.
+
+    >>> render(Table("s", [{"a": 1, "b": None}, {"a": 2, "c": "x,y"}]), "csv")
+    'a,b,c\n1,,\n2,,"x,y"\n'
+    """
+    if form == "json":
+        return table.rows
+    if form == "msgpack":
+        return encode_value(table.rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = list(table.columns)
+    if columns:
+        writer.writerow(columns)
+    for row in table.rows:
+        writer.writerow([_cell(table, name, row.get(name)) for name in columns])
+    return text.getvalue()
+
+
+def _cell(table: Table, column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, date):  # a datetime is one
+        return value.isoformat()
+    if isinstance(value, str | int | float | Decimal):
+        return str(value)
+    found = f"column {column!r} holds {describe(value)}, which has no form in CSV"
+    raise table.wrong(found, "leave the column out, or use json or msgpack")

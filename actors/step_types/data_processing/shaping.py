@@ -1,0 +1,144 @@
+"""Operations of one row at a time and of their order: filter, project, map, sort, limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any
+
+from indelible.actors.step_types.data_processing.predicates import build_predicate, check_predicate
+from indelible.actors.step_types.data_processing.table import (
+    Row,
+    Table,
+    check_column,
+    check_columns,
+)
+from indelible.actors.workflow.definition.fields import close_to, describe
+from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.errors import Problem
+
+RowFunction = Callable[[Row], Row]
+
+
+def check_filter(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with ``where``."""
+    yield from check_predicate(f"{path}where", params.get("where"))
+
+
+def keep(table: Table, params: Mapping[str, Any]) -> list[Row]:
+    """The rows for which ``where`` is true; neither false nor unknown."""
+    test = build_predicate(table, params["where"])
+    return [row for row in table.rows if test(row) is True]
+
+
+def check_project(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with ``columns``."""
+    columns, place = params.get("columns"), f"{path}columns"
+    if columns is UNKNOWN:
+        return
+    if not isinstance(columns, list | Mapping) or not columns:
+        yield Problem(place, describe(columns), "write a list of columns, or {new: old}")
+        return
+    if isinstance(columns, Mapping):
+        for new, old in columns.items():
+            yield from check_column(f"{place}.{new}", old)
+        return
+    names: list[Any] = []
+    for index, one in enumerate(columns):
+        if isinstance(one, Mapping) and len(one) == 1:
+            yield from check_column(f"{place}[{index}]", next(iter(one.values())))
+            names.extend(one)
+        else:
+            names.append(one)
+    yield from check_columns(place, names)
+
+
+def project(table: Table, params: Mapping[str, Any]) -> list[Row]:
+    """Rows of some columns only.
+
+    A mapping of new names to old ones has no order of its own (its keys come sorted); a list may
+    hold such mappings, of one key each, and keeps its order.
+
+    >>> project(Table("s", [{"a": 1, "b": 2}]), {"columns": ["b", {"first": "a"}]})
+    [{'b': 2, 'first': 1}]
+    """
+    columns = params["columns"]
+    pairs: list[tuple[str, str]] = []
+    for one in columns if isinstance(columns, list) else [columns]:
+        pairs.extend(one.items() if isinstance(one, Mapping) else [(one, one)])
+    table.need(*(old for _, old in pairs))
+    return [{new: row.get(old) for new, old in pairs} for row in table.rows]
+
+
+def check_sort(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with ``by``."""
+    yield from check_columns(f"{path}by", params.get("by"))
+
+
+def sort(table: Table, params: Mapping[str, Any]) -> list[Row]:
+    """Rows in the order of ``by``, ``-name`` falling; equal ones stay in place, ``None`` is last.
+
+    >>> sort(Table("s", [{"n": 1}, {"n": None}, {"n": 2}]), {"by": ["-n"]})
+    [{'n': 2}, {'n': 1}, {'n': None}]
+    """
+    rows = table.rows
+    for name in reversed(params["by"]):
+        column = name.removeprefix("-")
+        table.need(column)
+        present = [row for row in rows if row.get(column) is not None]
+        absent = [row for row in rows if row.get(column) is None]
+        try:
+            present.sort(key=itemgetter(column), reverse=name.startswith("-"))
+        except TypeError as error:
+            found = f"column {column!r} holds values that do not compare ({error})"
+            raise table.wrong(found, "convert or filter them first") from None
+        rows = present + absent
+    return rows
+
+
+def check_limit(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with ``count``."""
+    count = params.get("count")
+    if count is not UNKNOWN and (type(count) is not int or count < 0):
+        yield Problem(f"{path}count", describe(count), "write a whole number from 0")
+
+
+def limit(table: Table, params: Mapping[str, Any]) -> list[Row]:
+    """The first ``count`` rows."""
+    return table.rows[: params["count"]]
+
+
+def check_function(
+    path: str, params: Mapping[str, Any], functions: Mapping[str, RowFunction]
+) -> Iterator[Problem]:
+    """What is wrong with ``function``."""
+    name = params.get("function")
+    if name is not UNKNOWN and (not isinstance(name, str) or name not in functions):
+        fix = close_to(name, functions) + "; or register it: system.register_function"
+        yield Problem(f"{path}function", f"{describe(name)}, which is not registered", fix)
+
+
+def map_rows(
+    table: Table, params: Mapping[str, Any], functions: Mapping[str, RowFunction]
+) -> list[Row]:
+    """What the function makes of each row, which it may change.
+
+    Raises:
+        StepDataError: It returns something other than a mapping.
+    """
+    name = params["function"]
+    function = functions[name]
+    found: list[Row] = []
+    for index, row in enumerate(table.rows):
+        try:
+            result = function(row)
+        except Exception as error:
+            error.add_note(f"in function {name!r}, for row {index} of step {table.step!r}")
+            raise
+        if type(result) is not dict:
+            raise table.wrong(
+                f"function {name!r} returned {describe(result)} for row {index}",
+                "return a dict, column to value",
+            )
+        found.append(result)
+    return found

@@ -1,0 +1,100 @@
+"""Rows as an operation sees them: mappings of column to value, where an absent value is ``None``.
+
+A column that no row has is an error that lists the columns there are; without any row there is
+nothing to say about columns, and every one is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from indelible.actors.workflow.definition.fields import describe
+from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.errors import Problem, StepDataError
+
+Row = dict[str, Any]
+
+_SHOWN = 40  # columns that an error lists
+
+
+class Table:
+    """Rows, with the name of the step that works on them for its errors."""
+
+    __slots__ = ("_columns", "rows", "step")
+
+    def __init__(self, step: str, rows: list[Row]) -> None:
+        """Take ``rows`` over; operations may change them in place."""
+        self.step = step
+        self.rows = rows
+        self._columns: dict[str, None] | None = None
+
+    @property
+    def columns(self) -> dict[str, None]:
+        """Every column that some row has, in order of first appearance."""
+        if self._columns is None:
+            columns: dict[str, None] = {}
+            for row in self.rows:
+                if row.keys() != columns.keys():
+                    columns.update(dict.fromkeys(row))
+            self._columns = columns
+        return self._columns
+
+    def need(self, *names: str) -> None:
+        """Accept columns that exist.
+
+        Raises:
+            StepDataError: One does not.
+        """
+        if not self.rows:
+            return
+        for name in names:
+            if name not in self.columns:
+                has = ", ".join(list(self.columns)[:_SHOWN])
+                raise self.wrong(f"no column {name!r}", f"the columns are {has or 'none'}")
+
+    def wrong(self, found: str, fix: str) -> StepDataError:
+        """The error that this step's data do not fit."""
+        return StepDataError(self.step, found, fix)
+
+
+def as_rows(step: str, value: Any, what: str = "input") -> list[Row]:
+    """The rows in ``value``: a list of mappings, or lists of them one behind the other.
+
+    Raises:
+        StepDataError: It is something else.
+    """
+    if isinstance(value, list):
+        if all(type(row) is dict for row in value):
+            return value
+        if all(type(part) is list for part in value):
+            return [row for part in value for row in as_rows(step, part, what)]
+        odd = next(i for i, row in enumerate(value) if type(row) is not dict)
+        fix = "give a list of mappings, column to value"
+        raise StepDataError(step, f"{what}[{odd}] is {describe(value[odd])}", fix)
+    fix = "give a list of mappings, column to value"
+    if isinstance(value, dict):
+        lists = [key for key in ("rows", "data") if isinstance(value.get(key), list)]
+        fix = f"refer to its {lists[0]!r}" if lists else fix
+    raise StepDataError(step, f"{what} is {describe(value)}", fix)
+
+
+def check_column(path: str, value: Any) -> Iterator[Problem]:
+    """``value`` is the name of a column, or will be."""
+    if value is not UNKNOWN and not isinstance(value, str):
+        yield Problem(path, describe(value), "write the name of a column")
+
+
+def check_columns(path: str, value: Any) -> Iterator[Problem]:
+    """``value`` is a list of different names of columns."""
+    if value is UNKNOWN:
+        return
+    if not isinstance(value, list):
+        yield Problem(path, describe(value), "write a list of columns")
+        return
+    seen: list[Any] = []
+    for index, name in enumerate(value):
+        yield from check_column(f"{path}[{index}]", name)
+        if name is not UNKNOWN and name in seen:
+            yield Problem(f"{path}[{index}]", describe(name), "it stands twice; remove one")
+        seen.append(name)

@@ -1,0 +1,1 @@
+"""Workflows: definitions, and the pure state machine that runs them."""

@@ -1,0 +1,304 @@
+"""From what a user wrote to the one form that is stored: names given, defaults written out.
+
+Defaults that may change one day are written into the stored form, so that a run keeps those it
+was started with; what is off (no timeout, no retry) is left out.  Keys stand in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from indelible.actors.workflow.definition import fields
+from indelible.actors.workflow.definition.fields import Problems, describe, join
+from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
+from indelible.actors.workflow.definition.plan import (
+    DEFAULT_CHECKPOINT_SECONDS,
+    DEFAULT_CHECKPOINT_STEPS,
+    DEFAULT_WIDTH,
+    FORMATS,
+    RESULT_NAME,
+)
+from indelible.actors.workflow.definition.refs import parse_ref
+from indelible.actors.workflow.definition.retry import RetryPolicy
+from indelible.actors.workflow.definition.vocabulary import (
+    BLOCK_KEYS,
+    CHECKPOINT_KEYS,
+    ENGINE_KEYS,
+    LATER_KEYS,
+    LATER_PATTERNS,
+    LATER_POLICIES,
+    MAX_ATTEMPTS,
+    MAX_NAME,
+    MAX_WIDTH,
+    ON_UNKNOWN,
+    PATTERNS,
+    POLICIES,
+    RETRY_KEYS,
+    ROOT_KEYS,
+    STEP_KEYS,
+)
+
+_NONE = object()  # the type of what is no step at all, which has been said already
+_ALIKE = 0.8  # difflib's ratio from which a flat key is a slip of the pen: "timout", "retries"
+
+
+class Normaliser:
+    """One pass over one definition.
+
+    Attributes:
+        problems: What is wrong.
+        places: Where each node stands in the source, in the order of ``Plan.nodes``.
+        flat: For a node with flat parameters, which these are.
+        unclear: Names that stand twice, or are no names; nothing is said of references to them.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.problems = Problems()
+        self.places: list[str] = []
+        self.flat: dict[int, frozenset[str]] = {}
+        self.unclear: set[str] = set()
+        self._names: dict[str, str] = {}
+        self._twins: dict[str, str] = {}
+
+    def root(self, source: Mapping[str, Any]) -> dict[str, Any]:
+        """The stored form of a whole definition, or the nearest to it when it has problems."""
+        fields.only(self.problems, "", source, ROOT_KEYS)
+        found = source.get("format", FORMATS[0])
+        if type(found) is not int or found not in FORMATS:
+            known = ", ".join(map(str, FORMATS))
+            self.problems.add("format", describe(found), f"this version knows format {known}")
+        name = source.get("name")
+        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+            fix = f"give the workflow a name of 1 to {MAX_NAME} printable characters"
+            self.problems.add("name", describe(name), fix)
+            name = ""
+        checkpoint = self._checkpoint(source.get("checkpoint"))
+        self.places.append("")
+        head = {"format": FORMATS[0], "name": name, "checkpoint": checkpoint}
+        return head | self._block(source, "", ())
+
+    def _checkpoint(self, source: Any) -> dict[str, int]:
+        defaults = (DEFAULT_CHECKPOINT_STEPS, DEFAULT_CHECKPOINT_SECONDS)
+        if source is None:
+            return dict(zip(CHECKPOINT_KEYS, defaults, strict=True))
+        if not isinstance(source, Mapping):
+            self.problems.add(
+                "checkpoint", describe(source), "write {every_steps: 5, every_seconds: 300}"
+            )
+            return {}
+        fields.only(self.problems, "checkpoint", source, CHECKPOINT_KEYS)
+        return {
+            key: fields.integer(
+                self.problems, f"checkpoint.{key}", source.get(key, default), 1, fields.MAX_SECONDS
+            )
+            or default
+            for key, default in zip(CHECKPOINT_KEYS, defaults, strict=True)
+        }
+
+    def _block(
+        self, source: Mapping[str, Any], place: str, trail: tuple[int, ...]
+    ) -> dict[str, Any]:
+        problems = self.problems
+        pattern = fields.choice(
+            problems,
+            join(place, "pattern"),
+            source.get("pattern", "sequential"),
+            PATTERNS,
+            LATER_PATTERNS,
+        )
+        block: dict[str, Any] = {"pattern": pattern or "sequential"}
+        if pattern == "parallel":
+            block["policy"] = fields.choice(
+                problems,
+                join(place, "policy"),
+                source.get("policy", "collect"),
+                POLICIES,
+                LATER_POLICIES,
+            )
+            width = source.get("width", DEFAULT_WIDTH)
+            block["width"] = fields.integer(problems, join(place, "width"), width, 1, MAX_WIDTH)
+        elif pattern == "sequential":
+            for key in ("policy", "width"):
+                if key in source:
+                    fix = "only a parallel block has it; remove it, or write pattern: parallel"
+                    problems.add(join(place, key), describe(source[key]), fix)
+        block["steps"] = self._steps(source.get("steps"), join(place, "steps"), trail)
+        return block
+
+    def _steps(self, steps: Any, place: str, trail: tuple[int, ...]) -> list[dict[str, Any]]:
+        if not isinstance(steps, list) or not steps:
+            self.problems.add(place, describe(steps), "write a list of at least one step")
+            return []
+        if len(trail) >= MAX_BLOCKS:
+            self.problems.add(
+                place, f"more than {MAX_BLOCKS} blocks in each other", "nest less deep"
+            )
+            return []
+        if len(self.places) + len(steps) > MAX_NODES:
+            self.problems.add(
+                place, f"more than {MAX_NODES:,} steps and blocks", "split the workflow"
+            )
+            return []
+        return [
+            self._node(step, f"{place}[{index}]", (*trail, index))
+            for index, step in enumerate(steps)
+        ]
+
+    def _node(self, source: Any, place: str, trail: tuple[int, ...]) -> dict[str, Any]:
+        self.places.append(place)
+        if not isinstance(source, Mapping):
+            self.problems.add(place, describe(source), "write a mapping with a type, or with steps")
+            source = {"type": _NONE}
+        name = self._name(source, place, trail)
+        if "steps" not in source and "pattern" not in source:
+            return self._step(source, place, name)
+        for key in source:
+            if key not in BLOCK_KEYS:
+                fix = "only steps have it, not blocks" if key in STEP_KEYS else None
+                if key in LATER_KEYS:
+                    fix = "not available yet"
+                self.problems.add(
+                    join(place, key), "an unknown field", fix or fields.close_to(key, BLOCK_KEYS)
+                )
+        return {"name": name} | self._block(source, place, trail)
+
+    def _name(self, source: Mapping[str, Any], place: str, trail: tuple[int, ...]) -> str:
+        """The name given, or ``step_<i>``; nested ``step_<i>_<j>``, all indexes from the root."""
+        name = source.get("name")
+        generated = "step_" + "_".join(map(str, trail))
+        if name is None:
+            name = generated
+        fix = _name_fix(name)
+        if fix:
+            self.problems.add(f"{place}.name", describe(name), fix)
+            self.unclear.add(name if isinstance(name, str) else generated)
+            return generated
+        other = self._names.setdefault(name, place)
+        if other != place:
+            self.unclear.add(name)
+            fix = f"{other} has this name too; names are unique in the whole definition"
+            if "name" not in source:
+                fix += ", so give this step another one"
+            self.problems.add(f"{place}.name", repr(name), fix)
+        return str(name)
+
+    def _step(self, source: Mapping[str, Any], place: str, name: str) -> dict[str, Any]:
+        problems = self.problems
+        kind = source.get("type")
+        if kind is _NONE:
+            kind = ""
+        elif not isinstance(kind, str) or not kind:
+            fix = "name a step type; a block has steps instead"
+            problems.add(f"{place}.type", describe(kind), fix)
+            kind = ""
+        step: dict[str, Any] = {"name": name, "type": kind}
+        params = self._params(source, place)
+        if params:
+            step["params"] = params
+        if source.get("timeout") is not None:
+            step["timeout"] = fields.seconds(problems, f"{place}.timeout", source["timeout"])
+        retry = source.get("retry")
+        if retry is not None:
+            policy = self._retry(retry, f"{place}.retry")
+            if policy["attempts"] != 1:
+                step["retry"] = policy
+        unknown = source.get("on_unknown_outcome", "retry")
+        unknown = fields.choice(problems, f"{place}.on_unknown_outcome", unknown, ON_UNKNOWN)
+        if unknown != "retry":
+            step["on_unknown_outcome"] = unknown
+        return step
+
+    def _params(self, source: Mapping[str, Any], place: str) -> dict[str, Any]:
+        params = source.get("params", {})
+        if not isinstance(params, Mapping):
+            self.problems.add(f"{place}.params", describe(params), "write a mapping of parameters")
+            params = {}
+        if len(params) == 1 and _is_ref(params.get("ref")):
+            fix = "refer from single parameters: {name: {ref: …}}"
+            self.problems.add(f"{place}.params", "a reference for all of them", fix)
+        flat = source.keys() - STEP_KEYS
+        if not flat:
+            return dict(_sorted(params))
+        for key in sorted(flat, key=str):
+            where = join(place, key)
+            if not isinstance(key, str):
+                self.problems.add(where, f"the key {describe(key)}", "write the key as text")
+            elif key in params:
+                self.problems.add(
+                    where, "a parameter that stands under params too", "remove one of them"
+                )
+            elif key in LATER_KEYS or key in ENGINE_KEYS:
+                fix = f"if it is a parameter, write it under {place}.params"
+                self.problems.add(where, "a key of the engine, which steps do not have", fix)
+            elif twin := self._twin(key):
+                fix = f"did you mean {twin!r}? if it is a parameter, write it under {place}.params"
+                self.problems.add(where, "an unknown field", fix)
+        flat = {key for key in flat if isinstance(key, str)}
+        self.flat[len(self.places) - 1] = frozenset(flat)
+        return dict(_sorted(dict(params) | {key: source[key] for key in flat}))
+
+    def _twin(self, key: str) -> str:
+        """The engine key that ``key`` is probably meant to be, or nothing."""
+        if key not in self._twins:  # 20 µs each, and 10,000 steps have the same few keys
+            self._twins[key] = "".join(get_close_matches(key, STEP_KEYS, 1, _ALIKE))
+        return self._twins[key]
+
+    def _retry(self, source: Any, place: str) -> dict[str, Any]:
+        problems = self.problems
+        if type(source) is int:
+            source = {"attempts": source}
+            counted = place
+        elif isinstance(source, Mapping):
+            fields.only(problems, place, source, RETRY_KEYS)
+            counted = f"{place}.attempts"
+        else:
+            fix = "write how many attempts in all, or {attempts: 3, delay: 1.0, …}"
+            problems.add(place, describe(source), fix)
+            return {"attempts": 1}
+        given = {key: source.get(key, getattr(RetryPolicy(), key)) for key in RETRY_KEYS}
+        longest = fields.MAX_SECONDS
+        policy = {
+            "attempts": fields.integer(problems, counted, given["attempts"], 1, MAX_ATTEMPTS),
+            "delay": fields.number(problems, f"{place}.delay", given["delay"], 0, longest),
+            "backoff": fields.number(problems, f"{place}.backoff", given["backoff"], 1, 1_000),
+            "max_delay": fields.number(
+                problems, f"{place}.max_delay", given["max_delay"], 0, longest
+            ),
+            "jitter": fields.number(problems, f"{place}.jitter", given["jitter"], 0, 1),
+        }
+        delay, most = policy["delay"], policy["max_delay"]
+        if delay is not None and most is not None and most < delay:
+            if "max_delay" in source:
+                problems.add(f"{place}.max_delay", f"{most:g}, less than the delay", "raise it")
+            policy["max_delay"] = delay
+        return policy if None not in policy.values() else {"attempts": 1}
+
+
+def _name_fix(name: Any) -> str:
+    """What to do about a step's name; nothing when it is good."""
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+        return f"give the step a name of 1 to {MAX_NAME} printable characters"
+    if "/" in name or "." in name:
+        return "leave out / and ., which separate the parts of paths and references"
+    if RESULT_NAME.fullmatch(name):
+        return "choose another name; step_<i>_result stands for the result of step i of a block"
+    return ""
+
+
+def _is_ref(text: Any) -> bool:
+    try:
+        return bool(parse_ref(text))
+    except ValueError:
+        return False
+
+
+def _sorted(value: Any) -> Any:
+    """``value`` with the keys of its mappings in order, so that equal parameters encode alike."""
+    if type(value) is dict or isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
+    if type(value) is list:
+        return [_sorted(item) for item in value]
+    return value

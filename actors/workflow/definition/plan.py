@@ -1,0 +1,267 @@
+"""A compiled definition: an immutable tree of nodes that threads share and any process rebuilds.
+
+A plan is a function of its encoded definition alone, so that a recovered run follows the plan
+that it was started with, whatever step types or rules of validation exist today.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from indelible.actors.workflow.definition.refs import find_refs, needs_resolving
+from indelible.actors.workflow.definition.retry import RetryPolicy
+from indelible.errors import DefinitionError, Problem
+from indelible.events.values import decode_value
+
+FORMATS = (1,)
+DEFAULT_CHECKPOINT_STEPS = 5
+DEFAULT_CHECKPOINT_SECONDS = 300
+DEFAULT_WIDTH = 256
+
+RESULT_NAME = re.compile(r"step_(0|[1-9][0-9]*)_result", re.ASCII)
+"""``step_<i>_result``: child i, from 0, of the innermost sequential block around the reader."""
+
+NO_RETRY = RetryPolicy()
+NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """A step or a block of a plan.
+
+    Attributes:
+        index: Place in ``Plan.nodes``; parents come before their children, in document order.
+        end: Index behind the last node below this one.
+        name: Unique in the definition; the root has the workflow's.
+        path: Names from the root, joined by ``/``, without the root's; the root's is empty.
+        kind: ``step``, ``sequential`` or ``parallel``.
+        parent: Index of the block around it; -1 for the root.
+        children: Indexes of what a block holds, in order.
+        order: Place in its block, from 0.
+        type: Step type; empty for a block.
+        params: Parameters of a step, references unresolved; never to be changed.
+        has_refs: Whether ``params`` hold references or literals, to be resolved before it runs.
+        timeout: Seconds that one attempt may take, or ``None``.
+        retry: When a failed attempt is followed by another.
+        on_unknown: ``retry``, ``ask`` or ``fail``: what follows an attempt that a crash cut off.
+        width: How many children of a parallel block run at once.
+        policy: How failures in a parallel block are met; empty for the others.
+        definition: The normalised mapping that it was compiled from, read-only; a step's always
+            has ``params``.
+    """
+
+    index: int
+    end: int
+    name: str
+    path: str
+    kind: str
+    parent: int
+    children: tuple[int, ...]
+    order: int
+    type: str
+    params: dict[str, Any]
+    has_refs: bool
+    timeout: float | None
+    retry: RetryPolicy
+    on_unknown: str
+    width: int
+    policy: str
+    definition: Mapping[str, Any]
+
+
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """A compiled definition; equal to another when their encoded definitions are.
+
+    Attributes:
+        name: The workflow's.
+        nodes: The root block, then all others, parents first, in document order.
+        steps_total: How many nodes are steps.
+        by_path: Index of each node by path; the root under the empty text.
+        by_name: Index of each node by name, without the root.
+        checkpoint_steps: Completions from one checkpoint to the next.
+        checkpoint_seconds: Seconds after which the next completion is one anyway.
+        encoded: The normalised definition; equal definitions have equal bytes.
+        digest: sha256 of ``encoded``.
+        step_types: Every type that its steps name.
+        input_refs: (node, reference) for each reference to the input.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    steps_total: int
+    by_path: dict[str, int]
+    by_name: dict[str, int]
+    checkpoint_steps: int
+    checkpoint_seconds: int
+    encoded: bytes
+    digest: bytes
+    step_types: frozenset[str]
+    input_refs: tuple[tuple[int, str], ...]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both follow from the same definition."""
+        return isinstance(other, Plan) and self.encoded == other.encoded
+
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash(self.digest)
+
+    def find(self, reader: int, name: str) -> int | None:
+        """The node that step ``reader`` may see as ``name``: surely finished before it starts.
+
+        These are what stands earlier in a sequential block that holds ``reader`` at any depth,
+        everything inside that, and ``step_<i>_result``.
+        """
+        target = self.by_name.get(name)
+        if target is None:
+            return self._find_by_place(reader, name)
+        nodes = self.nodes
+        branch = nodes[reader]
+        while branch.parent >= 0:
+            block = nodes[branch.parent]
+            if block.index <= target < block.end:  # the innermost block that holds both
+                return (
+                    target
+                    if block.kind == "sequential" and block.index < target < branch.index
+                    else None
+                )
+            branch = block
+        return None
+
+    def visible(self, reader: int) -> Iterator[str]:
+        """Every name that :meth:`find` knows for ``reader``, in document order, no name twice."""
+        nodes = self.nodes
+        spans: list[tuple[int, int]] = []
+        branch = nodes[reader]
+        places = -1
+        while branch.parent >= 0:
+            block = nodes[branch.parent]
+            if block.kind == "sequential":
+                spans.append((block.index + 1, branch.index))
+                if places < 0:
+                    places = branch.order
+            branch = block
+        for start, end in reversed(spans):
+            for index in range(start, end):
+                yield nodes[index].name
+        for place in range(places):
+            yield f"step_{place}_result"
+
+    def _find_by_place(self, reader: int, name: str) -> int | None:
+        match = RESULT_NAME.fullmatch(name)
+        if match is None:
+            return None
+        branch = self.nodes[reader]
+        while branch.parent >= 0:
+            block = self.nodes[branch.parent]
+            if block.kind == "sequential":
+                digits = match[1]
+                if len(digits) > len(str(branch.order)) or int(digits) >= branch.order:
+                    return None
+                return block.children[int(digits)]
+            branch = block
+        return None
+
+
+def plan_from_encoded(encoded: bytes) -> Plan:
+    """The plan of a stored definition, whether or not its step types are known.
+
+    Raises:
+        DefinitionError: Its format is one that this version does not run.
+        ValueDecodeError: The bytes are damaged.
+    """
+    definition = decode_value(encoded)
+    found = definition.get("format") if type(definition) is dict else definition
+    if type(definition) is not dict or found not in FORMATS:
+        known = ", ".join(map(str, FORMATS))
+        raise DefinitionError(
+            "stored",
+            [Problem("format", repr(found), f"this version runs format {known}; use a newer one")],
+        )
+    return build_plan(definition, encoded)
+
+
+def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
+    """The plan of a normalised definition, which is not checked again."""
+    nodes: list[Node] = []
+    input_refs: list[tuple[int, str]] = []
+    _add(nodes, input_refs, definition, -1, 0, "")
+    checkpoint = definition.get("checkpoint") or {}
+    by_name: dict[str, int] = {}
+    for node in nodes[1:]:
+        by_name.setdefault(node.name, node.index)
+    return Plan(
+        name=definition["name"],
+        nodes=tuple(nodes),
+        steps_total=sum(node.kind == "step" for node in nodes),
+        by_path={node.path: node.index for node in nodes},
+        by_name=by_name,
+        checkpoint_steps=checkpoint.get("every_steps", DEFAULT_CHECKPOINT_STEPS),
+        checkpoint_seconds=checkpoint.get("every_seconds", DEFAULT_CHECKPOINT_SECONDS),
+        encoded=encoded,
+        digest=sha256(encoded).digest(),
+        step_types=frozenset(node.type for node in nodes if node.kind == "step"),
+        input_refs=tuple(input_refs),
+    )
+
+
+def _frozen(source: Mapping[str, Any], *, is_step: bool) -> Mapping[str, Any]:
+    if is_step and "params" not in source:
+        source = {**source, "params": NO_PARAMS}
+    return MappingProxyType(dict(source))
+
+
+def _add(
+    nodes: list[Node],
+    input_refs: list[tuple[int, str]],
+    source: Mapping[str, Any],
+    parent: int,
+    order: int,
+    path: str,
+) -> int:
+    """Append the node of ``source`` and all below it; the index of the first."""
+    index = len(nodes)
+    kind = source.get("pattern", "step")
+    params: dict[str, Any] = source.get("params") or {}
+    has_refs = needs_resolving(params)
+    if has_refs:
+        found = (str(ref["ref"]) for _, ref in find_refs(params))
+        input_refs.extend((index, ref) for ref in found if ref.split(".", 1)[0] == "input")
+    children: tuple[int, ...] = ()
+    if kind != "step":
+        nodes.append(None)  # type: ignore[arg-type] # its place, filled below
+        below = f"{path}/" if path else ""
+        children = tuple(
+            _add(nodes, input_refs, child, index, place, below + child["name"])
+            for place, child in enumerate(source["steps"])
+        )
+    retry = source.get("retry")
+    node = Node(
+        index=index,
+        end=max(len(nodes), index + 1),
+        name=source["name"],
+        path=path,
+        kind=kind,
+        parent=parent,
+        children=children,
+        order=order,
+        type=source.get("type", ""),
+        params=params,
+        has_refs=has_refs,
+        timeout=source.get("timeout"),
+        retry=RetryPolicy(**retry) if retry else NO_RETRY,
+        on_unknown=source.get("on_unknown_outcome", "retry"),
+        width=source.get("width", DEFAULT_WIDTH),
+        policy=source.get("policy", ""),
+        definition=_frozen(source, is_step=kind == "step"),
+    )
+    if kind == "step":
+        nodes.append(node)
+    else:
+        nodes[index] = node
+    return index

@@ -1,0 +1,207 @@
+"""References inside parameters, found before a run and resolved before a step; all of it pure.
+
+``{"ref": "steps.NAME.path"}`` and ``{"ref": "input.path"}`` stand for values, ``{"literal": x}``
+for ``x`` as it is.  A path goes down by keys of mappings and by indexes of lists, from 0.  The
+parameters as a whole are never a reference: their keys are names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from indelible.errors import StepDataError
+
+_SHOWN = 12  # keys that an error lists, so that a wide row does not fill the log
+_INDEX_DIGITS = 10  # no list has more items, and int() refuses text without end
+
+
+class _Unknown:
+    """Stands for a value that only the run will know."""
+
+    def __repr__(self) -> str:
+        return "a reference"
+
+
+UNKNOWN: Final = _Unknown()
+
+
+class Reference(NamedTuple):
+    """A reference, taken apart."""
+
+    step: str | None  # None refers to the run's input
+    keys: tuple[str, ...]
+
+
+def parse_ref(text: Any) -> Reference:
+    """Take a reference apart.
+
+    Raises:
+        ValueError: It is malformed; the message says what to write.
+
+    >>> parse_ref("steps.load.rows.0")
+    Reference(step='load', keys=('rows', '0'))
+    """
+    if not isinstance(text, str):
+        raise ValueError("a reference is text")  # noqa: TRY004 - one error for all malformed ones
+    source, *keys = text.split(".")
+    if not all(keys):
+        raise ValueError("a part between two dots is empty")
+    if source == "input":
+        return Reference(None, tuple(keys))
+    if source == "steps" and keys:
+        return Reference(keys[0], tuple(keys[1:]))
+    raise ValueError("a reference begins with steps.NAME or input")
+
+
+def find_refs(params: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each mapping in ``params`` with a key ``ref``, with its place; literals are not entered.
+
+    >>> list(find_refs({"a": [{"ref": "input.x"}], "b": {"literal": {"ref": "no"}}}))
+    [('a[0]', {'ref': 'input.x'})]
+    """
+    for name, value in params.items():
+        yield from _find(value, str(name))
+
+
+def needs_resolving(params: Mapping[str, Any]) -> bool:
+    """Whether :func:`resolve` would change anything: there is a reference or a literal.
+
+    >>> needs_resolving({"a": [1, {"ref": "input"}]}), needs_resolving({"a": [1, 2]})
+    (True, False)
+    """
+    return any(map(_needs, params.values()))
+
+
+def resolve(
+    params: Mapping[str, Any],
+    lookup_step: Callable[[str], Any],
+    input: Any,  # noqa: A002 - the word of the definition
+    step: str = "",
+) -> dict[str, Any]:
+    """``params`` as fresh lists and dicts, with each reference replaced by its value.
+
+    Args:
+        params: Parameters of a step by name; they are not changed.
+        lookup_step: Gives the result of the step with a name; what it gives is not copied.
+        input: The run's input; what is taken from it is copied.
+        step: Name of the step that is about to run, for the error.
+
+    Raises:
+        StepDataError: A path leads nowhere; the message lists what is there instead.
+
+    >>> resolve({"n": {"ref": "steps.load.rows.0"}}, {"load": {"rows": [7]}}.get, {})
+    {'n': 7}
+    """
+    return {name: _resolve(item, lookup_step, input, step) for name, item in params.items()}
+
+
+def blank_refs(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with :data:`UNKNOWN` in place of each reference and literals laid bare.
+
+    For ``validate`` of a step type, which runs before any value is known.
+
+    >>> blank_refs({"input": {"ref": "steps.load.rows"}, "count": {"literal": 3}})
+    {'input': a reference, 'count': 3}
+    """
+    return {name: _blank(item) for name, item in params.items()}
+
+
+def missing_key(value: Any, keys: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first of ``keys`` that leads nowhere, and what is there instead; or ``None``.
+
+    >>> missing_key({"rows": [1]}, ("rows", "1"))
+    ('1', 'a list of 1')
+    """
+    for key in keys:
+        if type(value) is dict and key in value:
+            value = value[key]
+        elif type(value) is list and _is_index(key) and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return key, _outline(value)
+    return None
+
+
+def _find(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if type(value) is dict:
+        if "ref" in value:
+            yield path, value
+        elif not _is_literal(value):
+            for key, item in value.items():
+                if type(item) is dict or type(item) is list:
+                    yield from _find(item, f"{path}.{key}")
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                yield from _find(item, f"{path}[{index}]")
+
+
+def _needs(value: Any) -> bool:
+    if type(value) is dict:
+        return "ref" in value or _is_literal(value) or any(map(_needs, value.values()))
+    return type(value) is list and any(map(_needs, value))
+
+
+def _resolve(value: Any, lookup_step: Callable[[str], Any], given: Any, step: str) -> Any:
+    if type(value) is dict:
+        if len(value) == 1:
+            if "ref" in value:
+                return _follow(value["ref"], lookup_step, given, step)
+            if "literal" in value:
+                return _copy(value["literal"])
+        return {key: _resolve(item, lookup_step, given, step) for key, item in value.items()}
+    if type(value) is list:
+        return [_resolve(item, lookup_step, given, step) for item in value]
+    return value
+
+
+def _blank(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "ref" in value:
+            return UNKNOWN
+        if _is_literal(value):
+            return _copy(value["literal"])
+        return {key: _blank(item) for key, item in value.items()}
+    return [_blank(item) for item in value] if type(value) is list else value
+
+
+def _follow(ref: Any, lookup_step: Callable[[str], Any], given: Any, step: str) -> Any:
+    reference = parse_ref(ref)
+    value = given if reference.step is None else lookup_step(reference.step)
+    missing = missing_key(value, reference.keys)
+    if missing:
+        key, there = missing
+        raise StepDataError(
+            step or ref, f"{ref} has no {key!r}: there is {there}", "correct the reference"
+        )
+    for key in reference.keys:
+        value = value[key] if type(value) is dict else value[int(key)]
+    return _copy(value) if reference.step is None else value
+
+
+def _outline(value: Any) -> str:
+    if type(value) is list:
+        return f"a list of {len(value)}"
+    if type(value) is not dict:
+        return f"a value of type {type(value).__name__}"
+    if value.get("failed") is True and "error" in value:
+        return f"only the failure of that step ({value.get('error_type')}: {value['error']})"
+    names = ", ".join(map(repr, list(value)[:_SHOWN]))
+    return f"only {names}{', …' if len(value) > _SHOWN else ''}" if value else "an empty mapping"
+
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < _INDEX_DIGITS
+
+
+def _is_literal(value: Mapping[str, Any]) -> bool:
+    return len(value) == 1 and "literal" in value
+
+
+def _copy(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_copy(item) for item in value]
+    return value
