@@ -1,0 +1,109 @@
+"""Views: where they stand, what they could not apply, workflow_status and metrics.
+
+Nothing in them is lost by dropping them: they are rebuilt from the events.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make the tables, empty."""
+    op.create_table(
+        "projection_cursors",
+        sa.Column("projection", sa.Text, primary_key=True),
+        sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "parked_events",
+        sa.Column("projection", sa.Text, primary_key=True),
+        sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("stream", sa.Text, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("parked_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "workflow_status",
+        sa.Column("run_id", sa.Text, primary_key=True),
+        sa.Column("agent", sa.Text, nullable=False),
+        sa.Column("workflow", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("outcome", sa.Text, nullable=True),
+        sa.Column("steps_total", sa.BigInteger, nullable=False),
+        sa.Column("steps_completed", sa.BigInteger, nullable=False),
+        sa.Column("steps_failed", sa.BigInteger, nullable=False),
+        sa.Column("steps_skipped", sa.BigInteger, nullable=False),
+        sa.Column("steps_unknown", sa.BigInteger, nullable=False),
+        sa.Column("attempts", sa.BigInteger, nullable=False),
+        sa.Column("retries", sa.BigInteger, nullable=False),
+        sa.Column("checkpoints", sa.BigInteger, nullable=False),
+        sa.Column("started_at", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.Column("finished_at", sa.BigInteger, nullable=True),
+        sa.Column("error_type", sa.Text, nullable=True),
+        sa.Column("error_message", sa.Text, nullable=True),
+        sa.Column("error_step", sa.Text, nullable=True),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_workflow_status_started", "workflow_status", ["started_at", "run_id"])
+    op.create_index(
+        "ix_workflow_status_state", "workflow_status", ["state", "started_at", "run_id"]
+    )
+    op.create_index("ix_workflow_status_agent", "workflow_status", ["agent", "state"])
+    op.create_table(
+        "metrics",
+        sa.Column("agent", sa.Text, primary_key=True),
+        sa.Column("runs_accepted", sa.BigInteger, nullable=False),
+        sa.Column("runs_succeeded", sa.BigInteger, nullable=False),
+        sa.Column("runs_partial", sa.BigInteger, nullable=False),
+        sa.Column("runs_failed", sa.BigInteger, nullable=False),
+        sa.Column("runs_quarantined", sa.BigInteger, nullable=False),
+        sa.Column("steps_completed", sa.BigInteger, nullable=False),
+        sa.Column("steps_failed", sa.BigInteger, nullable=False),
+        sa.Column("errors", sa.BigInteger, nullable=False),
+        sa.Column("response_us", sa.BigInteger, nullable=False),
+        sa.Column("step_us", sa.BigInteger, nullable=False),
+        sa.Column("cpu_us", sa.BigInteger, nullable=False),
+        sa.Column("state_bytes_max", sa.BigInteger, nullable=False),
+        sa.Column("state_bytes_last", sa.BigInteger, nullable=False),
+        sa.Column("state_recorded_at", sa.BigInteger, nullable=False),
+        sa.Column("state_stream", sa.Text, nullable=False),
+        sa.Column("state_version", sa.BigInteger, nullable=False),
+        sa.Column("first_at", sa.BigInteger, nullable=False),
+        sa.Column("last_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "metrics_response_times",
+        sa.Column("agent", sa.Text, primary_key=True),
+        sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("runs", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "metrics_runs",
+        sa.Column("stream", sa.Text, primary_key=True),
+        sa.Column("agent", sa.Text, nullable=False),
+    )
+
+
+def downgrade() -> None:
+    """Drop the tables; the events stay."""
+    for table in (
+        "metrics_runs",
+        "metrics_response_times",
+        "metrics",
+        "workflow_status",
+        "parked_events",
+        "projection_cursors",
+    ):
+        op.drop_table(table)

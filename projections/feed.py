@@ -1,0 +1,119 @@
+"""Where the runner's events come from: the committed groups in memory, else the rows.
+
+Positions of a shard come out without gaps (invariant 8); memory is bounded, and what falls out
+of it is read back from the rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from indelible.errors import StoreUnavailableError
+from indelible.events.event import RecordedEvent
+from indelible.events.store import Cursor, EventStore
+
+KEPT = 20_000
+"""Events waiting in memory, some 20 to 40 MiB; later ones push out earlier ones."""
+
+
+class Feed:
+    """Events of a store behind a cursor, in order.
+
+    ``push`` is for the committing threads; everything else but ``pending`` is for the runner's.
+    """
+
+    def __init__(self, store: EventStore, kept: int) -> None:
+        """Keep at most ``kept`` events, or one group if that is larger."""
+        self._store = store
+        self._kept = kept
+        self.lock = threading.Lock()
+        self.pending = 0  # events pushed and not yet taken; under the lock
+        self.wake_at = 0  # a push that reaches this many pending events wakes the runner
+        self.wake: Callable[[], None] = lambda: None  # called under the lock
+        self._groups: deque[Sequence[RecordedEvent]] = deque()
+        self._windows: dict[int, list[RecordedEvent]] = {}
+        self._tips: Cursor = {}
+
+    def push(self, group: Sequence[RecordedEvent]) -> None:
+        """Take a committed group; the store calls it on the thread that committed."""
+        with self.lock:
+            self._groups.append(group)
+            self.pending += len(group)
+            while self.pending > self._kept and len(self._groups) > 1:
+                self.pending -= len(self._groups.popleft())
+            if 0 < self.wake_at <= self.pending:
+                self.wake_at = 0
+                self.wake()
+
+    def take(self) -> bool:
+        """Look at what was pushed since the last call; whether there was anything."""
+        with self.lock:
+            groups = list(self._groups)
+            self._groups.clear()
+            self.pending = 0
+        for group in groups:
+            for event in group:
+                self._put(event)
+        for shard, window in self._windows.items():
+            if len(window) > self._kept:
+                self._windows[shard] = window[-self._kept :]
+        return bool(groups)
+
+    def _put(self, event: RecordedEvent) -> None:
+        shard, position = event.shard, event.position
+        window = self._windows.get(shard)
+        if window is None:
+            window = self._windows[shard] = []
+        elif window and window[-1].position + 1 != position:
+            window.clear()  # a group was pushed out: its events are in the rows
+        window.append(event)
+        if position > self._tips.get(shard, 0):
+            self._tips[shard] = position
+
+    def expect(self, positions: Cursor) -> None:
+        """Learn that these positions are committed."""
+        for shard, position in positions.items():
+            if position > self._tips.get(shard, 0):
+                self._tips[shard] = position
+
+    def behind(self, cursor: Cursor) -> int:
+        """How many known events lie behind ``cursor``."""
+        return sum(max(0, tip - cursor.get(shard, 0)) for shard, tip in self._tips.items())
+
+    def read(self, cursor: Cursor, limit: int) -> list[RecordedEvent]:
+        """The next events after ``cursor``, at most ``limit``; empty when there are none.
+
+        Raises:
+            StoreUnavailableError: Events that are known to exist could not be read.
+        """
+        found: list[RecordedEvent] = []
+        for shard, tip in self._tips.items():
+            after = cursor.get(shard, 0)
+            wanted = min(limit - len(found), tip - after)
+            if wanted > 0:
+                found.extend(self._read_shard(shard, after, wanted))
+        return found
+
+    def _read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        window = self._windows.get(shard)
+        if window:
+            first = window[0].position
+            if first <= after + 1 <= window[-1].position:
+                start = after + 1 - first
+                return window[start : start + limit]
+            if first > after:
+                limit = min(limit, first - after - 1)  # go on from memory as soon as it reaches
+        events = self._store.read_shard(shard, after, limit)
+        if not events or events[0].position != after + 1:
+            raise StoreUnavailableError(f"shard {shard} has no event behind position {after}")
+        return events
+
+    def forget(self, cursor: Cursor) -> None:
+        """Drop what nobody behind ``cursor`` needs from memory."""
+        for shard, window in self._windows.items():
+            if window:
+                done = cursor.get(shard, 0) + 1 - window[0].position
+                if done > 0:
+                    del window[:done]

@@ -1,0 +1,158 @@
+"""One view on its way along the log, and how a batch of events reaches its rows.
+
+Rows, parked events and cursor change in one transaction; views that stand at the same cursor
+share it.  An event that a view cannot apply is parked and stops nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from indelible.errors import StoreError
+from indelible.events.event import RecordedEvent
+from indelible.events.store import Cursor
+from indelible.projections import cursors
+from indelible.projections.projection import Pair, Projection
+
+_log = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """The next events of the log, decoded once for all views."""
+
+    pairs: list[Pair]
+    undecodable: list[tuple[RecordedEvent, Exception]]
+    positions: Cursor  # the last position of every shard in the batch
+
+
+class Lane:
+    """A view and how far it has come; belongs to the runner's thread.
+
+    Attributes:
+        projection: What folds the events.
+        name: The cursor's name.
+        cursor: Positions that are committed; replaced, never changed, so any thread may read it.
+        suspect: Whether its last batch failed, so that it goes alone and its cursor is in doubt.
+        failures: How often in a row its batch has failed when it went alone.
+        retry_at: When to try again, on the monotonic clock in ns.
+    """
+
+    def __init__(self, projection: Projection, name: str, cursor: Cursor) -> None:
+        """Stand at ``cursor``."""
+        self.projection = projection
+        self.name = name
+        self.cursor = cursor
+        self.suspect = False
+        self.failures = 0
+        self.retry_at = 0
+
+    def wanted(self, batch: Batch) -> list[Pair]:
+        """The events of ``batch`` that the view asks for."""
+        types = self.projection.event_types
+        return [pair for pair in batch.pairs if pair[0].type in types]
+
+    def undecodable(self, batch: Batch) -> list[tuple[RecordedEvent, Exception]]:
+        """Those that it asks for and that nobody can read."""
+        types = self.projection.event_types
+        return [bad for bad in batch.undecodable if bad[0].type in types]
+
+    def moved(self, batch: Batch) -> cursors.Moved:
+        """Its cursor behind ``batch``."""
+        return cursors.Moved(self.name, self.projection.version, batch.positions)
+
+    def advance(self, positions: Cursor) -> None:
+        """Take note that everything up to ``positions`` is committed."""
+        self.cursor = {**self.cursor, **positions}
+        self.suspect = False
+        self.failures = 0
+
+
+Transaction = Callable[[], AbstractContextManager[sa.Connection]]
+
+
+def apply_together(
+    lanes: Sequence[Lane], batch: Batch, begin: Transaction, before_commit: Callable[[], None]
+) -> None:
+    """Apply ``batch`` to all of ``lanes`` or to none, and raise what stood in the way."""
+    work = []
+    for lane in lanes:
+        pairs = lane.wanted(batch)
+        changes = lane.projection.fold(pairs) if pairs else None
+        work.append((lane, changes, lane.undecodable(batch)))
+    with begin() as connection:
+        for lane, changes, bad in work:
+            if changes is not None:
+                lane.projection.write(connection, changes)
+            if bad:
+                cursors.park(connection, lane.name, bad)
+        cursors.move(connection, [lane.moved(batch) for lane in lanes])
+        before_commit()
+    for lane in lanes:
+        lane.advance(batch.positions)
+
+
+def apply_or_park(
+    lane: Lane, batch: Batch, begin: Transaction, before_commit: Callable[[], None]
+) -> None:
+    """Apply what can be applied of ``batch`` to ``lane`` and park the rest.
+
+    A batch whose commit failed may have been committed: then only the lane's cursor moves.
+    """
+    with begin() as connection:
+        stand = cursors.read_stands(connection).get(lane.name)
+        if stand is not None and stand.cursor != lane.cursor:
+            lane.advance(stand.cursor)
+            return
+        bad = lane.undecodable(batch)
+        bad += _apply_part(lane.projection, connection, lane.wanted(batch))
+        if bad:
+            cursors.park(connection, lane.name, bad)
+        cursors.move(connection, [lane.moved(batch)])
+        before_commit()
+    lane.advance(batch.positions)
+    for event, error in bad:
+        _log.warning(
+            "view %s set aside %s at position %d of shard %d: %s",
+            lane.name,
+            event.type,
+            event.position,
+            event.shard,
+            error,
+        )
+
+
+def _apply_part(
+    projection: Projection, connection: sa.Connection, pairs: Sequence[Pair]
+) -> list[tuple[RecordedEvent, Exception]]:
+    """Apply ``pairs``, halving them until what fails is a single event."""
+    if not pairs:
+        return []
+    connection.exec_driver_sql("SAVEPOINT part")
+    try:
+        projection.write(connection, projection.fold(pairs))
+    except Exception as error:
+        if not _is_about_the_event(error):
+            raise
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+        connection.exec_driver_sql("RELEASE SAVEPOINT part")
+        if len(pairs) == 1:
+            return [(pairs[0][0], error)]
+        middle = len(pairs) // 2
+        return _apply_part(projection, connection, pairs[:middle]) + _apply_part(
+            projection, connection, pairs[middle:]
+        )
+    connection.exec_driver_sql("RELEASE SAVEPOINT part")
+    return []
+
+
+def _is_about_the_event(error: Exception) -> bool:
+    """Whether trying the same event again would fail again: no fault of the database."""
+    if isinstance(error, exc.DBAPIError):
+        return isinstance(error, exc.IntegrityError | exc.DataError)
+    return not isinstance(error, StoreError)

@@ -1,0 +1,73 @@
+"""One SQL statement for many rows.
+
+The driver gives up the interpreter at every statement, and beside busy threads each return can
+cost 5 ms; so a batch is few statements of many rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+_VARIABLES = 32_766
+"""SQLite takes no more parameters in a statement (its limit 9, SQLITE_MAX_VARIABLE_NUMBER)."""
+
+
+class MultiRow:
+    """A statement over ``(VALUES (...), (...))``, in few texts, so that drivers prepare it once.
+
+    The number of rows is rounded up and the rest filled with NULL rows, so the statement must
+    pass over rows whose ``column1`` is NULL.
+    """
+
+    def __init__(self, columns: int, before: str, after: str) -> None:
+        """``before`` and ``after`` surround the VALUES, whose columns are ``column1`` and on."""
+        self._columns = columns
+        self._before = before
+        self._after = after
+        self._most = _VARIABLES // columns
+        self._texts: dict[int, str] = {}
+
+    def execute(self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]) -> int:
+        """Run it for ``rows`` and return how many rows of the table it changed."""
+        changed = 0
+        for start in range(0, len(rows), self._most):
+            part = rows[start : start + self._most]
+            size = min(_rounded(len(part)), self._most)
+            parameters: list[object] = []
+            for row in part:
+                parameters.extend(row)
+            parameters.extend([None] * (self._columns * (size - len(part))))
+            changed += connection.exec_driver_sql(self._text(size), tuple(parameters)).rowcount
+        return changed
+
+    def _text(self, size: int) -> str:
+        text = self._texts.get(size)
+        if text is None:
+            row = "(" + ",".join("?" * self._columns) + ")"
+            values = "(VALUES " + ",".join([row] * size) + ")"
+            text = self._texts[size] = f"{self._before} {values} AS v {self._after}"
+        return text
+
+
+def insert(table: sa.Table, after: str = "") -> MultiRow:
+    """Insert rows of all columns of ``table``, in its order; the first one is never NULL."""
+    names = [column.name for column in table.columns]
+    values = ", ".join(f"column{index}" for index in range(1, len(names) + 1))
+    return MultiRow(
+        len(names),
+        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} FROM",
+        f"WHERE column1 IS NOT NULL {after}",
+    )
+
+
+def _rounded(count: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24 ...
+
+    >>> [_rounded(count) for count in (1, 2, 3, 5, 7, 9, 17, 1000)]
+    [1, 2, 3, 6, 8, 12, 24, 1024]
+    """
+    power = 1 << (count - 1).bit_length()
+    between = power * 3 // 4
+    return between if count <= between and power >= 4 else power

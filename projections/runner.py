@@ -1,0 +1,239 @@
+"""The thread that keeps all views up to date, politely: appends come first.
+
+A lone event is applied at once; while more keep coming they pile up for some milliseconds, so
+that a batch is worth its turn at the writer.  Views are behind the log, and never say otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from indelible.clock import Clock
+from indelible.errors import StoreReadOnlyError, SystemClosedError
+from indelible.events.store import Cursor, EventStore
+from indelible.events.types import EventTypes
+from indelible.failpoints import Failpoints
+from indelible.projections.engine import Engine
+from indelible.projections.projection import Projection
+
+_log = logging.getLogger(__name__)
+
+_MANY = 2_000
+"""Events that are worth a turn without waiting for more: two full batches."""
+
+_FLOOD = 5_000
+"""Events a second at which appends want all of the host: views then wait, and fold more at once."""
+
+_HIGH_WATER = 15_000
+"""Events that end that wait; memory keeps 20,000 before the rest must be read back."""
+
+_PAUSE = 0.010  # s between two batches while events keep coming: the lag that DESIGN §9 allows
+_LONGEST_PAUSE = 0.050  # s
+_PATIENCE = 1.0  # s of a flood; what views lag at most for being polite
+_SHARE = 3  # pauses are this many times as long as batches: views take a quarter of a busy host
+
+
+class ProjectionRunner:
+    """Keeps views up to date with a store that this process owns; all methods are for any thread.
+
+    A store that was opened for reading has views and no runner: they stand where the owner left
+    them, and :meth:`indelible.projections.queries.Views.lag` says how far behind that is.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        types: EventTypes,
+        projections: Iterable[Projection],
+        clock: Clock,
+        failpoints: Failpoints,
+    ) -> None:
+        """No I/O and no thread yet; ``clock`` only paces."""
+        self._store = store
+        self._clock = clock
+        self._engine = Engine(store, types, projections, clock, failpoints)
+        lock = self._engine.feed.lock
+        self._wake = threading.Condition(lock)  # the runner waits
+        self._moved = threading.Condition(lock)  # others wait for the runner
+        self._engine.feed.wake = self._wake.notify
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._deadline = 0  # monotonic ns, once stopping
+        self._hurried = 0  # callers that wait
+        self._expected: Cursor = {}  # what they wait for
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Follow the store, which must be open and owned, on a daemon thread of its own.
+
+        Raises:
+            StoreReadOnlyError: The store was opened for reading.
+            SystemClosedError: The runner was stopped; make a new one.
+        """
+        if self._store.state == "reading":
+            raise StoreReadOnlyError(self._store.url, "only its owner keeps views up to date")
+        if self._stopping:
+            raise SystemClosedError("start()", "this runner was stopped")
+        if self._thread is None:
+            self._unsubscribe = self._store.subscribe(self._engine.feed.push)
+            self._thread = threading.Thread(target=self._run, name="indelible-views", daemon=True)
+            self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Apply what is committed so far, for at most ``timeout`` seconds, and end the thread.
+
+        A rebuild that is not finished is given up; the old view stays.  May be called twice.
+        """
+        with self._wake:
+            self._stopping = True
+            self._deadline = self._clock.monotonic() + round(timeout * 1e9)
+            self._wake.notify()
+            self._moved.notify_all()
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout + 1)
+            if thread.is_alive():
+                _log.warning("the views' thread did not end within %g s", timeout + 1)
+        self._unsubscribe()
+
+    def caught_up(self, cursor: Cursor, timeout: float) -> bool:
+        """Wait until every view has applied (or parked) all events up to ``cursor``.
+
+        So a caller reads its own writes: pass ``store.positions()``.  ``False`` after
+        ``timeout`` seconds, or when the runner stops first.
+        """
+        engine = self._engine
+        with self._moved:
+            for shard, position in cursor.items():
+                self._expected[shard] = max(position, self._expected.get(shard, 0))
+            self._hurried += 1
+            self._wake.notify()
+            try:
+                self._moved.wait_for(lambda: engine.covers(cursor) or self._ended(), timeout)
+            finally:
+                self._hurried -= 1
+        return engine.covers(cursor)
+
+    def lag(self) -> dict[str, int]:
+        """Committed events that each view has not applied, by name.
+
+        Raises:
+            StoreUnavailableError: The store cannot say where it ends.
+        """
+        ends = self._store.positions()
+        lanes = dict(self._engine.lanes)
+        cursors = {name: lane.cursor for name, lane in lanes.items()}
+        return {
+            name: sum(max(0, end - cursors.get(name, {}).get(s, 0)) for s, end in ends.items())
+            for name in self._engine.names
+        }
+
+    def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
+        """Build the view ``name`` anew beside the live one, swap them, and return its events.
+
+        Blocks until done; appends and the other views go on meanwhile.  ``on_progress`` is called
+        on this thread with the events done and to do.  Whatever interrupts it, the old view stays.
+
+        Raises:
+            UnknownProjectionError: There is no such view.
+            SystemClosedError: The runner does not run, or stopped before the end.
+        """
+        rebuild = self._engine.rebuild(name)
+        told = (-1, -1)
+        while True:
+            with self._moved:
+                self._wake.notify()
+                while not (self._ended() or rebuild.finished or rebuild.progress() != told):
+                    self._moved.wait()
+            told = rebuild.progress()
+            if on_progress is not None:
+                on_progress(*told)
+            if rebuild.finished:
+                return told[0]
+            if self._ended():
+                raise SystemClosedError(
+                    f"rebuild({name!r})", "the views' thread ended first; the old view stays"
+                )
+
+    def _ended(self) -> bool:
+        return self._thread is None or not self._thread.is_alive()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        try:
+            if self._open():
+                while self._once():
+                    pass
+        finally:
+            with self._moved:
+                self._thread = None
+                self._moved.notify_all()
+
+    def _open(self) -> bool:
+        """Learn where the views stand, however long the database is away; ``False`` to end."""
+        pause = 0.05
+        while True:
+            try:
+                self._engine.open()
+                return True
+            except Exception as error:  # noqa: BLE001 - it is tried again until it works
+                _log.warning("the views cannot be read, trying again: %s", error)
+            with self._wake:
+                if self._stopping or self._wake.wait_for(lambda: self._stopping, pause):
+                    return False
+            pause = min(2 * pause, 5.0)
+
+    def _once(self) -> bool:
+        """One batch and the rest after it; ``False`` to end."""
+        engine, clock = self._engine, self._clock
+        began = clock.monotonic()
+        with self._wake:
+            expected, self._expected = self._expected, {}
+        engine.feed.expect(expected)
+        worked = engine.step()
+        took = (clock.monotonic() - began) / 1e9
+        with self._wake:
+            self._moved.notify_all()
+            if self._stopping:
+                return worked and clock.monotonic() < self._deadline
+            if worked:
+                self._pause(took)
+                self._sit_out(began)
+            elif not engine.feed.pending and not self._expected:
+                self._sleep()
+        return True
+
+    def _pause(self, took: float) -> None:
+        """Let events pile up while they keep coming; without any there is no reason to wait."""
+        feed = self._engine.feed
+        enough = _MANY - self._engine.backlog()
+        if self._hurried or not 0 < feed.pending < enough:
+            return
+        self._wait_for(enough, min(max(_PAUSE, _SHARE * took), _LONGEST_PAUSE))
+
+    def _sit_out(self, began: int) -> None:
+        """If events have flooded in since ``began``, leave the host to them until they ebb."""
+        feed, left = self._engine.feed, _PATIENCE
+        arrived, seconds = feed.pending, (self._clock.monotonic() - began) / 1e9
+        while arrived > _FLOOD * max(seconds, _PAUSE) and feed.pending < _HIGH_WATER:
+            if left <= 0 or self._hurried or self._stopping:
+                return
+            before, seconds = feed.pending, _PAUSE
+            self._wait_for(_HIGH_WATER, _PAUSE)
+            arrived, left = feed.pending - before, left - _PAUSE
+
+    def _wait_for(self, pending: int, timeout: float) -> None:
+        feed = self._engine.feed
+        feed.wake_at = pending
+        self._wake.wait(timeout)
+        feed.wake_at = 0
+
+    def _sleep(self) -> None:
+        """Wait for the next event, or until a failed view is due."""
+        feed = self._engine.feed
+        feed.wake_at = 1
+        self._wake.wait(self._engine.retry_in())
+        feed.wake_at = 0

@@ -1,0 +1,119 @@
+"""The tables of the views, their cursors and what could not be applied.
+
+Migrations create them; a test keeps both equal.  Instants are microseconds UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null)
+
+
+def _integer(name: str, *, null: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=null)
+
+
+CURSORS = sa.Table(
+    "projection_cursors",
+    METADATA,
+    sa.Column("projection", sa.Text, primary_key=True),
+    sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
+    _integer("position"),
+    _integer("version"),  # of the projection that wrote the rows
+)
+
+PARKED = sa.Table(
+    "parked_events",
+    METADATA,
+    sa.Column("projection", sa.Text, primary_key=True),
+    sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    _text("stream"),
+    _integer("version"),
+    _text("type"),
+    _text("error"),
+    _integer("parked_at"),  # when the event was recorded: a view knows no other time
+)
+
+WORKFLOW_STATUS = sa.Table(
+    "workflow_status",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    _text("agent"),
+    _text("workflow"),
+    _text("state"),
+    _text("outcome", null=True),
+    _integer("steps_total"),
+    _integer("steps_completed"),
+    _integer("steps_failed"),
+    _integer("steps_skipped"),
+    _integer("steps_unknown"),  # cut off, waiting for a person
+    _integer("attempts"),
+    _integer("retries"),
+    _integer("checkpoints"),
+    _integer("started_at"),
+    _integer("updated_at"),
+    _integer("finished_at", null=True),
+    _text("error_type", null=True),
+    _text("error_message", null=True),
+    _text("error_step", null=True),
+    _integer("version"),
+    _integer("position"),
+    sa.Index("ix_workflow_status_started", "started_at", "run_id"),
+    sa.Index("ix_workflow_status_state", "state", "started_at", "run_id"),
+    sa.Index("ix_workflow_status_agent", "agent", "state"),
+)
+
+METRICS = sa.Table(
+    "metrics",
+    METADATA,
+    sa.Column("agent", sa.Text, primary_key=True),
+    _integer("runs_accepted"),
+    _integer("runs_succeeded"),
+    _integer("runs_partial"),
+    _integer("runs_failed"),
+    _integer("runs_quarantined"),
+    _integer("steps_completed"),
+    _integer("steps_failed"),
+    _integer("errors"),  # failed attempts and quarantines
+    _integer("response_us"),  # summed over the runs of metrics_response_times
+    _integer("step_us"),
+    _integer("cpu_us"),
+    _integer("state_bytes_max"),
+    _integer("state_bytes_last"),
+    _integer("state_recorded_at"),  # with stream and version: which event is the last one
+    _text("state_stream"),
+    _integer("state_version"),
+    _integer("first_at"),
+    _integer("last_at"),
+)
+
+METRICS_RESPONSE_TIMES = sa.Table(
+    "metrics_response_times",
+    METADATA,
+    sa.Column("agent", sa.Text, primary_key=True),
+    sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
+    _integer("runs"),
+)
+
+METRICS_RUNS = sa.Table(
+    "metrics_runs",
+    METADATA,
+    sa.Column("stream", sa.Text, primary_key=True),
+    _text("agent"),
+)
+
+
+def renamed(tables: Sequence[sa.Table], suffix: str) -> tuple[sa.Table, ...]:
+    """Copies of ``tables`` whose names end in ``suffix``; an empty one gives ``tables``."""
+    if not suffix:
+        return tuple(tables)
+    metadata = sa.MetaData()
+    return tuple(table.to_metadata(metadata, name=table.name + suffix) for table in tables)
