@@ -1,0 +1,55 @@
+"""A run is accepted, or found to exist already (pure)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indelible.actors.decider import Decision
+from indelible.actors.workflow.effects import Begin
+from indelible.actors.workflow.frontier import first_steps
+from indelible.actors.workflow.messages import StartRun
+from indelible.actors.workflow.state import RunState
+from indelible.errors import RunExistsError
+from indelible.events.run_events import RunAccepted
+from indelible.events.values import decode_value, encode_value
+
+
+def start_run(state: RunState, message: StartRun) -> Decision:
+    """Accept the run with its first starts; the same run again is answered with ``False``."""
+    if state.accepted is not None:
+        differs = _differences(state.accepted, message)
+        return Decision(reply=RunExistsError(message.run_id, differs) if differs else False)
+    plan = message.plan
+    nodes = [] if message.hold else first_steps(plan)
+    accepted = RunAccepted(
+        run_id=message.run_id,
+        agent=message.agent,
+        workflow=plan.name,
+        definition=plan.encoded,
+        input=message.input,
+        steps_total=plan.steps_total,
+        at=message.now,
+        starts=[(plan.nodes[node].path, 1) for node in nodes],
+        checkpoint=1,
+    )
+    return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])
+
+
+def _differences(accepted: RunAccepted, message: StartRun) -> list[str]:
+    same = {
+        "agent": accepted.agent == message.agent,
+        "definition": accepted.definition == message.plan.encoded,
+        "input": accepted.input == message.input or _sorted(accepted) == _sorted(message),
+    }
+    return [name for name, is_same in same.items() if not is_same]
+
+
+def _sorted(given: RunAccepted | StartRun) -> bytes:
+    """The input whatever order its keys were written in."""
+    return encode_value(_in_order(decode_value(given.input)))
+
+
+def _in_order(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if type(value) is list else value

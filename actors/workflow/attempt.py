@@ -1,0 +1,160 @@
+"""One attempt at a step: call the function, encode what it returns, tell the run (invariant 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.step_types.base import StepType
+from indelible.actors.workflow.context import StepContext
+from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.definition.refs import resolve
+from indelible.actors.workflow.messages import StepRaised, StepReturned
+from indelible.actors.workflow.state import RunState
+from indelible.errors import PayloadTooLargeError, StepFailedError, ValueNotStorableError
+from indelible.events.values import encode_value
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.executor import Executor
+
+_MESSAGE_LIMIT = 8_192
+"""Characters of an error message that the log keeps: a page of text."""
+
+
+class Attempt:
+    """One attempt; a callable for the blocking pool, or a coroutine for the event loop."""
+
+    __slots__ = (
+        "actor",
+        "begun",
+        "context",
+        "executor",
+        "handle",
+        "key",
+        "node",
+        "number",
+        "step_type",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        executor: Executor,
+        actor: DurableActor,
+        state: RunState,
+        node: Node,
+        number: int,
+        step_type: StepType,
+    ) -> None:
+        """Prepare; nothing runs yet."""
+        self.executor = executor
+        self.actor = actor
+        self.node = node
+        self.number = number
+        self.key = (node.index, number)  # unique in its run
+        self.step_type = step_type
+        self.context = StepContext(state, node, number, executor.read_blob)
+        self.begun = False
+        self.timer: Any = None
+        self.handle: Any = None
+
+    def __call__(self) -> None:
+        """Run a blocking step on the calling thread and deliver its result from there."""
+        executor = self.executor
+        clock = executor.clock
+        if not executor.begins(self):
+            return
+        started, cpu = clock.monotonic(), clock.cpu()
+        error: BaseException | None = None
+        value: Any = None
+        try:
+            value = self.step_type.run(self.context, self.definition())
+        except BaseException as raised:  # noqa: BLE001 - SystemExit in a step is that step's failure
+            error = raised
+        message = self.message(value, error, started, (clock.cpu() - cpu) // 1_000)
+        executor.ended(self, message)
+
+    async def run(self) -> None:
+        """Run an asynchronous step on the event loop."""
+        executor = self.executor
+        if not executor.begins(self):
+            return
+        started = executor.clock.monotonic()
+        error: BaseException | None = None
+        value: Any = None
+        try:
+            value = await self.step_type.run(self.context, self.definition())
+        except asyncio.CancelledError as raised:
+            if executor.holding or self.context.cancelled:
+                executor.abandoned(self)
+                return
+            error = raised
+        except BaseException as raised:  # noqa: BLE001 - as above
+            error = raised
+        executor.ended(self, self.message(value, error, started, 0))
+
+    def definition(self) -> Mapping[str, Any]:
+        """The step's definition with its references resolved: the step's own copy."""
+        node = self.node
+        if not node.params:
+            return {**node.definition, "params": {}}
+        params = resolve(node.params, self.context.__getitem__, self.context.input, node.name)
+        return {**node.definition, "params": params}
+
+    def message(
+        self, value: Any, error: BaseException | None, started: int, cpu: int
+    ) -> StepReturned | StepRaised:
+        """What to tell the run: the encoded result, or why there is none."""
+        executor = self.executor
+        if executor.failpoints.armed:
+            executor.failpoints.hit("step.after")
+        clock = executor.clock
+        duration = (clock.monotonic() - started) // 1_000
+        index, number = self.node.index, self.number
+        retryable = True
+        if error is None:
+            try:
+                if type(value) is dict and value.get("success") is False:
+                    said = value.get("error") or value.get("message") or value
+                    raise StepFailedError(self.node.name, str(said))
+                result = encode_value(value)
+            except (ValueNotStorableError, PayloadTooLargeError) as unfit:
+                error, retryable = unfit, False
+                unfit.add_note(f"It is the result of step {self.node.name!r}.")
+            except Exception as failed:  # noqa: BLE001 - recorded as the step's failure
+                error = failed
+            else:
+                return StepReturned(
+                    index, number, result, clock.now(), duration, cpu, executor.holding
+                )
+        return StepRaised(
+            index,
+            number,
+            type(error).__name__,
+            _words(error),
+            clock.now(),
+            duration,
+            cpu,
+            retryable,
+            executor.holding,
+        )
+
+
+def _words(error: BaseException) -> str:
+    try:
+        text = "\n".join([str(error) or _place(error), *getattr(error, "__notes__", ())])
+    except Exception as unreadable:  # noqa: BLE001 - an error's own text is user code, too
+        text = f"its text cannot be read: {type(unreadable).__name__}"
+    if len(text) > _MESSAGE_LIMIT:
+        text = text[:_MESSAGE_LIMIT] + f" … ({len(text):,} characters in all)"
+    return text.encode(errors="replace").decode()  # half a surrogate pair has no encoding
+
+
+def _place(error: BaseException) -> str:
+    """What to say of an error that says nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" (at {frames[-1].name}, line {frames[-1].lineno})" if frames else ""
+    return repr(error) + where

@@ -1,0 +1,77 @@
+"""What a step function sees: the input and the earlier results of its run, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.results import ReadBlob, value_of
+from indelible.actors.workflow.state import RunState
+from indelible.events.values import decode_value
+
+
+class StepContext(Mapping[str, Any]):
+    """A mapping of the run's input keys and of earlier results by step name.
+
+    Every look-up gives a fresh copy, so that steps cannot change what others see.
+    ``step_<i>_result`` names the i-th step (from 0) of the block.  Use it from the step's thread.
+
+    Attributes:
+        run_id: Id of the run.
+        attempt: Number of this attempt, from 1.
+        cancelled: True once nobody waits for this attempt any more: its time-out has passed or
+            the system closes.  A long step should look and return early.
+    """
+
+    __slots__ = ("_input", "_node", "_read_blob", "_state", "attempt", "cancelled", "run_id")
+
+    def __init__(self, state: RunState, node: Node, attempt: int, read_blob: ReadBlob) -> None:
+        """Look at ``state`` as the step at ``node`` may."""
+        assert state.accepted is not None
+        self.run_id = state.accepted.run_id
+        self.attempt = attempt
+        self.cancelled = False
+        self._state = state
+        self._node = node
+        self._read_blob = read_blob
+        self._input: Any = None
+
+    @property
+    def step_name(self) -> str:
+        """Name of the step."""
+        return self._node.name
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this step in this run, and for no other."""
+        return f"{self.run_id}/{self._node.path}"
+
+    @property
+    def input(self) -> Any:
+        """The run's input, a copy that is the step's own."""
+        if self._input is None:
+            assert self._state.accepted is not None
+            self._input = decode_value(self._state.accepted.input)
+        return self._input
+
+    def __getitem__(self, name: str) -> Any:
+        """Result of the earlier step ``name``, or the input's value under that key."""
+        index = self._state.plan.find(self._node.index, name)
+        if index is not None:
+            return value_of(self._state, index, self._read_blob)
+        given = self.input
+        if isinstance(given, dict) and name in given:
+            return given[name]
+        raise KeyError(f"{name!r}: this step sees {', '.join(self) or 'nothing'}")
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the input's keys, then of the earlier steps."""
+        given = self.input
+        if isinstance(given, dict):
+            yield from given
+        yield from self._state.plan.visible(self._node.index)
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return sum(1 for _ in self)

@@ -1,0 +1,93 @@
+"""The category ``run``: which function answers which message, and what is unfinished."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from indelible.actors.decider import Decider, Decision
+from indelible.actors.workflow import messages as m
+from indelible.actors.workflow.accept import start_run
+from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
+from indelible.actors.workflow.describe import describe
+from indelible.actors.workflow.evolve import evolve
+from indelible.actors.workflow.resume import proceed, release, resolve, resume, retry_due
+from indelible.actors.workflow.settle import step_raised, step_returned
+from indelible.actors.workflow.state import RunState
+from indelible.events.event import Event
+from indelible.events.run_events import RUN_EVENTS
+
+_PLANS = 256
+"""Compiled definitions kept: a service runs tens of definitions, thousands of times each."""
+
+
+class RunDecider(Decider[RunState]):
+    """One stream holds one execution of a workflow."""
+
+    category: ClassVar[str] = "run"
+    event_types: ClassVar[Sequence[type[Event]]] = RUN_EVENTS
+
+    def __init__(self) -> None:
+        """Start with no compiled definition."""
+        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+
+    def plan_of(self, definition: bytes) -> Plan:
+        """The compiled form of a stored definition, from memory when it was met lately."""
+        plan = self._plans.get(definition)
+        if plan is None:
+            plan = self.remember(plan_from_encoded(definition))
+        return plan
+
+    def remember(self, plan: Plan) -> Plan:
+        """Keep ``plan`` for the runs to come and return it."""
+        self._plans[plan.encoded] = plan
+        while len(self._plans) > _PLANS:
+            self._plans.popitem(last=False)
+        return plan
+
+    def initial_state(self) -> RunState:
+        """A run that has not been accepted."""
+        return RunState()
+
+    def evolve(self, state: RunState, event: Any) -> RunState:
+        """``state`` after ``event``, changed in place."""
+        return evolve(state, event, self.plan_of)
+
+    def decide(self, state: RunState, message: Any) -> Decision:
+        """Events, effects and the answer that ``message`` causes."""
+        return _DECIDE[type(message)](state, message)
+
+    def unfinished(self, state: RunState) -> tuple[str, int]:
+        """Status word of the run, and its earliest retry (microseconds UTC)."""
+        if state.end is not None:
+            return state.end.wire_name.removeprefix("run."), 0
+        if state.retry_at:
+            return "running", min(state.retry_at.values())
+        return ("waiting" if state.unknown else "running"), 0
+
+    def at_rest(self, state: RunState) -> bool:
+        """Whether nothing is going on that needs the state in memory."""
+        return state.accepted is None or state.end is not None
+
+
+def _describe(state: RunState, _message: m.Describe) -> Decision:
+    return Decision(reply=describe(state) if state.accepted else None)
+
+
+def _ask_end(state: RunState, _message: m.AskEnd) -> Decision:
+    return Decision(reply=state if state.end is not None else None)
+
+
+_DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
+    m.StepReturned: step_returned,
+    m.StepRaised: step_raised,
+    m.StartRun: start_run,
+    m.RetryDue: retry_due,
+    m.Resume: resume,
+    m.Proceed: proceed,
+    m.Release: release,
+    m.Resolve: resolve,
+    m.Describe: _describe,
+    m.AskEnd: _ask_end,
+}

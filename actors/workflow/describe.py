@@ -1,0 +1,105 @@
+"""A run's state as a plain mapping for people and programs: copies, JSON-safe, no live object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.state import PENDING, RunState
+from indelible.actors.workflow.state import WORDS as STEP_WORDS
+from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined
+
+
+def state_word(state: RunState) -> str:
+    """Accepted, running, waiting, completed, failed or quarantined."""
+    if state.end is not None:
+        return state.end.wire_name.removeprefix("run.")
+    if state.unknown:
+        return "waiting"
+    return "accepted" if state.status[0] == PENDING else "running"
+
+
+def describe(state: RunState) -> dict[str, Any]:
+    """Status of the run and of each of its steps.
+
+    Instants (``…_at``) are microseconds UTC, 0 where there is none yet; ``duration_us`` is
+    microseconds.
+    """
+    accepted = state.accepted
+    assert accepted is not None
+    end = state.end
+    return {
+        "run_id": accepted.run_id,
+        "workflow": accepted.workflow,
+        "agent_id": accepted.agent,
+        "state": state_word(state),
+        "outcome": outcome_word(state),
+        "version": state.version,
+        "steps_total": accepted.steps_total,
+        "steps_completed": state.completed,
+        "steps_failed": state.failed,
+        "steps_skipped": accepted.steps_total - state.completed - state.failed
+        if end
+        else state.skipped,
+        "checkpoints_created": state.checkpoints,
+        "accepted_at": accepted.at,
+        "finished_at": end.at if end else 0,
+        "error": error_of(state),
+        "waiting_for": waiting_for(state),
+        "steps": [_step(state, node) for node in state.plan.nodes if node.kind == "step"],
+    }
+
+
+def outcome_word(state: RunState) -> str | None:
+    """Success, partial or failed; ``None`` while the run has not ended."""
+    if isinstance(state.end, RunCompleted):
+        return state.end.outcome
+    return "failed" if state.end else None
+
+
+def error_of(state: RunState) -> dict[str, Any] | None:
+    """What ended a failed run."""
+    end = state.end
+    if isinstance(end, RunFailed):
+        return {"step": end.step, "type": end.error_type, "message": end.error_message}
+    if isinstance(end, RunQuarantined):
+        return {
+            "step": end.step,
+            "type": "Quarantined",
+            "message": f"the step was cut off {end.interruptions} times without other progress",
+        }
+    return None
+
+
+def waiting_for(state: RunState) -> list[str]:
+    """What holds the run, in words; empty when steps are running or nothing is left."""
+    nodes = state.plan.nodes
+    unknown = [
+        f"step {nodes[index].name!r}: its outcome is unknown, call resolve_step()"
+        for index in sorted(state.unknown)
+    ]
+    retries = [
+        f"step {nodes[index].name!r}: attempt {state.attempts[index] + 1} is due"
+        for index in sorted(state.retry_at)
+    ]
+    return unknown + retries
+
+
+def _step(state: RunState, node: Node) -> Mapping[str, Any]:
+    index = node.index
+    error = state.errors.get(index)
+    return {
+        "name": node.name,
+        "path": node.path,
+        "type": node.type,
+        "state": STEP_WORDS[state.status[index]],
+        "attempts": state.attempts[index],
+        "failures": state.failures.get(index, 0),
+        "interruptions": state.interruptions.get(index, 0),
+        "started_at": state.started[index],
+        "finished_at": state.finished[index],
+        "duration_us": state.durations[index],
+        "retry_at": state.retry_at.get(index, 0),
+        "error": {"type": error.error_type, "message": error.message} if error else None,
+    }

@@ -1,0 +1,43 @@
+"""What a run asks of the world, as values; performed only after its events are durable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from indelible.actors.workflow.state import RunState
+
+
+class Begin(msgspec.Struct, frozen=True, gc=False):
+    """Execute an attempt that has been recorded."""
+
+    node: int
+    attempt: int
+
+
+class RetryAt(msgspec.Struct, frozen=True, gc=False):
+    """Say ``RetryDue`` to the run at ``due`` (microseconds UTC)."""
+
+    node: int
+    due: int
+
+
+class AwaitType(msgspec.Struct, frozen=True, gc=False):
+    """Say ``Proceed`` to the run once the step's type is registered."""
+
+    node: int
+    attempt: int
+    unbegun: bool
+
+
+class Say(msgspec.Struct, frozen=True, gc=False):
+    """Put a message into the run's own mailbox."""
+
+    message: Any
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """The run is over; whoever waits for it can have the state."""
+
+    state: RunState

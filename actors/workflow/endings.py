@@ -1,0 +1,75 @@
+"""Who waits for the end of which run, and the runs that ended lately."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from indelible.actors.workflow.state import RunState
+
+EndListener = Callable[[RunState | BaseException], None]
+"""Gets the run's last state, or why nobody will know it here."""
+
+
+_KEPT = 1_000
+"""States of ended runs kept: who starts a thousand runs together asks for them one by one."""
+
+_KEPT_SIZE = 64 * 1024
+"""Bytes of results above which a state is not kept: reading it again is cheap beside that."""
+
+
+class Endings:
+    """Listeners by stream; each is called once, after the run's last event is durable."""
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self._lock = threading.Lock()
+        self._listeners: dict[str, list[EndListener]] = {}
+        self._recent: OrderedDict[str, RunState] = OrderedDict()
+
+    def recent(self, stream: str) -> RunState | None:
+        """The last state of a run that ended a moment ago; ``None`` says nothing."""
+        return self._recent.get(stream)
+
+    def add(self, stream: str, listener: EndListener) -> Callable[[], None]:
+        """Call ``listener`` at the end of the run; the result takes the wish back."""
+        with self._lock:
+            self._listeners.setdefault(stream, []).append(listener)
+
+        def forget() -> None:
+            with self._lock:
+                listeners = self._listeners.get(stream, [])
+                if listener in listeners:
+                    listeners.remove(listener)
+                if not listeners:
+                    self._listeners.pop(stream, None)
+
+        return forget
+
+    def reached(self, stream: str, state: RunState) -> None:
+        """Tell and forget everyone who waits for ``stream``."""
+        with self._lock:
+            if state.size <= _KEPT_SIZE:
+                self._recent[stream] = state
+                if len(self._recent) > _KEPT:
+                    self._recent.popitem(last=False)
+            listeners = self._listeners.pop(stream, [])
+        for listener in listeners:
+            listener(state)
+
+    def missed(self, stream: str, error: BaseException) -> None:
+        """Tell everyone who waits for ``stream`` that nobody will know its end here."""
+        with self._lock:
+            listeners = self._listeners.pop(stream, [])
+        for listener in listeners:
+            listener(error)
+
+    def close(self, error: BaseException) -> None:
+        """Tell everyone who still waits that the system closes, and keep nothing."""
+        with self._lock:
+            waiting, self._listeners = self._listeners, {}
+            self._recent.clear()
+        for listeners in waiting.values():
+            for listener in listeners:
+                listener(error)

@@ -1,0 +1,318 @@
+"""Performs what runs ask for once it is durable: executes attempts, keeps their timers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.runtime.blocking import BlockingPool
+from indelible.actors.runtime.loop import LoopThread
+from indelible.actors.runtime.timers import Timers
+from indelible.actors.step_types.base import StepType, StepTypes
+from indelible.actors.workflow.attempt import Attempt
+from indelible.actors.workflow.definition.plan import Node, Plan
+from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say
+from indelible.actors.workflow.endings import Endings
+from indelible.actors.workflow.messages import (
+    Proceed,
+    Release,
+    Resume,
+    RetryDue,
+    StepRaised,
+    StepReturned,
+)
+from indelible.actors.workflow.results import ReadBlob
+from indelible.actors.workflow.resume import running
+from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.unregistered import Unregistered, Waiting
+from indelible.clock import Clock
+from indelible.errors import SystemClosedError
+from indelible.events.event import Event
+from indelible.failpoints import Failpoints
+
+logger = logging.getLogger("indelible.workflow")
+
+_CHECKED = 1_000
+"""Definitions known to be executable here; one that was forgotten is checked step by step."""
+
+
+class Executor:
+    """The effect handler of the category ``run``.
+
+    The attempts of a run that this process has taken on are listed from the moment they are
+    queued until their result is in the run's mailbox; recovery leaves them alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        step_types: StepTypes,
+        pool: BlockingPool,
+        loop: LoopThread,
+        timers: Timers,
+        clock: Clock,
+        failpoints: Failpoints,
+        read_blob: ReadBlob,
+        retire: Callable[[DurableActor], object],
+    ) -> None:
+        """Execute on ``pool`` and ``loop``; ``retire`` gets actors whose run is over."""
+        self.step_types = step_types
+        self.clock = clock
+        self.failpoints = failpoints
+        self.read_blob = read_blob
+        self.endings = Endings()
+        self.unregistered = Unregistered()
+        self.holding = False  # start nothing more: the system closes
+        self.closed = False  # take no result any more
+        self.late_results = 0  # came back when nobody waited for them any more
+        self._pool = pool
+        self._loop = loop
+        self._timers = timers
+        self._retire = retire
+        self._attempts: dict[str, dict[tuple[int, int], Attempt]] = {}
+        self._running: set[Attempt] = set()  # begun, and somebody waits for them
+        self._checked: OrderedDict[bytes, None] = OrderedDict()  # digests of plans
+        self._begins = threading.Lock()  # so that nothing begins once holding is set
+        self._returned = threading.Condition()  # tells who waits for running steps
+        self._stop_listening = step_types.on_register(self.unregistered.registered)
+
+    # -- the effect handler
+
+    def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
+        """Act on ``effects``; called on the thread that led the commit, never raises."""
+        for effect in effects:
+            kind = type(effect)
+            if kind is Begin:
+                self._begin(actor, effect)
+            elif kind is Ended:
+                self._end(actor, effect)
+            elif kind is RetryAt:
+                due = partial(self._due, actor, effect)
+                self._timers.at(effect.due, _timer_key(actor.stream, effect.node), due)
+            elif kind is AwaitType:
+                self._await(actor, effect)
+            elif kind is Say:
+                actor.deliver(effect.message)
+
+    def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
+        """The first message of a run that was read back from the log."""
+        self.unregistered.forget(actor.stream)
+        live = self._attempts.get(actor.stream, ())
+        starts = [start for event in own for start in getattr(event, "starts", ())]
+        recorded = {(state.plan.by_path[path], attempt) for path, attempt in starts}
+        idle = [attempt for attempt in running(state) if attempt not in live]
+        return Resume(
+            now=self.clock.now(),
+            cut_off=[attempt for attempt in idle if attempt not in recorded],
+            unbegun=[attempt for attempt in idle if attempt in recorded],
+            known=frozenset(self.step_types.names()),
+            hold=self.holding,
+        )
+
+    def set_aside(self, actor: DurableActor, why: BaseException) -> None:
+        """Tell who waits for the run's end that it will not come."""
+        self.unregistered.forget(actor.stream)
+        self.endings.missed(actor.stream, why)
+
+    def _due(self, actor: DurableActor, retry: RetryAt) -> None:
+        actor.deliver(RetryDue(retry.node, max(self.clock.now(), retry.due), self.holding))
+
+    def _end(self, actor: DurableActor, ended: Ended) -> None:
+        self._attempts.pop(actor.stream, None)
+        self.unregistered.forget(actor.stream)
+        self.endings.reached(actor.stream, ended.state)
+        self._retire(actor)
+
+    def _await(self, actor: DurableActor, wish: AwaitType, lacks: str = "") -> None:
+        """Let a step wait for its type, or for what else it ``lacks``."""
+        state = actor.state
+        if state is None:
+            return  # as in _begin()
+        node = state.plan.nodes[wish.node]
+
+        def go_on() -> None:
+            now = self.clock.now()
+            actor.deliver(Proceed(wish.node, wish.attempt, wish.unbegun, now, self.holding))
+
+        def give_back() -> None:
+            if wish.unbegun:
+                self._release(actor, wish.node, wish.attempt)
+
+        words = lacks or f"its type {node.type!r} is not registered, call register_step()"
+        self.unregistered.add(node.type, Waiting(actor.stream, node.name, words, go_on, give_back))
+        if not lacks and self.step_types.get(node.type) is not None:
+            self.unregistered.registered(node.type)  # it was a moment before that
+        if self.holding:
+            give_back()
+
+    def _release(self, actor: DurableActor, node: int, attempt: int) -> None:
+        actor.deliver(Release(((node, attempt),), self.clock.now()))
+
+    # -- attempts
+
+    def _begin(self, actor: DurableActor, begin: Begin) -> None:
+        state = actor.state
+        if state is None:
+            return  # the actor reads its stream again and will find this attempt there
+        node = state.plan.nodes[begin.node]
+        step_type = self.step_types.get(node.type)
+        if step_type is None:
+            self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))
+            return
+        lacks = self._lacks(state.plan, node, step_type)
+        if lacks:
+            self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True), lacks)
+            return
+        attempt = Attempt(self, actor, state, node, begin.attempt, step_type)
+        self._attempts.setdefault(actor.stream, {})[attempt.key] = attempt
+        if self.holding:  # looked at last: hold() either sees this attempt or is seen here
+            self._release(actor, begin.node, begin.attempt)
+            return
+        if step_type.blocking:
+            self._pool.enqueue(attempt)
+            self._pool.kick()
+        else:
+            attempt.handle = self._loop.enqueue(attempt.run, _logged)
+            self._loop.kick()
+
+    def trust(self, plan: Plan) -> None:
+        """Take ``plan`` for checked: all that its steps need is here."""
+        self._checked[plan.digest] = None
+        while len(self._checked) > _CHECKED:
+            self._checked.popitem(last=False)
+
+    def _lacks(self, plan: Plan, node: Node, step_type: StepType) -> str:
+        """What a step of a run from the log lacks here: a connection, a function; or nothing.
+
+        Without it the step would fail for good, only because the system was opened without it.
+        """
+        if plan.digest in self._checked:
+            return ""
+        problems = list(step_type.validate(node.params))
+        return "; ".join(f"its {path} is {found}; {fix}" for path, found, fix in problems)
+
+    def look_again(self) -> None:
+        """Have every waiting step try again: something has been registered."""
+        for step_type in self.unregistered.types():
+            self.unregistered.registered(step_type)
+
+    def begins(self, attempt: Attempt) -> bool:
+        """Called on the step's thread before its function: may it begin?"""
+        with self._begins:
+            if self.holding:
+                return False  # it stays listed as not begun, and is released
+            attempt.begun = True
+            self._running.add(attempt)
+        if self.failpoints.armed:
+            self.failpoints.hit("step.before")
+        timeout = attempt.node.timeout
+        if timeout is not None:
+            due = self.clock.now() + round(timeout * 1_000_000)
+            key = _timer_key(attempt.actor.stream, attempt.node.index)
+            attempt.timer = self._timers.at(due, key, partial(self._time_out, attempt))
+        return True
+
+    def ended(self, attempt: Attempt, message: StepReturned | StepRaised) -> None:
+        """Called on the step's thread after its function: deliver the result from here."""
+        if attempt.timer is not None:
+            self._timers.cancel(attempt.timer)
+        if attempt.context.cancelled:
+            self.late_results += 1
+            logger.info("late result of step %s, attempt %d", attempt.node.name, attempt.number)
+        if self.closed:
+            return  # the store may have another owner by now
+        actor = attempt.actor
+        if attempt.step_type.blocking:
+            actor.deliver_here(message)
+        else:
+            actor.deliver(message)  # the event loop must neither decide nor commit
+        self._forget(attempt)
+
+    def abandoned(self, attempt: Attempt) -> None:
+        """Called for an asynchronous step that was cancelled, and whose result nobody awaits."""
+        self._forget(attempt)
+
+    def _forget(self, attempt: Attempt) -> None:
+        attempts = self._attempts.get(attempt.actor.stream)
+        if attempts is not None:
+            attempts.pop(attempt.key, None)
+        self._stopped(attempt)
+
+    def _stopped(self, attempt: Attempt) -> None:
+        self._running.discard(attempt)
+        if self.holding:
+            with self._returned:
+                self._returned.notify_all()
+
+    def _time_out(self, attempt: Attempt) -> None:
+        node, clock = attempt.node, self.clock
+        attempt.context.cancelled = True
+        assert node.timeout is not None
+        attempt.actor.deliver(
+            StepRaised(
+                node=node.index,
+                attempt=attempt.number,
+                error_type="StepTimeoutError",
+                error_message=f"step {node.name!r} did not return within {node.timeout:g} s",
+                now=clock.now(),
+                duration=round(node.timeout * 1_000_000),
+                hold=self.holding,
+            )
+        )
+        if attempt.handle is not None:
+            self._loop.cancel(attempt.handle)
+        self._stopped(attempt)
+
+    # -- closing
+
+    def hold(self) -> None:
+        """Start nothing more, and give back the attempts that were recorded and have not begun."""
+        with self._begins:
+            self.holding = True
+            waiting = [attempt for attempt in self._all() if not attempt.begun]
+        unbegun: dict[DurableActor, list[tuple[int, int]]] = {}
+        for attempt in waiting:
+            unbegun.setdefault(attempt.actor, []).append(attempt.key)
+        for actor, keys in unbegun.items():
+            actor.deliver(Release(tuple(keys), self.clock.now()))
+        self.unregistered.give_back()
+
+    def finish(self, timeout: float) -> list[str]:
+        """Wait for the running steps and name those that have not returned in ``timeout`` seconds.
+
+        These are told that nobody waits for them any more.  For one that has exceeded its own
+        time-out nobody waits here, either.
+        """
+        with self._returned:
+            self._returned.wait_for(lambda: not self._running, timeout)
+            left = list(self._running)
+        for attempt in left:
+            attempt.context.cancelled = True
+        return [f"{attempt.context.run_id}/{attempt.node.path}" for attempt in left]
+
+    def occupied(self) -> int:
+        """How many threads are held by blocking steps that have not returned."""
+        return sum(a.begun and a.step_type.blocking for a in self._all())
+
+    def close(self) -> None:
+        """Let go of everyone who waits; after the threads have ended."""
+        self.closed = True
+        self._stop_listening()
+        self.endings.close(SystemClosedError("the run's result", "the system was closed"))
+
+    def _all(self) -> list[Attempt]:
+        return [a for attempts in list(self._attempts.values()) for a in list(attempts.values())]
+
+
+def _logged(_result: Any, error: BaseException | None) -> None:
+    if error is not None:
+        logger.error("an attempt ended outside its step", exc_info=error)
+
+
+def _timer_key(stream: str, node: int) -> str:
+    return f"{stream}/{node:08d}"

@@ -1,0 +1,108 @@
+"""What can be said to a run; times are microseconds UTC, read at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from indelible.actors.workflow.definition.plan import Plan
+
+
+class StartRun(msgspec.Struct, frozen=True, gc=False):
+    """Accept this run; answered with ``True`` if it is new, ``False`` if it is the same run."""
+
+    run_id: str
+    agent: str
+    plan: Plan
+    input: bytes
+    now: int
+    hold: bool = False
+
+
+class StepReturned(msgspec.Struct, frozen=True, gc=False):
+    """An attempt came back with a result."""
+
+    node: int
+    attempt: int
+    result: bytes  # an encoded value
+    now: int
+    duration: int  # microseconds
+    cpu: int = 0  # microseconds
+    hold: bool = False  # start nothing more: the system is closing
+
+
+class StepRaised(msgspec.Struct, frozen=True, gc=False):
+    """An attempt raised, timed out, or said that it failed."""
+
+    node: int
+    attempt: int
+    error_type: str
+    error_message: str
+    now: int
+    duration: int
+    cpu: int = 0
+    retryable: bool = True
+    hold: bool = False
+
+
+class RetryDue(msgspec.Struct, frozen=True, gc=False):
+    """The time of a retry has come."""
+
+    node: int
+    now: int
+    hold: bool = False
+
+
+class Resume(msgspec.Struct, frozen=True, gc=False):
+    """Go on after the state was read from the log.
+
+    Attributes:
+        cut_off: (node, attempt) that ran at the time of the last recorded event, and do not run
+            here: whether they began, and how they ended, nobody knows.
+        unbegun: The same of attempts that this process has recorded itself, and never begun.
+        known: Step types that can be executed now.
+    """
+
+    now: int
+    cut_off: Sequence[tuple[int, int]]
+    unbegun: Sequence[tuple[int, int]]
+    known: AbstractSet[str]
+    hold: bool = False
+
+
+class Proceed(msgspec.Struct, frozen=True, gc=False):
+    """The type of a step that waits for it is registered; see ``Resume`` for ``unbegun``."""
+
+    node: int
+    attempt: int
+    unbegun: bool
+    now: int
+    hold: bool = False
+
+
+class Release(msgspec.Struct, frozen=True, gc=False):
+    """These attempts were recorded and will not begin: the system closes."""
+
+    starts: tuple[tuple[int, int], ...]
+    now: int
+
+
+class Resolve(msgspec.Struct, frozen=True, gc=False):
+    """A person says how an attempt of unknown outcome ended: ``retry``, ``fail``, ``complete``."""
+
+    step: str
+    action: str
+    by: str
+    now: int
+    result: bytes = b""
+    hold: bool = False
+
+
+class Describe(msgspec.Struct, frozen=True, gc=False):
+    """Answered with the run's status, a plain mapping."""
+
+
+class AskEnd(msgspec.Struct, frozen=True, gc=False):
+    """Answered with the run's state if it has ended, else with ``None``."""

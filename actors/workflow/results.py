@@ -1,0 +1,42 @@
+"""The value that a node of a run has, built from stored bytes: a fresh copy at each reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from indelible.actors.workflow.state import COMPLETED, FAILED, SKIPPED, InBlob, RunState
+from indelible.events.values import decode_value
+
+ReadBlob = Callable[[bytes], bytes]
+"""The content with this sha256, from wherever blobs are kept."""
+
+
+def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
+    """Result of a step, or a mapping of a block's children by name.
+
+    A failed step is ``{"failed": true, "error_type": …, "error": …}``, a skipped one
+    ``{"skipped": true, "reason": …}``; what has not settled yet is ``None``.
+    """
+    node = state.plan.nodes[index]
+    status = state.status[index]
+    if status == SKIPPED:
+        return {"skipped": True, "reason": "an earlier step failed"}
+    if node.kind == "step" and status == COMPLETED:
+        stored = state.results[index]
+        assert stored is not None
+        return decode_value(read_blob(stored.digest) if isinstance(stored, InBlob) else stored)
+    if status == FAILED:
+        error = state.errors[index]
+        return {"failed": True, "error_type": error.error_type, "error": error.message}
+    if node.kind == "step":
+        return None
+    return {
+        state.plan.nodes[child].name: value_of(state, child, read_blob) for child in node.children
+    }
+
+
+def outcome_value(state: RunState, read_blob: ReadBlob) -> Any:
+    """What the run has to show: its blocks' and steps' values by name, whatever its end was."""
+    nodes = state.plan.nodes
+    return {nodes[child].name: value_of(state, child, read_blob) for child in nodes[0].children}

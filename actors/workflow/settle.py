@@ -1,0 +1,114 @@
+"""An attempt comes back: its step completes, fails, or waits for a retry (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from indelible.actors.decider import NOTHING, Decision
+from indelible.actors.workflow.conclude import conclude
+from indelible.actors.workflow.definition.retry import retry_delay
+from indelible.actors.workflow.effects import Begin, RetryAt
+from indelible.actors.workflow.frontier import after
+from indelible.actors.workflow.messages import StepRaised, StepReturned
+from indelible.actors.workflow.state import RUNNING, UNKNOWN, RunState
+from indelible.events.run_events import Start, StepCompleted, StepFailed
+from indelible.events.values import BLOB_THRESHOLD
+
+
+def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decision:
+    """Record the result and start what follows; a late or repeated result changes nothing."""
+    index = message.node
+    if not _awaited(state, index, message.attempt):
+        return NOTHING  # time-out against completion: the first in the mailbox has won
+    plan, result, size, now = state.plan, message.result, len(message.result), message.now
+    digest = b""
+    blobs: Sequence[tuple[bytes, bytes]] = ()
+    if size > BLOB_THRESHOLD:
+        digest = hashlib.sha256(result).digest()
+        blobs, result = ((digest, result),), b""
+    nodes, ended, _ = after(state, index, failed=False)
+    starts, effects = ([], []) if message.hold else plan_starts(state, nodes)
+    marked = (
+        state.since_mark + 1 >= plan.checkpoint_steps
+        or now - state.marked_at >= plan.checkpoint_seconds * 1_000_000
+    )
+    completed = StepCompleted(
+        path=plan.nodes[index].path,
+        attempt=message.attempt,
+        at=now,
+        duration=message.duration,
+        result=result,
+        blob=digest,
+        size=size,
+        cpu=message.cpu,
+        starts=starts,
+        checkpoint=state.checkpoints + 1 if marked else 0,
+        by=by,
+    )
+    if not ended:
+        return Decision((completed,), None, effects, blobs)
+    end, over = conclude(state, now, completed=1, size=size)
+    return Decision((completed, end), None, (over,), blobs)
+
+
+def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
+    """Record the failure; retry, or let the block go on or end as its pattern says."""
+    index = message.node
+    if not _awaited(state, index, message.attempt):
+        return NOTHING
+    node = state.plan.nodes[index]
+    failures = state.failures.get(index, 0) + 1
+    if message.retryable and failures < node.retry.attempts:
+        assert state.accepted is not None
+        delay = retry_delay(node.retry, state.accepted.run_id, node.path, failures)
+        due = message.now + round(delay * 1_000_000)
+        failed = _failed(state, message, by, retry_at=due)
+        return Decision((failed,), None, (RetryAt(index, due),))
+    nodes, ended, root_failed = after(state, index, failed=True)
+    starts, effects = ([], []) if message.hold else plan_starts(state, nodes)
+    failed = _failed(state, message, by, final=True, starts=starts)
+    if not ended:
+        return Decision((failed,), None, effects)
+    end, over = conclude(state, message.now, failed=1, cause=failed if root_failed else None)
+    return Decision((failed, end), None, (over,))
+
+
+def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[list[Start], list[Begin]]:
+    """The next attempt of each of ``nodes``: as the event records it, and as an effect."""
+    starts, effects = [], []
+    for index in nodes:
+        attempt = state.attempts[index] + 1
+        starts.append((state.plan.nodes[index].path, attempt))
+        effects.append(Begin(index, attempt))
+    return starts, effects
+
+
+def _awaited(state: RunState, index: int, attempt: int) -> bool:
+    if state.end is not None or state.accepted is None or state.attempts[index] != attempt:
+        return False
+    return state.status[index] == RUNNING or state.status[index] == UNKNOWN
+
+
+def _failed(
+    state: RunState,
+    message: StepRaised,
+    by: str,
+    *,
+    final: bool = False,
+    retry_at: int = 0,
+    starts: Sequence[Start] = (),
+) -> StepFailed:
+    return StepFailed(
+        path=state.plan.nodes[message.node].path,
+        attempt=message.attempt,
+        at=message.now,
+        duration=message.duration,
+        error_type=message.error_type,
+        error_message=message.error_message,
+        final=final,
+        retry_at=retry_at,
+        cpu=message.cpu,
+        starts=list(starts),
+        by=by,
+    )

@@ -1,0 +1,105 @@
+"""The state of one run, as plain values: what the events so far say, and nothing else."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Final, NamedTuple
+
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.events.run_events import RunAccepted, RunCompleted, RunFailed, RunQuarantined
+
+PENDING: Final = 0
+RUNNING: Final = 1
+RETRYING: Final = 2  # failed, waits for its next attempt
+UNKNOWN: Final = 3  # cut off by a crash, waits for a person
+COMPLETED: Final = 4
+FAILED: Final = 5
+SKIPPED: Final = 6
+
+WORDS: Final = ("pending", "running", "retrying", "unknown", "completed", "failed", "skipped")
+
+UNFINISHED: Final = ("accepted", "running", "waiting")
+"""Status words of runs that a new owner resumes."""
+
+
+class InBlob(NamedTuple):
+    """A result that is kept outside its event."""
+
+    digest: bytes
+    size: int
+
+
+class Failure(NamedTuple):
+    """Why a step has no result."""
+
+    error_type: str
+    message: str
+
+
+class RunState:
+    """Everything the events of one run say; lists are indexed by node.
+
+    Only ``evolve`` changes it.  Results are only ever added, so a running step may read those of
+    earlier steps from another thread.
+    """
+
+    __slots__ = (
+        "accepted",
+        "attempts",
+        "checkpoints",
+        "completed",
+        "durations",
+        "end",
+        "errors",
+        "failed",
+        "failures",
+        "finished",
+        "interruptions",
+        "marked_at",
+        "next_child",
+        "plan",
+        "results",
+        "retry_at",
+        "since_mark",
+        "size",
+        "skipped",
+        "started",
+        "status",
+        "unknown",
+        "unsettled",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        """Before ``run.accepted`` there is nothing."""
+        self.accepted: RunAccepted | None = None
+        self.plan: Plan
+        self.version = 0
+        self.end: RunCompleted | RunFailed | RunQuarantined | None = None
+        self.completed = self.failed = self.skipped = 0
+        self.checkpoints = self.since_mark = self.marked_at = 0
+        self.size = 0  # bytes of the encoded input and results
+
+    def begin(self, accepted: RunAccepted, plan: Plan) -> None:
+        """Make room for every node of ``plan``."""
+        count = len(plan.nodes)
+        self.accepted = accepted
+        self.plan = plan
+        zeros = array("q", bytes(8 * count))
+        self.status = bytearray(count)  # of PENDING
+        self.attempts = zeros
+        self.started = zeros[:]
+        self.finished = zeros[:]
+        self.durations = zeros[:]
+        self.results: list[bytes | InBlob | None] = [None] * count
+        blocks = [node for node in plan.nodes if node.children]
+        self.next_child = {node.index: 0 for node in blocks}  # children opened so far
+        self.unsettled = {node.index: len(node.children) for node in blocks}
+        self.failures: dict[int, int] = {}  # attempts that failed by themselves
+        self.errors: dict[int, Failure] = {}  # the newest one
+        self.retry_at: dict[int, int] = {}
+        self.interruptions: dict[int, int] = {}  # since the last progress
+        self.unknown: dict[int, int] = {}  # attempts that wait for a person
+        self.size = len(accepted.input)
+        self.marked_at = accepted.at
+        self.checkpoints = accepted.checkpoint

@@ -1,0 +1,73 @@
+"""Steps of recovered runs that this process cannot execute yet: they wait, visibly."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Waiting(NamedTuple):
+    """One step, what it lacks, and how it goes on."""
+
+    stream: str
+    step: str
+    lacks: str
+    go_on: Callable[[], None]
+    give_back: Callable[[], None]  # called when the system closes instead
+
+
+class Unregistered:
+    """Waiting steps by their type; memory only, rebuilt by recovery."""
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[Waiting]] = {}
+
+    def add(self, step_type: str, waiting: Waiting) -> None:
+        """Let a step wait until something is registered for ``step_type``."""
+        with self._lock:
+            self._waiting.setdefault(step_type, []).append(waiting)
+
+    def types(self) -> list[str]:
+        """The types for which something waits."""
+        return list(self._waiting)
+
+    def registered(self, step_type: str) -> None:
+        """Have every step of ``step_type`` that waits try again."""
+        with self._lock:
+            ready = self._waiting.pop(step_type, [])
+        for waiting in ready:
+            waiting.go_on()
+
+    def give_back(self) -> None:
+        """Have every step give its attempt back: nothing will be registered any more."""
+        with self._lock:
+            waiting = [one for waitings in self._waiting.values() for one in waitings]
+        for one in waiting:
+            one.give_back()
+
+    def of(self, stream: str) -> list[str]:
+        """What the run in ``stream`` waits for, in words."""
+        with self._lock:
+            return sorted(
+                {
+                    f"step {waiting.step!r}: {waiting.lacks}"
+                    for waitings in self._waiting.values()
+                    for waiting in waitings
+                    if waiting.stream == stream
+                }
+            )
+
+    def forget(self, stream: str) -> None:
+        """Drop what waits for ``stream``, whose run is read again or over."""
+        if not self._waiting:
+            return
+        with self._lock:
+            for step_type, waitings in list(self._waiting.items()):
+                kept = [waiting for waiting in waitings if waiting.stream != stream]
+                if kept:
+                    self._waiting[step_type] = kept
+                else:
+                    del self._waiting[step_type]

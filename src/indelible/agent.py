@@ -1,0 +1,149 @@
+"""A workflow agent: a durable name under which runs are started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.messages import StartRun
+from indelible.checks import check_id
+from indelible.errors import DefinitionError, PayloadTooLargeError
+from indelible.events.values import INLINE_LIMIT, encode_value
+from indelible.outcome import Outcome
+from indelible.run import RunHandle
+
+if TYPE_CHECKING:
+    from indelible.system import ActorSystem
+
+Definition = Mapping[str, Any] | str | Path
+"""A workflow as a mapping, as JSON or YAML text, or as the path of such a file."""
+
+
+class WorkflowAgent:
+    """An identity: the same name in the same store is the same agent, in any process.
+
+    Attributes:
+        name: Name of the agent.
+    """
+
+    def __init__(self, system: ActorSystem, name: str) -> None:
+        """Name the agent; no I/O."""
+        self.name = name
+        self._system = system
+
+    def __repr__(self) -> str:
+        """Name the agent."""
+        return f"<WorkflowAgent {self.name!r}>"
+
+    def start(
+        self,
+        definition: Definition,
+        *,
+        run_id: str | None = None,
+        input: Any = None,  # noqa: A002 - the word of the field
+    ) -> RunHandle:
+        """Start a run and return when that is durable: after a crash it is finished.
+
+        Args:
+            definition: The workflow.
+            run_id: Unique in the store, 1 to 200 printable characters; a new one by default.
+            input: What the steps see: a mapping of storable values; empty by default.
+
+        Raises:
+            DefinitionError: The definition or the input cannot be run; nothing was started.
+            RunExistsError: The id belongs to a run with other contents; nothing was started.
+            ValueNotStorableError, PayloadTooLargeError: About ``input``; nothing was started.
+            StoreUnavailableError, AskTimeoutError: It may have started; retry with the same id.
+        """
+        self._system.check_may_block("start", "start_async")
+        message = self._start_message(self._system.compile(definition), run_id, input)
+        self._system.ask(f"run-{message.run_id}", message, presume_new=True)
+        return RunHandle(self._system, message.run_id)
+
+    async def start_async(
+        self,
+        definition: Definition,
+        *,
+        run_id: str | None = None,
+        input: Any = None,  # noqa: A002 - as above
+    ) -> RunHandle:
+        """Do what :meth:`start` does without blocking the event loop."""
+        message = self._start_message(self._system.compile(definition), run_id, input)
+        await self._system.ask_async(f"run-{message.run_id}", message, presume_new=True)
+        return RunHandle(self._system, message.run_id)
+
+    def start_many(
+        self, runs: Sequence[tuple[str | None, Any]], definition: Definition
+    ) -> list[RunHandle]:
+        """Start a run for each (run_id, input) and return when all are durable.
+
+        Raises:
+            As :meth:`start` does, for the first that cannot start; the others have been started.
+        """
+        self._system.check_may_block("start_many", "start_many_async")
+        asked = self._ask_all(runs, definition)
+        for _, future in asked:
+            self._system.wait_for_answer(future)
+        return [RunHandle(self._system, run_id) for run_id, _ in asked]
+
+    async def start_many_async(
+        self, runs: Sequence[tuple[str | None, Any]], definition: Definition
+    ) -> list[RunHandle]:
+        """Do what :meth:`start_many` does without blocking the event loop."""
+        asked = self._ask_all(runs, definition)
+        for _, future in asked:
+            await self._system.await_answer(future)
+        return [RunHandle(self._system, run_id) for run_id, _ in asked]
+
+    def execute_workflow(
+        self,
+        definition: Definition,
+        *,
+        run_id: str | None = None,
+        input: Any = None,  # noqa: A002 - as above
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Start a run and wait for its end: :meth:`start`, then :meth:`RunHandle.result`."""
+        return self.start(definition, run_id=run_id, input=input).result(timeout)
+
+    async def execute_workflow_async(
+        self,
+        definition: Definition,
+        *,
+        run_id: str | None = None,
+        input: Any = None,  # noqa: A002 - as above
+        timeout: float | None = None,  # noqa: ASYNC109 - as result()
+    ) -> Outcome:
+        """Do what :meth:`execute_workflow` does without blocking the event loop."""
+        run = await self.start_async(definition, run_id=run_id, input=input)
+        return await run.result_async(timeout)
+
+    def _ask_all(
+        self, runs: Sequence[tuple[str | None, Any]], definition: Definition
+    ) -> list[tuple[str, PooledFuture[Any]]]:
+        plan = self._system.compile(definition)
+        messages = [self._start_message(plan, run_id, given) for run_id, given in runs]
+        ask = self._system.directory.ask
+        return [
+            (message.run_id, ask(f"run-{message.run_id}", message, presume_new=True))
+            for message in messages
+        ]
+
+    def _start_message(self, plan: Plan, run_id: str | None, given: Any) -> StartRun:
+        system = self._system
+        if run_id is None:
+            run_id = system.ids.text()
+        check_id("run id", run_id)
+        given = {} if given is None else given
+        problems = system.check_input(plan, given)
+        if problems:
+            raise DefinitionError(plan.name, problems)
+        encoded = encode_value(given)
+        for what, size in (("the input", len(encoded)), ("the definition", len(plan.encoded))):
+            if size > INLINE_LIMIT:
+                raise PayloadTooLargeError(what, size, INLINE_LIMIT)
+        now = system.clock.now()
+        return StartRun(run_id, self.name, plan, encoded, now, system.executor.holding)

@@ -1,0 +1,45 @@
+"""What may stand where an id or a name is wanted; refused before any actor hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from indelible.errors import RefusedError
+
+CATEGORY_LIMIT = 50
+"""Characters of a category: with a dash and an id of 200 it is a stream's name, at most 255."""
+
+_OWN = "run"  # the category of the engine's streams
+
+
+def check_id(what: str, text: str) -> None:
+    """Refuse an id that cannot name a stream.
+
+    Raises:
+        RefusedError: It is not text of 1 to 200 printable characters.
+    """
+    if not isinstance(text, str) or not 1 <= len(text) <= 200 or not text.isprintable():
+        raise RefusedError(f"{what} {text!r} is not text of 1 to 200 printable characters")
+
+
+def check_categories(categories: Iterable[str]) -> None:
+    """Refuse categories that cannot begin the names of streams, or are taken.
+
+    Raises:
+        ValueError: The first that cannot be used.
+    """
+    seen = {_OWN}
+    for category in categories:
+        if category in seen:
+            taken = "is the engine's own" if category == _OWN else "is given twice"
+            raise ValueError(f"the actor category {category!r} {taken}; choose another")
+        if (
+            not category.isprintable()
+            or "-" in category
+            or not 1 <= len(category) <= CATEGORY_LIMIT
+        ):
+            raise ValueError(
+                f"{category!r} is no category: set Decider.category to 1 to {CATEGORY_LIMIT} "
+                "printable characters without a dash, which ends a category"
+            )
+        seen.add(category)

@@ -1,0 +1,116 @@
+"""The parts of one open system, made in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from indelible.actors.decider import Decider
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.directory import Directory
+from indelible.actors.durable.host import EffectHandler, Host
+from indelible.actors.durable.supervision import RestartIntensity
+from indelible.actors.step_types.base import StepTypes
+from indelible.actors.workflow.decide import RunDecider
+from indelible.actors.workflow.executor import Executor
+from indelible.clock import Clock
+from indelible.events.store import EventStore
+from indelible.events.types import EventTypes
+from indelible.failpoints import Failpoints
+from indelible.ids import Ids
+from indelible.projections.defaults import default_projections
+from indelible.projections.queries import Views
+from indelible.projections.runner import ProjectionRunner
+from indelible.reader import RunReader
+from indelible.runtime import Runtime
+from indelible.teller import Teller
+
+_LOOK_AGAIN_US = 100_000
+"""Microseconds between looks at a store that is unavailable; the store probes it by itself."""
+
+_SWEEP_US = 30_000_000
+"""Microseconds between looks for actors that have been idle for that long."""
+
+
+class Parts:
+    """Everything that lives from open to close; the store is open when this is made."""
+
+    def __init__(
+        self,
+        *,
+        store: EventStore,
+        runtime: Runtime,
+        deciders: Sequence[Decider[Any]],
+        step_types: StepTypes,
+        clock: Clock,
+        ids: Ids,
+        failpoints: Failpoints,
+    ) -> None:
+        """Connect the parts; nothing runs yet."""
+        self.store = store
+        self.runtime = runtime
+        self.clock = clock
+        run_decider = RunDecider()
+        self.types = EventTypes(run_decider.event_types)
+        for decider in deciders:
+            for event_type in decider.event_types:
+                self.types.register(event_type)
+        self.remember = run_decider.remember
+        self.reader = RunReader(store, self.types, run_decider)
+        self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
+        self.deciders[run_decider.category] = run_decider
+        self.executor = Executor(
+            step_types=step_types,
+            pool=runtime.pool,
+            loop=runtime.loop,
+            timers=runtime.timers,
+            clock=clock,
+            failpoints=failpoints,
+            read_blob=store.blob,
+            retire=self._retire,
+        )
+        teller = Teller(self._tell, frozenset(d.category for d in deciders))
+        handlers: Mapping[str, EffectHandler] = {
+            category: self.executor if category == run_decider.category else teller
+            for category in self.deciders
+        }
+        self.host = Host(
+            store=store,
+            types=self.types,
+            clock=clock,
+            ids=ids,
+            dispatcher=runtime.dispatcher,
+            deciders=self.deciders,
+            handlers=handlers,
+            intensity=RestartIntensity(),
+            retry_later=self._look_again,
+        )
+        self.directory = Directory(self.host)
+        self.views = Views(store)
+        self.projections = ProjectionRunner(
+            store, self.types, default_projections(), clock, failpoints
+        )
+        runtime.lead_with(store.lead)
+        self._sweep_later()
+
+    def _retire(self, actor: DurableActor) -> None:
+        self.directory.passivate(actor)
+
+    def _tell(self, stream: str, message: Any) -> None:
+        self.directory.tell(stream, message)
+
+    def _look_again(self, actor: DurableActor) -> None:
+        due = self.clock.now() + _LOOK_AGAIN_US
+        self.runtime.timers.at(due, f"store/{actor.stream}", actor.look)
+
+    def _sweep_later(self) -> None:
+        self.runtime.timers.at(self.clock.now() + _SWEEP_US, "sweep", self._sweep)
+
+    def _sweep(self) -> None:
+        """Let actors leave memory that nobody has spoken to for a while."""
+        for actor in self.directory:
+            if actor.touched:
+                actor.touched = False
+            else:
+                self.directory.passivate(actor)
+        self._sweep_later()

@@ -1,0 +1,76 @@
+"""Runs as the log has them: folded from their streams, for readers that own nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from indelible.actors.decider import fold
+from indelible.actors.workflow.decide import RunDecider
+from indelible.actors.workflow.describe import describe
+from indelible.actors.workflow.state import UNFINISHED, RunState
+from indelible.errors import ResultTimeoutError, UnknownRunError
+from indelible.events.store import EventStore
+from indelible.events.types import EventTypes
+
+_FIRST_POLL = 0.010
+_SLOWEST_POLL = 0.250
+"""Seconds between looks at a run that another process executes: quick at first, then gentle."""
+
+
+class RunReader:
+    """Reads runs from a store, whoever owns it; any thread may use it."""
+
+    def __init__(self, store: EventStore, types: EventTypes, decider: RunDecider) -> None:
+        """Read from ``store``."""
+        self._store = store
+        self._types = types
+        self._decider = decider
+
+    def exists(self, run_id: str) -> bool:
+        """Whether the store has a run with this id."""
+        return self._store.head(f"run-{run_id}") is not None
+
+    def state(self, run_id: str, until: int | None = None) -> RunState:
+        """The run's state as of version ``until``; ``None`` is all there is.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
+        recorded = self._store.read(f"run-{run_id}", until=until)
+        events = (self._types.decode(event) for event in recorded)
+        state = fold(self._decider, RunState(), events)
+        if state.accepted is None:
+            raise UnknownRunError(run_id, self._store.url)
+        return state
+
+    def describe(self, run_id: str, until: int | None = None) -> dict[str, Any]:
+        """The run's status as of version ``until``.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
+        return describe(self.state(run_id, until))
+
+    def wait_for_end(self, run_id: str, timeout: float | None) -> RunState:
+        """Look at the run's head until another process has ended it.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            ResultTimeoutError: It has not ended within ``timeout`` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = _FIRST_POLL
+        while True:
+            head = self._store.head(f"run-{run_id}")
+            if head is None:
+                raise UnknownRunError(run_id, self._store.url)
+            if head.status not in UNFINISHED:
+                return self.state(run_id)
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise ResultTimeoutError(
+                    run_id, timeout or 0.0, self.describe(run_id)["waiting_for"]
+                )
+            time.sleep(pause if left is None else min(pause, left))
+            pause = min(pause * 2, _SLOWEST_POLL)

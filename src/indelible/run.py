@@ -1,0 +1,196 @@
+"""A handle of one run: its result, its status, its events; nothing in it is the run itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
+from indelible.actors.workflow.state import RunState
+from indelible.checks import check_id
+from indelible.errors import (
+    IndelibleError,
+    ResultTimeoutError,
+    StoreUnavailableError,
+    UnknownRunError,
+)
+from indelible.events.event import RecordedEvent
+from indelible.events.values import encode_value
+from indelible.outcome import Outcome
+
+if TYPE_CHECKING:
+    from indelible.system import ActorSystem
+
+
+class RunHandle:
+    """One execution of a workflow; any thread may use it, and any number of handles may exist.
+
+    Attributes:
+        run_id: Id of the run, unique in its store.
+    """
+
+    def __init__(self, system: ActorSystem, run_id: str) -> None:
+        """Point at a run that exists."""
+        self.run_id = run_id
+        self._system = system
+        self._stream = f"run-{run_id}"
+
+    def __repr__(self) -> str:
+        """Name the run."""
+        return f"<RunHandle {self.run_id!r}>"
+
+    # -- result
+
+    def result(self, timeout: float | None = None) -> Outcome:
+        """Wait for the end of the run and return how it ended; a failed run returns too.
+
+        Args:
+            timeout: Seconds; ``None`` waits for ever.
+
+        Raises:
+            ResultTimeoutError: It has not ended; it goes on, and the error says what it waits for.
+            SystemClosedError: The system closes; the run goes on at the next open.
+            BlockingCallError: Called on the system's event loop.
+        """
+        self._system.check_may_block("result", "result_async")
+        if not self._system.owns:
+            return self._outcome(self._system.reader.wait_for_end(self.run_id, timeout))
+        ending, forget = self._ending()
+        try:
+            return self._outcome(self._system.wait(ending, timeout))
+        except TimeoutError:
+            raise self._timed_out(timeout, self._waiting_for()) from None
+        finally:
+            forget()
+
+    async def result_async(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - as result()
+        """Do what :meth:`result` does without blocking the event loop."""
+        if not self._system.owns:
+            return await asyncio.to_thread(self.result, timeout)
+        ending, forget = self._ending()
+        try:
+            return self._outcome(await asyncio.wait_for(_awaited(ending), timeout))
+        except TimeoutError:
+            waiting = await asyncio.to_thread(self._waiting_for)
+            raise self._timed_out(timeout, waiting) from None
+        finally:
+            forget()
+
+    def _ending(self) -> tuple[PooledFuture[RunState], Any]:
+        """A future of the run's last state, and how to give it up."""
+        executor, directory = self._system.executor, self._system.directory
+        ending: PooledFuture[RunState] = PooledFuture()
+
+        def ended(end: RunState | BaseException) -> None:
+            if ending.done():
+                return
+            if isinstance(end, BaseException):
+                ending.set_exception((type(end), end, end.__traceback__))
+            else:
+                ending.set(end)
+
+        forget = executor.endings.add(self._stream, ended)
+        recent = executor.endings.recent(self._stream)  # after add(): none ends in between unseen
+        if recent is not None:
+            ended(recent)
+            return ending, forget
+        actor = directory.live(self._stream)
+        state = None if actor is None else actor.state
+        if state is not None and state.accepted is not None and state.end is None:
+            return ending, forget  # it goes on in memory: its end will be told
+        asked = directory.ask(self._stream, AskEnd())
+
+        def answered(answer: PooledFuture[Any]) -> None:
+            try:
+                state = answer.get(timeout=0)
+            except StoreUnavailableError:
+                return  # the run goes on by itself, and its end will be told
+            except Exception as error:  # noqa: BLE001 - the waiter gets it
+                ended(error)
+                return
+            if state is not None:
+                ended(state)
+
+        asked.add_done_callback(answered)
+        return ending, forget
+
+    def _outcome(self, state: RunState) -> Outcome:
+        return Outcome(state, self._system.store.blob)
+
+    def _waiting_for(self) -> Sequence[str]:
+        try:
+            return self.status()["waiting_for"]  # type: ignore[no-any-return]
+        except IndelibleError:
+            return ()
+
+    def _timed_out(self, timeout: float | None, waiting: Sequence[str]) -> ResultTimeoutError:
+        return ResultTimeoutError(self.run_id, timeout or 0.0, waiting)
+
+    # -- looking
+
+    def status(self, *, until: int | None = None) -> dict[str, Any]:
+        """What the run is doing: its steps, times, attempts, errors, and what it waits for.
+
+        Args:
+            until: As of this version of its stream; ``None`` is now.
+        """
+        self._system.check_may_block("status", "status_async")
+        if until is not None or not self._system.owns:
+            return self._system.reader.describe(self.run_id, until)
+        answer = self._system.ask(self._stream, Describe())
+        if answer is None:
+            raise UnknownRunError(self.run_id, self._system.store.url)
+        return self._with_waiting(answer)
+
+    async def status_async(self, *, until: int | None = None) -> dict[str, Any]:
+        """Do what :meth:`status` does without blocking the event loop."""
+        return await asyncio.to_thread(self.status, until=until)
+
+    def _with_waiting(self, status: dict[str, Any]) -> dict[str, Any]:
+        status["waiting_for"] += self._system.executor.unregistered.of(self._stream)
+        return status
+
+    def events(self) -> Sequence[RecordedEvent]:
+        """Every event of the run so far, in order."""
+        self._system.check_may_block("events", "events_async")
+        return list(self._system.store.read(self._stream))
+
+    async def events_async(self) -> Sequence[RecordedEvent]:
+        """Do what :meth:`events` does without blocking the event loop."""
+        return await asyncio.to_thread(self.events)
+
+    # -- acting
+
+    def resolve_step(self, step: str, action: str, *, by: str, result: Any = None) -> None:
+        """Say how an attempt ended that a crash cut off and whose policy is ``ask``.
+
+        Args:
+            step: Name of the step that waits.
+            action: ``retry`` runs it again, ``fail`` gives it up, ``complete`` takes ``result``.
+            by: Who says so; recorded.
+            result: What the step would have returned, for ``complete``.
+
+        Raises:
+            RefusedError: The run does not wait for that step; nothing has changed.
+            ValueNotStorableError: ``result`` cannot be stored; nothing has changed.
+        """
+        self._system.check_may_block("resolve_step", "resolve_step_async")
+        self._system.ask(self._stream, self._resolve(step, action, by, result))
+
+    async def resolve_step_async(
+        self, step: str, action: str, *, by: str, result: Any = None
+    ) -> None:
+        """Do what :meth:`resolve_step` does without blocking the event loop."""
+        await self._system.ask_async(self._stream, self._resolve(step, action, by, result))
+
+    def _resolve(self, step: str, action: str, by: str, result: Any) -> Resolve:
+        check_id("step", step)
+        check_id("by", by)
+        executor, now = self._system.executor, self._system.clock.now()
+        return Resolve(step, action, by, now, encode_value(result), executor.holding)
+
+
+async def _awaited(future: PooledFuture[Any]) -> Any:
+    return await future

@@ -1,0 +1,324 @@
+"""The system: one log, the actors that write it, the views that read it; nothing global."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from indelible.access import ASK_TIMEOUT, SystemAccess
+from indelible.actor import ActorHandle
+from indelible.actors.decider import Decider
+from indelible.actors.step_types.functions import step as mark_step
+from indelible.actors.workflow.definition.compile import check_input, compile_definition
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.agent import Definition, WorkflowAgent
+from indelible.checks import check_categories, check_id
+from indelible.clock import Clock, SystemClock
+from indelible.errors import (
+    Problem,
+    StoreReadOnlyError,
+    UnknownRunError,
+)
+from indelible.events.opening import open_store
+from indelible.events.store import EventStore
+from indelible.failpoints import Failpoints
+from indelible.ids import Ids
+from indelible.lifecycle import begin, shut_down
+from indelible.parts import Parts
+from indelible.projections.queries import Views
+from indelible.run import RunHandle
+from indelible.runtime import Runtime, ThreadRuntime
+from indelible.steps import Steps
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from indelible.actors.step_types.base import StepType
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DRAIN = 10.0
+"""Seconds that closing waits for running steps: what orchestrators grant before they kill."""
+
+
+class ActorSystem(SystemAccess):
+    """Event-sourced actors and durable workflows over one store.
+
+    Making one does no I/O and starts no thread; opening it migrates the store, takes ownership of
+    it and resumes whatever a crash cut off.  Any thread may use an open system, and several
+    systems live in one process.
+
+    Attributes:
+        url: Address of the store.
+        clock: Where the system's time comes from.
+        ids: Where its ids come from.
+    """
+
+    def __init__(
+        self,
+        url: str | EventStore = "sqlite:///indelible.db",
+        *,
+        steps: Iterable[Callable[..., Any]] = (),
+        connections: Mapping[str, str | sa.Engine] | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        actors: Iterable[Decider[Any]] = (),
+        mode: Literal["own", "read"] = "own",
+        drain: float = DRAIN,
+        max_threads: int = 64,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        failpoints: Failpoints | None = None,
+        runtime: Callable[[], Runtime] | None = None,
+    ) -> None:
+        """Describe the system.
+
+        Args:
+            url: ``sqlite:///FILE``, ``memory://`` for a store that ends with the process, or a
+                store of your own, which the system opens and closes.
+            steps: Functions marked by :func:`indelible.step`.
+            connections: Databases that steps may use, by name: URLs or SQLAlchemy engines.
+            functions: Functions of one row, by name, for the ``map`` operation.
+            actors: Deciders of your own event-sourced actors.
+            mode: ``own``, or ``read``: never creates, migrates, owns or resumes.
+            drain: Seconds that closing waits for running steps.
+            max_threads: Blocking steps that run at once.
+            clock: Replaced in tests.
+            ids: Replaced in tests.
+            failpoints: Armed in tests.
+            runtime: Makes the threads; replaced by a simulation in tests.
+        """
+        self._given = None if isinstance(url, str) else url
+        self.url = url if isinstance(url, str) else url.url
+        self.clock = clock or SystemClock()
+        self.ids = ids or Ids(self.clock)
+        self._mode = mode
+        self._drain = drain
+        self._failpoints = failpoints or Failpoints()
+        self._deciders = list(actors)
+        check_categories(decider.category for decider in self._deciders)
+        self._steps = Steps(dict(connections or {}), dict(functions or {}))
+        self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
+        self._lock = threading.Lock()
+        self._parts: Parts | None = None
+        for function in steps:
+            self._steps.register(function)
+
+    # -- opening and closing
+
+    def open(self) -> Self:
+        """Open the store and resume what is unfinished; an open system stays as it is.
+
+        Raises:
+            StoreOwnedError: Another process owns the store.
+            StoreNotFoundError, StoreCorruptError, SchemaVersionError, StoreReadOnlyError,
+            StoreUnavailableError: What is wrong with it; nothing has been changed.
+        """
+        with self._lock:
+            if self._parts is None:
+                store = self._open_store()
+                try:
+                    self._parts = Parts(
+                        store=store,
+                        runtime=self._runtime(),
+                        deciders=self._deciders,
+                        step_types=self._steps.types,
+                        clock=self.clock,
+                        ids=self.ids,
+                        failpoints=self._failpoints,
+                    )
+                    if self.owns:
+                        begin(self._parts)  # from here on steps run, which may use the system
+                except BaseException:
+                    self._parts = None
+                    store.close()  # or nobody else could own it
+                    raise
+        return self
+
+    def _open_store(self) -> EventStore:
+        if self._given is not None:
+            self._given.open()
+            return self._given
+        return open_store(
+            self.url,
+            mode=self._mode,
+            clock=self.clock,
+            ids=self.ids,
+            failpoints=self._failpoints,
+        )
+
+    def close(self) -> None:
+        """Start nothing more, wait for running steps, stop; the rest resumes at the next open.
+
+        May be called twice.  Steps that do not return within the drain time are left behind on
+        daemon threads; their attempts count as cut off.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop; it stays open.
+        """
+        parts = self._parts
+        if parts is not None:
+            parts.runtime.check_may_block("close", "close_async")
+        with self._lock:  # to the end, so that nobody opens the store before it is closed
+            parts, self._parts = self._parts, None
+            if parts is not None:
+                shut_down(parts, self._drain)
+                self._steps.dispose()
+
+    def __enter__(self) -> Self:
+        """Open."""
+        return self.open()
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    async def open_async(self) -> Self:
+        """Do what :meth:`open` does without blocking the event loop."""
+        return await asyncio.to_thread(self.open)
+
+    async def close_async(self) -> None:
+        """Do what :meth:`close` does without blocking the event loop."""
+        await asyncio.to_thread(self.close)
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        return await self.open_async()
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.close_async()
+
+    # -- steps
+
+    def step(self, name: str) -> Callable[[F], F]:
+        """Register the decorated function, sync or async, as step type ``name``."""
+
+        def register(function: F) -> F:
+            self.register_step(name, mark_step(name)(function))
+            return function
+
+        return register
+
+    def register_step(self, name: str, function: Callable[..., Any] | StepType) -> None:
+        """Register a step type; runs that wait for it go on at once.
+
+        Raises:
+            ValueError: The name is taken, reserved or none.
+            TypeError: The function cannot be a step.
+        """
+        self._steps.register(function, name)
+
+    def register_function(self, name: str, function: Callable[[Any], Any]) -> None:
+        """Register a function of one row for the operation ``map`` of ``data_processing``."""
+        self._steps.functions[name] = function
+        if self._parts is not None:
+            self._parts.executor.look_again()
+
+    # -- agents, runs, actors
+
+    def workflow_agent(self, name: str) -> WorkflowAgent:
+        """The workflow agent ``name``; no I/O.
+
+        Raises:
+            RefusedError: Not a name of 1 to 200 printable characters.
+        """
+        check_id("agent name", name)
+        return WorkflowAgent(self, name)
+
+    def run(self, run_id: str) -> RunHandle:
+        """A handle of an existing run.
+
+        Raises:
+            UnknownRunError: There is none with this id.
+        """
+        self.check_may_block("run", "run_async")
+        check_id("run id", run_id)
+        if not self.reader.exists(run_id):
+            raise UnknownRunError(run_id, self.store.url)
+        return RunHandle(self, run_id)
+
+    async def run_async(self, run_id: str) -> RunHandle:
+        """Do what :meth:`run` does without blocking the event loop."""
+        return await asyncio.to_thread(self.run, run_id)
+
+    def actor(self, category: str, id: str) -> ActorHandle:  # noqa: A002 - the word of the field
+        """A handle of one of your own actors, whether or not it has events yet; no I/O.
+
+        Raises:
+            RefusedError: ``id`` is not text of 1 to 200 printable characters.
+            KeyError: No decider of that category was given to the system.
+        """
+        check_id("actor id", id)
+        known = sorted(decider.category for decider in self._deciders)
+        if category not in known:
+            raise KeyError(
+                f"no actor category {category!r}; there are {', '.join(known) or 'none'}"
+            )
+        return ActorHandle(self, f"{category}-{id}")
+
+    # -- views
+
+    @property
+    def views(self) -> Views:
+        """Queries over what the projections have made of the log so far."""
+        return self.parts.views
+
+    def caught_up(self, timeout: float = ASK_TIMEOUT) -> bool:
+        """Wait until the views show all that is committed now; ``False`` after ``timeout`` s.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop.
+        """
+        self.check_may_block("caught_up", "caught_up_async")
+        return self.parts.projections.caught_up(self.store.positions(), timeout)
+
+    async def caught_up_async(self, timeout: float = ASK_TIMEOUT) -> bool:  # noqa: ASYNC109 - as caught_up()
+        """Do what :meth:`caught_up` does without blocking the event loop."""
+        return await asyncio.to_thread(self.caught_up, timeout)
+
+    def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
+        """Build the view ``name`` anew from the log while it stays in use; returns its events.
+
+        Args:
+            name: ``workflow_status`` or ``metrics``.
+            on_progress: Called with the events done and to do.
+
+        Raises:
+            UnknownProjectionError: There is no such view.
+            StoreReadOnlyError: The system only reads.
+        """
+        self.check_may_block("rebuild", "rebuild_async")
+        if not self.owns:
+            raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
+        return self.parts.projections.rebuild(name, on_progress)
+
+    async def rebuild_async(
+        self, name: str, on_progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Do what :meth:`rebuild` does without blocking the event loop."""
+        return await asyncio.to_thread(self.rebuild, name, on_progress)
+
+    # -- definitions
+
+    def compile(self, definition: Definition) -> Plan:
+        """The plan of ``definition``, checked against the step types that are registered."""
+        plan = compile_definition(definition, self._steps.types)
+        self.parts.executor.trust(plan)
+        return self.parts.remember(plan)
+
+    def check_input(self, plan: Plan, given: Any) -> list[Problem]:
+        """What is wrong with ``given`` as the input of ``plan``."""
+        return check_input(plan, given)

@@ -1,0 +1,62 @@
+"""kill -9 while actors answer: every balance that was acknowledged is in the log (invariant 1)."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from indelible import ActorSystem
+
+CHILD = Path(__file__).with_name("system_child.py")
+KILLS = 40 if os.environ.get("INDELIBLE_FAULTS") == "1" else 5
+
+
+def test_every_acknowledged_answer_of_an_actor_survives_kill(tmp_path: Path) -> None:
+    store, rng = tmp_path / "bank.db", random.Random(11)  # noqa: S311 - when to kill
+    acknowledged: dict[str, int] = {}
+    for _ in range(KILLS):
+        for name, balance in heard_until_killed(store, lines=rng.randrange(1, 400)):
+            assert balance > acknowledged.get(name, 0)  # the next process goes on from there
+            acknowledged[name] = balance
+    with ActorSystem(f"sqlite:///{store}", actors=[decider()], mode="read") as system:
+        assert system.store.verify() == sum(h.version for h in system.store.heads("account"))
+        for name, balance in acknowledged.items():
+            account = system.actor("account", name)
+            assert account.state() >= balance
+            assert account.state() == len(account.events())
+        total = system.actor("account", "total").state()
+        promised = sum(system.actor("account", name).state() // 10 * 10 for name in acknowledged)
+        assert total <= promised  # an effect never goes before its event
+
+
+def heard_until_killed(store: Path, lines: int) -> list[tuple[str, int]]:
+    """What a child acknowledges until it is killed after so many lines."""
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), str(store)], stdout=subprocess.PIPE, text=True
+    )
+    heard = []
+    with child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if not line.endswith("\n"):
+                break  # cut by the kill
+            name, balance = line.split()
+            heard.append((name, int(balance)))
+            if len(heard) == lines:
+                child.kill()
+    return heard
+
+
+def decider() -> Any:
+    spec = importlib.util.spec_from_file_location("system_child", CHILD)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["system_child"] = module  # where msgspec looks annotations up
+    spec.loader.exec_module(module)
+    return module.Account()
