@@ -1,0 +1,89 @@
+"""The typer application: which commands there are, and how their errors reach a person."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from indelible.cli.events import show_events
+from indelible.cli.output import fail, out
+from indelible.cli.rebuild import rebuild_views
+from indelible.cli.recover import recover_runs
+from indelible.cli.run import run_workflow
+from indelible.cli.runs import list_runs
+from indelible.cli.show import replay_run, show_run
+from indelible.cli.verify import verify_store
+from indelible.errors import IndelibleError
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "run": run_workflow,
+    "recover": recover_runs,
+    "runs": list_runs,
+    "show": show_run,
+    "events": show_events,
+    "replay": replay_run,
+    "rebuild": rebuild_views,
+    "verify": verify_store,
+}
+
+
+class Commands(TyperGroup):
+    """Turns errors that the library raises on purpose into one message and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; with ``--debug`` an error keeps its traceback."""
+        try:
+            return super().invoke(ctx)
+        except IndelibleError as error:
+            if ctx.params.get("debug"):
+                raise
+            fail(str(error))
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out().print(f"indelible {version('indelible')}")
+        raise typer.Exit
+
+
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, not just its message.")
+    ] = False,
+) -> None:
+    """Durable workflows in one append-only log: run, recover, look, replay.
+
+    Results go to stdout, progress and errors to stderr. With --json stdout holds exactly one
+    document: instants are microseconds UTC (0: not yet), durations say their unit, a datetime,
+    date or Decimal is text, and bytes are {"bytes": BASE64}.
+    """
+
+
+def _flowed(function: Callable[..., None]) -> str:
+    """The docstring with each paragraph on one line, so that the help wraps it as it fits."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+app.callback(help=_flowed(options))(options)
+for name, command in COMMANDS.items():
+    app.command(name, help=_flowed(command))(command)

@@ -1,0 +1,156 @@
+"""``indelible events``: what is recorded in a stream, with payloads decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from indelible.cli.opening import reading
+from indelible.cli.options import DEFAULT_STORE, AsJson, Store, Until
+from indelible.cli.output import (
+    duration,
+    fail,
+    line,
+    local_time,
+    offset,
+    one_line,
+    out,
+    plain,
+    time_of_day,
+)
+
+if TYPE_CHECKING:
+    from indelible.events.event import RecordedEvent
+    from indelible.system import ActorSystem
+
+_ENCODED = {
+    "run.accepted": ("definition", "input"),
+    "run.step_completed": ("result",),
+}
+"""Fields of run events that hold an encoded user value."""
+
+_DIGESTS = ("blob",)
+_DETAILS = 300
+"""Characters of a line that tell of the payload; ``--json`` has all of it."""
+
+
+def show_events(
+    stream: Annotated[
+        str, typer.Argument(metavar="STREAM", help="Such as run-2013-01, or the id of a run.")
+    ],
+    *,
+    store: Store = DEFAULT_STORE,
+    until: Until = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the events of a stream in order, as they are stored.
+
+    With --json user values are whole, a result kept outside its event is named by its sha256.
+    """
+    with reading(store) as system:
+        recorded = system.store.read(_name(system, stream), until=until)
+        if as_json:
+            from indelible.cli.values import write_json_list
+
+            write_json_list(_as_mapping(event) for event in recorded)
+        else:
+            _show(recorded)
+
+
+def _name(system: ActorSystem, stream: str) -> str:
+    """``stream`` if it exists, else the stream of the run with this id."""
+    found = [n for n in (stream, f"run-{stream}") if system.store.head(n) is not None]
+    if not found:
+        fail(
+            f"no stream {stream!r} in {system.url}; a stream is named such as run-ID, and"
+            " `indelible runs` lists the ids"
+        )
+    return found[0]
+
+
+def _show(recorded: Iterable[RecordedEvent]) -> None:
+    from indelible.cli.values import brief
+
+    console = out()
+    day = ""
+    for event in recorded:
+        local = local_time(event.recorded_at)
+        today = f"{local:%Y-%m-%d}, local time, UTC{offset(local)}"
+        if today != day:
+            day = today
+            line(console, (f"version  {today}", "dim"))
+        fields = _fields(event)
+        if event.type.startswith("run."):
+            _say_briefly(fields)
+        words = [f"{name}={_word(value, brief)}" for name, value in fields.items()]
+        line(
+            console,
+            f"{event.version:>7}  {time_of_day(event.recorded_at)}  ",
+            (f"{plain(event.type):<18} ", "bold"),
+            (one_line("  ".join(words), _DETAILS), "dim"),
+        )
+
+
+def _say_briefly(fields: dict[str, Any]) -> None:
+    """Make the fields of a run event fit for one line, what matters most first."""
+    for name in ("at", "run_id"):  # the line's time and the stream say it
+        fields.pop(name, None)
+    for name in fields.keys() & {"duration", "cpu"}:
+        fields[name] = duration(fields[name])
+    if "starts" in fields:
+        starts = [path if n == 1 else f"{path} (attempt {n})" for path, n in fields["starts"]]
+        fields["starts"] = ", ".join(starts)
+    for name in fields.keys() & {"definition", "result"}:
+        fields[name] = fields.pop(name)
+
+
+def _word(value: Any, brief: Any) -> str:
+    return value if isinstance(value, str) else str(brief(value, 120))
+
+
+def _as_mapping(event: RecordedEvent) -> Mapping[str, Any]:
+    import msgpack
+
+    return {
+        "stream": event.stream,
+        "version": event.version,
+        "position": event.position,
+        "shard": event.shard,
+        "event_id": str(UUID(bytes=event.event_id)),
+        "type": event.type,
+        "schema": event.schema,
+        "recorded_at": event.recorded_at,
+        "payload": _fields(event),
+        "metadata": msgpack.unpackb(event.metadata),
+        "epoch": event.epoch,
+        "chain": event.chain.hex(),
+    }
+
+
+def _fields(event: RecordedEvent) -> dict[str, Any]:
+    """The payload as it is stored, encoded values inside it decoded.
+
+    Raises:
+        ValueDecodeError, EventDecodeError: The stored bytes are damaged.
+    """
+    import msgpack
+
+    from indelible.errors import EventDecodeError
+    from indelible.events.values import decode_value
+
+    try:
+        fields = msgpack.unpackb(event.payload)
+    except Exception as error:
+        raise EventDecodeError(event.type, event.schema, str(error)) from error
+    if not isinstance(fields, dict):
+        return {"payload": fields}
+    for name in _ENCODED.get(event.type, ()):
+        if fields.get(name):
+            fields[name] = decode_value(fields[name])
+    for name in _DIGESTS:
+        if event.type.startswith("run.") and isinstance(fields.get(name), bytes):
+            fields[name] = fields[name].hex()
+    return fields

@@ -1,0 +1,88 @@
+"""The options that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+DEFAULT_STORE = "sqlite:///indelible.db"
+
+Store = Annotated[str, typer.Option("--store", metavar="URL", help="Address of the store.")]
+StepModules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--steps",
+        metavar="MODULE",
+        help="Module with functions marked by @step, and CONNECTIONS and FUNCTIONS if it has"
+        " them; the current directory is searched first. May be repeated.",
+    ),
+]
+ConnectionUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--connection",
+        metavar="NAME=URL",
+        help="A database that steps may use, before the modules' own. May be repeated.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
+Until = Annotated[
+    int | None,
+    typer.Option("--until", metavar="VERSION", min=1, help="As of this version of the stream."),
+]
+Full = Annotated[bool, typer.Option("--full", help="Show results whole, not shortened.")]
+
+
+def parse_connections(given: Sequence[str] | None) -> dict[str, str]:
+    """``NAME=URL`` pairs as a mapping.
+
+    Raises:
+        typer.BadParameter: One of them is something else.
+    """
+    connections: dict[str, str] = {}
+    for text in given or ():
+        name, equals, url = text.partition("=")
+        if not name or not equals or not url:
+            _refuse("--connection", f"{text!r} is not NAME=URL, such as db=sqlite:///data.db")
+        connections[name] = url
+    return connections
+
+
+def parse_input(text: str) -> Any:
+    """The value of ``--input``.
+
+    Raises:
+        typer.BadParameter: It is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        _refuse("--input", f'not JSON ({error}); write such as \'{{"day": "2013-01-01"}}\'')
+    except RecursionError:
+        _refuse("--input", "nested too deep")
+
+
+def recover_command(
+    store: str, modules: Sequence[str] | None, connections: Sequence[str] | None
+) -> str:
+    """The command line that finishes what these options have begun."""
+    words = ["indelible", "recover"]
+    if store != DEFAULT_STORE:
+        words += ["--store", store]
+    for module in modules or ():
+        words += ["--steps", module]
+    for connection in connections or ():
+        words += ["--connection", connection]
+    return shlex.join(words)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _refuse(option: str, why: str) -> NoReturn:
+    raise typer.BadParameter(why, param_hint=option)

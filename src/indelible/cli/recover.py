@@ -1,0 +1,44 @@
+"""``indelible recover``: finish every run that a crash or a stop has cut off."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+
+import typer
+
+from indelible.cli.modules import load_equipment
+from indelible.cli.options import (
+    DEFAULT_STORE,
+    AsJson,
+    ConnectionUrls,
+    StepModules,
+    Store,
+    recover_command,
+)
+
+
+def recover_runs(
+    *,
+    store: Store = DEFAULT_STORE,
+    steps: StepModules = None,
+    connection: ConnectionUrls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Finish every unfinished run and show what came of each.
+
+    Exit code 0 only if all of them ended in success. A run that waits for a step type which no
+    module given by --steps has, or for a person, is listed with what it needs and stays as it is.
+    """
+    with redirect_stdout(sys.stderr):
+        equipment = load_equipment(steps, connection)
+
+    from indelible.cli.recovery import Recovery
+
+    recovery = Recovery(store, equipment, recover_command(store, steps, connection))
+    rows = recovery.execute()
+    if as_json:
+        recovery.write_json(rows)
+    else:
+        recovery.show(rows)
+    raise typer.Exit(0 if all(row.status == "success" for row in rows) else 1)

@@ -1,0 +1,88 @@
+"""``indelible run``: start a run, or go on with it, and wait for its end."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indelible.cli.modules import load_equipment
+from indelible.cli.options import (
+    DEFAULT_STORE,
+    AsJson,
+    ConnectionUrls,
+    StepModules,
+    Store,
+    parse_input,
+    recover_command,
+)
+
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", metavar="ID", help="Id of the run; an existing one goes on."),
+]
+Input = Annotated[
+    str, typer.Option("--input", metavar="JSON", help="The run's input, a JSON object as a rule.")
+]
+Agent = Annotated[
+    str | None,
+    typer.Option("--agent", metavar="NAME", help="Agent of the run; the workflow's name if not."),
+]
+CrashStep = Annotated[
+    str | None,
+    typer.Option(
+        "--crash-after",
+        metavar="STEP",
+        help="End this process with kill -9 once STEP is durably complete, to try recovery.",
+    ),
+]
+
+
+def run_workflow(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Definition in YAML or JSON.")],
+    *,
+    store: Store = DEFAULT_STORE,
+    run_id: RunId = None,
+    given: Input = "{}",
+    steps: StepModules = None,
+    connection: ConnectionUrls = None,
+    agent: Agent = None,
+    crash_after: CrashStep = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow and show its result; exit code 0 only on success.
+
+    With the --run-id of an earlier call and the same contents it goes on with that run, or shows
+    how it ended. What steps print goes to stderr.
+    """
+    value = parse_input(given)
+    with redirect_stdout(sys.stderr):
+        equipment = load_equipment(steps, connection)
+
+    from indelible.cli.crash import still_to_come
+    from indelible.cli.job import Job, prepare
+    from indelible.ids import Ids
+
+    definition, plan = prepare(file, equipment, value)  # nothing is made or changed before this
+    run_id = run_id or Ids().text()
+    crash_paths = still_to_come(plan, crash_after, store, run_id) if crash_after else ()
+    job = Job(
+        store=store,
+        equipment=equipment,
+        definition=definition,
+        run_id=run_id,
+        given=value,
+        agent=agent or plan.name,
+        crash_paths=crash_paths,
+        again=recover_command(store, steps, connection),
+        whole=as_json,
+    )
+    ending = job.execute()
+    if as_json:
+        ending.write_json()
+    else:
+        ending.show()
+    raise typer.Exit(0 if ending.succeeded else 1)

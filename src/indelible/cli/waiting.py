@@ -1,0 +1,38 @@
+"""Whether a run goes on by itself, or waits for something that this process does not have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from indelible.errors import ActorError, AskTimeoutError
+from indelible.run import RunHandle
+
+
+def what_holds(run: RunHandle) -> list[str]:
+    """What ``run`` cannot go on without, in words; empty while it goes on or has ended.
+
+    Such are an outcome that only a person knows, a step type or a connection that is
+    not there, and a state that cannot be read.  A retry's time comes by itself.
+    """
+    try:
+        status = run.status()
+        reasons = held(status)
+        # The list of what is missing is read after the state: without a change it belongs to it.
+        return reasons if not reasons or run.status()["version"] == status["version"] else []
+    except AskTimeoutError:
+        return []
+    except ActorError as error:
+        return [str(error)]
+
+
+def held(status: Mapping[str, Any]) -> list[str]:
+    """The same from a status alone, which must be of one moment."""
+    waiting_for: list[str] = status["waiting_for"]
+    if status["outcome"] is not None or not waiting_for:
+        return []
+    states = Counter(step["state"] for step in status["steps"])
+    lacking = len(waiting_for) - states["unknown"] - states["retrying"]
+    goes_on = states["retrying"] or states["running"] > lacking
+    return [] if goes_on else waiting_for

@@ -1,0 +1,86 @@
+"""What a command sees of the commits while runs go on: which have ended, and how.
+
+The listeners here run on the thread that led the commit, so they are quick and never raise.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+
+from indelible.cli.output import restore_cursor
+from indelible.events.event import RecordedEvent
+from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined, StepCompleted
+from indelible.system import ActorSystem
+
+_ENDS = frozenset(cls.wire_name for cls in (RunCompleted, RunFailed, RunQuarantined))
+_STEP = StepCompleted.wire_name
+
+
+class Watch:
+    """Follows runs of an open system to their end.
+
+    Attributes:
+        pending: Streams of the runs that have not ended.
+        ended: Streams of all runs that ended while watched.
+        steps: Steps completed while watched, of all runs.
+        done: Set when nothing is pending.
+    """
+
+    def __init__(self, system: ActorSystem, streams: Iterable[str]) -> None:
+        """Watch ``streams`` from here on; :meth:`settle` those that had ended before."""
+        self.pending = set(streams)
+        self.ended: set[str] = set()
+        self.steps = 0
+        self.done = threading.Event()
+        system.store.subscribe(self._see)
+
+    def add(self, stream: str) -> None:
+        """Watch one more."""
+        self.pending.add(stream)
+        if stream in self.ended:  # it ended in between
+            self.pending.discard(stream)
+
+    def settle(self, stream: str) -> None:
+        """Watch ``stream`` no more: its end was seen elsewhere."""
+        self.pending.discard(stream)
+        self._look()
+
+    def _see(self, group: Sequence[RecordedEvent]) -> None:
+        for recorded in group:
+            if recorded.type == _STEP:
+                self.steps += 1
+            elif recorded.type in _ENDS:
+                self.ended.add(recorded.stream)
+                self.pending.discard(recorded.stream)
+        self._look()
+
+    def _look(self) -> None:
+        if not self.pending:
+            self.done.set()
+
+
+class CrashAfter:
+    """Kills this process once all of some steps of one run are durably complete."""
+
+    def __init__(self, system: ActorSystem, stream: str, paths: Iterable[str], words: str) -> None:
+        """Watch ``stream`` from its beginning; ``words`` go to stderr before the end."""
+        self._stream = stream
+        self._left = set(paths)
+        self._words = words
+        self._decode = system.parts.types.decode
+        system.store.subscribe(self._see)
+        self._see(list(system.store.read(stream)))
+
+    def _see(self, group: Sequence[RecordedEvent]) -> None:
+        for recorded in group:
+            if recorded.stream == self._stream and recorded.type == _STEP:
+                event = self._decode(recorded)
+                assert isinstance(event, StepCompleted)
+                self._left.discard(event.path)
+        if not self._left:
+            restore_cursor()
+            os.write(2, self._words.encode() + b"\n")
+            os.kill(os.getpid(), signal.SIGKILL)
