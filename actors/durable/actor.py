@@ -271,7 +271,8 @@ class DurableActor(PooledActor):
         flight = flights.landed(error)
         try:
             if error is None:
-                self._confirm()
+                if self._presumed:
+                    self._presumed, self._since = False, 0
                 self._depart(flight)
             else:
                 self._give_back(flight, flights.error or error)
@@ -281,10 +282,6 @@ class DurableActor(PooledActor):
             self.go()
         if self._trouble is not None and not len(flights):
             self.deliver(WAKE)
-
-    def _confirm(self) -> None:
-        if self._presumed:
-            self._presumed, self._since = False, 0
 
     def _give_back(self, flight: Flight, error: BaseException) -> None:
         """Keep what caused a failed append, unless somebody waits for its answer: he may retry."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import Any
 
@@ -23,6 +24,7 @@ from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
 TYPES = run_event_types()
+SCALE = 20 if os.environ.get("INDELIBLE_FAULTS") == "1" else 1  # as `make faults` asks
 
 
 @st.composite
@@ -187,7 +189,7 @@ def check_end(system: ActorSystem, definition: dict[str, Any], world: World) -> 
     assert {name: shape(value) for name, value in outcome["result"].items()} == values
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * SCALE)
 @given(definition=definitions(), seed=st.integers(0, 2**32))
 def test_a_run_does_what_its_definition_says(definition: dict[str, Any], seed: int) -> None:
     clock, world = ManualClock(), World()
@@ -198,7 +200,7 @@ def test_a_run_does_what_its_definition_says(definition: dict[str, Any], seed: i
         assert set(world.returned.values()) <= {1}
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 * SCALE)
 @given(
     definition=definitions(),
     seed=st.integers(0, 2**32),
@@ -237,7 +239,7 @@ def completed_in(store: MemoryEventStore) -> list[str]:
     return [event.path.rpartition("/")[2] for event in events if isinstance(event, StepCompleted)]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25 * SCALE)
 @given(definition=definitions(), seed=st.integers(0, 2**32))
 def test_one_seed_reproduces_a_run_byte_for_byte(definition: dict[str, Any], seed: int) -> None:
     def log() -> list[tuple[bytes, bytes, bytes]]:

@@ -18,6 +18,7 @@ from indelible.errors import (
     IndelibleError,
     MailboxFullError,
 )
+from indelible.testing.hold import Hold
 
 
 def test_an_idle_actor_leaves_memory_and_returns_as_it_was(bank: Any) -> None:
@@ -84,6 +85,40 @@ def test_no_message_is_lost_while_actors_come_and_go(
     assert bank.look("ann") == 480
     versions = [event.version for event in bank.store.read("account-ann")]
     assert versions == list(range(1, 481))
+
+
+def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
+    bank: Any, together: Any, monkeypatch: Any
+) -> None:
+    hold, met = Hold(), threading.Event()
+    close, put_command = inbox.DurableInbox.close, inbox.DurableInbox.put_command
+
+    def slowly(self: Any) -> Any:
+        left = close(self)
+        hold()
+        return left
+
+    def noticed(self: Any, *args: Any) -> bool:
+        taken = put_command(self, *args)
+        if not taken:
+            met.set()
+        return taken
+
+    def let_go() -> None:
+        assert met.wait(10)
+        hold.open()
+
+    monkeypatch.setattr(inbox, "COMMANDS", 5)
+    bank.account("ann").ask(("deposit", 5))
+    ann = bank.system.directory.live("account-ann")
+    monkeypatch.setattr(inbox.DurableInbox, "close", slowly)
+    monkeypatch.setattr(inbox.DurableInbox, "put_command", noticed)
+    hold.close()
+    leaving = threading.Thread(target=bank.system.directory.passivate, args=(ann,))
+    leaving.start()
+    hold.wait()
+    assert together([lambda: bank.look("ann"), let_go]) == [5, None]
+    leaving.join(10)
 
 
 def test_asks_from_many_threads_are_all_answered_in_one_order(bank: Any, together: Any) -> None:
