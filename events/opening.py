@@ -9,7 +9,6 @@ from indelible.errors import StoreNotFoundError
 from indelible.events.memory import MemoryEventStore
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
-from indelible.ids import Ids
 
 
 def open_store(
@@ -17,7 +16,6 @@ def open_store(
     *,
     mode: Literal["own", "read"] = "own",
     clock: Clock | None = None,
-    ids: Ids | None = None,  # noqa: ARG001 - these two kinds need none; a server's lease will
     failpoints: Failpoints | None = None,
     owner: str = "",
 ) -> EventStore:

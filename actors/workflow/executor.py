@@ -31,7 +31,7 @@ from indelible.actors.workflow.resume import running
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.unregistered import Unregistered, Waiting
 from indelible.clock import Clock
-from indelible.errors import SystemClosedError
+from indelible.errors import StepTimeoutError, SystemClosedError
 from indelible.events.event import Event
 from indelible.failpoints import Failpoints
 
@@ -257,8 +257,8 @@ class Executor:
             StepRaised(
                 node=node.index,
                 attempt=attempt.number,
-                error_type="StepTimeoutError",
-                error_message=f"step {node.name!r} did not return within {node.timeout:g} s",
+                error_type=StepTimeoutError.__name__,
+                error_message=str(StepTimeoutError(node.name, node.timeout)),
                 now=clock.now(),
                 duration=round(node.timeout * 1_000_000),
                 hold=self.holding,

@@ -145,7 +145,6 @@ class ActorSystem(SystemAccess):
             self.url,
             mode=self._mode,
             clock=self.clock,
-            ids=self.ids,
             failpoints=self._failpoints,
         )
 
