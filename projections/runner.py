@@ -204,6 +204,7 @@ class ProjectionRunner:
                 self._sit_out(began)
             elif not engine.feed.pending and not self._expected:
                 self._sleep()
+                self._await_flood()
         return True
 
     def _pause(self, took: float) -> None:
@@ -224,6 +225,13 @@ class ProjectionRunner:
             before, seconds = feed.pending, _PAUSE
             self._wait_for(_HIGH_WATER, _PAUSE)
             arrived, left = feed.pending - before, left - _PAUSE
+
+    def _await_flood(self) -> None:
+        """If many events come at once, see whether they are the first of a flood."""
+        began = self._clock.monotonic()
+        if self._engine.feed.pending > _FLOOD * _PAUSE and not (self._hurried or self._stopping):
+            self._wait_for(_HIGH_WATER, _PAUSE)
+            self._sit_out(began)
 
     def _wait_for(self, pending: int, timeout: float) -> None:
         feed = self._engine.feed

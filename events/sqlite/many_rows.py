@@ -21,7 +21,8 @@ Execute = Callable[..., Any]
 class ManyRows:
     """A statement over ``{rows}``, a table of values; rows of NULL fill it up to its size.
 
-    The statement must do nothing for a row whose first column is NULL.
+    The statement must do nothing for a row whose first column is NULL.  What is the same for all
+    rows comes before them, as ?1, ?2 and so on: a parameter less to bind and to compile in each.
     """
 
     def __init__(self, statement: str, columns: int, *, one: str) -> None:
@@ -31,10 +32,10 @@ class ManyRows:
         self._texts = {1: one}
         self._padding = (None,) * columns
 
-    def run(self, execute: Execute, values: Sequence[Any]) -> None:
-        """Run it on ``values``, row after row in one flat sequence."""
+    def run(self, execute: Execute, values: Sequence[Any], common: Sequence[Any] = ()) -> None:
+        """Run it on ``values``, in one flat sequence, behind what all rows have in common."""
         for part in self._parts(values):
-            self._run_once(execute, part)
+            self._run_once(execute, part, common)
 
     def fetch(self, execute: Execute, values: Sequence[Any]) -> list[Any]:
         """As :meth:`run`; the rows that it finds."""
@@ -49,13 +50,13 @@ class ManyRows:
             return (values,)
         return (values[start : start + most] for start in range(0, len(values), most))
 
-    def _run_once(self, execute: Execute, values: Sequence[Any]) -> Any:
+    def _run_once(self, execute: Execute, values: Sequence[Any], common: Sequence[Any] = ()) -> Any:
         rows = len(values) // self._columns
         size = next(size for size in SIZES if size >= rows)
         text = self._texts.get(size)
         if text is None:
             text = self._texts[size] = self._text(size)
-        return execute(text, (*values, *self._padding * (size - rows)))
+        return execute(text, (*common, *values, *self._padding * (size - rows)))
 
     def _text(self, size: int) -> str:
         row = f"({', '.join('?' * self._columns)})"

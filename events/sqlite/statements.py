@@ -23,16 +23,16 @@ MOVE_HEAD = """
 """
 SAME_HEAD = "UPDATE shards SET head = head WHERE shard = ?"
 
-EVENTS = ManyRows(
+EVENTS = ManyRows(  # of one shard, one epoch and one instant
     """
-    INSERT INTO events (shard, position, stream_id, version, event_id, epoch, type, schema,
-        payload, metadata, recorded_at, chain)
-    SELECT * FROM {rows} WHERE column1 IS NOT NULL
+    INSERT INTO events (shard, epoch, recorded_at, position, stream_id, version, event_id, type,
+        schema, payload, metadata, chain)
+    SELECT ?1, ?2, ?3, * FROM {rows} WHERE column1 IS NOT NULL
     """,
-    12,
+    9,
     one="""
-    INSERT INTO events (shard, position, stream_id, version, event_id, epoch, type, schema,
-        payload, metadata, recorded_at, chain)
+    INSERT INTO events (shard, epoch, recorded_at, position, stream_id, version, event_id, type,
+        schema, payload, metadata, chain)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     """,
 )

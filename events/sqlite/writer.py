@@ -144,7 +144,7 @@ class SqliteWriter:
                 execute("ROLLBACK")
                 self.load()  # says so if the epoch is over
                 raise StoreCorruptError(self._url, f"shard {SHARD} does not end at {before.head}")
-            sql.EVENTS.run(execute, events)
+            sql.EVENTS.run(execute, events, (SHARD, after.epoch, after.recorded_at))
             if plan.new:
                 sql.NEW.run(execute, _flat_heads(plan.new))
             if plan.moved:
@@ -208,17 +208,14 @@ def _event_values(plan: Plan) -> list[Any]:
     for stream, events in zip(plan.ids, plan.events, strict=True):
         for event in events:
             values += (
-                event.shard,
                 event.position,
                 stream,
                 event.version,
                 event.event_id,
-                event.epoch,
                 event.type,
                 event.schema,
                 event.payload,
                 event.metadata,
-                event.recorded_at,
                 event.chain,
             )
     return values

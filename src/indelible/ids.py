@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from random import Random
+from struct import Struct
 from uuid import UUID
 
 from indelible.clock import Clock, SystemClock
@@ -13,6 +14,8 @@ from indelible.clock import Clock, SystemClock
 _COUNTER_BITS = 12
 _VARIANT = 0x8000_0000_0000_0000
 _TAIL = 0x3FFF_FFFF_FFFF_FFFF
+
+_pack = Struct(">QQ").pack
 
 
 class Ids:
@@ -40,14 +43,16 @@ class Ids:
         """16 bytes, greater than every earlier result of this instance."""
         milliseconds = self._clock.now() // 1_000
         with self._lock:
-            stamp = max(self._stamp + 1, milliseconds << _COUNTER_BITS)
+            stamp = self._stamp + 1
+            if stamp < milliseconds << _COUNTER_BITS:
+                stamp = milliseconds << _COUNTER_BITS
             self._stamp = stamp
             if milliseconds != self._drawn:
                 self._drawn = milliseconds
                 self._tail = int.from_bytes(self._random_bytes(8), "big")
             self._tail = tail = (self._tail + 1) & _TAIL
         high = (stamp >> _COUNTER_BITS) << 16 | 0x7000 | (stamp & 0xFFF)
-        return (high << 64 | _VARIANT | tail).to_bytes(16, "big")
+        return _pack(high, _VARIANT | tail)
 
     def text(self) -> str:
         """A fresh id in the usual 36-character form."""
