@@ -26,7 +26,7 @@ class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
     input: bytes  # an encoded value
     steps_total: int
     at: int
-    starts: list[Start] = []
+    starts: tuple[Start, ...] = ()
     checkpoint: int = 0
 
 
@@ -36,7 +36,7 @@ class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
     wire_name: ClassVar[str] = "run.steps_started"
 
     at: int
-    starts: list[Start]
+    starts: tuple[Start, ...]
     reason: str  # "ready" | "retry" | "recovered" | "resolved"
     by: str = ""  # who resolved it
 
@@ -63,7 +63,7 @@ class StepCompleted(Event, frozen=True, gc=False, omit_defaults=True):
     blob: bytes = b""  # sha256 of the encoded value when it is large
     size: int = 0  # bytes of the encoded value
     cpu: int = 0  # microseconds of processor time of a blocking step
-    starts: list[Start] = []
+    starts: tuple[Start, ...] = ()
     checkpoint: int = 0
     by: str = ""  # who supplied the result, when the step did not
 
@@ -82,7 +82,7 @@ class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
     final: bool
     retry_at: int = 0
     cpu: int = 0
-    starts: list[Start] = []
+    starts: tuple[Start, ...] = ()
     checkpoint: int = 0
     by: str = ""  # who declared it failed, when the step did not
 

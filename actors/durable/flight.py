@@ -34,9 +34,9 @@ class Flight(msgspec.Struct, gc=False, eq=False):
         messages: What caused it; put back if it fails and nobody waits for an answer.
     """
 
-    replies: list[Reply]
-    effects: list[Any]
-    messages: list[Any]
+    replies: Sequence[Reply]
+    effects: Sequence[Any]
+    messages: Sequence[Any]
 
 
 CROWDED = 1_000
@@ -74,9 +74,8 @@ class Flights(Pipeline):
         return not self._flights and not self.landing
 
     def add(self, flight: Flight) -> None:
-        """Add the newest."""
-        with self.lock:
-            self._flights.append(flight)
+        """Add the newest; only the leader could interfere, and he looks at the other end."""
+        self._flights.append(flight)
 
     def landed(self, error: BaseException | None) -> Flight:
         """Remove the oldest: its append is durable, or has failed with ``error``.
@@ -111,7 +110,7 @@ class Flights(Pipeline):
             if not self._flights:
                 return False
             last = self._flights[-1]
-            last.replies.extend(flight.replies)
-            last.effects.extend(flight.effects)
-            last.messages.extend(flight.messages)
+            last.replies = (*last.replies, *flight.replies)
+            last.effects = (*last.effects, *flight.effects)
+            last.messages = (*last.messages, *flight.messages)
             return True

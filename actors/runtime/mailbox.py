@@ -32,7 +32,7 @@ class Mailbox:
         self._messages: deque[Any] = deque()
         self._flag = threading.Lock()
         self._bound = bound
-        self._commands: list[None] = []  # one entry for each waiting command; atomic to change
+        self._commands: list[None] | None = None  # one entry a waiting command; atomic to change
         self.closed = False
 
     def __len__(self) -> int:
@@ -61,9 +61,13 @@ class Mailbox:
         """
         if self._bound is None:
             return self.put(message)
-        self._commands.append(None)
-        if len(self._commands) > self._bound:
-            self._commands.pop()
+        waiting = self._commands
+        if waiting is None:
+            with _closing:
+                waiting = self._commands = self._commands or []
+        waiting.append(None)
+        if len(waiting) > self._bound:
+            waiting.pop()
             raise MailboxFullError(str(owner), self._bound)
         return self.put(_Command(message))
 
@@ -79,6 +83,7 @@ class Mailbox:
         """
         message = self._messages.popleft()
         if type(message) is _Command:
+            assert self._commands is not None
             self._commands.pop()
             return message.message
         return message

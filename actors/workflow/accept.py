@@ -29,7 +29,7 @@ def start_run(state: RunState, message: StartRun) -> Decision:
         input=message.input,
         steps_total=plan.steps_total,
         at=message.now,
-        starts=[(plan.nodes[node].path, 1) for node in nodes],
+        starts=tuple([(plan.nodes[node].path, 1) for node in nodes]),
         checkpoint=1,
     )
     return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.step_types.base import StepType
 from indelible.actors.workflow.context import StepContext
@@ -24,54 +26,59 @@ _MESSAGE_LIMIT = 8_192
 """Characters of an error message that the log keeps: a page of text."""
 
 
-class Attempt:
-    """One attempt; a callable for the blocking pool, or a coroutine for the event loop."""
+class Attempt(msgspec.Struct, gc=False, eq=False):
+    """One attempt; a callable for the blocking pool, or a coroutine for the event loop.
 
-    __slots__ = (
-        "actor",
-        "begun",
-        "context",
-        "executor",
-        "handle",
-        "key",
-        "node",
-        "number",
-        "step_type",
-        "timer",
-    )
+    Thousands wait at a time, so the garbage collector does not look at them: nothing here may
+    refer to what refers to an attempt, except the executor, which forgets them all when it closes.
 
-    def __init__(
-        self,
-        executor: Executor,
-        actor: DurableActor,
-        state: RunState,
-        node: Node,
-        number: int,
-        step_type: StepType,
-    ) -> None:
-        """Prepare; nothing runs yet."""
-        self.executor = executor
-        self.actor = actor
-        self.node = node
-        self.number = number
-        self.key = (node.index, number)  # unique in its run
-        self.step_type = step_type
-        self.context = StepContext(state, node, number, executor.read_blob)
-        self.begun = False
-        self.timer: Any = None
-        self.handle: Any = None
+    Attributes:
+        number: From 1.
+        context: What the step's function gets; made when it begins.
+        begun: Whether its function has been called, or is about to be.
+    """
+
+    executor: Executor
+    actor: DurableActor
+    state: RunState
+    node: Node
+    number: int
+    step_type: StepType
+    context: StepContext | None = None
+    begun: bool = False
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What no other attempt has: stream, node and number."""
+        return self.actor.stream, self.node.index, self.number
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.context is not None and self.context.cancelled
+
+    def cancel(self) -> None:
+        """Say to the step that nobody waits for it any more."""
+        if self.context is not None:
+            self.context.cancelled = True
+
+    def prepare(self) -> StepContext:
+        """Make what the step's function gets."""
+        self.context = StepContext(self.state, self.node, self.number, self.executor.read_blob)
+        return self.context
 
     def __call__(self) -> None:
         """Run a blocking step on the calling thread and deliver its result from there."""
         executor = self.executor
         clock = executor.clock
+        context = self.prepare()
         if not executor.begins(self):
             return
         started, cpu = clock.monotonic(), clock.cpu()
         error: BaseException | None = None
         value: Any = None
         try:
-            value = self.step_type.run(self.context, self.definition())
+            value = self.step_type.run(context, self.definition(context))
         except BaseException as raised:  # noqa: BLE001 - SystemExit in a step is that step's failure
             error = raised
         message = self.message(value, error, started, (clock.cpu() - cpu) // 1_000)
@@ -80,15 +87,16 @@ class Attempt:
     async def run(self) -> None:
         """Run an asynchronous step on the event loop."""
         executor = self.executor
+        context = self.prepare()
         if not executor.begins(self):
             return
         started = executor.clock.monotonic()
         error: BaseException | None = None
         value: Any = None
         try:
-            value = await self.step_type.run(self.context, self.definition())
+            value = await self.step_type.run(context, self.definition(context))
         except asyncio.CancelledError as raised:
-            if executor.holding or self.context.cancelled:
+            if executor.holding or context.cancelled:
                 executor.abandoned(self)
                 return
             error = raised
@@ -96,12 +104,12 @@ class Attempt:
             error = raised
         executor.ended(self, self.message(value, error, started, 0))
 
-    def definition(self) -> Mapping[str, Any]:
+    def definition(self, context: StepContext) -> Mapping[str, Any]:
         """The step's definition with its references resolved: the step's own copy."""
         node = self.node
         if not node.params:
-            return {**node.definition, "params": {}}
-        params = resolve(node.params, self.context.__getitem__, self.context.input, node.name)
+            return node.definition | {"params": {}}
+        params = resolve(node.params, context.__getitem__, context.input, node.name)
         return {**node.definition, "params": params}
 
     def message(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.state import PENDING, RunState
+from indelible.actors.workflow.state import NODE_TIMES, PENDING, RunState, get_times
 from indelible.actors.workflow.state import WORDS as STEP_WORDS
 from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined
 
@@ -88,6 +88,7 @@ def waiting_for(state: RunState) -> list[str]:
 
 def _step(state: RunState, node: Node) -> Mapping[str, Any]:
     index = node.index
+    started, finished, duration = get_times(state.times, NODE_TIMES * index)
     error = state.errors.get(index)
     return {
         "name": node.name,
@@ -97,9 +98,9 @@ def _step(state: RunState, node: Node) -> Mapping[str, Any]:
         "attempts": state.attempts[index],
         "failures": state.failures.get(index, 0),
         "interruptions": state.interruptions.get(index, 0),
-        "started_at": state.started[index],
-        "finished_at": state.finished[index],
-        "duration_us": state.durations[index],
+        "started_at": started,
+        "finished_at": finished,
+        "duration_us": duration,
         "retry_at": state.retry_at.get(index, 0),
         "error": {"type": error.error_type, "message": error.message} if error else None,
     }

@@ -9,6 +9,8 @@ from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state import (
     COMPLETED,
     FAILED,
+    FINISHED,
+    NODE_TIMES,
     PENDING,
     RETRYING,
     RUNNING,
@@ -17,6 +19,8 @@ from indelible.actors.workflow.state import (
     Failure,
     InBlob,
     RunState,
+    put_finished,
+    put_started,
 )
 from indelible.events.run_events import (
     RunAccepted,
@@ -49,11 +53,11 @@ def _step_completed(state: RunState, event: StepCompleted) -> None:
     index = state.plan.by_path[event.path]
     state.status[index] = COMPLETED
     state.results[index] = event.result or InBlob(event.blob, event.size)
-    state.finished[index] = event.at
-    state.durations[index] = event.duration
+    put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
     state.completed += 1
     state.size += event.size
-    state.unknown.pop(index, None)
+    if state.unknown:
+        state.unknown.pop(index, None)
     if state.interruptions:
         state.interruptions.clear()
     _mark(state, event.checkpoint, event.at)
@@ -63,8 +67,7 @@ def _step_completed(state: RunState, event: StepCompleted) -> None:
 
 def _step_failed(state: RunState, event: StepFailed) -> None:
     index = state.plan.by_path[event.path]
-    state.finished[index] = event.at
-    state.durations[index] = event.duration
+    put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
     state.errors[index] = Failure(event.error_type, event.error_message)
     state.failures[index] = state.failures.get(index, 0) + 1
     state.interruptions.clear()
@@ -124,24 +127,27 @@ def _mark(state: RunState, checkpoint: int, at: int) -> None:
 
 
 def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
-    nodes = state.plan.nodes
+    nodes, by_path, status = state.plan.nodes, state.plan.by_path, state.status
     for path, attempt in starts:
-        index = state.plan.by_path[path]
-        state.status[index] = RUNNING
+        index = by_path[path]
+        status[index] = RUNNING
         state.attempts[index] = attempt
-        state.started[index] = at
-        state.retry_at.pop(index, None)
-        state.unknown.pop(index, None)
+        put_started(state.times, NODE_TIMES * index, at)
+        if state.retry_at:
+            state.retry_at.pop(index, None)
+        if state.unknown:
+            state.unknown.pop(index, None)
         node = nodes[index]
-        while node.parent >= 0:  # open the blocks around it
-            parent = node.parent
+        parent = node.parent
+        while parent >= 0:  # open the blocks around it
             if node.order >= state.next_child[parent]:
                 state.next_child[parent] = node.order + 1
-            if state.status[parent] != PENDING:
+            if status[parent] != PENDING:
                 break
-            state.status[parent] = RUNNING
-            state.started[parent] = at
+            status[parent] = RUNNING
+            put_started(state.times, NODE_TIMES * parent, at)
             node = nodes[parent]
+            parent = node.parent
 
 
 def _settle(state: RunState, index: int, *, failed: bool) -> None:

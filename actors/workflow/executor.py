@@ -11,8 +11,8 @@ from typing import Any
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.runtime.blocking import BlockingPool
-from indelible.actors.runtime.loop import LoopThread
-from indelible.actors.runtime.timers import Timers
+from indelible.actors.runtime.loop import LoopCall, LoopThread
+from indelible.actors.runtime.timers import Timer, Timers
 from indelible.actors.step_types.base import StepType, StepTypes
 from indelible.actors.workflow.attempt import Attempt
 from indelible.actors.workflow.definition.plan import Node, Plan
@@ -74,8 +74,10 @@ class Executor:
         self._loop = loop
         self._timers = timers
         self._retire = retire
-        self._attempts: dict[str, dict[tuple[int, int], Attempt]] = {}
+        self._attempts: dict[tuple[str, int, int], Attempt] = {}
         self._running: set[Attempt] = set()  # begun, and somebody waits for them
+        self._deadlines: dict[Attempt, Timer] = {}
+        self._calls: dict[Attempt, LoopCall] = {}  # of asynchronous ones
         self._checked: OrderedDict[bytes, None] = OrderedDict()  # digests of plans
         self._begins = threading.Lock()  # so that nothing begins once holding is set
         self._returned = threading.Condition()  # tells who waits for running steps
@@ -102,10 +104,10 @@ class Executor:
     def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
         """The first message of a run that was read back from the log."""
         self.unregistered.forget(actor.stream)
-        live = self._attempts.get(actor.stream, ())
         starts = [start for event in own for start in getattr(event, "starts", ())]
         recorded = {(state.plan.by_path[path], attempt) for path, attempt in starts}
-        idle = [attempt for attempt in running(state) if attempt not in live]
+        live, stream = self._attempts, actor.stream
+        idle = [attempt for attempt in running(state) if (stream, *attempt) not in live]
         return Resume(
             now=self.clock.now(),
             cut_off=[attempt for attempt in idle if attempt not in recorded],
@@ -123,7 +125,6 @@ class Executor:
         actor.deliver(RetryDue(retry.node, max(self.clock.now(), retry.due), self.holding))
 
     def _end(self, actor: DurableActor, ended: Ended) -> None:
-        self._attempts.pop(actor.stream, None)
         self.unregistered.forget(actor.stream)
         self.endings.reached(actor.stream, ended.state)
         self._retire(actor)
@@ -164,12 +165,13 @@ class Executor:
         if step_type is None:
             self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))
             return
-        lacks = self._lacks(state.plan, node, step_type)
-        if lacks:
-            self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True), lacks)
-            return
+        if state.plan.digest not in self._checked:
+            lacks = _lacks(node, step_type)
+            if lacks:
+                self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True), lacks)
+                return
         attempt = Attempt(self, actor, state, node, begin.attempt, step_type)
-        self._attempts.setdefault(actor.stream, {})[attempt.key] = attempt
+        self._attempts[attempt.key] = attempt
         if self.holding:  # looked at last: hold() either sees this attempt or is seen here
             self._release(actor, begin.node, begin.attempt)
             return
@@ -177,7 +179,9 @@ class Executor:
             self._pool.enqueue(attempt)
             self._pool.kick()
         else:
-            attempt.handle = self._loop.enqueue(attempt.run, _logged)
+            self._calls[attempt] = self._loop.enqueue(attempt.run, _logged)
+            if attempt.key not in self._attempts:  # the loop was awake, and it is over already
+                self._calls.pop(attempt, None)
             self._loop.kick()
 
     def trust(self, plan: Plan) -> None:
@@ -185,16 +189,6 @@ class Executor:
         self._checked[plan.digest] = None
         while len(self._checked) > _CHECKED:
             self._checked.popitem(last=False)
-
-    def _lacks(self, plan: Plan, node: Node, step_type: StepType) -> str:
-        """What a step of a run from the log lacks here: a connection, a function; or nothing.
-
-        Without it the step would fail for good, only because the system was opened without it.
-        """
-        if plan.digest in self._checked:
-            return ""
-        problems = list(step_type.validate(node.params))
-        return "; ".join(f"its {path} is {found}; {fix}" for path, found, fix in problems)
 
     def look_again(self) -> None:
         """Have every waiting step try again: something has been registered."""
@@ -214,14 +208,15 @@ class Executor:
         if timeout is not None:
             due = self.clock.now() + round(timeout * 1_000_000)
             key = _timer_key(attempt.actor.stream, attempt.node.index)
-            attempt.timer = self._timers.at(due, key, partial(self._time_out, attempt))
+            self._deadlines[attempt] = self._timers.at(due, key, partial(self._time_out, attempt))
         return True
 
     def ended(self, attempt: Attempt, message: StepReturned | StepRaised) -> None:
         """Called on the step's thread after its function: deliver the result from here."""
-        if attempt.timer is not None:
-            self._timers.cancel(attempt.timer)
-        if attempt.context.cancelled:
+        deadline = self._deadlines.pop(attempt, None)
+        if deadline is not None:
+            self._timers.cancel(deadline)
+        if attempt.cancelled:
             self.late_results += 1
             logger.info("late result of step %s, attempt %d", attempt.node.name, attempt.number)
         if self.closed:
@@ -238,9 +233,9 @@ class Executor:
         self._forget(attempt)
 
     def _forget(self, attempt: Attempt) -> None:
-        attempts = self._attempts.get(attempt.actor.stream)
-        if attempts is not None:
-            attempts.pop(attempt.key, None)
+        self._attempts.pop(attempt.key, None)
+        if not attempt.step_type.blocking:
+            self._calls.pop(attempt, None)
         self._stopped(attempt)
 
     def _stopped(self, attempt: Attempt) -> None:
@@ -251,7 +246,7 @@ class Executor:
 
     def _time_out(self, attempt: Attempt) -> None:
         node, clock = attempt.node, self.clock
-        attempt.context.cancelled = True
+        attempt.cancel()
         assert node.timeout is not None
         attempt.actor.deliver(
             StepRaised(
@@ -264,8 +259,10 @@ class Executor:
                 hold=self.holding,
             )
         )
-        if attempt.handle is not None:
-            self._loop.cancel(attempt.handle)
+        self._deadlines.pop(attempt, None)
+        call = self._calls.get(attempt)
+        if call is not None:
+            self._loop.cancel(call)
         self._stopped(attempt)
 
     # -- closing
@@ -277,7 +274,7 @@ class Executor:
             waiting = [attempt for attempt in self._all() if not attempt.begun]
         unbegun: dict[DurableActor, list[tuple[int, int]]] = {}
         for attempt in waiting:
-            unbegun.setdefault(attempt.actor, []).append(attempt.key)
+            unbegun.setdefault(attempt.actor, []).append(attempt.key[1:])
         for actor, keys in unbegun.items():
             actor.deliver(Release(tuple(keys), self.clock.now()))
         self.unregistered.give_back()
@@ -292,8 +289,8 @@ class Executor:
             self._returned.wait_for(lambda: not self._running, timeout)
             left = list(self._running)
         for attempt in left:
-            attempt.context.cancelled = True
-        return [f"{attempt.context.run_id}/{attempt.node.path}" for attempt in left]
+            attempt.cancel()
+        return [f"{attempt.actor.identity}/{attempt.node.path}" for attempt in left]
 
     def occupied(self) -> int:
         """How many threads are held by blocking steps that have not returned."""
@@ -304,9 +301,20 @@ class Executor:
         self.closed = True
         self._stop_listening()
         self.endings.close(SystemClosedError("the run's result", "the system was closed"))
+        for table in (self._attempts, self._running, self._deadlines, self._calls):
+            table.clear()
 
     def _all(self) -> list[Attempt]:
-        return [a for attempts in list(self._attempts.values()) for a in list(attempts.values())]
+        return list(self._attempts.values())
+
+
+def _lacks(node: Node, step_type: StepType) -> str:
+    """What a step of a run from the log lacks here: a connection, a function; or nothing.
+
+    Without it the step would fail for good, only because the system was opened without it.
+    """
+    problems = list(step_type.validate(node.params))
+    return "; ".join(f"its {path} is {found}; {fix}" for path, found, fix in problems)
 
 
 def _logged(_result: Any, error: BaseException | None) -> None:

@@ -28,7 +28,7 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
         digest = hashlib.sha256(result).digest()
         blobs, result = ((digest, result),), b""
     nodes, ended, _ = after(state, index, failed=False)
-    starts, effects = ([], []) if message.hold else plan_starts(state, nodes)
+    starts, effects = ((), ()) if message.hold else plan_starts(state, nodes)
     marked = (
         state.since_mark + 1 >= plan.checkpoint_steps
         or now - state.marked_at >= plan.checkpoint_seconds * 1_000_000
@@ -66,7 +66,7 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
         failed = _failed(state, message, by, retry_at=due)
         return Decision((failed,), None, (RetryAt(index, due),))
     nodes, ended, root_failed = after(state, index, failed=True)
-    starts, effects = ([], []) if message.hold else plan_starts(state, nodes)
+    starts, effects = ((), ()) if message.hold else plan_starts(state, nodes)
     failed = _failed(state, message, by, final=True, starts=starts)
     if not ended:
         return Decision((failed,), None, effects)
@@ -74,14 +74,18 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
     return Decision((failed, end), None, (over,))
 
 
-def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[list[Start], list[Begin]]:
+def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[tuple[Start, ...], Sequence[Begin]]:
     """The next attempt of each of ``nodes``: as the event records it, and as an effect."""
+    if len(nodes) == 1:  # as always in a sequence
+        index = nodes[0]
+        attempt = state.attempts[index] + 1
+        return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
     starts, effects = [], []
     for index in nodes:
         attempt = state.attempts[index] + 1
         starts.append((state.plan.nodes[index].path, attempt))
         effects.append(Begin(index, attempt))
-    return starts, effects
+    return tuple(starts), effects
 
 
 def _awaited(state: RunState, index: int, attempt: int) -> bool:
@@ -97,7 +101,7 @@ def _failed(
     *,
     final: bool = False,
     retry_at: int = 0,
-    starts: Sequence[Start] = (),
+    starts: tuple[Start, ...] = (),
 ) -> StepFailed:
     return StepFailed(
         path=state.plan.nodes[message.node].path,
@@ -109,6 +113,6 @@ def _failed(
         final=final,
         retry_at=retry_at,
         cpu=message.cpu,
-        starts=list(starts),
+        starts=starts,
         by=by,
     )

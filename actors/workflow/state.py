@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 from typing import Final, NamedTuple
 
 from indelible.actors.workflow.definition.plan import Plan
@@ -15,6 +16,16 @@ UNKNOWN: Final = 3  # cut off by a crash, waits for a person
 COMPLETED: Final = 4
 FAILED: Final = 5
 SKIPPED: Final = 6
+
+NODE_TIMES: Final = 24
+"""Bytes of ``RunState.times`` for each node: when it started and finished, and its duration."""
+
+FINISHED: Final = 8
+"""Offset of the second and third of them."""
+
+put_started: Final = Struct("=q").pack_into
+put_finished: Final = Struct("=qq").pack_into
+get_times: Final = Struct("=qqq").unpack_from
 
 WORDS: Final = ("pending", "running", "retrying", "unknown", "completed", "failed", "skipped")
 
@@ -48,12 +59,10 @@ class RunState:
         "attempts",
         "checkpoints",
         "completed",
-        "durations",
         "end",
         "errors",
         "failed",
         "failures",
-        "finished",
         "interruptions",
         "marked_at",
         "next_child",
@@ -63,8 +72,8 @@ class RunState:
         "since_mark",
         "size",
         "skipped",
-        "started",
         "status",
+        "times",
         "unknown",
         "unsettled",
         "version",
@@ -85,12 +94,11 @@ class RunState:
         count = len(plan.nodes)
         self.accepted = accepted
         self.plan = plan
-        zeros = array("q", bytes(8 * count))
         self.status = bytearray(count)  # of PENDING
-        self.attempts = zeros
-        self.started = zeros[:]
-        self.finished = zeros[:]
-        self.durations = zeros[:]
+        self.attempts = array("q", bytes(8 * count))
+        self.times = bytearray(
+            NODE_TIMES * count
+        )  # not an array: many small ones tire the collector
         self.results: list[bytes | InBlob | None] = [None] * count
         blocks = [node for node in plan.nodes if node.children]
         self.next_child = {node.index: 0 for node in blocks}  # children opened so far

@@ -57,6 +57,9 @@ class RunHandle:
         self._system.check_may_block("result", "result_async")
         if not self._system.owns:
             return self._outcome(self._system.reader.wait_for_end(self.run_id, timeout))
+        recent = self._system.executor.endings.recent(self._stream)
+        if recent is not None:
+            return self._outcome(recent)
         ending, forget = self._ending()
         try:
             return self._outcome(self._system.wait(ending, timeout))

@@ -49,20 +49,20 @@ class History:
         self.completed = self.failed = 0
         self.attempt = 1
         held = draw(st.booleans())
-        starts = [] if held else [("s0", 1)]
+        starts = () if held else (("s0", 1),)
         accepted = RunAccepted(
             run_id, self.agent, "w", b"d", b"i", self.total, self.at, starts, int(held)
         )
         self.events: list[Event] = [accepted]
         self.begun = not held or draw(st.booleans())
         if held and self.begun:
-            self.events.append(StepsStarted(self.at + 1, [("s0", 1)], "ready"))
+            self.events.append(StepsStarted(self.at + 1, (("s0", 1),), "ready"))
 
     def steps(self) -> list[Event]:
         for number in range(self.total if self.begun else 0):
             last = number + 1 == self.total
             self.path, self.attempt = f"s{number}", 1
-            self.following = [] if last else [(f"s{number + 1}", 1)]
+            self.following = () if last else ((f"s{number + 1}", 1),)
             what = True
             while what:
                 self.at += self.draw(st.integers(0, 2_000_000))
@@ -89,7 +89,7 @@ class History:
 
     def fails(self, by: str = "") -> bool | None:
         ends = self.draw(st.booleans())
-        following = [] if ends else self.following
+        following = () if ends else self.following
         what = (self.path, self.attempt, self.at, self.draw(small), "E", f"no {self.path}")
         self.events.append(StepFailed(*what, final=True, starts=following, by=by))
         self.failed += 1
@@ -124,7 +124,7 @@ class History:
 
     def begins_again(self, reason: str, by: str = "") -> bool:
         self.attempt += 1
-        self.events.append(StepsStarted(self.at, [(self.path, self.attempt)], reason, by))
+        self.events.append(StepsStarted(self.at, ((self.path, self.attempt),), reason, by))
         return True
 
     def quarantined(self) -> bool | None:

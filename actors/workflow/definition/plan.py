@@ -71,7 +71,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     on_unknown: str
     width: int
     policy: str
-    definition: Mapping[str, Any]
+    definition: MappingProxyType[str, Any]
 
 
 class Plan(msgspec.Struct, frozen=True, eq=False):
@@ -210,7 +210,7 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
     )
 
 
-def _frozen(source: Mapping[str, Any], *, is_step: bool) -> Mapping[str, Any]:
+def _frozen(source: Mapping[str, Any], *, is_step: bool) -> MappingProxyType[str, Any]:
     if is_step and "params" not in source:
         source = {**source, "params": NO_PARAMS}
     return MappingProxyType(dict(source))

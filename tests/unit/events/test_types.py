@@ -15,7 +15,7 @@ from indelible.errors import (
 )
 from indelible.events import types
 from indelible.events.event import EncodedEvent, Event, RecordedEvent
-from indelible.events.run_events import RUN_EVENTS, RunQuarantined, StepCompleted
+from indelible.events.run_events import RUN_EVENTS, RunQuarantined, StepsReleased
 from indelible.events.types import EventTypes, run_event_types
 
 
@@ -177,11 +177,11 @@ def test_two_registries_know_nothing_of_each_other(known: EventTypes) -> None:
 
 def test_a_list_in_a_decoded_event_is_its_own() -> None:
     known = run_event_types()
-    event = StepCompleted(path="a", attempt=1, at=1, duration=1)
+    event = StepsReleased(at=1, paths=[])
     payload = known.encode(event, bytes(16)).payload
-    first = known.decode_payload("run.step_completed", 1, payload)
-    second = known.decode_payload("run.step_completed", 1, payload)
-    assert isinstance(first, StepCompleted)
-    assert isinstance(second, StepCompleted)
-    first.starts.append(("b", 1))
-    assert second.starts == []
+    first = known.decode_payload("run.steps_released", 1, payload)
+    second = known.decode_payload("run.steps_released", 1, payload)
+    assert isinstance(first, StepsReleased)
+    assert isinstance(second, StepsReleased)
+    first.paths.append("b")
+    assert second.paths == []

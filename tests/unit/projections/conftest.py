@@ -105,11 +105,11 @@ class Log:
 
 
 def accepted(run_id: str, steps: int = 2, agent: str = "etl") -> RunAccepted:
-    return RunAccepted(run_id, agent, "w", b"d", b"i", steps, T0, [("s0", 1)], 1)
+    return RunAccepted(run_id, agent, "w", b"d", b"i", steps, T0, (("s0", 1),), 1)
 
 
 def completed(path: str = "s0") -> StepCompleted:
-    return StepCompleted(path, 1, T0 + 5, 10, cpu=3, starts=[("s1", 1)])
+    return StepCompleted(path, 1, T0 + 5, 10, cpu=3, starts=(("s1", 1),))
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -208,7 +208,7 @@ def test_what_all_views_have_applied_leaves_memory(
 def test_a_second_start_goes_on_where_the_first_stood(log: Any) -> None:
     log.run("1")
     log.settle(log.engine())
-    log.append("2", RunAccepted("2", "etl", "w", b"", b"", 2, T0, [("s", 1)]))
+    log.append("2", RunAccepted("2", "etl", "w", b"", b"", 2, T0, (("s", 1),)))
     log.settle(log.engine())
     log.append("2", StepCompleted("s", 1, T0, 5))  # its agent comes from the table now
     log.settle(log.engine())

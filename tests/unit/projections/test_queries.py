@@ -27,7 +27,7 @@ def busy(log: Any) -> Any:
         agent = "etl" if number < 5 else "ops"
         log.append(
             str(number),
-            RunAccepted(str(number), agent, "w", b"", b"", 1, T0 + number // 2, [("s", 1)]),
+            RunAccepted(str(number), agent, "w", b"", b"", 1, T0 + number // 2, (("s", 1),)),
         )
         log.clock.advance(1)
     log.append("0", StepCompleted("s", 1, T0 + 50, 40, cpu=1_500_000))

@@ -21,8 +21,8 @@ from indelible.events.run_events import (
 from indelible.projections.queries import RunRow
 
 T0 = 1_700_000_000_000_000
-ACCEPTED = RunAccepted("r", "etl", "w", b"d", b"i", 2, T0, [("a", 1)], 1)
-DONE = StepCompleted("a", 1, T0 + 2, 10, starts=[("b", 1)], checkpoint=2)
+ACCEPTED = RunAccepted("r", "etl", "w", b"d", b"i", 2, T0, (("a", 1),), 1)
+DONE = StepCompleted("a", 1, T0 + 2, 10, starts=(("b", 1),), checkpoint=2)
 FAILED = StepFailed("a", 1, T0 + 2, 10, "ValueError", "bad", final=True)
 AGAIN = StepFailed("a", 1, T0 + 2, 10, "ValueError", "bad", final=False, retry_at=T0 + 3)
 UNKNOWN = StepOutcomeUnknown("a", 1, T0 + 2)
@@ -56,14 +56,14 @@ def seen(log: Any) -> Any:
         (
             [
                 RunAccepted("r", "etl", "w", b"d", b"i", 2, T0),
-                StepsStarted(T0 + 1, [("a", 1)], "ready"),
+                StepsStarted(T0 + 1, (("a", 1),), "ready"),
             ],
             "running",
         ),
         ([ACCEPTED, DONE], "running"),
         ([ACCEPTED, AGAIN], "running"),
         ([ACCEPTED, UNKNOWN], "waiting"),
-        ([ACCEPTED, UNKNOWN, StepsStarted(T0 + 3, [("a", 2)], "resolved", "me")], "running"),
+        ([ACCEPTED, UNKNOWN, StepsStarted(T0 + 3, (("a", 2),), "resolved", "me")], "running"),
         ([ACCEPTED, UNKNOWN, StepCompleted("a", 1, T0 + 3, 0, by="me")], "running"),
         (
             [ACCEPTED, UNKNOWN, StepFailed("a", 1, T0 + 3, 0, "E", "x", final=True, by="me")],
@@ -75,7 +75,7 @@ def seen(log: Any) -> Any:
                 ACCEPTED,
                 UNKNOWN,
                 StepOutcomeUnknown("b", 1, T0 + 2),
-                StepsStarted(T0 + 3, [("a", 2)], "resolved", "me"),
+                StepsStarted(T0 + 3, (("a", 2),), "resolved", "me"),
             ],
             "waiting",
         ),
@@ -135,17 +135,17 @@ def test_a_partial_run_keeps_the_error_of_its_last_failed_step(seen: Any) -> Non
 
 
 def test_a_failure_that_a_retry_mended_is_no_error_of_the_run(seen: Any) -> None:
-    row = seen(ACCEPTED, AGAIN, StepsStarted(T0 + 3, [("a", 2)], "retry"), DONE, END)
+    row = seen(ACCEPTED, AGAIN, StepsStarted(T0 + 3, (("a", 2),), "retry"), DONE, END)
     assert (row.error_type, row.retries, row.steps_failed, row.attempts) == (None, 1, 0, 3)
 
 
 def test_an_attempt_cut_off_by_a_crash_is_an_attempt_but_no_retry(seen: Any) -> None:
-    row = seen(ACCEPTED, StepsStarted(T0 + 3, [("a", 2)], "recovered"))
+    row = seen(ACCEPTED, StepsStarted(T0 + 3, (("a", 2),), "recovered"))
     assert (row.attempts, row.retries) == (2, 0)
 
 
 def test_an_attempt_that_never_began_is_not_counted(seen: Any) -> None:
-    row = seen(ACCEPTED, StepsReleased(T0 + 1, ["a"]), StepsStarted(T0 + 3, [("a", 2)], "ready"))
+    row = seen(ACCEPTED, StepsReleased(T0 + 1, ["a"]), StepsStarted(T0 + 3, (("a", 2),), "ready"))
     assert row.attempts == 1
 
 

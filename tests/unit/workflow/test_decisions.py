@@ -28,7 +28,7 @@ ACCEPTED = DECIDER.decide(
     DECIDER.initial_state(), m.StartRun("r", "a", PLAN, GIVEN, now=100)
 ).events[0]
 FAILED_ONCE = e.StepFailed("one", 1, 200, 0, "E", "bad", final=False, retry_at=10_000_200)
-COMPLETED = e.StepCompleted("one", 1, 200, 0, NIL, starts=[("two", 1)])
+COMPLETED = e.StepCompleted("one", 1, 200, 0, NIL, starts=(("two", 1),))
 ENDED = e.RunCompleted(300, "success", 2, 0, 0, 0, 0)
 
 
@@ -45,15 +45,15 @@ def resume(**options: Any) -> m.Resume:
 def test_accepting_a_run_records_its_first_start_before_it_begins() -> None:
     decision = DECIDER.decide(DECIDER.initial_state(), m.StartRun("r", "a", PLAN, GIVEN, now=100))
     assert decision.reply is True
-    assert decision.events[0].starts == [("one", 1)]  # type: ignore[attr-defined]
+    assert decision.events[0].starts == (("one", 1),)  # type: ignore[attr-defined]
     assert decision.effects == [Begin(ONE, 1)]
 
 
 def test_a_completion_records_the_next_start_in_the_same_event() -> None:
     decision = DECIDER.decide(state_after(ACCEPTED), m.StepReturned(ONE, 1, NIL, 200, 7))
     assert [type(event) for event in decision.events] == [e.StepCompleted]
-    assert decision.events[0].starts == [("two", 1)]  # type: ignore[attr-defined]
-    assert decision.effects == [Begin(TWO, 1)]
+    assert decision.events[0].starts == (("two", 1),)  # type: ignore[attr-defined]
+    assert decision.effects == (Begin(TWO, 1),)
 
 
 def test_the_last_completion_ends_the_run_in_the_same_append() -> None:
@@ -103,8 +103,8 @@ def test_a_retry_begins_when_it_is_due() -> None:
     state = state_after(ACCEPTED, FAILED_ONCE)
     assert DECIDER.unfinished(state) == ("running", 10_000_200)
     decision = DECIDER.decide(state, m.RetryDue(ONE, 10_000_200))
-    assert decision.events == (e.StepsStarted(10_000_200, [("one", 2)], "retry"),)
-    assert decision.effects == [Begin(ONE, 2)]
+    assert decision.events == (e.StepsStarted(10_000_200, (("one", 2),), "retry"),)
+    assert decision.effects == (Begin(ONE, 2),)
 
 
 def test_recovery_sets_the_timers_of_retries_again() -> None:
@@ -115,7 +115,7 @@ def test_recovery_sets_the_timers_of_retries_again() -> None:
 def test_recovery_tells_what_was_cut_off_from_what_never_began_and_from_what_must_wait() -> None:
     state = state_after(ACCEPTED, COMPLETED)
     again = DECIDER.decide(state, resume(cut_off=[(TWO, 1)]))
-    assert again.events == [e.StepsStarted(900, [("two", 2)], "recovered")]
+    assert again.events == [e.StepsStarted(900, (("two", 2),), "recovered")]
     assert again.effects == [Begin(TWO, 2)]
     unbegun = DECIDER.decide(state, resume(unbegun=[(TWO, 1)]))
     assert (list(unbegun.events), unbegun.effects) == ([], [Begin(TWO, 1)])
@@ -131,12 +131,12 @@ def test_recovery_of_a_run_that_has_ended_tells_its_end() -> None:
 
 def test_while_the_system_closes_results_are_recorded_and_nothing_starts() -> None:
     decision = DECIDER.decide(state_after(ACCEPTED), m.StepReturned(ONE, 1, NIL, 200, 7, hold=True))
-    assert decision.events[0].starts == []  # type: ignore[attr-defined]
-    assert decision.effects == []
+    assert decision.events[0].starts == ()  # type: ignore[attr-defined]
+    assert decision.effects == ()
     held = DECIDER.decide(
         DECIDER.initial_state(), m.StartRun("r", "a", PLAN, GIVEN, now=100, hold=True)
     )
-    assert held.events[0].starts == []  # type: ignore[attr-defined]
+    assert held.events[0].starts == ()  # type: ignore[attr-defined]
 
 
 def test_only_a_run_that_has_ended_or_never_was_leaves_memory() -> None:

@@ -61,7 +61,7 @@ def test_by_default_a_step_that_was_cut_off_runs_again_and_completed_ones_do_not
         flow.check()
     assert [one for one in ran if one != "two 1"] == ["one 1", "two 2", "three 1"]
     assert [(e.reason, e.starts) for e in flow.events() if hasattr(e, "reason")] == [
-        ("recovered", [("two", 2)])
+        ("recovered", (("two", 2),))
     ]
 
 
