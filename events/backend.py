@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from indelible.events.plan import Head, Plan, Shard
@@ -15,11 +15,17 @@ class Backend(Protocol):
     failed: the caller discards the connection and loads again.
     """
 
-    def load(self) -> Shard:
-        """Read where the shard ends, on a connection that is good or new.
+    @property
+    def shards(self) -> int:
+        """How many shards the store has."""
+        ...
+
+    def load(self) -> Mapping[int, Shard]:
+        """Read where the shards end that this writer owns, on a connection that is good or new.
 
         Raises:
-            StaleEpochError: Another owner has raised the epoch.
+            StaleEpochError: The only shard has another owner; where there are several, one that
+                has is left out.
         """
         ...
 
@@ -27,11 +33,12 @@ class Backend(Protocol):
         """The heads of those of ``names`` that exist, in any order."""
         ...
 
-    def write(self, plan: Plan) -> None:
-        """Make the whole of ``plan`` durable, or nothing of it.
+    def write(self, plans: Sequence[Plan]) -> None:
+        """Make all of ``plans``, one a shard, durable in one transaction, or nothing of them.
 
         Raises:
-            StaleEpochError: Another owner has raised the epoch; nothing was written.
+            StaleEpochError: One of the shards, which it names, has another owner; nothing was
+                written, and the connection is as good as before.
         """
         ...
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
 from indelible.events.backend import Backend
 from indelible.events.errands import Errands
-from indelible.events.event import RecordedEvent
 from indelible.events.heads import Heads
-from indelible.events.plan import Plan, Shard, make_plan
+from indelible.events.holdings import Holdings
+from indelible.events.parting import Parts, part
+from indelible.events.plan import Plan, Shard
 from indelible.events.probing import Prober
+from indelible.events.publishing import Publisher
 from indelible.events.store import Append, Listener
 from indelible.events.telling import fail, tell
 from indelible.events.turns import Turns
@@ -55,9 +57,9 @@ class GroupCommit:
         self._queue: deque[Append] = deque()
         self._leading = threading.Lock()  # held by the leader; others never wait for it
         self._heads = Heads()
-        self._subscribing = threading.Lock()
-        self._listeners: tuple[Listener, ...] = ()
-        self._shard = Shard(0)
+        self._publisher = Publisher()
+        self._holdings = Holdings()
+        self._on_lost: Callable[[frozenset[int]], None] = _ignore
         self._ended: BaseException | None = SystemClosedError("the event store")
         self._down: BaseException | None = None
         self._name = name
@@ -76,9 +78,9 @@ class GroupCommit:
 
     # -- life
 
-    def begin(self, shard: Shard) -> None:
-        """Take appends from now on, behind ``shard``."""
-        self._shard = shard
+    def begin(self, shards: Mapping[int, Shard]) -> None:
+        """Take appends from now on, behind ``shards``, by number."""
+        self._holdings.replace(shards)
         self._heads.clear()
         self._prober = Prober(self._probe, self._name)
         self._down = None
@@ -108,6 +110,39 @@ class GroupCommit:
         self._chores = Errands(self._name)
         self._prober = Prober(self._probe, self._name)
         self._turns.reset()
+
+    # -- shards, for a store that has several
+
+    def owned(self) -> frozenset[int]:
+        """The shards that can be appended to."""
+        return frozenset(self._holdings.shards)
+
+    def adopt(self, shard: Shard) -> None:
+        """Take appends to one more shard; waits for the group under way."""
+        with self._leading:
+            self._heads.clear()  # others have written there meanwhile
+            self._holdings.adopt(shard)
+        self.lead()  # for those that found the lead taken
+
+    def drop(self, number: int, error: BaseException) -> None:
+        """Let appends to a shard fail with ``error``; waits for the group under way."""
+        with self._leading:
+            self._holdings.lose(number, error)
+        self.lead()
+
+    def deadline(self, number: int, monotonic: int) -> None:
+        """Write to a shard only until ``monotonic`` ns, which a later call may put off.
+
+        When it passes, the shard is lost: :meth:`on_lost` says so, and only :meth:`adopt` with a
+        new epoch brings it back.
+        """
+        with self._leading:
+            self._holdings.set_deadline(number, monotonic)
+        self.lead()
+
+    def on_lost(self, listener: Callable[[frozenset[int]], None]) -> None:
+        """Call ``listener`` with shards that a commit found lost, on the store's own thread."""
+        self._on_lost = listener
 
     # -- writing
 
@@ -154,14 +189,7 @@ class GroupCommit:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each committed group from now on; the result ends it."""
-        with self._subscribing:
-            self._listeners = (*self._listeners, listener)
-
-        def unsubscribe() -> None:
-            with self._subscribing:
-                self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-        return unsubscribe
+        return self._publisher.subscribe(listener)
 
     # -- the leader
 
@@ -184,72 +212,83 @@ class GroupCommit:
 
     def _commit(self, group: list[Append]) -> None:
         """Write ``group``, then tell everyone in it, whatever happens."""
-        plan: Plan | None = None
+        parts: Parts | None = None
         failure: BaseException | None = _INTERRUPTED
         try:
             with self._turns:
-                plan = self._plan(group)
-                if plan.taken < len(group):
-                    self._queue.extendleft(reversed(group[plan.taken :]))
-                    del group[plan.taken :]
-                if plan.accepted:
-                    self._backend.write(plan)
+                parts = self._part(group)
+                if parts.left:
+                    self._queue.extendleft(reversed(parts.left))
+                    left = set(map(id, parts.left))
+                    group[:] = [append for append in group if id(append) not in left]
+                self._write(parts)
             failure = None
         except StaleEpochError as error:
             self._ended = failure = error
         except Exception as error:  # noqa: BLE001 - any failure of the database, whatever its class
-            failure = self._recover(plan, error)
+            failure = self._recover(parts, error)
         except BaseException:
             self._suspect(failure)
             raise
         finally:
-            if failure is None and plan is not None:
-                self._succeed(plan)
+            if failure is None and parts is not None:
+                self._succeed(parts)
             else:
-                fail(group, failure or _INTERRUPTED, plan)
+                fail(group, failure or _INTERRUPTED, parts.refused if parts else ())
         if self._failpoints.armed:
             self._failpoints.hit("ack.after")
         if self._backend.wants_upkeep and not self._upkeep_asked:
             self._upkeep_asked = True
             self._chores.run(self._upkeep)
 
-    def _plan(self, group: list[Append]) -> Plan:
+    def _part(self, group: list[Append]) -> Parts:
         known, unknown = self._heads.among([append.stream for append in group])
         if unknown:
             known.update((head.name, head) for head in self._backend.find_heads(unknown))
         start = self._clock.monotonic()
-        return make_plan(
+        for number in self._holdings.expired(start):
+            self._lose(StaleEpochError(number, self._holdings.shards[number].epoch))
+        return part(
             group,
-            self._shard,
+            self._backend.shards,
+            self._holdings,
             known,
             self._clock.now(),
             late=lambda: self._clock.monotonic() - start > GROUP_TIME,
         )
 
-    def _succeed(self, plan: Plan) -> None:
-        """Build on ``plan``, publish it and complete its appends."""
-        if plan.accepted:
-            self._shard = plan.after
-            self._prober.relax()
+    def _write(self, parts: Parts) -> None:
+        """Write all plans; one whose shard has another owner is refused, the others are not."""
+        while parts.plans:
+            try:
+                self._backend.write(parts.plans)
+                return
+            except StaleEpochError as stale:
+                self._lose(stale)
+                if not parts.give_up(stale):
+                    raise
+
+    def _lose(self, stale: StaleEpochError) -> None:
+        self._holdings.lose(stale.shard, stale)
+        if self._backend.shards == 1:
+            self._ended = stale
+        else:
+            self._errands.run(lambda: self._on_lost(frozenset((stale.shard,))))
+
+    def _succeed(self, parts: Parts) -> None:
+        """Build on what is written, publish it and complete its appends."""
+        outcomes: list[tuple[Append, BaseException | None]] = []
+        for plan in parts.plans:
+            self._holdings.advance(plan.after)
             for heads in (plan.new, plan.moved, plan.restated):
                 self._heads.keep(heads)
             for append, events in zip(plan.accepted, plan.events, strict=True):
                 append.recorded = events
-            self._publish(plan)
-        tell([*((append, None) for append in plan.accepted), *plan.refused])
-
-    def _publish(self, plan: Plan) -> None:
-        listeners = self._listeners
-        if not listeners:
-            return
-        group: list[RecordedEvent] = []
-        for events in plan.events:
-            group += events
-        for listener in listeners:
-            try:
-                listener(group)
-            except Exception:  # noqa: BLE001 - logged; a caller's mistake is not the store's
-                _log.exception("a subscriber failed on a committed group; it goes on with the next")
+                outcomes.append((append, None))
+        if parts.plans:
+            self._prober.relax()
+            self._publisher.publish(parts.plans)
+        tell([*outcomes, *parts.refused])
 
     def _refuse_all(self, error: BaseException) -> None:
         queue = self._queue
@@ -258,8 +297,8 @@ class GroupCommit:
 
     # -- when the database fails
 
-    def _recover(self, plan: Plan | None, error: Exception) -> BaseException | None:
-        """Find out what became of ``plan``: ``None`` if it is durable after all, else the error.
+    def _recover(self, parts: Parts | None, error: Exception) -> BaseException | None:
+        """Find out what became of a group: ``None`` if it is durable after all, else the error.
 
         From here on the store is unavailable, until a probe on its own thread says otherwise.
         """
@@ -270,8 +309,8 @@ class GroupCommit:
         try:
             with self._turns:
                 self._backend.discard()
-                self._shard = self._backend.load()
-                landed = plan is not None and self._landed(plan)
+                self._reload()
+                landed = parts is not None and self._landed(parts.plans)
         except StaleEpochError as stale:
             self._ended = stale
             return stale
@@ -281,16 +320,19 @@ class GroupCommit:
         _log.warning("the event store failed and is being probed: %s", reason)
         return None if landed else down
 
-    def _landed(self, plan: Plan) -> bool:
+    def _reload(self) -> None:
+        for stale in self._holdings.keep(self._backend.load()):
+            self._lose(stale)
+
+    def _landed(self, plans: Sequence[Plan]) -> bool:
         """Whether a commit of unknown outcome happened: the event ids at their places tell."""
-        if self._shard.head < plan.after.head:
-            return False
         places = [
             (stream, event.version)
+            for plan in plans
             for stream, events in zip(plan.ids, plan.events, strict=True)
             for event in events
         ]
-        ids = [event.event_id for events in plan.events for event in events]
+        ids = [event.event_id for plan in plans for events in plan.events for event in events]
         return bool(ids) and list(self._backend.event_ids(places)) == ids
 
     def _suspect(self, down: BaseException | None) -> None:
@@ -304,10 +346,11 @@ class GroupCommit:
         try:
             with self._turns:
                 self._backend.discard()
-                shard = self._backend.load()
+                self._backend.load()
                 self._backend.probe()
             with self._leading:  # not before: while it is held nobody is refused
-                self._shard = shard
+                with self._turns:
+                    self._reload()
                 self._heads.clear()
                 self._down = None
             _log.info("the event store is available again")
@@ -336,6 +379,10 @@ def _measure(append: Append) -> tuple[int, int]:
         return len(append.events), size
     except (TypeError, ValueError, AttributeError):
         return 1, size
+
+
+def _ignore(_: frozenset[int]) -> None:
+    """Nobody wants to know."""
 
 
 def _in_words(error: BaseException) -> str:

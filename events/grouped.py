@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.group import GroupCommit
-from indelible.events.store import Append, Listener
+from indelible.events.plan import shard_of
+from indelible.events.store import Append, Listener, OwnershipListener
 
 
 class GroupedStore:
@@ -70,6 +71,32 @@ class GroupedStore:
             raise error
         return append.recorded
 
+    # -- shards: one, owned as long as the store is open
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return 1
+
+    def shard_of(self, stream: str) -> int:
+        """The shard of a stream."""
+        return shard_of(stream, self.shards)
+
+    def owned(self) -> frozenset[int]:
+        """The shards that this process may write now."""
+        return self._group.owned() if self.state in ("open", "unavailable") else frozenset()
+
+    def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:  # noqa: ARG002 - nothing changes hands here
+        """Never call ``listener``: what is owned stays so until the store is closed."""
+        return _nothing
+
+    def on_drain(self, drain: Callable[[frozenset[int]], None]) -> None:
+        """Never call ``drain``, for the same reason."""
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each group committed from now on; the result ends it."""
         return self._group.subscribe(listener)
+
+
+def _nothing() -> None:
+    """End what never began."""

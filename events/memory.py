@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -15,7 +15,7 @@ from indelible.errors import StaleEpochError, StoreCorruptError, SystemClosedErr
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
-from indelible.events.plan import SHARD, Head, Plan, Shard
+from indelible.events.plan import SHARD, STREAM_ID_BITS, Head, Plan, Shard
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.turns import Turns
 from indelible.events.verifying import verify_shard
@@ -31,15 +31,21 @@ class MemoryEventStore(GroupedStore):
         clock: Clock | None = None,
         failpoints: Failpoints | None = None,
         url: str = "memory://",
+        shards: int = 1,
     ) -> None:
-        """Hold nothing yet; no thread exists."""
+        """Hold nothing yet; no thread exists.  With several ``shards`` it owns them all."""
         self.url = url
         clock, failpoints = clock or SystemClock(), failpoints or Failpoints()
-        self._memory = MemoryBackend(failpoints)
+        self._memory = MemoryBackend(failpoints, shards)
         self._views = MemoryViews()
         self._turns = Turns()
         name = "event store (memory)"
         self._group = GroupCommit(self._memory, clock, failpoints, self._turns, name)
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return self._memory.shards
 
     def open(self) -> None:
         """Raise the epoch and take appends."""
@@ -65,7 +71,7 @@ class MemoryEventStore(GroupedStore):
         self._check_open()
         after = max(after, 0)
         with self._memory.lock:
-            return self._memory.events[after : after + limit] if shard == SHARD else []
+            return self._memory.events.get(shard, [])[after : after + limit]
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends, ``None`` if it has no event."""
@@ -73,7 +79,12 @@ class MemoryEventStore(GroupedStore):
         head = self._memory.heads.get(stream)
         return None if head is None else _shown(head)
 
-    def heads(self, category: str, statuses: Sequence[str] | None = None) -> Sequence[StreamHead]:
+    def heads(
+        self,
+        category: str,
+        statuses: Sequence[str] | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[StreamHead]:
         """Heads of a category's streams in order of their creation, by status if given."""
         self._check_open()
         with self._memory.lock:
@@ -81,7 +92,9 @@ class MemoryEventStore(GroupedStore):
         return [
             _shown(head)
             for head in heads
-            if head.category == category and (statuses is None or head.status in statuses)
+            if head.category == category
+            and (statuses is None or head.status in statuses)
+            and (shards is None or head.id >> STREAM_ID_BITS in shards)
         ]
 
     def blob(self, digest: bytes) -> bytes:
@@ -94,17 +107,22 @@ class MemoryEventStore(GroupedStore):
         return content
 
     def positions(self) -> Cursor:
-        """The last committed position."""
+        """The last committed position of every shard."""
         self._check_open()
         with self._memory.lock:
-            return {SHARD: self._memory.shard.head}
+            return {number: shard.head for number, shard in self._memory.ends.items()}
 
     def verify(self) -> int:
-        """Walk the hash chain and return how many events it covers."""
+        """Walk the hash chains and return how many events they cover."""
         self._check_open()
         with self._memory.lock:
-            shard, last = self._memory.shard, len(self._memory.events)
-        return verify_shard(SHARD, shard.head, shard.chain, last, self.read_shard)
+            ends = [
+                (end, len(self._memory.events[end.number])) for end in self._memory.ends.values()
+            ]
+        return sum(
+            verify_shard(end.number, end.head, end.chain, last, self.read_shard)
+            for end, last in ends
+        )
 
     # -- views
 
@@ -132,52 +150,61 @@ class MemoryBackend:
 
     wants_upkeep = False
 
-    def __init__(self, failpoints: Failpoints) -> None:
+    def __init__(self, failpoints: Failpoints, shards: int = 1) -> None:
         """Start empty."""
+        self.shards = shards
         self.lock = threading.Lock()  # for readers that look at more than one thing
-        self.shard = Shard(0)
-        self.events: list[RecordedEvent] = []
+        self.ends = {number: Shard(0, number=number) for number in range(shards)}
+        self.events: dict[int, list[RecordedEvent]] = {number: [] for number in range(shards)}
         self.streams: dict[str, list[RecordedEvent]] = {}
         self.heads: dict[str, Head] = {}
         self.blobs: dict[bytes, bytes] = {}
         self._failpoints = failpoints
         self._epoch = 0
 
-    def raise_epoch(self) -> Shard:
+    def raise_epoch(self) -> Mapping[int, Shard]:
         """Fence off whoever wrote before."""
         with self.lock:
-            self._epoch = self.shard.epoch + 1
-            self.shard = _with_epoch(self.shard, self._epoch)
-        return self.shard
+            self._epoch = self.ends[SHARD].epoch + 1
+            for number, end in self.ends.items():
+                self.ends[number] = _with_epoch(end, self._epoch)
+        return dict(self.ends)
 
-    def load(self) -> Shard:
-        """Where the shard ends."""
-        if self.shard.epoch != self._epoch:
+    def load(self) -> Mapping[int, Shard]:
+        """Where the shards end."""
+        owned = {number: end for number, end in self.ends.items() if end.epoch == self._epoch}
+        if self.shards == 1 and not owned:
             raise StaleEpochError(SHARD, self._epoch)
-        return self.shard
+        return owned
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
         """The heads of those of ``names`` that exist."""
         return [self.heads[name] for name in names if name in self.heads]
 
-    def write(self, plan: Plan) -> None:
-        """Show the whole of ``plan`` to readers at once."""
+    def write(self, plans: Sequence[Plan]) -> None:
+        """Show the whole of ``plans`` to readers at once."""
         hit = self._failpoints.hit
         hit("commit.begun")
-        if self.shard.epoch != plan.before.epoch:
-            raise StaleEpochError(SHARD, plan.before.epoch)
+        for plan in plans:
+            number, epoch = plan.before.number, plan.before.epoch
+            if self.ends[number].epoch != epoch:
+                raise StaleEpochError(number, epoch)
         hit("commit.before")
         with self.lock:
-            self.blobs.update(plan.blobs)
-            for events in plan.events:
-                # Readers get what the bytes say, as from any other store.
-                stored = [_without_data(event) for event in events]
-                self.streams.setdefault(events[0].stream, []).extend(stored)
-                self.events.extend(stored)
-            for heads in (plan.new, plan.moved, plan.restated):
-                self.heads.update((head.name, head) for head in heads)
-            self.shard = plan.after
+            for plan in plans:
+                self._show(plan)
         hit("commit.after")
+
+    def _show(self, plan: Plan) -> None:
+        self.blobs.update(plan.blobs)
+        for events in plan.events:
+            # Readers get what the bytes say, as from any other store.
+            stored = [_without_data(event) for event in events]
+            self.streams.setdefault(events[0].stream, []).extend(stored)
+            self.events[plan.after.number].extend(stored)
+        for heads in (plan.new, plan.moved, plan.restated):
+            self.heads.update((head.name, head) for head in heads)
+        self.ends[plan.after.number] = plan.after
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
         """The event id at each (stream id, version)."""

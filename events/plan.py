@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from zlib import crc32
 
 import msgspec
 
@@ -17,10 +18,20 @@ from indelible.events.names import category_of, check_name
 from indelible.events.store import Append
 
 SHARD = 0
-"""The only shard of a store in memory or on SQLite."""
+"""The only shard of a store on SQLite."""
 
 STREAM_ID_BITS = 40
 """Streams a shard can number: 2^40, so that shard and counter fit a 64-bit id."""
+
+
+def shard_of(stream: str, shards: int) -> int:
+    """The shard of a stream among ``shards``, for ever the same.
+
+    >>> shard_of("run-1", 64), shard_of("run-2", 64), shard_of("run-1", 1)
+    (35, 25, 0)
+    """
+    return crc32(stream.encode()) % shards if shards > 1 else SHARD
+
 
 _LOOK = 64  # appends between two looks at the clock
 _INT_MAX = 2**63 - 1

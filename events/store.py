@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -71,6 +71,10 @@ Listener = Callable[[Sequence[RecordedEvent]], None]
 """Called on the leader's thread after each committed group, before its followers are told."""
 
 
+OwnershipListener = Callable[[frozenset[int], frozenset[int]], None]
+"""Called on the store's own thread with the shards that were gained, and those that were lost."""
+
+
 class EventStore(Protocol):
     """An append-only log of streams; every method may be called from any thread."""
 
@@ -131,6 +135,32 @@ class EventStore(Protocol):
         """
         ...
 
+    # -- shards: where several processes write, each owns some
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are, for ever the same; 1 where one process writes."""
+        ...
+
+    def shard_of(self, stream: str) -> int:
+        """The shard of a stream, whether or not it exists."""
+        ...
+
+    def owned(self) -> frozenset[int]:
+        """The shards that this process may write now."""
+        ...
+
+    def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:
+        """Call ``listener`` with shards gained and lost from now on; the result ends it."""
+        ...
+
+    def on_drain(self, drain: Callable[[frozenset[int]], None]) -> None:
+        """Before shards are given to another process, call ``drain``, on the store's own thread.
+
+        It returns when nothing will be appended to them any more.
+        """
+        ...
+
     # -- reading
 
     def read(
@@ -147,8 +177,16 @@ class EventStore(Protocol):
         """Where ``stream`` ends, ``None`` if it has no event."""
         ...
 
-    def heads(self, category: str, statuses: Sequence[str] | None = None) -> Sequence[StreamHead]:
-        """Heads of a category's streams in order of their creation, by status if given."""
+    def heads(
+        self,
+        category: str,
+        statuses: Sequence[str] | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[StreamHead]:
+        """Heads of a category's streams, in order of their creation within a shard.
+
+        Only those with one of ``statuses``, and of ``shards``, if these are given.
+        """
         ...
 
     def blob(self, digest: bytes) -> bytes:

@@ -6,7 +6,6 @@ import copy
 import logging
 from collections.abc import Sequence
 
-from indelible.events.plan import Plan
 from indelible.events.store import Append
 
 _log = logging.getLogger(__name__)
@@ -26,16 +25,20 @@ def tell(outcomes: Sequence[tuple[Append, BaseException | None]]) -> None:
         raise interrupted
 
 
-def fail(group: Sequence[Append], error: BaseException, plan: Plan | None = None) -> None:
-    """Fail all of ``group``; those that ``plan`` had refused keep their own error."""
-    own = {} if plan is None else {id(append): refusal for append, refusal in plan.refused}
+def fail(
+    group: Sequence[Append],
+    error: BaseException,
+    refused: Sequence[tuple[Append, BaseException]] = (),
+) -> None:
+    """Fail all of ``group``; those that were ``refused`` before keep their own error."""
+    own = {id(append): refusal for append, refusal in refused}
     for append in group:
         if append.pipeline is not None:
             append.pipeline.broken = True
-    tell([(append, own.get(id(append)) or _fresh(error)) for append in group])
+    tell([(append, own.get(id(append)) or fresh(error)) for append in group])
 
 
-def _fresh(error: BaseException) -> BaseException:
+def fresh(error: BaseException) -> BaseException:
     """A copy for one asker: an exception that several threads raise mixes up their tracebacks."""
     mine: BaseException = copy.copy(error)
     mine.__cause__ = error.__cause__

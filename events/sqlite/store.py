@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -17,6 +17,7 @@ from indelible.errors import StoreNotFoundError, StoreReadOnlyError, SystemClose
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
+from indelible.events.plan import SHARD
 from indelible.events.sqlite.address import parse_address
 from indelible.events.sqlite.engines import check_version, reading_engine, writing_engine
 from indelible.events.sqlite.faults import (
@@ -118,9 +119,9 @@ class SqlEventStore(GroupedStore):
     def _take_over(self) -> SqliteReader:
         with translated(self.url):
             bring_up(self._writer.connection(), self.url, self._failpoints)
-        shard = self._writer.raise_epoch(this_process(self._owner, self._clock))
+        shards = self._writer.raise_epoch(this_process(self._owner, self._clock))
         self._writer.make_room()
-        self._group.begin(shard)
+        self._group.begin(shards)
         return SqliteReader(reading_engine(self._address), self.url)
 
     def _open_for_reading(self) -> SqliteReader:
@@ -184,8 +185,15 @@ class SqlEventStore(GroupedStore):
         """Where ``stream`` ends, ``None`` if it has no event."""
         return self._open_reader().head(stream)
 
-    def heads(self, category: str, statuses: Sequence[str] | None = None) -> Sequence[StreamHead]:
+    def heads(
+        self,
+        category: str,
+        statuses: Sequence[str] | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[StreamHead]:
         """Heads of a category's streams in order of their creation, by status if given."""
+        if shards is not None and SHARD not in shards:
+            return []
         return self._open_reader().heads(category, statuses)
 
     def blob(self, digest: bytes) -> bytes:

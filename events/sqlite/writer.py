@@ -8,7 +8,7 @@ measured to add 35 microseconds to a lone append, a fifth of the whole.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -34,6 +34,8 @@ _PROBE_BYTES = 64 * 1024  # more than a freed page or two: a full disk must not 
 
 class SqliteWriter:
     """The backend of the group commit; used by one thread at a time."""
+
+    shards = 1
 
     def __init__(self, engine: sa.Engine, url: str, failpoints: Failpoints, turns: Turns) -> None:
         """Connect on first use."""
@@ -78,7 +80,7 @@ class SqliteWriter:
 
     # -- ownership
 
-    def raise_epoch(self, owner: Owner) -> Shard:
+    def raise_epoch(self, owner: Owner) -> Mapping[int, Shard]:
         """Fence off whoever wrote before; durable on return.
 
         Raises:
@@ -97,7 +99,7 @@ class SqliteWriter:
         with translated(self._url):
             make_room(self._statements())
 
-    def load(self) -> Shard:
+    def load(self) -> Mapping[int, Shard]:
         """Where the shard ends, while the epoch is still this writer's."""
         with translated(self._url):
             execute = self._statements()
@@ -110,7 +112,7 @@ class SqliteWriter:
         if (head, chain) != (last_position, last_chain):
             found = f"shard {SHARD} ends at {head}, its last event is {last_position}"
             raise StoreCorruptError(self._url, f"{found}, or its hash differs")
-        return Shard(epoch, head, chain, recorded_at, streams)
+        return {SHARD: Shard(epoch, head, chain, recorded_at, streams)}
 
     # -- appends
 
@@ -128,8 +130,9 @@ class SqliteWriter:
             found = {(stream, version): event_id for stream, version, event_id in rows}
         return [found.get(place) for place in places]
 
-    def write(self, plan: Plan) -> None:
+    def write(self, plans: Sequence[Plan]) -> None:
         """Write a group in one transaction; the connection is for discarding if this raises."""
+        (plan,) = plans
         events = _event_values(plan)
         before, after = plan.before, plan.after
         with translated(self._url):

@@ -106,12 +106,27 @@ class WrongExpectedVersionError(StoreError):
 class StaleEpochError(StoreError):
     """A newer owner has taken the shard; this one must stop writing."""
 
+    shard: int
+
     def __init__(self, shard: int, epoch: int) -> None:
         """``epoch`` is the one that is no longer valid."""
         super().__init__(
             f"epoch {epoch} of shard {shard} is over: another process owns it now",
             shard=shard,
             epoch=epoch,
+        )
+
+
+class ShardNotOwnedError(StaleEpochError):
+    """The stream belongs to a shard that another process writes."""
+
+    def __init__(self, shard: int) -> None:
+        """``shard`` is the one that is not owned."""
+        StoreError.__init__(
+            self,
+            f"shard {shard} is not owned by this process; send the message to its owner",
+            shard=shard,
+            epoch=0,
         )
 
 

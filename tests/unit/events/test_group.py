@@ -257,7 +257,7 @@ def test_a_group_that_takes_long_to_prepare_is_cut() -> None:
 
 def test_an_owner_that_lost_its_epoch_while_the_database_failed_stops() -> None:
     def fail() -> None:
-        backend.shard = Shard(epoch=7)
+        backend.ends[0] = Shard(epoch=7)
         raise OSError("connection lost")
 
     backend = MemoryBackend(Failpoints({"commit.before": fail}))
