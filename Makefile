@@ -38,7 +38,7 @@ check: ## Run all that CI runs, in a scratch copy with a fresh environment
 	.ci/run
 
 faults: install ## Run fault injection at its full length (tens of minutes)
-	INDELIBLE_FAULTS=1 $(BIN)/pytest tests/crash tests/migrations tests/property --timeout=3600
+	INDELIBLE_FAULTS=1 $(BIN)/pytest tests/crash tests/migrations tests/postgres tests/property --timeout=3600
 
 coverage: install ## Measure which lines and branches the tests reach
 	$(BIN)/coverage erase

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
+from indelible.events.asking import Asking
 from indelible.events.backend import Backend
 from indelible.events.errands import Errands
 from indelible.events.heads import Heads
@@ -55,7 +57,8 @@ class GroupCommit:
         self._clock = clock
         self._failpoints = failpoints
         self._queue: deque[Append] = deque()
-        self._leading = threading.Lock()  # held by the leader; others never wait for it
+        self._leading = threading.Lock()  # held by the leader, who steps aside for who asks
+        self._asking = Asking(self._leading)
         self._heads = Heads()
         self._publisher = Publisher()
         self._holdings = Holdings()
@@ -106,6 +109,7 @@ class GroupCommit:
         self._ended = error
         self._queue = deque()
         self._leading = threading.Lock()
+        self._asking = Asking(self._leading)
         self._errands = Errands(self._name)
         self._chores = Errands(self._name)
         self._prober = Prober(self._probe, self._name)
@@ -119,26 +123,30 @@ class GroupCommit:
 
     def adopt(self, shard: Shard) -> None:
         """Take appends to one more shard; waits for the group under way."""
-        with self._leading:
+        with self._between_groups():
             self._heads.clear()  # others have written there meanwhile
             self._holdings.adopt(shard)
-        self.lead()  # for those that found the lead taken
 
     def drop(self, number: int, error: BaseException) -> None:
         """Let appends to a shard fail with ``error``; waits for the group under way."""
-        with self._leading:
+        with self._between_groups():
             self._holdings.lose(number, error)
-        self.lead()
 
     def deadline(self, number: int, monotonic: int) -> None:
         """Write to a shard only until ``monotonic`` ns, which a later call may put off.
 
         When it passes, the shard is lost: :meth:`on_lost` says so, and only :meth:`adopt` with a
-        new epoch brings it back.
+        new epoch brings it back.  Waits for nobody.
         """
-        with self._leading:
-            self._holdings.set_deadline(number, monotonic)
-        self.lead()
+        self._holdings.set_deadline(number, monotonic)
+
+    @contextmanager
+    def _between_groups(self) -> Iterator[None]:
+        """Hold the lead, however long the queue is: the leader stops after its group."""
+        with self._asking:
+            yield
+        if self._queue:  # for those that found the lead taken
+            self.wake()
 
     def on_lost(self, listener: Callable[[frozenset[int]], None]) -> None:
         """Call ``listener`` with shards that a commit found lost, on the store's own thread."""
@@ -168,7 +176,7 @@ class GroupCommit:
         """
         # A thread that finds a leader may go: the leader looks at the queue again after it has
         # let go of the lead, so it sees what was queued before that thread came.
-        while self._queue and self._leading.acquire(blocking=False):
+        while self._queue and not self._asking.now and self._leading.acquire(blocking=False):
             try:
                 while self._queue:
                     refusal = self._ended or self._down
@@ -176,7 +184,7 @@ class GroupCommit:
                         self._commit(self._collect())
                     else:
                         self._refuse_all(refusal)
-                    if once:
+                    if once or self._asking.now:
                         break
             except BaseException:  # a signal's: those that are queued have nobody else
                 self._errands.run(self.lead)

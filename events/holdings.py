@@ -58,13 +58,17 @@ class Holdings:
             self.shards[shard.number] = shard
 
     def set_deadline(self, number: int, monotonic: int) -> None:
-        """Write to an owned shard only until ``monotonic`` ns; a later call may put that off."""
+        """Write to an owned shard only until ``monotonic`` ns; a later call may put that off.
+
+        Any thread may call.
+        """
         if number in self.shards:
             self._deadlines[number] = monotonic
 
     def expired(self, monotonic: int) -> list[int]:
         """The owned shards whose deadline has passed."""
-        return [number for number, at in self._deadlines.items() if at < monotonic]
+        deadlines = list(self._deadlines.items())  # set by a thread that does not hold the lead
+        return [number for number, at in deadlines if at < monotonic and number in self.shards]
 
     def why_not(self, number: int) -> BaseException:
         """What an append to a shard that is not owned fails with."""

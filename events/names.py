@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from indelible.errors import ValueNotStorableError
 
 NAME_LIMIT = 255
@@ -29,13 +31,26 @@ def check_name(name: str) -> None:
         )
 
 
-def is_text(name: object) -> bool:
-    r"""Whether ``name`` is a str of valid Unicode, as every database demands.
+@lru_cache(maxsize=1_000)
+def check_kind(wire_name: str, schema: int) -> None:
+    """See that every database can hold an event's type and schema number.
 
-    >>> is_text("run-1"), is_text("run-\ud800")
-    (True, False)
+    Raises:
+        ValueNotStorableError: The name is no text, or the number is no positive 32-bit integer.
     """
-    if not isinstance(name, str):
+    if not is_text(wire_name):
+        raise ValueNotStorableError("an event's type", f"{wire_name!a:.80}", "use text without NUL")
+    if not 0 <= schema < 2**31:
+        raise ValueNotStorableError("an event's schema", str(schema), "use 0 to 2147483647")
+
+
+def is_text(name: object) -> bool:
+    r"""Whether ``name`` is a str of valid Unicode without NUL, as every database takes it.
+
+    >>> is_text("run-1"), is_text("run-\ud800"), is_text("run-\0")
+    (True, False, False)
+    """
+    if not isinstance(name, str) or "\0" in name:
         return False
     try:
         name.encode()

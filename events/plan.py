@@ -14,7 +14,7 @@ import msgspec
 from indelible.errors import PipelineBrokenError, ValueNotStorableError, WrongExpectedVersionError
 from indelible.events.chain import GENESIS, event_hash, link
 from indelible.events.event import RecordedEvent
-from indelible.events.names import category_of, check_name
+from indelible.events.names import category_of, check_kind, check_name, is_text
 from indelible.events.store import Append
 
 SHARD = 0
@@ -83,11 +83,13 @@ class Plan:
         moved: Heads of known streams where only the version changes.
         restated: Heads of known streams where status or wake_at change too.
         blobs: Content-addressed payloads, by sha256.
+        answers: To inbox messages, (message id, encoded answer).
     """
 
     __slots__ = (
         "accepted",
         "after",
+        "answers",
         "before",
         "blobs",
         "events",
@@ -112,6 +114,7 @@ class Plan:
         self.moved: list[Head] = []
         self.restated: list[Head] = []
         self.blobs: dict[bytes, bytes] = {}
+        self.answers: list[tuple[str, bytes]] = []
 
 
 def make_plan(
@@ -158,6 +161,8 @@ def make_plan(
         plan.ids.append(head.id)
         if append.blobs:
             plan.blobs.update(append.blobs)
+        if append.answers:
+            plan.answers += append.answers
     _sort_heads(plan, touched, heads)
     plan.after = Shard(shard.epoch, position, chain, at, streams, shard.number)
     return plan
@@ -185,12 +190,12 @@ def _check(append: Append, head: Head | None) -> None:
         check_name(append.stream)
     if not append.events:
         raise ValueError(f"an append to {append.stream!r} without events: give at least one")
-    if append.status is not None:
-        append.status.encode()
+    if append.status is not None and not is_text(append.status):
+        raise ValueError(f"status {append.status!a:.80} of {append.stream!r}: use text without NUL")
     if append.wake_at is not None and not 0 <= append.wake_at <= _INT_MAX:
         raise ValueError(f"wake_at {append.wake_at} of {append.stream!r}: give microseconds UTC")
     for digest, content in append.blobs:
-        if len(digest) != 32 or not isinstance(content, bytes):
+        if not isinstance(digest, bytes) or len(digest) != 32 or not isinstance(content, bytes):
             raise ValueError(f"a blob of {append.stream!r} is not (sha256, bytes)")
 
 
@@ -205,6 +210,7 @@ def _record(
         position += 1
         version += 1
         event_id, kind, schema, payload = event.event_id, event.type, event.schema, event.payload
+        check_kind(kind, schema)
         if len(event_id) != 16:
             raise ValueError(f"an event id of {stream!r} has {len(event_id)} bytes, not 16")
         hashed = event_hash(stream, version, event_id, kind, schema, at, metadata, payload)

@@ -6,6 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["postgres_server"]
+
 # No deadline and no speed check: a test says what is right, never how long it took.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # CI draws the same examples every time, so that a red run can be repeated; nothing is remembered.

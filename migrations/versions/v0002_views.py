@@ -11,34 +11,36 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # in the order of code points
+
 
 def upgrade() -> None:
     """Make the tables, empty."""
     op.create_table(
         "projection_cursors",
-        sa.Column("projection", sa.Text, primary_key=True),
+        sa.Column("projection", TEXT, primary_key=True),
         sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "parked_events",
-        sa.Column("projection", sa.Text, primary_key=True),
+        sa.Column("projection", TEXT, primary_key=True),
         sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("stream", sa.Text, nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
-        sa.Column("type", sa.Text, nullable=False),
-        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("type", TEXT, nullable=False),
+        sa.Column("error", TEXT, nullable=False),
         sa.Column("parked_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "workflow_status",
-        sa.Column("run_id", sa.Text, primary_key=True),
-        sa.Column("agent", sa.Text, nullable=False),
-        sa.Column("workflow", sa.Text, nullable=False),
-        sa.Column("state", sa.Text, nullable=False),
-        sa.Column("outcome", sa.Text, nullable=True),
+        sa.Column("run_id", TEXT, primary_key=True),
+        sa.Column("agent", TEXT, nullable=False),
+        sa.Column("workflow", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("outcome", TEXT, nullable=True),
         sa.Column("steps_total", sa.BigInteger, nullable=False),
         sa.Column("steps_completed", sa.BigInteger, nullable=False),
         sa.Column("steps_failed", sa.BigInteger, nullable=False),
@@ -50,9 +52,9 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.Column("finished_at", sa.BigInteger, nullable=True),
-        sa.Column("error_type", sa.Text, nullable=True),
-        sa.Column("error_message", sa.Text, nullable=True),
-        sa.Column("error_step", sa.Text, nullable=True),
+        sa.Column("error_type", TEXT, nullable=True),
+        sa.Column("error_message", TEXT, nullable=True),
+        sa.Column("error_step", TEXT, nullable=True),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
     )
@@ -63,7 +65,7 @@ def upgrade() -> None:
     op.create_index("ix_workflow_status_agent", "workflow_status", ["agent", "state"])
     op.create_table(
         "metrics",
-        sa.Column("agent", sa.Text, primary_key=True),
+        sa.Column("agent", TEXT, primary_key=True),
         sa.Column("runs_accepted", sa.BigInteger, nullable=False),
         sa.Column("runs_succeeded", sa.BigInteger, nullable=False),
         sa.Column("runs_partial", sa.BigInteger, nullable=False),
@@ -78,21 +80,21 @@ def upgrade() -> None:
         sa.Column("state_bytes_max", sa.BigInteger, nullable=False),
         sa.Column("state_bytes_last", sa.BigInteger, nullable=False),
         sa.Column("state_recorded_at", sa.BigInteger, nullable=False),
-        sa.Column("state_stream", sa.Text, nullable=False),
+        sa.Column("state_stream", TEXT, nullable=False),
         sa.Column("state_version", sa.BigInteger, nullable=False),
         sa.Column("first_at", sa.BigInteger, nullable=False),
         sa.Column("last_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "metrics_response_times",
-        sa.Column("agent", sa.Text, primary_key=True),
+        sa.Column("agent", TEXT, primary_key=True),
         sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("runs", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "metrics_runs",
-        sa.Column("stream", sa.Text, primary_key=True),
-        sa.Column("agent", sa.Text, nullable=False),
+        sa.Column("stream", TEXT, primary_key=True),
+        sa.Column("agent", TEXT, nullable=False),
     )
 
 

@@ -1,8 +1,8 @@
 """A process to kill: forks one child for every order it reads, so that a kill costs 20 ms, not 500.
 
-An order is a line of JSON: {"what": "append" | "open", "url", "failpoint", "count", "seed"}.  It
-says, one line each and each in one write: ``P pid``, then ``A stream version position id``
-for what was acknowledged, at last ``X status`` when the child is dead.
+An order is a line of JSON: {"what": "append" | "open", "url", "failpoint", "count", "seed",
+"lease"}.  It says, one line each and each in one write: ``P pid``, then ``A stream version position
+id`` for what was acknowledged, at last ``X status`` when the child is dead.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from indelible.failpoints import Failpoints, KillAt
 from indelible.ids import Ids
 
 THREADS = 4
+SHARDS = 4  # on PostgreSQL
 APPENDS = 5_000  # of one thread; far more than it lives to make
 
 
@@ -44,6 +45,7 @@ def warm_up() -> None:
     """Import what opening imports, in the parent, which must have no thread when it forks."""
     import alembic.command  # noqa: F401
 
+    import indelible.events.postgres.store
     import indelible.events.sqlite.store
     import indelible.migrations  # noqa: F401
 
@@ -52,7 +54,10 @@ def obey(order: dict[str, object]) -> None:
     say(f"P {os.getpid()}")
     name, count = str(order["failpoint"]), int(str(order["count"]))
     failpoints = Failpoints({name: KillAt(count)} if name else {})
-    store = open_store(str(order["url"]), failpoints=failpoints)
+    lease = order["lease"]
+    assert lease is None or isinstance(lease, float)
+    store = open_store(str(order["url"]), failpoints=failpoints, shards=SHARDS, lease=lease)
+    wait_for_shards(store)
     say("O")
     if order["what"] == "append":
         threads = [
@@ -65,6 +70,15 @@ def obey(order: dict[str, object]) -> None:
             thread.join()
     store.close()
     os._exit(0)
+
+
+def wait_for_shards(store: EventStore) -> None:
+    """Wait until the leases of who was killed before have run out."""
+    changed = threading.Event()
+    store.on_ownership(lambda _gained, _lost: changed.set())
+    while len(store.owned()) < store.shards:
+        changed.wait()
+        changed.clear()
 
 
 def append(store: EventStore, stream: str, seed: str) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import select
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +20,7 @@ from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.migrations import alembic_config, head_revision
 from indelible.testing.builders import some_events
+from killing import Child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 
@@ -31,64 +28,6 @@ SCALE = 10 if os.environ.get("INDELIBLE_FAULTS") == "1" else 1
 RANDOM_KILLS = 36 * SCALE
 KILLS_AT_EACH_FAILPOINT = 4 * SCALE
 OPENING_KILLS = 24 * SCALE
-
-
-class Child:
-    """The process that forks what is killed, and what it has said."""
-
-    def __init__(self) -> None:
-        script = Path(__file__).with_name("store_child.py")
-        self._process = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self._rest = b""
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def order(
-        self, what: str, url: str, *, failpoint: str = "", count: int = 1, seed: int = 0
-    ) -> int:
-        """Have a child begin; its process id."""
-        order = {"what": what, "url": url, "failpoint": failpoint, "count": count, "seed": seed}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
-        return int(self.line()[1])
-
-    def line(self) -> list[str]:
-        while b"\n" not in self._rest:
-            self._rest += self._more()
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode().split()
-
-    def speaks_within(self, seconds: float) -> bool:
-        """Wait for a word of the child, or for the time to pass."""
-        assert self._process.stdout is not None
-        return bool(self._rest or select.select([self._process.stdout], [], [], seconds)[0])
-
-    def _more(self) -> bytes:
-        assert self._process.stdout is not None
-        more = os.read(self._process.stdout.fileno(), 65_536)
-        assert more, "the child's parent died"
-        return more
-
-    def acknowledged_until_dead(
-        self, pid: int, kill_after: int | None
-    ) -> tuple[list[list[str]], int]:
-        """What was acknowledged, and the status; the child is killed after so many, if given."""
-        acknowledged: list[list[str]] = []
-        if kill_after == 0:
-            os.kill(pid, signal.SIGKILL)
-        while True:
-            kind, *words = self.line()
-            if kind == "X":
-                return acknowledged, int(words[0])
-            if kind == "A":
-                acknowledged.append(words)
-                if len(acknowledged) == kill_after:
-                    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

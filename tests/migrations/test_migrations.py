@@ -40,6 +40,7 @@ COLUMNS = {
         "host",
         "pid",
         "since",
+        "lease_until",
     ],
     "blobs": ["digest", "content"],
 }

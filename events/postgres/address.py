@@ -1,0 +1,39 @@
+"""Where a PostgreSQL store lies: an address as the user writes it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from indelible.errors import MissingExtraError, StoreNotFoundError
+
+DRIVER = "postgresql+psycopg"
+
+
+def is_postgres(url: str) -> bool:
+    """Whether ``url`` is for PostgreSQL, with whatever driver.
+
+    >>> is_postgres("postgresql://host/db"), is_postgres("sqlite:///a.db")
+    (True, False)
+    """
+    return url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres")
+
+
+def parse_address(url: str) -> sa.URL:
+    """Read ``postgresql+psycopg://user@host/database`` or ``postgresql://...``; asks no server.
+
+    Raises:
+        StoreNotFoundError: Not such an address, or one for another driver.
+        MissingExtraError: The driver is not installed.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise StoreNotFoundError(url) from error
+    if parsed.drivername not in ("postgresql", "postgres", DRIVER) or not parsed.database:
+        raise StoreNotFoundError(parsed.render_as_string())
+    if find_spec("psycopg") is None:
+        raise MissingExtraError("postgres", "a store on PostgreSQL")
+    return parsed.set(drivername=DRIVER)

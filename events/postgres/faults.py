@@ -1,0 +1,80 @@
+"""What PostgreSQL's errors mean to a user: no driver error leaves the store as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from indelible.errors import (
+    IndelibleError,
+    StoreCorruptError,
+    StoreNotFoundError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+
+_NO_DATABASE = "3D000"
+_READ_ONLY = frozenset({"25006", "42501"})  # a standby, or a user who may not write
+_CORRUPT = frozenset({"XX001", "XX002"})
+_OF_THE_STATEMENT = frozenset({"0A", "21", "22", "23", "42", "44", "P0"})
+"""Classes of SQLSTATE that say that a statement is wrong (PostgreSQL, appendix A)."""
+
+
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code of an error; empty if it comes from the driver, or from elsewhere."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    return getattr(error, "sqlstate", None) or ""
+
+
+def is_of_the_database(error: BaseException) -> bool:
+    """Whether the database failed, or is not reached, rather than one statement being wrong."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    if isinstance(error, psycopg.OperationalError):
+        return True  # whatever its code: connections, resources, dead-locks, shut-downs
+    return isinstance(error, psycopg.Error) and sqlstate(error)[:2] not in _OF_THE_STATEMENT
+
+
+def meaning(error: BaseException, url: str) -> IndelibleError:
+    """The error to raise instead of the driver's."""
+    words = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    code = sqlstate(error)
+    if code == _NO_DATABASE or (not code and 'database "' in words and "does not exist" in words):
+        return StoreNotFoundError(url)
+    if code in _CORRUPT:
+        return StoreCorruptError(url, words)
+    if code in _READ_ONLY:
+        return StoreReadOnlyError(url, words)
+    return StoreUnavailableError(words)
+
+
+@contextmanager
+def of_the_database(url: str) -> Iterator[None]:
+    """Turn what the database's failing raises in the block into the library's errors.
+
+    A wrong statement is the caller's, and stays as it is.
+    """
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        if is_of_the_database(error):
+            raise meaning(error, url) from error
+        raise
+    except PoolTimeoutError as error:
+        raise StoreUnavailableError("all connections are in use") from error
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn the driver's errors in the block into the library's."""
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        raise meaning(error, url) from error
+    except PoolTimeoutError as error:
+        raise StoreUnavailableError("all connections are in use") from error

@@ -1,0 +1,127 @@
+"""This process among those that write to a database, from its joining to its leaving."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import uuid
+
+import sqlalchemy as sa
+
+from indelible.clock import Clock
+from indelible.errors import IndelibleError, SystemClosedError
+from indelible.events.group import GroupCommit
+from indelible.events.owners import Owner
+from indelible.events.postgres.engines import writing_engine
+from indelible.events.postgres.followers import Followers
+from indelible.events.postgres.hints import Hints
+from indelible.events.postgres.keeper import Keeper
+from indelible.events.postgres.leases import Leases
+from indelible.events.postgres.writer import PostgresWriter
+from indelible.events.turns import Turns
+from indelible.failpoints import Failpoints
+
+_log = logging.getLogger(__name__)
+
+
+class Member:
+    """The writing half of a store; it may join again after it has left."""
+
+    def __init__(
+        self,
+        address: sa.URL,
+        url: str,
+        *,
+        clock: Clock,
+        failpoints: Failpoints,
+        owner: str,
+        lease: float,
+    ) -> None:
+        """Ask no server and start no thread yet; ``lease`` is in seconds."""
+        self.process = ""
+        """This process's id, a new one at each joining."""
+        self.followers = Followers()
+        self._url = url
+        self._clock = clock
+        self._owner = owner
+        self._lease = round(lease * 1_000_000)
+        self._name = f"event store ({address.database})"
+        self._engine = writing_engine(address, idle_seconds=lease / 2)
+        turns = Turns()
+        self.writer = PostgresWriter(self._engine, url, clock, failpoints, self._lease)
+        self.group = GroupCommit(self.writer, clock, failpoints, turns, self._name)
+        self._leases: Leases | None = None
+        self._keeper: Keeper | None = None
+        self._hints: Hints | None = None
+
+    def join(self, shards: int) -> None:
+        """Take this process's share of what is free, and appends to it; keep the leases.
+
+        Raises:
+            StoreUnavailableError: The database failed; nothing is held.
+        """
+        self.process = uuid.uuid4().hex
+        self.writer.shards = shards
+        owner = Owner(self._owner, socket.gethostname(), os.getpid(), 0)
+        leases = Leases(self._engine, self._url, self.process, owner, self._lease)
+        keeper = Keeper(
+            leases,
+            self.process,
+            self.group,
+            self.writer,
+            self._clock,
+            self._lease,
+            self._name,
+            self.followers,
+        )
+        try:
+            keeper.begin()
+        except BaseException:
+            self.group.end(SystemClosedError("the event store", f"{self._url} was not opened"))
+            leases.close()
+            self.writer.close()
+            raise
+        hints = Hints(self._engine, self.process, self._name)
+        self.writer.on_written = hints.written
+        hints.start()
+        keeper.start()
+        self._leases, self._keeper, self._hints = leases, keeper, hints
+
+    def leave(self) -> None:
+        """Commit what is queued, refuse what comes later, let others have everything at once."""
+        leases, keeper, hints = self._leases, self._keeper, self._hints
+        if keeper is not None:
+            keeper.stop()
+        self.group.end(SystemClosedError("the event store", f"{self._url} is closed"))
+        self._leases = self._keeper = self._hints = None
+        if hints is not None:
+            hints.stop()
+        if leases is not None:
+            try:
+                leases.leave()
+            except IndelibleError as error:
+                _log.warning("the leases are left to run out: %s", error)
+            leases.close()
+        self.writer.close()
+
+    def owned(self) -> frozenset[int]:
+        """The shards that this process may write now."""
+        return frozenset() if self._keeper is None else self._keeper.owned()
+
+    def look(self, _: str = "") -> None:
+        """Look at the leases soon: somebody gave a hint."""
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.wake()
+
+    def abandon(self) -> None:
+        """In a forked child: hold nothing, and touch nothing that is the parent's."""
+        self.group.abandon(SystemClosedError("the event store", "its process forked"))
+        self.writer.forget()
+        if self._leases is not None:
+            self._leases.forget()
+        if self._hints is not None:
+            self._hints.forget()
+        self._inherited = (self._leases, self._keeper, self._hints)
+        self._leases = self._keeper = self._hints = None

@@ -1,0 +1,126 @@
+"""Reading the log: short statements on read-only connections that hold nothing while they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from indelible.errors import StoreCorruptError
+from indelible.events.event import RecordedEvent
+from indelible.events.names import is_text
+from indelible.events.owners import Owner
+from indelible.events.plan import STREAM_ID_BITS
+from indelible.events.postgres.faults import of_the_database, translated
+from indelible.events.postgres.statements import NOW
+from indelible.events.store import Cursor, StreamHead
+
+_PAGE = 1_000  # events of one statement of read(): some 300 KiB
+_INT_MAX = 2**63 - 1
+
+_EVENT = """
+    SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
+        e.payload, e.metadata, e.recorded_at, e.chain
+"""
+_STREAM = f"""{_EVENT}
+    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name = %s AND e.version > %s AND e.version <= %s ORDER BY e.version LIMIT %s
+"""
+_SHARD = f"""{_EVENT}
+    FROM events AS e JOIN streams AS s ON s.id = e.stream_id
+    WHERE e.shard = %s AND e.position > %s ORDER BY e.position LIMIT %s
+"""
+_HEAD = "SELECT name, category, version, status, wake_at FROM streams"
+_HEADS = f"""{_HEAD}
+    WHERE category = %s AND (%s::text[] IS NULL OR status = ANY (%s::text[]))
+        AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
+    ORDER BY id
+"""
+_ENDS = """
+    SELECT shard, head, chain, coalesce(
+        (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0)
+    FROM shards ORDER BY shard
+"""
+_OWNERS = f"""
+    SELECT name, host, pid, since FROM processes WHERE lease_until > {NOW} ORDER BY since, id
+"""
+
+
+class PostgresReader:
+    """Reads through a pool of connections; any thread may."""
+
+    def __init__(self, engine: sa.Engine, url: str) -> None:
+        """Connect on first use."""
+        self.engine = engine
+        self._views = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._url = url
+
+    def read(self, stream: str, after: int, until: int | None) -> Iterator[RecordedEvent]:
+        """Events of ``stream``, page by page."""
+        if not is_text(stream):
+            return
+        last = _INT_MAX if until is None else until
+        while after < last:
+            page = self._rows(_STREAM, (stream, after, last, _PAGE))
+            for row in page:
+                yield RecordedEvent(*row)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][3]
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events behind position ``after``."""
+        return [RecordedEvent(*row) for row in self._rows(_SHARD, (shard, after, limit))]
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends."""
+        rows = self._rows(f"{_HEAD} WHERE name = %s", (stream,)) if is_text(stream) else ()
+        return StreamHead(*rows[0]) if rows else None
+
+    def heads(
+        self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
+    ) -> Sequence[StreamHead]:
+        """Heads of a category, in order of creation within a shard."""
+        wanted = None if statuses is None else list(statuses)
+        numbers = None if shards is None else list(shards)
+        rows = self._rows(_HEADS, (category, wanted, wanted, numbers, numbers))
+        return [StreamHead(*row) for row in rows]
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256."""
+        rows = self._rows("SELECT content FROM blobs WHERE digest = %s", (digest,))
+        if not rows:
+            raise StoreCorruptError(self._url, f"blob {digest.hex()} is missing")
+        content: bytes = rows[0][0]
+        if sha256(content).digest() != digest:
+            raise StoreCorruptError(self._url, f"blob {digest.hex()} has other contents")
+        return content
+
+    def positions(self) -> Cursor:
+        """The last committed position of every shard."""
+        return dict(self._rows("SELECT shard, head FROM shards ORDER BY shard", ()))
+
+    def ends(self) -> Sequence[tuple[int, int, bytes, int]]:
+        """Of every shard its number, its row's head and chain, and its last event's position."""
+        return self._rows(_ENDS, ())
+
+    def owners(self) -> Sequence[Owner]:
+        """The processes whose lease runs."""
+        return [Owner(*row) for row in self._rows(_OWNERS, ())]
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A read-only transaction that sees one state of the database."""
+        with of_the_database(self._url), self._views.connect() as connection:
+            yield connection
+
+    def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """All rows, the connection back in its pool; bytes come in binary, not as hexadecimals."""
+        with translated(self._url), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor(binary=True) as cursor:
+                rows: Sequence[Any] = cursor.execute(statement, parameters).fetchall()
+            return rows

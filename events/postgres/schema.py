@@ -1,0 +1,130 @@
+"""Whether a database is a store of this version, and making it one, also by several at once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
+from indelible.events.chain import GENESIS
+from indelible.events.postgres.faults import sqlstate
+from indelible.failpoints import Failpoints
+
+_NAMES_SHOWN = 3
+_LOST_RACES = frozenset({"23505", "42P07"})  # another process has just made the same table
+_TRIES = 10
+
+_TABLES = """
+    SELECT table_name FROM information_schema.tables
+    WHERE table_schema = current_schema() ORDER BY table_name
+"""
+_VERSION_TABLE = """
+    CREATE TABLE IF NOT EXISTS alembic_version (
+        version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+    )
+"""
+_SHARDS = """
+    INSERT INTO shards (shard, epoch, head, chain, streams, owner, host, pid, since, lease_until)
+    SELECT number, 0, 0, %s, 0, '', '', 0, 0, 0 FROM generate_series(0, %s - 1) AS number
+"""
+
+
+def check_schema(connection: sa.Connection, url: str) -> int:
+    """See that the schema is the one this version works with; how many shards there are.
+
+    Raises:
+        StoreNotFoundError: The database is empty: its maker has not come to the first migration.
+        SchemaVersionError: It is older or newer.
+        StoreCorruptError: It belongs to something else.
+    """
+    from indelible.migrations import head_revision
+
+    found = _revision(connection, url)
+    if found is None:
+        raise StoreNotFoundError(url)
+    if found != head_revision():
+        raise _other_schema(url, found)
+    shards = _count(connection)
+    if not shards:
+        raise StoreNotFoundError(url)
+    return shards
+
+
+def bring_up(engine: sa.Engine, url: str, shards: int, failpoints: Failpoints) -> int:
+    """Migrate and make the shards if need be; how many there are, for ever.
+
+    All of it is one transaction under a lock on alembic's own table: of several processes that
+    open an empty database at once, one makes the schema and the others find it made.
+
+    Raises:
+        SchemaVersionError: The schema is newer than this version.
+        StoreCorruptError: The database belongs to something else.
+    """
+    failpoints.hit("migrate.before")
+    for _ in range(_TRIES):
+        try:
+            with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+                return _bring_up(connection, url, shards, failpoints)
+        except DBAPIError as error:
+            if sqlstate(error) not in _LOST_RACES:
+                raise
+    raise StoreCorruptError(url, "its schema is being changed by others all the time")
+
+
+def _bring_up(connection: sa.Connection, url: str, shards: int, failpoints: Failpoints) -> int:
+    from indelible.migrations import head_revision, migrate
+
+    found = _known_revision(connection, url)
+    if found == head_revision() and (count := _count(connection)):
+        return count
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.exec_driver_sql("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+    if _known_revision(connection, url) != head_revision():  # nobody was faster
+        migrate(connection)
+    if not _count(connection):
+        connection.exec_driver_sql(_SHARDS, (GENESIS, shards))
+    failpoints.hit("migrate.inside")
+    return _count(connection)
+
+
+def _known_revision(connection: sa.Connection, url: str) -> str | None:
+    from indelible.migrations import revisions
+
+    found = _revision(connection, url)
+    if found is not None and found not in revisions():
+        raise _other_schema(url, found)
+    return found
+
+
+def _count(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT count(*) FROM shards").scalar_one())
+
+
+def _revision(connection: sa.Connection, url: str) -> str | None:
+    """The revision of the schema, ``None`` where there is nothing but alembic's empty table."""
+    names = [str(row[0]) for row in connection.exec_driver_sql(_TABLES)]
+    if not names:
+        return None
+    if "alembic_version" not in names:
+        shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if names[_NAMES_SHOWN:] else "")
+        raise StoreCorruptError(url, f"it holds the tables of something else ({shown})")
+    found = [
+        str(row[0]) for row in connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+    ]
+    if not found and names == ["alembic_version"]:
+        return None
+    if len(found) != 1 or not found[0].isdecimal() or not {"events", "shards"} <= set(names):
+        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found)})")
+    return found[0]
+
+
+def _other_schema(url: str, found: str) -> SchemaVersionError:
+    from indelible.migrations import head_revision
+
+    known = head_revision()
+    fix = (
+        "run the newer version of indelible that made it"
+        if found > known
+        else "open it once for writing, which migrates it"
+    )
+    return SchemaVersionError(url, found, known, fix)

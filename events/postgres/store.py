@@ -1,0 +1,340 @@
+"""The event store on PostgreSQL: many processes write, each to its own shards (DESIGN §4)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import sqlalchemy as sa
+
+from indelible.clock import Clock, SystemClock
+from indelible.errors import StoreReadOnlyError, SystemClosedError
+from indelible.events.event import RecordedEvent
+from indelible.events.group import GroupCommit
+from indelible.events.grouped import GroupedStore
+from indelible.events.inbox import Inbox
+from indelible.events.owners import Owner
+from indelible.events.postgres.address import parse_address
+from indelible.events.postgres.engines import check_server, reading_engine, transaction_engine
+from indelible.events.postgres.faults import of_the_database, translated
+from indelible.events.postgres.hints import EVENTS_CHANNEL
+from indelible.events.postgres.inbox import INBOX_CHANNEL, PostgresInbox
+from indelible.events.postgres.leases import SHARDS_CHANNEL
+from indelible.events.postgres.listening import Heard, Listening
+from indelible.events.postgres.member import Member
+from indelible.events.postgres.reader import PostgresReader
+from indelible.events.postgres.schema import bring_up, check_schema
+from indelible.events.store import Cursor, OwnershipListener, StreamHead
+from indelible.events.verifying import verify_shard
+from indelible.failpoints import Failpoints
+
+SHARDS = 64
+"""Shards of a new store: enough for some tens of processes to have equal shares, and few enough
+that a cursor over all of them stays small."""
+
+LEASE = 10.0
+"""Seconds after which others take over from a process that died: long enough for a stopped virtual
+machine or a failing-over server, short enough not to be noticed by a person."""
+
+
+class PostgresEventStore(GroupedStore):
+    """One database, of which this process writes some shards; any thread may call any method."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        mode: Literal["own", "read", "client"] = "own",
+        clock: Clock | None = None,
+        failpoints: Failpoints | None = None,
+        owner: str = "",
+        shards: int = SHARDS,
+        lease: float = LEASE,
+    ) -> None:
+        """Ask no server and start no thread yet.
+
+        Args:
+            url: ``postgresql+psycopg://user:password@host/database``; a ``+psycopg`` left out is
+                added.
+            mode: ``own`` takes shards and writes to them, ``client`` reads and writes nothing but
+                commands for the owners, ``read`` writes nothing at all.
+            clock: For ``recorded_at`` and for when to stop writing; leases are the server's matter.
+            failpoints: Places where a test may fail.
+            owner: This process's name for others.
+            shards: How many the store has, if it is this opening that makes it.
+            lease: Seconds.
+
+        Raises:
+            StoreNotFoundError: Not the address of a PostgreSQL database.
+            MissingExtraError: The driver is not installed.
+            ValueError: No shards, or no lease.
+        """
+        if shards < 1 or lease <= 0:
+            raise ValueError(f"{shards} shards with a lease of {lease} s: give more than 0 of each")
+        self._address = parse_address(url)
+        self.url = self._address.render_as_string()  # without its password
+        self._mode = mode
+        self._failpoints = failpoints or Failpoints()
+        self._wanted_shards = shards
+        self._opening = threading.Lock()
+        self._remote: dict[object, Callable[[], object]] = {}
+        self._listening: Listening | None = None
+        self._reader: PostgresReader | None = None
+        self._transactions = transaction_engine(self._address)
+        self._member = Member(
+            self._address,
+            self.url,
+            clock=clock or SystemClock(),
+            failpoints=self._failpoints,
+            owner=owner,
+            lease=lease,
+        )
+        self._group: GroupCommit = self._member.group
+        self._inbox = PostgresInbox(write=self._write, read=self._look_once)
+        self._watch_forks()
+
+    @property
+    def state(self) -> str:
+        """One of "closed", "open", "reading" and "unavailable"."""
+        if self._reader is None:
+            return "closed"
+        return self._group.state if self._mode == "own" else "reading"
+
+    @property
+    def shards(self) -> int:
+        """How many shards the store has; known when it is open."""
+        return self._member.writer.shards
+
+    # -- life
+
+    def open(self) -> None:
+        """Migrate if need be, join those who write, take a share of the free shards.
+
+        Or open for reading, if made so.  It waits for nobody: shards that are another's are not
+        taken, and those of a process that died follow when its lease ends.
+
+        Raises:
+            StoreNotFoundError: No such database, or nothing to read in it.
+            StoreReadOnlyError: This user may not write there.
+            SchemaVersionError: Made by a newer version, or to be migrated before reading.
+            StoreCorruptError: The database is something else's.
+            StoreUnavailableError: The server is not reached, or is too old.
+        """
+        with self._opening:
+            if self._reader is not None:
+                return
+            reader = PostgresReader(reading_engine(self._address), self.url)
+            try:
+                with translated(self.url):
+                    self._join() if self._mode == "own" else self._look(reader)
+            except BaseException:
+                reader.engine.dispose()
+                self._transactions.dispose()
+                raise
+            self._reader = reader
+            self._listening = self._new_listening()
+            if self._mode == "own":
+                self._listening.start()
+
+    def close(self) -> None:
+        """Commit what is queued, fail what comes later, let others have the shards at once.
+
+        May be called twice.
+        """
+        with self._opening:
+            self._member.leave()
+            listening, self._listening = self._listening, None
+            if listening is not None:
+                listening.stop()
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.engine.dispose()
+            self._transactions.dispose()
+
+    def _join(self) -> None:
+        with self._transactions.connect() as connection:
+            check_server(connection)
+        shards = bring_up(self._transactions, self.url, self._wanted_shards, self._failpoints)
+        self._member.join(shards)
+
+    def _look(self, reader: PostgresReader) -> None:
+        with reader.engine.connect() as connection:
+            self._member.writer.shards = check_schema(connection, self.url)
+        self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
+
+    def _new_listening(self) -> Listening:
+        channels: dict[str, Heard] = {EVENTS_CHANNEL: self._heard, INBOX_CHANNEL: self._inbox.ring}
+        if self._mode == "own":
+            channels[SHARDS_CHANNEL] = self._member.look
+        return Listening(reading_engine(self._address), channels, self.url)
+
+    def _watch_forks(self) -> None:
+        """A forked child inherits the connections and may not use them."""
+        mine = weakref.WeakMethod(self._abandon)
+
+        def abandon() -> None:
+            if (method := mine()) is not None:
+                method()
+
+        if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+            os.register_at_fork(after_in_child=abandon)
+
+    def _abandon(self) -> None:
+        self._member.abandon()
+        self._inherited = (self._reader, self._listening)
+        self._transactions.dispose(close=False)
+        if self._reader is not None:
+            self._reader.engine.dispose(close=False)
+        self._reader = self._listening = None
+        self._opening = threading.Lock()
+
+    # -- shards
+
+    def owned(self) -> frozenset[int]:
+        """The shards that this process may write now."""
+        return self._member.owned()
+
+    def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:
+        """Call ``listener`` with shards gained and lost from now on; the result ends it.
+
+        Always on one thread of the store's own, in the order in which it happened.
+        """
+        return self._member.followers.add(listener)
+
+    def on_drain(self, drain: Callable[[frozenset[int]], None]) -> None:
+        """Before shards are given to another process, call ``drain``, on a thread of the store."""
+        self._member.followers.drain = drain
+
+    # -- other processes
+
+    @property
+    def process(self) -> str:
+        """Id of this process's row in ``processes``; empty until it has joined."""
+        return self._member.process
+
+    def on_remote(self, heard: Callable[[], object]) -> Callable[[], None]:
+        """Call ``heard`` when another process has committed: a hint, which may come late or never.
+
+        On a thread of the store's own; quick, and never raises.  The result ends it.
+        """
+        key = object()
+        self._remote[key] = heard
+        listening = self._listening
+        if listening is not None:
+            listening.start()
+
+        def end() -> None:  # takes no lock: the garbage collector may call it anywhere
+            self._remote.pop(key, None)
+
+        return end
+
+    def _heard(self, said: str) -> None:
+        self._inbox.ring()  # its answers come with events
+        if not said or said.partition(":")[0] != self._member.process:
+            for heard in list(self._remote.values()):
+                heard()
+
+    @property
+    def inbox(self) -> Inbox:
+        """Commands of other processes, for the owners of their shards.
+
+        Raises:
+            StoreReadOnlyError: Opened for reading.
+        """
+        self._open_reader()
+        if self._mode == "read":
+            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        if self._listening is not None:
+            self._listening.start()
+        return self._inbox
+
+    def owners(self) -> Sequence[Owner]:
+        """The processes whose lease runs."""
+        return self._open_reader().owners()
+
+    # -- reading
+
+    def read(
+        self, stream: str, after: int = 0, until: int | None = None
+    ) -> Iterable[RecordedEvent]:
+        """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
+        return self._open_reader().read(stream, after, until)
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
+        return self._open_reader().read_shard(shard, after, limit)
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends, ``None`` if it has no event."""
+        return self._open_reader().head(stream)
+
+    def heads(
+        self,
+        category: str,
+        statuses: Sequence[str] | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[StreamHead]:
+        """Heads of a category's streams, in order of their creation within a shard."""
+        return self._open_reader().heads(category, statuses, shards)
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256."""
+        return self._open_reader().blob(digest)
+
+    def positions(self) -> Cursor:
+        """The last committed position of every shard."""
+        return self._open_reader().positions()
+
+    def verify(self) -> int:
+        """Walk the hash chain of every shard and return how many events it covers."""
+        reader = self._open_reader()
+        return sum(verify_shard(*end, reader.read_shard) for end in reader.ends())
+
+    # -- views
+
+    @contextmanager
+    def write_views(self) -> Iterator[sa.Connection]:
+        """One transaction for views and cursors, beside the appends; clients have cursors too.
+
+        It commits without waiting for the disk: a crash of the server may undo it, which costs the
+        views a little catching up.
+
+        Raises:
+            StoreReadOnlyError: Opened for reading.
+            StoreUnavailableError: The database failed; nothing of it happened.
+        """
+        self._open_reader()
+        if self._mode == "read":
+            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        with self._write() as connection:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            yield connection
+
+    @contextmanager
+    def read_views(self) -> Iterator[sa.Connection]:
+        """A read-only connection that sees one state of the database; not for keeping."""
+        with self._open_reader().transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        engine = self._transactions.execution_options(isolation_level="READ COMMITTED")
+        with of_the_database(self.url), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _look_once(self) -> Iterator[sa.Connection]:
+        """A read-only connection without a transaction: each statement stands alone."""
+        engine = self._open_reader().engine
+        with of_the_database(self.url), engine.connect() as connection:
+            yield connection
+
+    def _open_reader(self) -> PostgresReader:
+        reader = self._reader
+        if reader is None:
+            raise SystemClosedError("the event store", f"{self.url} is not open")
+        return reader
