@@ -86,6 +86,11 @@ class GroupedStore:
         """The shards that this process may write now."""
         return self._group.owned() if self.state in ("open", "unavailable") else frozenset()
 
+    @property
+    def process(self) -> str:
+        """Empty: the store keeps no row of this process."""
+        return ""
+
     def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:  # noqa: ARG002 - nothing changes hands here
         """Never call ``listener``: what is owned stays so until the store is closed."""
         return _nothing

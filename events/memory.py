@@ -15,6 +15,9 @@ from indelible.errors import StaleEpochError, StoreCorruptError, SystemClosedErr
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
+from indelible.events.inbox import Inbox
+from indelible.events.memory_inbox import MemoryInbox
+from indelible.events.owners import Owner
 from indelible.events.plan import SHARD, STREAM_ID_BITS, Head, Plan, Shard
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.turns import Turns
@@ -36,7 +39,7 @@ class MemoryEventStore(GroupedStore):
         """Hold nothing yet; no thread exists.  With several ``shards`` it owns them all."""
         self.url = url
         clock, failpoints = clock or SystemClock(), failpoints or Failpoints()
-        self._memory = MemoryBackend(failpoints, shards)
+        self._memory = MemoryBackend(failpoints, shards, MemoryInbox(clock.now))
         self._views = MemoryViews()
         self._turns = Turns()
         name = "event store (memory)"
@@ -46,6 +49,15 @@ class MemoryEventStore(GroupedStore):
     def shards(self) -> int:
         """How many shards there are."""
         return self._memory.shards
+
+    @property
+    def inbox(self) -> Inbox:
+        """Commands from elsewhere: none but this process can submit any."""
+        return self._memory.inbox
+
+    def owners(self) -> Sequence[Owner]:
+        """Nobody else sees this store, so that nobody asks."""
+        return ()
 
     def open(self) -> None:
         """Raise the epoch and take appends."""
@@ -150,9 +162,10 @@ class MemoryBackend:
 
     wants_upkeep = False
 
-    def __init__(self, failpoints: Failpoints, shards: int = 1) -> None:
+    def __init__(self, failpoints: Failpoints, shards: int, inbox: MemoryInbox) -> None:
         """Start empty."""
         self.shards = shards
+        self.inbox = inbox
         self.lock = threading.Lock()  # for readers that look at more than one thing
         self.ends = {number: Shard(0, number=number) for number in range(shards)}
         self.events: dict[int, list[RecordedEvent]] = {number: [] for number in range(shards)}
@@ -193,6 +206,7 @@ class MemoryBackend:
         with self.lock:
             for plan in plans:
                 self._show(plan)
+                self.inbox.answer(plan.answers)
         hit("commit.after")
 
     def _show(self, plan: Plan) -> None:

@@ -10,6 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from indelible.events.event import EncodedEvent, RecordedEvent
+from indelible.events.inbox import Inbox
+from indelible.events.owners import Owner
 
 
 class Pipeline:
@@ -40,6 +42,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
         on_done: Called once, on the leader's thread, with this append and ``None`` or the error,
             after the commit (or the failure) and outside every lock; quick, and never raises.
         recorded: The recorded events; empty until the commit has succeeded.
+        answers: Inbox messages that it answers, (message id, encoded answer): in the same commit.
     """
 
     stream: str
@@ -52,6 +55,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
     blobs: Sequence[tuple[bytes, bytes]] = ()
     pipeline: Pipeline | None = None
     recorded: Sequence[RecordedEvent] = ()
+    answers: Sequence[tuple[str, bytes]] = ()
 
 
 class StreamHead(msgspec.Struct, frozen=True, gc=False):
@@ -159,6 +163,27 @@ class EventStore(Protocol):
 
         It returns when nothing will be appended to them any more.
         """
+        ...
+
+    # -- other processes
+
+    @property
+    def process(self) -> str:
+        """Id of the row that the store keeps of this process in ``processes``; empty if none."""
+        ...
+
+    @property
+    def inbox(self) -> Inbox:
+        """Commands of other processes, for the owners of their shards.
+
+        Raises:
+            StoreReadOnlyError: Opened for reading.
+            SystemClosedError: Not open.
+        """
+        ...
+
+    def owners(self) -> Sequence[Owner]:
+        """The processes that own shards now, as far as can be seen; for people."""
         ...
 
     # -- reading

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from indelible.errors import StoreUnavailableError
 from indelible.events.sqlite.address import Address
 
-BUSY_SECONDS = 5.0
-"""How long to wait for another program's lock: the usual copy or backup of a file is shorter."""
+BUSY_SECONDS = 30.0
+"""How long to wait for another program's lock: copies and backups of a file are shorter, and the
+commands of many other processes come one after the other."""
 
 _OLDEST = (3, 35, 0)  # the first with RETURNING and UPDATE FROM
 
@@ -52,6 +53,21 @@ def writing_engine(address: Address) -> sa.Engine:
         return _connect(address.uri("rwc"), pragmas)
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+
+
+def guest_engine(address: Address) -> sa.Engine:
+    """Connections that write into a store which is another process's, and never make one."""
+
+    def connect() -> sqlite3.Connection:
+        pragmas = (*_EVERY, *_WRITER, *(_MAC if sys.platform == "darwin" else ()))
+        return _connect(address.uri("rw"), pragmas)
+
+    return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+
+
+def watching_connection(address: Address) -> sqlite3.Connection:
+    """A connection that only looks whether anything has changed; close it."""
+    return _connect(address.uri("ro"), ())
 
 
 def reading_engine(address: Address, *, immutable: bool = False) -> sa.Engine:

@@ -18,22 +18,43 @@ import msgspec
 
 from indelible.clock import Clock
 from indelible.errors import StoreNotFoundError, StoreOwnedError, StoreReadOnlyError
+from indelible.events.owners import Owner
 
 _LONGEST = 4_096  # bytes of the file that are read
-
-
-class Owner(msgspec.Struct, frozen=True):
-    """A process, as it says itself; ``since`` in microseconds UTC."""
-
-    owner: str
-    host: str
-    pid: int
-    since: int
 
 
 def this_process(name: str, clock: Clock) -> Owner:
     """This process, from now on."""
     return Owner(name, socket.gethostname(), os.getpid(), clock.now())
+
+
+def who_owns(path: Path) -> Owner | None:
+    """The process that holds the lock at ``path``, as its file says and nobody contradicts.
+
+    The lock itself is left alone: trying it would be in the way of a process that begins.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        said = _read(file)
+    finally:
+        os.close(file)
+    gone = said.host == socket.gethostname() and not _is_alive(said.pid)
+    return None if not said.since or gone else said
+
+
+def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":  # there os.kill() would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 class OwnerLock:

@@ -62,6 +62,17 @@ RESTATED = ManyRows(  # apart from the one above: status and wake_at are indexed
 BLOB = "INSERT OR IGNORE INTO blobs (digest, content) VALUES (?, ?)"
 NO_BLOB = "DELETE FROM blobs WHERE digest = ?"
 
+ANSWERS = ManyRows(  # at one instant; the first answer stands
+    """
+    UPDATE inbox SET answered_at = ?1, answer = v.column2
+    FROM {rows} AS v WHERE message_id = v.column1 AND answered_at = 0
+    """,
+    2,
+    one="""
+    UPDATE inbox SET answered_at = ?1, answer = ?3 WHERE message_id = ?2 AND answered_at = 0
+    """,
+)
+
 FIND = ManyRows(
     """
     SELECT id, name, category, version, status, wake_at

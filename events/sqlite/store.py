@@ -17,6 +17,8 @@ from indelible.errors import StoreNotFoundError, StoreReadOnlyError, SystemClose
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
+from indelible.events.inbox import Inbox
+from indelible.events.owners import Owner
 from indelible.events.plan import SHARD
 from indelible.events.sqlite.address import parse_address
 from indelible.events.sqlite.engines import check_version, reading_engine, writing_engine
@@ -27,7 +29,8 @@ from indelible.events.sqlite.faults import (
     primary_code,
     translated,
 )
-from indelible.events.sqlite.owner import OwnerLock, this_process
+from indelible.events.sqlite.inbox import Guest, sqlite_inbox
+from indelible.events.sqlite.owner import OwnerLock, this_process, who_owns
 from indelible.events.sqlite.reader import SqliteReader
 from indelible.events.sqlite.schema import bring_up, check_schema
 from indelible.events.sqlite.writer import SqliteWriter
@@ -44,12 +47,14 @@ class SqlEventStore(GroupedStore):
         self,
         url: str,
         *,
-        mode: Literal["own", "read"] = "own",
+        mode: Literal["own", "read", "client"] = "own",
         clock: Clock | None = None,
         failpoints: Failpoints | None = None,
         owner: str = "",
     ) -> None:
         """Touch no file and start no thread yet; ``owner`` is this process's name for others.
+
+        Mode ``client`` reads, and writes nothing but commands for the owner.
 
         Raises:
             StoreNotFoundError: Not the address of a SQLite file.
@@ -66,6 +71,9 @@ class SqlEventStore(GroupedStore):
         self._writing = writing_engine(self._address)
         self._turns = Turns()  # on the writer connection: a group, a batch of views, a probe
         self._writer = SqliteWriter(self._writing, url, self._failpoints, self._turns)
+        self._guest = Guest(self._address, url)
+        write = self._write_inbox if mode == "own" else self._guest.write
+        self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._look_once)
         name = f"event store ({self._address.database.name})"
         self._group = GroupCommit(self._writer, self._clock, self._failpoints, self._turns, name)
         self._watch_forks()
@@ -75,7 +83,7 @@ class SqlEventStore(GroupedStore):
         """One of "closed", "open", "reading" and "unavailable"."""
         if self._reader is None:
             return "closed"
-        return "reading" if self._mode == "read" else self._group.state
+        return self._group.state if self._mode == "own" else "reading"
 
     # -- life
 
@@ -94,7 +102,7 @@ class SqlEventStore(GroupedStore):
             if self._reader is not None:
                 return
             check_version()
-            if self._mode == "read":
+            if self._mode != "own":
                 self._reader = self._open_for_reading()
             else:
                 self._lock.acquire(this_process(self._owner, self._clock))
@@ -114,6 +122,7 @@ class SqlEventStore(GroupedStore):
                 reader.engine.dispose()
             with self._turns:
                 self._writer.discard()  # the last connection copies the WAL back and removes it
+            self._guest.close()
             self._lock.release()
 
     def _take_over(self) -> SqliteReader:
@@ -132,11 +141,13 @@ class SqlEventStore(GroupedStore):
         except DBAPIError as error:
             # Without a WAL, and where none can be made, nobody writes: then SQLite can do without.
             wal = self._address.wal
+            if self._mode == "client":
+                raise meaning(error, self.url) from error
             if primary_code(error) not in NO_SHARED_MEMORY or (wal.exists() and wal.stat().st_size):
                 raise meaning(error, self.url) from error
             with translated(self.url):
                 reader = self._try_reading(immutable=True)
-        self._group.end(StoreReadOnlyError(self.url, 'it is open with mode="read"'))
+        self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
         return reader
 
     def _try_reading(self, *, immutable: bool) -> SqliteReader:
@@ -167,7 +178,34 @@ class SqlEventStore(GroupedStore):
             self._reader.engine.dispose(close=False)
             self._reader = None
         self._writer.forget()
+        self._guest.forget()
         self._opening = threading.Lock()
+
+    # -- other processes
+
+    @property
+    def inbox(self) -> Inbox:
+        """Commands of other processes."""
+        self._open_reader()
+        if self._mode == "read":
+            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        return self._inbox
+
+    def owners(self) -> Sequence[Owner]:
+        """The process that owns the store, as the file beside it says."""
+        owner = who_owns(self._address.owner)
+        return () if owner is None else (owner,)
+
+    @contextmanager
+    def _look_once(self) -> Iterator[sa.Connection]:
+        """A read-only connection without a transaction: each statement stands alone."""
+        with of_the_database(self.url), self._open_reader().engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _write_inbox(self) -> Iterator[sa.Connection]:
+        with self._turns, self._writer.durable() as connection:
+            yield connection
 
     # -- reading
 
@@ -224,8 +262,8 @@ class SqlEventStore(GroupedStore):
         self._open_reader()
         if self._group.state == "closed" and self._mode == "own":  # another owner's, by now
             raise SystemClosedError("the event store", f"{self.url} has another owner")
-        if self._mode == "read":
-            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        if self._mode != "own":
+            raise StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"')
         with self._turns, self._writer.relaxed() as connection:
             yield connection
 

@@ -18,11 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
 from indelible.events.names import is_text
+from indelible.events.owners import Owner
 from indelible.events.plan import SHARD, Head, Plan, Shard
 from indelible.events.sqlite import statements as sql
 from indelible.events.sqlite.faults import of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
-from indelible.events.sqlite.owner import Owner
 from indelible.events.sqlite.room import make_room
 from indelible.events.sqlite.upkeep import WAL_GROWTH, copy_back
 from indelible.events.turns import Turns
@@ -158,6 +158,9 @@ class SqliteWriter:
                 sql.RESTATED.run(execute, _restated_values(plan.restated))
             for blob in plan.blobs.items():
                 execute(sql.BLOB, blob)
+            if plan.answers:
+                answers = [part for answer in plan.answers for part in answer]
+                sql.ANSWERS.run(execute, answers, (after.recorded_at,))
             self._hit("commit.before")
             execute("COMMIT")
         self._hit("commit.after")
@@ -182,6 +185,20 @@ class SqliteWriter:
             self.discard()  # rolls back, and the next connection is at FULL again
             raise
         self._growth += _VIEWS_GROWTH
+
+    @contextmanager
+    def durable(self) -> Iterator[sa.Connection]:
+        """A transaction at full durability that is no append; for the holder of the turn."""
+        try:
+            with of_the_database(self._url):
+                connection = self.connection()
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            self.discard()
+            raise
+        self._growth += _GROUP_GROWTH
 
     @property
     def wants_upkeep(self) -> bool:

@@ -1,0 +1,47 @@
+"""Answers that are stored: beside the events that they rest on, or by themselves.
+
+Keeps invariant 2 between processes: the answer to a command that caused events is part of their
+append, so that nobody finds the one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from indelible.actors.durable.flight import Reply
+from indelible.actors.runtime.future import PooledFuture
+
+
+class StoredAnswer(PooledFuture[Any]):
+    """The future of an answer to a message from an inbox.
+
+    Attributes:
+        message_id: Of the message.
+        encode: Turns a reply, or an exception that is one, into bytes; never raises.
+        stored: Whether the answer was in the same append as the events, which is durable.
+    """
+
+    def __init__(self, message_id: str, encode: Callable[[Any], bytes]) -> None:
+        """Nothing is answered yet."""
+        super().__init__()
+        self.message_id = message_id
+        self.encode = encode
+        self.stored = False
+
+
+def answers_among(replies: Sequence[Reply]) -> Sequence[tuple[str, bytes]]:
+    """What an append is to store of ``replies``: (message id, encoded answer)."""
+    return [
+        (future.message_id, future.encode(reply))
+        for future, reply in replies
+        if type(future) is StoredAnswer
+    ]
+
+
+def mark_stored(answers: Sequence[tuple[str, bytes]], replies: Sequence[Reply]) -> None:
+    """Say of ``replies`` which are durable with their append; others have joined it since."""
+    stored = {message_id for message_id, _ in answers}
+    for future, _ in replies:
+        if type(future) is StoredAnswer and future.message_id in stored:
+            future.stored = True

@@ -1,0 +1,141 @@
+"""The inbox: commands from other processes, durable before anybody handles them (DESIGN §4).
+
+A command is *submitted* when its row is committed and *answered* once; both survive a crash.  The
+owner's event and the answer to the command that caused it are one transaction, so that a command
+takes effect once however often it is handed over.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+REMEMBERED = 7 * 24 * 3_600 * 1_000_000
+"""Microseconds for which the id of an answered message is remembered: a week's holiday of a peer
+that retries."""
+
+
+class Command(msgspec.Struct, frozen=True, gc=False):
+    """What one process asks of the owner of a stream.
+
+    Attributes:
+        message_id: The same id is the same command, whoever submits it again.
+        shard: Of ``stream``.
+        stream: Whose actor is to handle it.
+        kind: Wire name of what ``body`` holds.
+        body: Encoded; nothing in it is executed.
+        sender: The process, for people.
+        timeout: Microseconds from its submission in which it may be handled; 0 is for ever.
+    """
+
+    message_id: str
+    shard: int
+    stream: str
+    kind: str
+    body: bytes
+    sender: str
+    timeout: int = 0
+
+
+class Submitted(msgspec.Struct, frozen=True, gc=False):
+    """A command as the owner finds it.
+
+    Attributes:
+        seq: Order of submission; of two that were submitted at once either may come first.
+        command: What is asked.
+        late: Whether its time is over; it must not be handled any more.
+    """
+
+    seq: int
+    command: Command
+    late: bool
+
+
+class Watcher:
+    """Waits until there may be something new in an inbox; one thread waits, any may wake it.
+
+    Attributes:
+        busy: Seconds between looks while commands come.
+        idle: Seconds between looks when none has come for a while.
+    """
+
+    def __init__(
+        self,
+        changed: Callable[[], bool],
+        *,
+        busy: float,
+        idle: float,
+        end: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``changed`` is asked by the waiting thread; ``end`` gives back what it needs."""
+        self.busy = busy
+        self.idle = idle
+        self._changed = changed
+        self._end = end
+        self._woken = threading.Event()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for :meth:`wake`, at most ``seconds``, or for ever; whether to look."""
+        woken = self._woken.wait(seconds)
+        if woken:  # else a wake() at this very moment would be lost
+            self._woken.clear()
+        return self._changed() or woken
+
+    def wake(self) -> None:
+        """Have the waiting thread look at once."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Give back what is held; by the waiting thread, which will not wait again."""
+        self._end()
+
+
+class Inbox(Protocol):
+    """Commands of one store; every method may be called from any thread, and blocks.
+
+    Each raises :class:`~indelible.errors.StoreUnavailableError` when the database fails: whether
+    it has happened is then unknown, and doing it again is harmless.
+    """
+
+    def submit(self, commands: Sequence[Command]) -> Collection[str]:
+        """Make ``commands`` durable, those that are there already excepted.
+
+        Returns:
+            The ids among them that belong to a command of other contents; these were not taken.
+        """
+        ...
+
+    def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
+        """The first ``limit`` sequence numbers of commands for ``shards`` without an answer."""
+        ...
+
+    def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
+        """The first ``limit`` commands for ``shards`` without an answer, in order."""
+        ...
+
+    def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
+        """Those of ``seqs`` that have no answer, in order."""
+        ...
+
+    def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
+        """Answer each (message id, encoded answer), durably; a first answer stands."""
+        ...
+
+    def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """The answers of those that have one."""
+        ...
+
+    def discard(self, message_ids: Sequence[str]) -> None:
+        """Delete those that are answered: queries, which may be asked twice."""
+        ...
+
+    def forget(self, limit: int) -> int:
+        """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
+        ...
+
+    def watch(self) -> Watcher:
+        """A new watcher, which the caller closes."""
+        ...

@@ -1,0 +1,211 @@
+"""The inbox as a table, the same on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from indelible.events.inbox import REMEMBERED, Command, Submitted, Watcher
+
+INBOX = sa.table(
+    "inbox",
+    *(
+        sa.column("seq", sa.BigInteger),
+        sa.column("message_id", sa.Text),
+        sa.column("shard", sa.Integer),
+        sa.column("stream", sa.Text),
+        sa.column("kind", sa.Text),
+        sa.column("body", sa.LargeBinary),
+        sa.column("sender", sa.Text),
+        sa.column("submitted_at", sa.BigInteger),
+        sa.column("deadline", sa.BigInteger),
+        sa.column("answered_at", sa.BigInteger),
+        sa.column("answer", sa.LargeBinary),
+    ),
+)
+
+_IN = 500
+"""Ids of one statement: a few kilobytes of SQL, far below any database's limit."""
+
+Begin = Callable[[], AbstractContextManager[sa.Connection]]
+"""Gives a connection in a transaction that commits at the end of the block, or rolls back."""
+
+Now = Callable[[], sa.ColumnElement[int]]
+"""The one clock that all processes of a database share, as SQL: microseconds UTC."""
+
+
+class SqlInbox:
+    """Reads and writes the table; the store says how to reach it.
+
+    No clock of a process decides about a deadline on a database that has one of its own.
+    """
+
+    def __init__(
+        self, *, write: Begin, read: Begin, now: Now, watch: Callable[[], Watcher]
+    ) -> None:
+        """Touch nothing yet; ``write`` begins transactions at full durability."""
+        self._write = write
+        self._read = read
+        self._now = now
+        self.watch = watch
+
+    def submit(self, commands: Sequence[Command]) -> Collection[str]:
+        """Make ``commands`` durable, those that are there already excepted."""
+        rows = [
+            {
+                "message_id": command.message_id,
+                "shard": command.shard,
+                "stream": command.stream,
+                "kind": command.kind,
+                "body": command.body,
+                "sender": command.sender,
+                "timeout": command.timeout,
+            }
+            for command in commands
+        ]
+        with self._write() as connection:
+            added = connection.execute(self._insert(connection.dialect.name), rows).rowcount
+            if added == len(rows):
+                return ()
+            return _taken(connection, commands)
+
+    def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
+        """The first ``limit`` sequence numbers of commands for ``shards`` without an answer."""
+        if not shards:
+            return ()
+        which = {"shards": sorted(shards), "most": limit}
+        with self._read() as connection:
+            return list(connection.execute(_WAITING, which).scalars())
+
+    def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
+        """The first ``limit`` commands for ``shards`` without an answer, in order."""
+        query = self._commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
+        with self._read() as connection:
+            return _submitted(connection, query, {"shards": sorted(shards), "most": limit})
+
+    def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
+        """Those of ``seqs`` that have no answer, in order."""
+        query = self._commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
+        found: list[Submitted] = []
+        with self._read() as connection:
+            for part in _parts(seqs):
+                found += _submitted(connection, query, {"seqs": part})
+        return found
+
+    @property
+    def _commands(self) -> sa.Select[*tuple[Any, ...]]:
+        columns = INBOX.c
+        late = sa.and_(columns.deadline > 0, columns.deadline < self._now())
+        return (
+            sa.select(
+                columns.seq,
+                columns.message_id,
+                columns.shard,
+                columns.stream,
+                columns.kind,
+                columns.body,
+                columns.sender,
+                late.label("late"),
+            )
+            .where(_UNANSWERED)
+            .order_by(columns.seq)
+        )
+
+    def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
+        """Answer each (message id, encoded answer), durably; a first answer stands."""
+        if not answers:
+            return
+        update = (
+            sa.update(INBOX)
+            .where(INBOX.c.message_id == sa.bindparam("one"), INBOX.c.answered_at == 0)
+            .values(answered_at=self._now(), answer=sa.bindparam("said"))
+        )
+        with self._write() as connection:
+            connection.execute(update, [{"one": one, "said": said} for one, said in answers])
+
+    def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """The answers of those that have one."""
+        found: dict[str, bytes] = {}
+        with self._read() as connection:
+            for part in _parts(message_ids):
+                rows = connection.execute(_ANSWERS, {"ids": part})
+                found.update((row.message_id, row.answer) for row in rows)
+        return found
+
+    def discard(self, message_ids: Sequence[str]) -> None:
+        """Delete those that are answered: queries, which may be asked twice."""
+        delete = sa.delete(INBOX).where(INBOX.c.answered_at > 0)
+        with self._write() as connection:
+            for part in _parts(message_ids):
+                connection.execute(delete.where(INBOX.c.message_id.in_(part)))
+
+    def forget(self, limit: int) -> int:
+        """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
+        old = (
+            sa.select(INBOX.c.seq)
+            .where(INBOX.c.answered_at > 0, INBOX.c.answered_at < self._now() - REMEMBERED)
+            .limit(limit)
+        )
+        with self._write() as connection:
+            return connection.execute(sa.delete(INBOX).where(INBOX.c.seq.in_(old))).rowcount
+
+    def _insert(self, dialect: str) -> sa.Insert:
+        timeout = sa.bindparam("timeout", type_=sa.BigInteger)
+        now = self._now()
+        values: dict[str, Any] = {
+            "submitted_at": now,
+            "deadline": sa.case((timeout == 0, 0), else_=now + timeout),
+            "answered_at": 0,
+        }
+        given = ("message_id", "shard", "stream", "kind", "body", "sender")
+        values |= {name: sa.bindparam(name) for name in given}
+        if dialect == "postgresql":
+            return postgresql.insert(INBOX).values(values).on_conflict_do_nothing()
+        return sqlite.insert(INBOX).values(values).on_conflict_do_nothing()
+
+
+_UNANSWERED = INBOX.c.answered_at == sa.literal_column("0")
+"""As the condition of the index ``inbox_waiting`` has it: a parameter would not match it."""
+
+_OF_SHARDS = INBOX.c.shard.in_(sa.bindparam("shards", expanding=True))
+_WAITING = (  # made once: it is asked all the time, and making it costs more than asking
+    sa.select(INBOX.c.seq)
+    .where(_OF_SHARDS, _UNANSWERED)
+    .order_by(INBOX.c.seq)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_ANSWERS = sa.select(INBOX.c.message_id, INBOX.c.answer).where(
+    INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0
+)
+
+
+def _taken(connection: sa.Connection, commands: Sequence[Command]) -> Collection[str]:
+    """Ids of ``commands`` that belong to something else."""
+    stored: dict[str, tuple[Any, ...]] = {}
+    columns = INBOX.c
+    query = sa.select(columns.message_id, columns.stream, columns.kind, columns.body)
+    for part in _parts([command.message_id for command in commands]):
+        for message_id, *contents in connection.execute(query.where(columns.message_id.in_(part))):
+            stored[message_id] = tuple(contents)
+    return {
+        command.message_id
+        for command in commands
+        if stored.get(command.message_id) != (command.stream, command.kind, command.body)
+    }
+
+
+def _submitted(
+    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], which: Mapping[str, Any]
+) -> list[Submitted]:
+    return [
+        Submitted(seq, Command(*values), bool(late))
+        for seq, *values, late in connection.execute(query, which)
+    ]
+
+
+def _parts(ids: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    return [ids[start : start + _IN] for start in range(0, len(ids), _IN)]

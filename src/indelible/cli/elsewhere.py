@@ -1,0 +1,68 @@
+"""Whether another process executes the runs of a store; then commands go to it through the inbox.
+
+What a command does and shows is the same in both cases.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from indelible.cli.modules import Equipment
+from indelible.cli.opening import reading
+from indelible.cli.output import say
+from indelible.errors import SchemaVersionError, StoreNotFoundError, StoreOwnedError
+from indelible.events.owners import Owner
+from indelible.system import ActorSystem
+
+
+class Place(NamedTuple):
+    """Where the runs of ``store`` are executed: by ``owner``, or else by this process."""
+
+    store: str
+    owner: Owner | None
+    exists: bool = True
+
+    @classmethod
+    def of(cls, store: str) -> Place:
+        """Look who owns ``store`` at this moment.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        try:
+            with reading(store) as system:
+                owners = system.store.owners()
+        except StoreNotFoundError:
+            return cls(store, None, exists=False)
+        except SchemaVersionError:
+            return cls(store, None)  # opening it to write migrates it, or says why not
+        return cls(store, owners[0] if owners else None)
+
+    def open(self, equipment: Equipment) -> ActorSystem:
+        """An open system there: one that executes, or a client of the one that does.
+
+        Raises:
+            IndelibleError: The store cannot be opened.
+        """
+        if self.owner is None:
+            system = ActorSystem(
+                self.store,
+                steps=equipment.steps,
+                connections=equipment.connections,
+                functions=equipment.functions,
+            )
+            try:
+                return system.open()
+            except StoreOwnedError as error:  # somebody was quicker
+                owner = Owner(error.owner, error.host, error.pid, error.since)
+                return self._replace(owner=owner).open(equipment)
+        system = ActorSystem(self.store, mode="client").open()
+        say(f"{self._named(self.owner)} owns the store and executes its runs")
+        if equipment.steps or equipment.functions or equipment.connections:
+            say("it uses its own steps and connections, not those given here", "dim")
+        return system
+
+    @staticmethod
+    def _named(owner: Owner) -> str:
+        name = f"the process {owner.owner!r}" if owner.owner else "another process"
+        return f"{name} (host {owner.host}, pid {owner.pid})"

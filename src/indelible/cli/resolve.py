@@ -1,0 +1,73 @@
+"""``indelible resolve``: a person says how an attempt ended that a crash cut off."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from contextlib import redirect_stdout
+from typing import Annotated, Any
+
+import typer
+
+from indelible.cli.modules import load_equipment
+from indelible.cli.options import (
+    DEFAULT_STORE,
+    ConnectionUrls,
+    StepModules,
+    Store,
+    parse_json,
+    recover_command,
+)
+
+ACTIONS = ("retry", "fail", "complete")
+
+Action = Annotated[
+    str,
+    typer.Argument(
+        metavar="|".join(ACTIONS), help="Run it again, give it up, or take --result for its result."
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who says so, recorded; the user's name if not."),
+]
+Result = Annotated[
+    str, typer.Option("--result", metavar="JSON", help="What the step would have returned.")
+]
+
+
+def resolve_step(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
+    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the step that waits.")],
+    action: Action,
+    *,
+    by: By = None,
+    result: Result = "null",
+    store: Store = DEFAULT_STORE,
+    steps: StepModules = None,
+    connection: ConnectionUrls = None,
+) -> None:
+    """Say how a step ended whose outcome is unknown and whose policy is to ask.
+
+    The process that owns the store records it and goes on with the run. If there is none this one
+    records it, and `indelible recover` finishes the run.
+    """
+    if action not in ACTIONS:
+        raise typer.BadParameter(f"no action {action!r}; there are {', '.join(ACTIONS)}")
+    value: Any = parse_json("--result", result)
+    with redirect_stdout(sys.stderr):
+        equipment = load_equipment(steps, connection)
+
+    from indelible.cli.elsewhere import Place
+    from indelible.cli.output import out, say
+    from indelible.errors import StoreNotFoundError
+
+    place = Place.of(store)
+    if not place.exists:
+        raise StoreNotFoundError(store)
+    with redirect_stdout(sys.stderr), place.open(equipment) as system:
+        system.run(run).resolve_step(step, action, by=by or getpass.getuser(), result=value)
+        owns = system.owns
+    out().print(f"step {step} of run {run}: {action}")
+    if owns:
+        say(f"go on with\n  {recover_command(store, steps, connection)}")

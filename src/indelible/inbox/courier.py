@@ -1,0 +1,311 @@
+"""Sends commands to other processes and waits for their answers, for all threads of this one.
+
+What many threads ask at once is one transaction, and one query finds all the answers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from indelible.actors.runtime.future import PooledFuture
+from indelible.clock import Clock
+from indelible.errors import (
+    AskTimeoutError,
+    IndelibleError,
+    MessageExistsError,
+    NobodyAnswersError,
+    StoreUnavailableError,
+    SystemClosedError,
+)
+from indelible.events.inbox import Command, Watcher
+from indelible.events.store import EventStore
+from indelible.events.values import encode_value
+from indelible.ids import Ids
+from indelible.inbox.answers import decode_answer
+from indelible.inbox.wire import DESCRIBE, SERVICE, MessageTypes, check_size, encode_message
+
+_log = logging.getLogger("indelible.inbox")
+
+ASK_TIMEOUT = 30.0
+"""Seconds that a command may wait for its commit: far above any healthy disk, and not for ever."""
+
+SLACK = 5.0
+"""Seconds beyond its time-out in which the courier completes a future, whatever happens."""
+
+_SLOWEST = 0.1
+"""Seconds between looks for an answer that takes long."""
+
+_FIRST = 0.002
+"""Seconds until the first look: a commit and a bit, on a quiet machine."""
+
+_SHARE = 8  # of the time waited so far that the next pause may take
+
+
+class RemoteFuture(PooledFuture[Any]):
+    """The answer of another process; the courier completes it in time, with whatever it knows."""
+
+
+class _Errand(msgspec.Struct, gc=False, eq=False):
+    """One command on its way."""
+
+    command: Command
+    types: MessageTypes
+    timeout: float
+    sent_at: int  # monotonic, when it was asked
+    give_up_at: int
+    future: PooledFuture[Any]
+    wants_answer: bool
+
+
+class Courier:
+    """The asking side of the inbox, on a thread that exists while there is something to ask."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        types: dict[str, dict[str, type[msgspec.Struct]]],
+        ids: Ids,
+        clock: Clock,
+    ) -> None:
+        """Start no thread yet; ``types`` are the message types of each category."""
+        self._store = store
+        self._types = types
+        self._ids = ids
+        self._clock = clock
+        self._sender = f"{socket.gethostname()}/{os.getpid()}"
+        self._lock = threading.Lock()
+        self._asked: deque[_Errand] = deque()  # not submitted yet
+        self._waiting: dict[str, list[_Errand]] = {}  # for an answer, by message id
+        self._watcher: Watcher | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # -- for any thread
+
+    def ask(
+        self, stream: str, message: Any, timeout: float, message_id: str | None = None
+    ) -> PooledFuture[Any]:
+        """Ask the owner of ``stream``; the future gets the answer within ``timeout`` seconds.
+
+        Args:
+            stream: Whose actor is asked.
+            message: A storable value, or one of the message types of its decider.
+            timeout: After it the command is not handled any more, if it has not begun.
+            message_id: The same id with the same message is the same command, for 7 days.
+        """
+        types = self._types.get(stream.partition("-")[0], {})
+        return self._send(
+            stream, lambda: encode_message(stream, message, types), types, timeout, message_id
+        )
+
+    def tell(
+        self, stream: str, message: Any, timeout: float, message_id: str | None = None
+    ) -> PooledFuture[Any]:
+        """Submit a message without an end; the future is done once it is durable."""
+        types = self._types.get(stream.partition("-")[0], {})
+        return self._send(
+            stream,
+            lambda: encode_message(stream, message, types),
+            types,
+            timeout,
+            message_id,
+            wants_answer=False,
+        )
+
+    def command(self, kind: str, value: Any, timeout: float) -> PooledFuture[Any]:
+        """Ask a service, the process that owns shard 0 or the shard of the kind, for ``kind``."""
+
+        def encode() -> tuple[str, bytes]:
+            body = encode_value(value)
+            check_size(body)
+            return SERVICE + kind, body
+
+        return self._send(f"service-{kind}", encode, {}, timeout, None)
+
+    def _send(
+        self,
+        stream: str,
+        encode: Callable[[], tuple[str, bytes]],
+        types: MessageTypes,
+        timeout: float,
+        message_id: str | None,
+        *,
+        wants_answer: bool = True,
+    ) -> PooledFuture[Any]:
+        future = RemoteFuture()
+        try:
+            kind, body = encode()
+            now = self._clock.monotonic()
+            command = Command(
+                message_id or self._ids.text(),
+                self._store.shard_of(stream),
+                stream,
+                kind,
+                body,
+                self._sender,
+                round(timeout * 1_000_000) if wants_answer else 0,
+            )
+            end = now + round(timeout * 1e9)
+            self._enqueue(_Errand(command, types, timeout, now, end, future, wants_answer))
+        except Exception as error:  # noqa: BLE001 - the asker gets it
+            future.set_exception((type(error), error, error.__traceback__))
+        return future
+
+    def close(self) -> None:
+        """Submit what was asked, and tell those who wait that nobody listens any more."""
+        with self._lock:
+            self._closed = True
+            thread, watcher = self._thread, self._watcher
+        if thread is not None and watcher is not None:
+            watcher.wake()
+            thread.join()
+
+    def _enqueue(self, errand: _Errand) -> None:
+        with self._lock:
+            if self._closed:
+                raise SystemClosedError("a command for another process", "the system was closed")
+            self._asked.append(errand)
+            if self._thread is None:
+                self._watcher = self._store.inbox.watch()
+                self._thread = threading.Thread(
+                    target=self._run, args=[self._watcher], name="indelible-courier", daemon=True
+                )
+                self._thread.start()
+            assert self._watcher is not None
+            self._watcher.wake()
+
+    # -- the courier's thread
+
+    def _run(self, watcher: Watcher) -> None:
+        look = True
+        while True:
+            troubled = True
+            try:
+                look |= self._submit()
+                if self._waiting and look:
+                    self._collect()
+                look = troubled = False
+            except StoreUnavailableError as error:
+                _log.warning("commands for other processes are put off: %s", error)
+                self._expire(error)
+            except Exception as error:  # noqa: BLE001 - those who wait get it
+                _log.exception("commands for other processes fail")
+                self._fail_all(error)
+            else:
+                self._expire(None)
+            if self._closed and (troubled or not self._asked):
+                break
+            look |= watcher.wait(self._pause())
+        watcher.close()
+        self._fail_all(SystemClosedError("the answer of another process", "the system was closed"))
+
+    def _pause(self) -> float | None:
+        """Seconds until the next look; ``None`` while nobody waits.
+
+        The longer the newest command is under way, the longer the pause.
+        """
+        if self._asked:
+            return _SLOWEST
+        if not self._waiting:
+            return None
+        now = self._clock.monotonic()
+        newest = next(reversed(self._waiting.values()))[0].sent_at
+        return max(_FIRST, min((now - newest) / 1e9 / _SHARE, _SLOWEST))
+
+    def _submit(self) -> bool:
+        """Make durable what was asked since the last time; whether there was anything.
+
+        What fails because of the database stays queued: the same ids again do no harm.
+        """
+        errands = list(self._asked)
+        if not errands:
+            return False
+        try:
+            taken = self._store.inbox.submit([errand.command for errand in errands])
+        except StoreUnavailableError:
+            raise
+        except IndelibleError as error:
+            self._drop(errands, error)
+            return False
+        for errand in errands:
+            self._asked.popleft()
+            message_id = errand.command.message_id
+            if message_id in taken:
+                _fail(errand, MessageExistsError(message_id))
+            elif not errand.wants_answer:
+                _succeed(errand, None)
+            else:
+                self._waiting.setdefault(message_id, []).append(errand)
+        return True
+
+    def _collect(self) -> None:
+        answers = self._store.inbox.answers(list(self._waiting))
+        queries = []
+        for message_id, data in answers.items():
+            for errand in self._waiting.pop(message_id):
+                _conclude(errand, data)
+                if errand.command.kind == DESCRIBE:
+                    queries.append(message_id)
+        if queries:
+            self._store.inbox.discard(queries)
+
+    def _expire(self, why: IndelibleError | None) -> None:
+        """Give up what nobody has answered in time."""
+        now = self._clock.monotonic()
+        late = [e for errands in self._waiting.values() for e in errands if e.give_up_at <= now]
+        for errand in late:
+            self._waiting.pop(errand.command.message_id, None)
+            _fail(errand, self._no_answer(errand))
+        unsent = [errand for errand in list(self._asked) if errand.give_up_at <= now]
+        for errand in unsent:
+            self._asked.remove(errand)
+            _fail(errand, why or AskTimeoutError(errand.command.stream, errand.timeout))
+
+    def _no_answer(self, errand: _Errand) -> IndelibleError:
+        stream, timeout = errand.command.stream, errand.timeout
+        try:
+            if not self._store.owners():
+                return NobodyAnswersError(stream, timeout, self._store.url)
+        except IndelibleError:
+            pass  # nobody knows
+        return AskTimeoutError(stream, timeout)
+
+    def _fail_all(self, error: Exception) -> None:
+        with self._lock:
+            errands = [*self._asked, *(e for es in self._waiting.values() for e in es)]
+            self._asked.clear()
+            self._waiting.clear()
+        for errand in errands:
+            _fail(errand, error)
+
+    def _drop(self, errands: Sequence[_Errand], error: Exception) -> None:
+        for errand in errands:
+            self._asked.popleft()
+            _fail(errand, error)
+
+
+def _conclude(errand: _Errand, data: bytes) -> None:
+    try:
+        reply = decode_answer(data, errand.types)
+    except IndelibleError as error:
+        reply = error
+    if isinstance(reply, BaseException):
+        _fail(errand, reply)
+    else:
+        _succeed(errand, reply)
+
+
+def _succeed(errand: _Errand, reply: Any) -> None:
+    errand.future.set(reply)
+
+
+def _fail(errand: _Errand, error: BaseException) -> None:
+    errand.future.set_exception((type(error), error, None))

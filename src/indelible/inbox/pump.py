@@ -1,0 +1,269 @@
+"""Takes commands out of the inbox and hands them to the actors of this process.
+
+A command is answered once, whatever happens: its answer is part of the append that it causes, or is
+written by itself after that.  What cannot be decided now (the database fails, the shard leaves, the
+mailbox is full) stays in the inbox, and is handed over again, here or by the next owner.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from indelible.actors.durable.answering import StoredAnswer
+from indelible.actors.durable.directory import Directory
+from indelible.clock import Clock
+from indelible.errors import (
+    ActorStoppedError,
+    AskTimeoutError,
+    IndelibleError,
+    MailboxFullError,
+    PipelineBrokenError,
+    StaleEpochError,
+    StoreUnavailableError,
+    SystemClosedError,
+    WrongExpectedVersionError,
+)
+from indelible.events.errands import Errands
+from indelible.events.inbox import Command, Inbox, Submitted
+from indelible.events.store import EventStore
+from indelible.inbox.answers import encode_error
+from indelible.inbox.reception import Reception
+from indelible.inbox.services import Services
+from indelible.inbox.wire import SERVICE, START
+
+_log = logging.getLogger("indelible.inbox")
+
+UNDER_WAY = 1_000
+"""Commands handed over and not answered, at most: as many as a group commit takes."""
+
+_AGAIN = 100_000_000
+"""Nanoseconds until a command that could not be decided is handed over again."""
+
+_ACTIVE = 1_000_000_000
+"""Nanoseconds after a command for which the next one is looked for more often."""
+
+_FORGET_EVERY = 600_000_000_000  # nanoseconds
+_FORGET = 500  # rows of one delete: a few milliseconds of the writer's turn
+
+_NOT_NOW = (
+    ActorStoppedError,
+    MailboxFullError,
+    PipelineBrokenError,
+    StaleEpochError,
+    StoreUnavailableError,
+    SystemClosedError,
+    WrongExpectedVersionError,
+)
+"""Errors after which the command is as undecided as before."""
+
+
+class InboxPump:
+    """The owner's side of the inbox, on a thread of its own; any thread may stop it."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        directory: Directory,
+        reception: Reception,
+        services: Services,
+        clock: Clock,
+    ) -> None:
+        """Start no thread yet."""
+        self._store = store
+        self._directory = directory
+        self._reception = reception
+        self._services = services
+        self._clock = clock
+        self._stopping = False
+        self._wake: Callable[[], None] = _nothing
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._under_way: set[int] = set()  # sequence numbers
+        self._again: dict[int, int] = {}  # those to hand over again, and when (monotonic)
+        self._answered: deque[tuple[int, str, Callable[[], bytes]]] = deque()
+        self._errands = Errands("indelible-answers")
+        self._forget_at = 0
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread = threading.Thread(target=self._run, name="indelible-inbox", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing more; what is under way goes on.  May be called twice."""
+        self._stopping = True
+        self._wake()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def finish(self) -> None:
+        """Write the answers that are ready, and stop for good; after the actors' threads."""
+        self.stop()
+        self._services.stop()
+        self._errands.stop()
+
+    def _run(self) -> None:
+        watcher = self._store.inbox.watch()
+        self._wake = watcher.wake
+        unsubscribe = self._store.on_ownership(lambda _gained, _lost: watcher.wake())
+        active_until, troubled, more = 0, False, False
+        watcher.wake()  # for what was there before
+        while not self._stopping:
+            now = self._clock.monotonic()
+            pause = watcher.busy if now < active_until else watcher.idle
+            if self._again:
+                pause = min(pause, _AGAIN / 1e9)
+            changed = watcher.wait(0.0 if more else pause)
+            try:
+                if changed or more or self._is_due():
+                    came = self.look()
+                    more = came >= UNDER_WAY // 2
+                    if came:
+                        active_until = self._clock.monotonic() + _ACTIVE
+                self._forget_old()
+                troubled = False
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
+                if not troubled:
+                    _log.warning("the inbox cannot be read: %s", error)
+                troubled, more = True, False
+                watcher.wait(_AGAIN / 1e9)
+                watcher.wake()
+        unsubscribe()
+        watcher.close()
+
+    # -- in
+
+    def look(self) -> int:
+        """Hand over what waits; how many commands that were.
+
+        Raises:
+            StoreUnavailableError: The inbox cannot be read now.
+        """
+        if len(self._under_way) >= UNDER_WAY:
+            return 0  # each answer is a change, after which it looks again
+        inbox, owned = self._store.inbox, self._store.owned()
+        if not owned:
+            return 0
+        if not self._under_way and not self._again:  # as a rule: then one query is enough
+            commands = inbox.first(owned, UNDER_WAY)
+            with self._lock:
+                self._under_way.update(submitted.seq for submitted in commands)
+            for submitted in commands:
+                self._hand_over(submitted)
+            return len(commands)
+        return self._look_past_others(inbox, owned)
+
+    def _look_past_others(self, inbox: Inbox, owned: frozenset[int]) -> int:
+        """The same while some are under way, without reading these again."""
+        limit = UNDER_WAY + min(len(self._again), UNDER_WAY)
+        waiting = inbox.waiting(owned, limit)
+        now = self._clock.monotonic()
+        with self._lock:
+            fresh = [seq for seq in waiting if self._is_fresh(seq, now)]
+            # What is due goes now, or is not there any more: answered, or with another owner.
+            self._again = {seq: due for seq, due in self._again.items() if due > now}
+            self._under_way.update(fresh)
+        try:
+            taken = inbox.take(fresh) if fresh else ()
+        except BaseException:
+            self._release(fresh)
+            raise
+        found = {submitted.seq for submitted in taken}
+        self._release([seq for seq in fresh if seq not in found])  # answered in between
+        for submitted in taken:
+            self._hand_over(submitted)
+        return len(taken)
+
+    def _is_fresh(self, seq: int, now: int) -> bool:
+        return seq not in self._under_way and self._again.get(seq, 0) <= now
+
+    def _is_due(self) -> bool:
+        """Whether a command is to be handed over again."""
+        if not self._again:
+            return False
+        with self._lock:
+            return min(self._again.values(), default=0) <= self._clock.monotonic()
+
+    def _hand_over(self, submitted: Submitted) -> None:
+        seq, command = submitted.seq, submitted.command
+        stream = command.stream
+        if submitted.late:
+            late = AskTimeoutError(stream, command.timeout / 1_000_000)
+            self._answer(seq, command, partial(encode_error, stream, late))
+            return
+        if command.kind.startswith(SERVICE):
+            done = partial(self._answer, seq, command)
+            self._services.run(command, lambda answer: done(lambda: answer))
+            return
+        try:
+            message, encode = self._reception.read(command)
+        except Exception as error:  # noqa: BLE001 - the asker gets it
+            if not isinstance(error, IndelibleError):
+                _log.exception("command %s for %s cannot be read", command.kind, stream)
+            self._answer(seq, command, partial(encode_error, stream, error))
+            return
+        future = StoredAnswer(command.message_id, encode)
+        future.add_done_callback(partial(self._decided, seq, command))
+        self._directory.ask_here(stream, message, future, presume_new=command.kind == START)
+
+    # -- out: on whatever thread completes the future, mostly the leader's
+
+    def _decided(self, seq: int, command: Command, future: Any) -> None:
+        try:
+            reply = future.get(timeout=0)
+        except _NOT_NOW:
+            self._put_off([seq])
+            return
+        except BaseException as error:  # noqa: BLE001 - the asker gets it
+            reply = error
+        if future.stored:
+            self._release([seq])
+        else:
+            self._answer(seq, command, partial(future.encode, reply))
+
+    def _answer(self, seq: int, command: Command, encode: Callable[[], bytes]) -> None:
+        self._answered.append((seq, command.message_id, encode))
+        self._errands.run(self._write_answers)
+
+    def _write_answers(self) -> None:
+        """Write what has come together, in one transaction."""
+        ready = [self._answered.popleft() for _ in range(len(self._answered))]
+        if not ready:
+            return
+        try:
+            self._store.inbox.answer([(one, encode()) for _, one, encode in ready])
+        except IndelibleError as error:
+            _log.warning("%d answers are put off: %s", len(ready), error)
+            self._put_off([seq for seq, _, _ in ready])
+        else:
+            self._release([seq for seq, _, _ in ready])
+
+    def _put_off(self, seqs: list[int]) -> None:
+        """Let commands wait in the inbox for a moment: they are as undecided as before."""
+        due = self._clock.monotonic() + _AGAIN
+        with self._lock:
+            self._again.update((seq, due) for seq in seqs)
+        self._release(seqs)
+        self._wake()  # the pump counts its pause anew
+
+    def _release(self, seqs: list[int]) -> None:
+        with self._lock:
+            self._under_way.difference_update(seqs)
+
+    def _forget_old(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._forget_at and self._store.owned():
+            forgotten = self._store.inbox.forget(_FORGET)
+            self._forget_at = now + (0 if forgotten == _FORGET else _FORGET_EVERY)
+
+
+def _nothing() -> None:
+    """There is no thread to wake."""

@@ -1,0 +1,140 @@
+"""Reads commands at their owner: nothing of another process is believed before it is checked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from indelible.actors.step_types.base import StepTypes
+from indelible.actors.workflow.definition.compile import check_input, compile_definition
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.executor import Executor
+from indelible.actors.workflow.messages import Describe, Resolve, StartRun
+from indelible.checks import check_id
+from indelible.clock import Clock
+from indelible.errors import DefinitionError, RefusedError
+from indelible.events.inbox import Command
+from indelible.events.values import decode_value
+from indelible.inbox.answers import encode_reply
+from indelible.inbox.wire import (
+    BODY_LIMIT,
+    DESCRIBE,
+    MESSAGE,
+    RESOLVE,
+    START,
+    MessageTypes,
+    Said,
+    Settle,
+    Start,
+)
+
+_PLANS = 256
+"""Definitions of other processes that are known to be executable here."""
+
+Encode = Callable[[Any], bytes]
+
+
+class Reception:
+    """What a command says to an actor of this process; for one thread."""
+
+    def __init__(
+        self,
+        *,
+        types: Mapping[str, MessageTypes],
+        step_types: StepTypes,
+        executor: Executor,
+        remember: Callable[[Plan], Plan],
+        clock: Clock,
+        shard_of: Callable[[str], int],
+    ) -> None:
+        """Read for the categories of ``types``; ``remember`` keeps the plans of runs to come."""
+        self._types = types
+        self._step_types = step_types
+        self._executor = executor
+        self._remember = remember
+        self._clock = clock
+        self._shard_of = shard_of
+        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+
+    def read(self, command: Command) -> tuple[Any, Encode]:
+        """The message in ``command``, and what turns its answer into bytes.
+
+        Raises:
+            RefusedError: It is no command for an actor of this process.
+            DefinitionError: A run that it wants cannot be run here.
+        """
+        stream = command.stream
+        category = stream.partition("-")[0]
+        if category not in self._types:
+            raise RefusedError(
+                f"no actor category {category!r} in the process that owns {stream!r}"
+            )
+        if self._shard_of(stream) != command.shard or len(command.body) > BODY_LIMIT:
+            raise RefusedError(f"a command for {stream!r} that no version of indelible has sent")
+        types = self._types[category]
+        try:
+            message = self._message(command, types)
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise RefusedError(f"command {command.kind!r} cannot be read: {error}") from error
+        if type(message) is Describe:
+            return message, lambda reply: encode_reply(stream, self._described(stream, reply), {})
+        return message, lambda reply: encode_reply(stream, reply, types)
+
+    def _message(self, command: Command, types: MessageTypes) -> Any:
+        is_run = command.stream.startswith("run-")
+        if command.kind == START and is_run:
+            return self._start(command.stream, _read(command.body, Start))
+        if command.kind == DESCRIBE and is_run:
+            return Describe()
+        if command.kind == RESOLVE and is_run:
+            said = _read(command.body, Settle)
+            now, hold = self._clock.now(), self._executor.held(command.stream)
+            return Resolve(said.step, said.action, said.by, now, said.result, hold)
+        if command.kind == MESSAGE and not is_run:
+            said_so = _read(command.body, Said)
+            if not said_so.type:
+                return decode_value(said_so.body)
+            if said_so.type not in types:
+                known = ", ".join(sorted(types)) or "none"
+                raise RefusedError(f"no message type {said_so.type!r}; the owner has {known}")
+            return _read(said_so.body, types[said_so.type])
+        raise RefusedError(f"no command {command.kind!r} for {command.stream!r} in this version")
+
+    def _start(self, stream: str, said: Start) -> StartRun:
+        check_id("run id", said.run_id)
+        check_id("agent name", said.agent)
+        if stream != f"run-{said.run_id}":
+            raise RefusedError(f"a start of run {said.run_id!r} was sent to {stream!r}")
+        plan = self._plan(said.definition)
+        problems = check_input(plan, decode_value(said.input))
+        if problems:
+            raise DefinitionError(plan.name, problems)
+        now, hold = self._clock.now(), self._executor.held(stream)
+        return StartRun(said.run_id, said.agent, plan, said.input, now, hold)
+
+    def _plan(self, definition: bytes) -> Plan:
+        plan = self._plans.get(definition)
+        if plan is None:
+            given = decode_value(definition)
+            if not isinstance(given, dict):
+                raise RefusedError("a definition that is no mapping")
+            plan = self._remember(compile_definition(given, self._step_types))
+            self._executor.trust(plan)
+            self._plans[definition] = plan
+            while len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _described(self, stream: str, reply: Any) -> Any:
+        """A run's status with what only the process that executes it knows."""
+        if isinstance(reply, dict):
+            lacking = self._executor.unregistered.of(stream)
+            return {**reply, "waiting_for": [*reply["waiting_for"], *lacking]}
+        return reply
+
+
+def _read(body: bytes, cls: type[Any]) -> Any:
+    return msgspec.msgpack.decode(body, type=cls, strict=True)

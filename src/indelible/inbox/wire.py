@@ -1,0 +1,117 @@
+"""What one process may ask of another: a closed list of commands, each a typed message.
+
+Encoding is for the sender, :class:`~indelible.inbox.reception.Reception` reads it at the owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from indelible.actors.decider import Decider
+from indelible.actors.workflow.messages import Describe, Resolve, StartRun
+from indelible.errors import PayloadTooLargeError, RefusedError
+from indelible.events.values import INLINE_LIMIT, encode_value
+
+START, DESCRIBE, RESOLVE = "run.start", "run.describe", "run.resolve"
+MESSAGE = "actor.message"
+SERVICE = "service."
+"""What the kinds of commands for a service itself begin with."""
+
+BODY_LIMIT = 4 * INLINE_LIMIT
+"""Bytes of a command: a definition and an input of 1 MiB each, and room."""
+
+MessageTypes = Mapping[str, type[msgspec.Struct]]
+"""Struct classes that may be sent to the actors of a category, by their names."""
+
+
+class Start(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """``StartRun`` without what its owner knows better: the plan and the time."""
+
+    run_id: str
+    agent: str
+    definition: bytes
+    input: bytes
+
+
+class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """``Resolve`` without the time."""
+
+    step: str
+    action: str
+    by: str
+    result: bytes
+
+
+class Said(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """A message to a user's own actor: a plain value, or one of the types its decider lists."""
+
+    type: str
+    body: bytes
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def message_types(deciders: Iterable[Decider[Any]]) -> dict[str, dict[str, type[msgspec.Struct]]]:
+    """The classes that each category sends, by category and by name.
+
+    Raises:
+        ValueError: Two classes of one category have the same name.
+        TypeError: One of them is no msgspec Struct.
+    """
+    found: dict[str, dict[str, type[msgspec.Struct]]] = {}
+    for decider in deciders:
+        types = found.setdefault(decider.category, {})
+        for cls in decider.message_types:
+            if not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)):
+                raise TypeError(f"{decider.category}: message type {cls!r} is no msgspec.Struct")
+            if cls.__name__ in types:
+                raise ValueError(f"{decider.category}: two message types {cls.__name__!r}")
+            types[cls.__name__] = cls
+    return found
+
+
+def encode_message(stream: str, message: Any, types: MessageTypes) -> tuple[str, bytes]:
+    """Kind and body of ``message`` to the actor of ``stream``.
+
+    Raises:
+        RefusedError: It is meant for the inside of one process.
+        ValueNotStorableError: It is neither a storable value nor one of ``types``.
+        PayloadTooLargeError: It has more than 4 MiB.
+    """
+    if stream.startswith("run-"):
+        kind, body = _run_message(message)
+    elif types.get(type(message).__name__) is type(message):
+        kind, body = (
+            MESSAGE,
+            _encoder.encode(Said(type(message).__name__, _encoder.encode(message))),
+        )
+    else:
+        kind, body = MESSAGE, _encoder.encode(Said("", encode_value(message)))
+    check_size(body)
+    return kind, body
+
+
+def check_size(body: bytes) -> None:
+    """Refuse what is too large for an inbox.
+
+    Raises:
+        PayloadTooLargeError: More than 4 MiB.
+    """
+    if len(body) > BODY_LIMIT:
+        raise PayloadTooLargeError("the command", len(body), BODY_LIMIT)
+
+
+def _run_message(message: Any) -> tuple[str, bytes]:
+    if type(message) is StartRun:
+        start = Start(message.run_id, message.agent, message.plan.encoded, message.input)
+        return START, _encoder.encode(start)
+    if type(message) is Describe:
+        return DESCRIBE, b""
+    if type(message) is Resolve:
+        settle = Settle(message.step, message.action, message.by, message.result)
+        return RESOLVE, _encoder.encode(settle)
+    raise RefusedError(f"a run takes no {type(message).__name__} from another process")

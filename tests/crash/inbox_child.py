@@ -1,0 +1,106 @@
+"""A process of the inbox tests: ``own URL`` owns the store, ``ask URL NAME THREADS COUNT`` asks it.
+
+The owner says ``ready`` and goes on until its stdin ends, with commits of its own meanwhile.  An
+asker writes one JSON document: every reply it got, and every error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from indelible import ActorSystem, Decider, Decision
+from indelible.events.event import Event
+from indelible.events.store import EventStore
+
+
+class Counted(Event, frozen=True, gc=False):
+    """One message that was handled."""
+
+    wire_name: ClassVar[str] = "counter.counted"
+
+    by: int
+
+
+class Counter(Decider[int]):
+    """Adds what it is told and answers with the sum."""
+
+    category: ClassVar[str] = "counter"
+    event_types: ClassVar[Sequence[type[Event]]] = (Counted,)
+
+    def initial_state(self) -> int:
+        """Nothing yet."""
+        return 0
+
+    def decide(self, state: int, message: Any) -> Decision:
+        """Add."""
+        return Decision([Counted(message)], state + message)
+
+    def evolve(self, state: int, event: Any) -> int:
+        """The sum."""
+        return state + int(event.by)
+
+
+def store_at(url: str) -> str | EventStore:
+    """On PostgreSQL with a lease that a test can wait for."""
+    if url.startswith("sqlite"):
+        return url
+    from indelible.events.postgres.store import PostgresEventStore
+
+    return PostgresEventStore(url, lease=1.0)
+
+
+def own(url: str) -> None:
+    """Own the store until stdin ends."""
+    stop = threading.Event()
+    with ActorSystem(store_at(url), actors=[Counter()]) as system:
+
+        def work() -> None:
+            while not stop.is_set():
+                system.actor("counter", "own").ask(1)
+
+        workers = [threading.Thread(target=work) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        say("ready")
+        sys.stdin.read()
+        stop.set()
+        for worker in workers:
+            worker.join()
+
+
+def ask(url: str, name: str, threads: int, count: int) -> None:
+    """Ask from many threads at once."""
+    replies: list[int] = []
+    errors: list[str] = []
+
+    def work(system: ActorSystem) -> None:
+        for _ in range(count):
+            try:
+                replies.append(system.actor("counter", name).ask(1))
+            except Exception as error:  # noqa: BLE001 - the test looks at it
+                errors.append(repr(error))
+
+    with ActorSystem(url, mode="client", actors=[Counter()]) as system:
+        askers = [threading.Thread(target=work, args=[system]) for _ in range(threads)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+    say(json.dumps({"replies": replies, "errors": errors}))
+
+
+def say(line: str) -> None:
+    """Write a line for the test."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "own":
+        own(sys.argv[2])
+    else:
+        ask(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -1,0 +1,115 @@
+"""Commands between processes: none lost, none twice, though owners die and everybody writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crash.inbox_child import Counter
+from indelible import ActorSystem
+from indelible.testing.builders import url_of
+
+CHILD = Path(__file__).with_name("inbox_child.py")
+LONG = os.environ.get("INDELIBLE_FAULTS") == "1"
+PROCESSES, THREADS = 4, 8
+EACH = 100 if LONG else 25  # commands of each thread
+KILLS = 20 if LONG else 5
+
+
+class Processes:
+    """Starts children on one store, and ends them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(CHILD), str(words[0]), self.url, *map(str, words[1:])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def own(self) -> subprocess.Popen[str]:
+        """A process that owns the store, once it does."""
+        process = self.start("own")
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def end(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    is_file = request.param == "sqlite"
+    url = url_of(tmp_path / "store.db") if is_file else request.getfixturevalue("postgres_url")
+    processes = Processes(url)
+    yield processes
+    processes.end()
+
+
+@pytest.mark.timeout(240)
+def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handled_once(
+    processes: Processes,
+) -> None:
+    owner = processes.own()
+    askers = [processes.start("ask", "shared", THREADS, EACH) for _ in range(PROCESSES)]
+    said = [json.loads(asker.communicate()[0]) for asker in askers]
+    assert [asker.returncode for asker in askers] == [0] * PROCESSES
+    assert [error for one in said for error in one["errors"]] == []
+    replies = sorted(reply for one in said for reply in one["replies"])
+    assert replies == list(range(1, PROCESSES * THREADS * EACH + 1))
+    assert owner.poll() is None
+    owner.communicate("")  # its own commits met no lock either, or it would not end well
+    assert owner.returncode == 0
+
+
+@pytest.mark.timeout(240)
+def test_commands_outlive_every_owner_and_take_effect_once(processes: Processes) -> None:
+    owner = processes.own()
+    stop = threading.Event()
+    replies: list[int] = []
+    errors: list[Any] = []
+
+    def work(client: ActorSystem) -> None:
+        while not stop.is_set():
+            try:
+                replies.append(client.actor("counter", "c").ask(1, timeout=100))
+            except Exception as error:  # noqa: BLE001 - looked at below
+                errors.append(error)
+
+    with ActorSystem(processes.url, mode="client", actors=[Counter()]) as client:
+        askers = [threading.Thread(target=work, args=[client]) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        for _ in range(KILLS):
+            wanted = len(replies) + 10
+            while len(replies) < wanted:
+                client.actor("counter", "other").ask(1, timeout=100)
+            owner.send_signal(signal.SIGKILL)
+            owner.communicate()
+            owner = processes.own()
+        stop.set()
+        for asker in askers:
+            asker.join()
+        assert errors == []
+        assert sorted(replies) == list(range(1, len(replies) + 1))
+        assert len(client.actor("counter", "c").events()) == len(replies)
+    owner.communicate("")
+    assert owner.returncode == 0
