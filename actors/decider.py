@@ -42,13 +42,24 @@ class Decider(Generic[S]):
     block, read a clock, or keep anything outside the state.  An instance serves all streams of
     its category.
 
+    A category whose streams grow long may define :meth:`snapshot` and :meth:`restore`, both or
+    neither: then its actors come into memory from a cached state and the events behind it.
+
     Attributes:
         category: What stands before the first dash of the stream's name.
         event_types: Event classes that the category's streams hold.
+        message_types: msgspec Structs that other processes may send besides plain values, and get
+            as replies; a name once used should keep its meaning for a week.
+        snapshot_schema: Name it anew whenever ``snapshot``, ``restore``, ``evolve`` or an upcast
+            gives other states: snapshots of another schema are ignored.
+        snapshot_every: Events from one snapshot to the next; 0 is by what replaying them costs.
     """
 
     category: ClassVar[str] = ""
     event_types: ClassVar[Sequence[type[Event]]] = ()
+    message_types: ClassVar[Sequence[type[msgspec.Struct]]] = ()
+    snapshot_schema: ClassVar[str] = "1"
+    snapshot_every: ClassVar[int] = 0
 
     def initial_state(self) -> S:
         """State of a stream that holds no event."""
@@ -76,6 +87,38 @@ class Decider(Generic[S]):
     def at_rest(self, state: S) -> bool:  # noqa: ARG002 - the default ignores it
         """Whether the state may leave memory until the next message."""
         return True
+
+    def snapshot(self, state: S) -> Any:
+        """``state`` as a value that can be stored, see :mod:`indelible.events.values`.
+
+        It is encoded before the next event changes the state, so it may share parts with it.
+        Called on the actor's thread, or for one that has left memory on a thread of its own.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no snapshots")
+
+    def restore(self, value: Any) -> S:
+        """The state that :meth:`snapshot` made ``value`` of; owns ``value``.
+
+        Whatever it raises has the state folded from all events instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no snapshots")
+
+
+def takes_snapshots(decider: Decider[Any]) -> bool:
+    """Whether ``decider`` defines how its states are kept.
+
+    Raises:
+        TypeError: It defines half of it, no schema, or a negative number of events.
+    """
+    cls = type(decider)
+    keeps = cls.snapshot is not Decider.snapshot
+    if keeps != (cls.restore is not Decider.restore):
+        raise TypeError(f"{cls.__name__} must define both snapshot() and restore(), or neither")
+    if keeps and (not decider.snapshot_schema or decider.snapshot_every < 0):
+        raise TypeError(
+            f"{cls.__name__} needs a snapshot_schema, such as '1', and a snapshot_every from 0"
+        )
+    return keeps
 
 
 def fold(decider: Decider[S], state: S, events: Iterable[Event]) -> S:

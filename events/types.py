@@ -15,6 +15,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.events.event import EncodedEvent, Event, RecordedEvent
+from indelible.events.projection_events import PROJECTION_EVENTS
 from indelible.events.run_events import RUN_EVENTS
 
 EVENT_LIMIT = 4 * 1024 * 1024
@@ -31,6 +32,7 @@ class _Entry(msgspec.Struct, frozen=True):
     wire_name: str
     schema: int
     upcasts: Mapping[int, Upcast]
+    decode: Callable[[bytes], Event]  # of payloads in the newest schema
 
 
 class EventTypes:
@@ -61,7 +63,7 @@ class EventTypes:
                 f"{name!r} has schema {schema}: give one upcast for each of the schemas "
                 f"{list(range(1, schema))}, not {sorted(upcasts)}"
             )
-        entry = _Entry(cls, name, schema, upcasts)
+        entry = _Entry(cls, name, schema, upcasts, msgspec.msgpack.Decoder(cls).decode)
         self._by_name[name] = self._by_class[cls] = entry
 
     def classes(self) -> list[type[Event]]:
@@ -112,6 +114,8 @@ class EventTypes:
         if len(payload) > EVENT_LIMIT:
             raise EventDecodeError(wire_name, schema, f"its {len(payload):,} bytes are too many")
         try:
+            if schema == entry.schema:  # nearly always, and three times as fast
+                return entry.decode(payload)
             fields = msgpack.unpackb(payload)
             for step in range(schema, entry.schema):
                 fields = entry.upcasts[step](fields)
@@ -122,8 +126,8 @@ class EventTypes:
 
 
 def run_event_types() -> EventTypes:
-    """A new registry that knows the events of runs."""
-    return EventTypes(RUN_EVENTS)
+    """A new registry that knows the engine's own events: those of runs, and of views."""
+    return EventTypes((*RUN_EVENTS, *PROJECTION_EVENTS))
 
 
 def _not_storable(wire_name: str, error: Exception) -> ValueNotStorableError:

@@ -22,7 +22,7 @@ def test_an_actor_answers_and_keeps_what_it_was_told(bank: Any) -> None:
     ann.tell(("deposit", 6))
     assert ann.ask(("balance",)) == 11
     assert ann.state() == {"balance": 11, "deposits": 2}
-    assert ann.state(until=1) == {"balance": 5, "deposits": 1}
+    assert ann.state(as_of=1) == {"balance": 5, "deposits": 1}
     assert [event.type for event in ann.events()] == ["account.deposited"] * 2
     assert repr(ann) == "<ActorHandle 'account-ann'>"
 

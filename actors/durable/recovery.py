@@ -1,0 +1,116 @@
+"""From the log to a state: the newest usable snapshot and the events behind it, or all events.
+
+Keeps invariant 4: both give the same state.  No more of a stream is in memory than a page.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from indelible.actors.decider import Decider, takes_snapshots
+from indelible.events.event import Event, RecordedEvent
+from indelible.events.snapshots import find_snapshot
+from indelible.events.store import EventStore
+from indelible.events.types import EventTypes
+from indelible.events.values import decode_value
+
+logger = logging.getLogger("indelible.actors")
+
+SHORT = 100
+"""Events below which nobody looks for a snapshot: reading them takes as long as looking."""
+
+
+class Recovered(NamedTuple):
+    """A state as the log has it.
+
+    Attributes:
+        state: What the stream's decider has folded.
+        version: Of the last event in it.
+        snapshot: Version of the snapshot that it was folded from; 0 if from the first event.
+        own: The events behind the version that was asked for, decoded.
+    """
+
+    state: Any
+    version: int
+    snapshot: int = 0
+    own: Sequence[Event] = ()
+
+
+def recover(
+    store: EventStore,
+    types: EventTypes,
+    decider: Decider[Any],
+    stream: str,
+    *,
+    until: int | None = None,
+    since: int | None = None,
+) -> Recovered:
+    """The state of ``stream``, as of version ``until`` if that is given.
+
+    Args:
+        store: Where the stream is.
+        types: Decodes its events.
+        decider: Folds them.
+        stream: Name of the stream; one without events has the initial state.
+        until: The last version that counts.
+        since: Events behind this version are returned as well, however old the snapshot is.
+
+    Raises:
+        StoreError: The log cannot be read, or holds what nobody can decode.
+    """
+    beginning: Sequence[RecordedEvent] = ()
+    if takes_snapshots(decider):
+        short = min(SHORT, decider.snapshot_every or SHORT, SHORT if until is None else until)
+        beginning = list(store.read(stream, until=short))
+        if len(beginning) < short or short == until:
+            return _fold(types, decider, beginning, since)
+        found = _restore(store, decider, stream, until)
+        if found is not None:
+            after = found.version if since is None else min(found.version, since)
+            return _fold(types, decider, store.read(stream, after, until), since, found)
+    rest = store.read(stream, len(beginning), until)
+    return _fold(types, decider, chain(beginning, rest), since)
+
+
+def _restore(
+    store: EventStore, decider: Decider[Any], stream: str, until: int | None
+) -> Recovered | None:
+    snapshot = find_snapshot(store, stream, decider.snapshot_schema, until)
+    if snapshot is None:
+        return None
+    version = snapshot.version
+    try:
+        state = decider.restore(decode_value(snapshot.state))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the events tell
+        logger.warning(
+            "the snapshot of %s at version %d cannot be restored (%r): all its events are read",
+            stream,
+            version,
+            error,
+        )
+        return None
+    return Recovered(state, version, version)
+
+
+def _fold(
+    types: EventTypes,
+    decider: Decider[Any],
+    events: Iterable[RecordedEvent],
+    since: int | None,
+    base: Recovered | None = None,
+) -> Recovered:
+    """Fold ``events`` onto ``base``, leaving out those that it holds."""
+    state, version, snapshot, _ = base or Recovered(decider.initial_state(), 0)
+    decode, evolve = types.decode, decider.evolve
+    own: list[Event] = []
+    for recorded in events:
+        event = decode(recorded)
+        if recorded.version > snapshot:
+            state = evolve(state, event)
+            version = recorded.version
+        if since is not None and recorded.version > since:
+            own.append(event)
+    return Recovered(state, version, snapshot, own)
