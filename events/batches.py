@@ -1,0 +1,135 @@
+"""What a reader of the log is given: batches of events, each with the cursor to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import overload
+
+from indelible.events.event import Event, RecordedEvent
+from indelible.events.names import category_of
+from indelible.events.store import Cursor
+
+Decode = Callable[[RecordedEvent], Event]
+
+
+class Selection:
+    """Which events a reader wants; immutable."""
+
+    def __init__(
+        self,
+        types: Collection[type[Event] | str] | None = None,
+        category: str | None = None,
+        streams: Collection[str] | None = None,
+    ) -> None:
+        """Want the events that fit all that is given; ``None`` fits every event.
+
+        Raises:
+            TypeError: A lone text where a collection is wanted.
+        """
+        for name, given in (("types", types), ("streams", streams)):
+            if isinstance(given, str):
+                raise TypeError(f"{name}={given!r} is one text; give a list, [{given!r}]")
+        self._types = (
+            None
+            if types is None
+            else frozenset(kind if isinstance(kind, str) else kind.wire_name for kind in types)
+        )
+        self._category = category
+        self._streams = None if streams is None else frozenset(streams)
+        self.everything = types is None and category is None and streams is None
+
+    def wants(self, event: RecordedEvent) -> bool:
+        """Whether ``event`` fits."""
+        return (
+            (self._types is None or event.type in self._types)
+            and (self._category is None or category_of(event.stream) == self._category)
+            and (self._streams is None or event.stream in self._streams)
+        )
+
+
+class Delivery:
+    """One event of a batch: as it is recorded, as its class, and where to go on after it.
+
+    Attributes:
+        recorded: The event with its position, stream, version, time and metadata.
+    """
+
+    __slots__ = ("_batch", "_event", "_index", "recorded")
+
+    def __init__(self, batch: Batch, index: int, recorded: RecordedEvent) -> None:
+        """Be the event at ``index`` of ``batch``."""
+        self.recorded = recorded
+        self._batch = batch
+        self._index = index
+        self._event: Event | None = None
+
+    def __repr__(self) -> str:
+        """Name the place and the type."""
+        event = self.recorded
+        return f"<Delivery {event.shard}:{event.position} {event.stream!r} {event.type}>"
+
+    @property
+    def event(self) -> Event:
+        """The typed event, in its newest schema; decoded on first use.
+
+        Raises:
+            UnknownEventTypeError: The system has no class for it; ``recorded`` has the bytes.
+            EventDecodeError: The payload does not fit the class.
+        """
+        if self._event is None:
+            self._event = self._batch.decode(self.recorded)
+        return self._event
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where a reader goes on who has handled this event and all before it in the batch."""
+        return self._batch.cursor_after(self._index)
+
+
+class Batch(Sequence[Delivery]):
+    """Events in the order of their shards; immutable.
+
+    Across shards they are in the order of ``recorded_at``, which several processes' clocks give,
+    within this batch only.
+
+    Attributes:
+        cursor: Where to go on after the whole batch.
+    """
+
+    __slots__ = ("_items", "_start", "cursor", "decode")
+
+    def __init__(
+        self, events: Sequence[RecordedEvent], start: Cursor, cursor: Cursor, decode: Decode
+    ) -> None:
+        """``start`` is where the reader stood before, and nobody changes it any more."""
+        self._items = [Delivery(self, index, event) for index, event in enumerate(events)]
+        self._start = start
+        self.cursor = cursor
+        self.decode = decode
+
+    def cursor_after(self, index: int) -> Cursor:
+        """Where to go on after the event at ``index``."""
+        if index == len(self._items) - 1:
+            return dict(self.cursor)
+        cursor = dict(self._start)
+        for item in self._items[: index + 1]:
+            cursor[item.recorded.shard] = item.recorded.position
+        return cursor
+
+    def __len__(self) -> int:
+        """How many events."""
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Delivery: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Delivery]: ...
+
+    def __getitem__(self, index: int | slice) -> Delivery | Sequence[Delivery]:
+        """The event at ``index``."""
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Every event in order."""
+        return iter(self._items)

@@ -1,0 +1,94 @@
+"""What one process at a time does for all: rows of table ``roles``, one a role.
+
+On a database that several processes write, a lease by the database's clock decides who may take a
+role, and the epoch alone who may write in it (fencing).  On SQLite only the store's owner writes,
+by a kernel lock: whoever else a row names is gone, and no clock is asked.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from indelible.errors import RoleLostError
+
+_CLOCK = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+}
+"""The database's clock in microseconds UTC, by SQLAlchemy's name of the dialect."""
+
+_TAKE = """
+    INSERT INTO roles (name, owner, epoch, lease_until)
+    VALUES (:name, :owner, 1, {now} + CAST(:lease AS BIGINT))
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = roles.epoch + 1,
+        lease_until = excluded.lease_until
+    WHERE {free}
+    RETURNING epoch
+"""
+_LEFT = "SELECT lease_until - {now} FROM roles WHERE name = :name"
+_HOLD = """
+    UPDATE roles SET lease_until = {now} + CAST(:lease AS BIGINT)
+    WHERE name = :name AND owner = :owner AND epoch = :epoch
+"""
+_LEAVE = """
+    UPDATE roles SET owner = '', lease_until = 0
+    WHERE name = :name AND owner = :owner AND epoch = :epoch
+"""
+_FREE = {
+    "sqlite": "true",
+    "postgresql": "roles.lease_until < {now} OR roles.owner = excluded.owner",
+}
+
+
+def is_leased(connection: sa.Connection) -> bool:
+    """Whether roles end with time here, so that their holders must renew them."""
+    return connection.dialect.name != "sqlite"
+
+
+def take_role(
+    connection: sa.Connection, name: str, owner: str, lease: int, *, by_force: bool = False
+) -> int | None:
+    """Take the role for ``lease`` microseconds and return its new epoch; ``None``: it is taken.
+
+    ``by_force`` takes it from a living holder, who then writes nothing more in it.
+    """
+    free = "true" if by_force else _FREE[connection.dialect.name]
+    statement = _in_dialect(connection, _TAKE.replace("{free}", free))
+    values = {"name": name, "owner": owner, "lease": lease}
+    return connection.execute(statement, values).scalar_one_or_none()
+
+
+def time_left(connection: sa.Connection, name: str) -> int:
+    """Microseconds until the role may be taken; 0 or less: now."""
+    left = connection.execute(_in_dialect(connection, _LEFT), {"name": name}).scalar_one_or_none()
+    return left or 0
+
+
+def hold_role(connection: sa.Connection, name: str, owner: str, epoch: int, lease: int) -> None:
+    """Extend the lease, in the transaction of whatever is written in the role: fences it.
+
+    Raises:
+        RoleLostError: The epoch is over; the transaction must not commit.
+    """
+    _limit_standstill(connection, lease)
+    values = {"name": name, "owner": owner, "epoch": epoch, "lease": lease}
+    if connection.execute(_in_dialect(connection, _HOLD), values).rowcount != 1:
+        raise RoleLostError(name)
+
+
+def leave_role(connection: sa.Connection, name: str, owner: str, epoch: int) -> None:
+    """Let the next one take the role at once; nothing happens if somebody has."""
+    connection.execute(sa.text(_LEAVE), {"name": name, "owner": owner, "epoch": epoch})
+
+
+def _in_dialect(connection: sa.Connection, statement: str) -> sa.TextClause:
+    return sa.text(statement.replace("{now}", _CLOCK[connection.dialect.name]))
+
+
+def _limit_standstill(connection: sa.Connection, lease: int) -> None:
+    """Have the server end a transaction, and its locks, whose process was stopped inside it."""
+    if is_leased(connection):
+        milliseconds = max(100, lease // 2_000)
+        connection.execute(
+            sa.text(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds:d}")
+        )

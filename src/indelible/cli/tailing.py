@@ -1,0 +1,156 @@
+"""Follows a log for ``indelible tail``, with no system around it: no run is resumed by looking."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from types import FrameType
+
+import typer
+
+from indelible.cli.events import as_mapping, details
+from indelible.cli.opening import reading
+from indelible.cli.output import line, local_time, offset, out, plain, say, time_of_day
+from indelible.cli.values import dumped
+from indelible.clock import SystemClock
+from indelible.errors import SchemaVersionError
+from indelible.events.batches import Batch, Selection
+from indelible.events.consumers import Consumer
+from indelible.events.following import After, Following, Subscription
+from indelible.events.opening import open_store
+from indelible.events.postgres.address import is_postgres
+from indelible.events.role_holder import RoleHolder
+from indelible.events.store import EventStore
+from indelible.events.subscription import format_cursor, parse_cursor
+from indelible.events.types import EventTypes
+from indelible.events.waking import Followers
+from indelible.ids import Ids
+
+
+def beginning(text: str | None, *, new: bool) -> After:
+    """What ``--from`` means; ``new`` says that it is for a name that was never seen.
+
+    Raises:
+        typer.BadParameter: It is no cursor.
+    """
+    if text is None:
+        return None if new else "end"
+    if text == "end":
+        return "end"
+    try:
+        return parse_cursor(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, or end", param_hint="--from") from error
+
+
+def tail(
+    url: str,
+    after: After,
+    types: Sequence[str] | None,
+    category: str | None,
+    streams: Sequence[str] | None,
+    *,
+    follow: bool,
+    consumer: str | None,
+    as_json: bool,
+) -> None:
+    """Write events to stdout until the end, or until a signal comes."""
+    selection = Selection(types, category, streams)
+    write = _write_json if as_json else _Lines()
+    with _signals_end(), ExitStack() as stack:
+        following: Following
+        if consumer is None:
+            store = stack.enter_context(closing(open_store(url, mode="read")))
+            following = Subscription(
+                Followers(store), EventTypes(), after=after, selection=selection, live=follow
+            )
+        else:
+            store = stack.enter_context(closing(_open_for_a_consumer(url)))
+            roles = stack.enter_context(closing(_roles(store)))
+            following = Consumer(
+                Followers(store),
+                EventTypes(),
+                roles,
+                consumer,
+                after=after,
+                selection=selection,
+                live=follow,
+            )
+        stack.enter_context(following)
+        try:
+            for batch in following:
+                write(batch)
+                if isinstance(following, Consumer):
+                    following.commit(batch.cursor)
+        except SystemExit:
+            if consumer is None:
+                say(f"go on with --from {format_cursor(following.cursor)}")
+            raise
+
+
+def _open_for_a_consumer(url: str) -> EventStore:
+    """A store that takes a consumer's position, and on PostgreSQL owns no shard."""
+    if is_postgres(url):
+        return open_store(url, mode="client")
+    try:
+        with reading(url):
+            pass  # or one that does not exist would be created
+    except SchemaVersionError:
+        pass  # opening it to write migrates it, or says why not
+    return open_store(url, mode="own")
+
+
+def _roles(store: EventStore) -> RoleHolder:
+    clock = SystemClock()
+    return RoleHolder(store, Ids(clock).text(), clock)
+
+
+def _write_json(batch: Batch) -> None:
+    for item in batch:
+        event = {**as_mapping(item.recorded), "cursor": format_cursor(item.cursor)}
+        sys.stdout.write(dumped(event, indent=None) + "\n")
+    sys.stdout.flush()
+
+
+class _Lines:
+    """Writes a line an event, and one for each new day."""
+
+    def __init__(self) -> None:
+        self._console = out()
+        self._day = ""
+
+    def __call__(self, batch: Batch) -> None:
+        for item in batch:
+            event = item.recorded
+            local = local_time(event.recorded_at)
+            day = f"{local:%Y-%m-%d}, local time, UTC{offset(local)}"
+            if day != self._day:
+                self._day = day
+                line(self._console, (day, "dim"))
+            line(
+                self._console,
+                f"{time_of_day(event.recorded_at)}  {plain(event.stream)} {event.version}  ",
+                (f"{plain(event.type)}  ", "bold"),
+                (details(event), "dim"),
+            )
+
+
+@contextmanager
+def _signals_end() -> Iterator[None]:
+    """SIGINT and SIGTERM end the command in order, with 130 or 143, wherever it waits."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,130 @@
+"""Those who read the log of one open system: subscriptions, consumers, and consumers' threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from indelible.clock import Clock
+from indelible.consumer import ConsumerTask, Handler
+from indelible.errors import SystemClosedError
+from indelible.events.batches import Selection
+from indelible.events.consumers import Consumer
+from indelible.events.following import After, Subscription
+from indelible.events.role_holder import RoleHolder
+from indelible.events.store import EventStore
+from indelible.events.types import EventTypes
+from indelible.events.waking import Followers
+from indelible.ids import Ids
+from indelible.runtime import Runtime
+
+logger = logging.getLogger("indelible.consumers")
+
+
+class Readers:
+    """Makes readers of an open store, and ends them with it; any thread may call any method."""
+
+    def __init__(
+        self, store: EventStore, types: EventTypes, clock: Clock, ids: Ids, runtime: Runtime
+    ) -> None:
+        """Nobody reads yet; no I/O and no thread."""
+        self._types = types
+        self._clock = clock
+        self._ids = ids
+        self._loop = runtime.loop
+        self._followers = Followers(store, runtime.check_may_block)
+        self._lock = threading.Lock()
+        self._roles: RoleHolder | None = None
+        self._tasks: list[ConsumerTask] = []
+        self._closed = False
+
+    def subscription(
+        self, after: After, selection: Selection, *, live: bool, max_batch: int, max_bytes: int
+    ) -> Subscription:
+        """See :meth:`indelible.ActorSystem.events`."""
+        return Subscription(
+            self._followers,
+            self._types,
+            after=after,
+            selection=selection,
+            live=live,
+            max_batch=max_batch,
+            max_bytes=max_bytes,
+        )
+
+    def consumer(
+        self, name: str, after: After, selection: Selection, *, max_batch: int, max_bytes: int
+    ) -> Consumer:
+        """See :meth:`indelible.ActorSystem.consumer`."""
+        return Consumer(
+            self._followers,
+            self._types,
+            self._role_holder(),
+            name,
+            after=after,
+            selection=selection,
+            max_batch=max_batch,
+            max_bytes=max_bytes,
+        )
+
+    def consume(self, consumer: Consumer, handler: Handler, max_attempts: int) -> ConsumerTask:
+        """Run ``consumer`` on a thread of its own, until the end.
+
+        Raises:
+            SystemClosedError: The system is closing; nothing was started.
+        """
+        with self._lock:
+            if self._closed:
+                raise SystemClosedError("consume()")
+            task = ConsumerTask(consumer, handler, self._run_async, max_attempts)
+            self._tasks = [one for one in self._tasks if one.state != "stopped"] + [task]
+            return task
+
+    def tasks(self) -> list[ConsumerTask]:
+        """The consumers' threads that run, and those that have failed."""
+        with self._lock:
+            return [one for one in self._tasks if one.state != "stopped"]
+
+    def stop_consumers(self, timeout: float) -> None:
+        """Start no consumer's thread any more, and wait ``timeout`` seconds for their handlers."""
+        with self._lock:
+            self._closed = True
+            tasks = list(self._tasks)
+        deadline = time.monotonic() + timeout
+        for task in tasks:
+            task.stop(0)
+        for task in tasks:
+            if not task.stop(max(0.0, deadline - time.monotonic())):
+                logger.warning("the handler of consumer %s is left behind", task.name)
+
+    def close(self) -> None:
+        """End all iterations and give up the consumers' names; the store is still open."""
+        self.stop_consumers(0.0)
+        self._followers.close()
+        roles = self._roles
+        if roles is not None:
+            roles.close()
+
+    def _role_holder(self) -> RoleHolder:
+        with self._lock:
+            if self._roles is None:
+                self._roles = RoleHolder(self._followers.store, self._ids.text(), self._clock)
+            return self._roles
+
+    def _run_async(self, function: Callable[[], Awaitable[Any]]) -> None:
+        done = threading.Event()
+        failures: list[BaseException] = []
+
+        def on_done(_: Any, error: BaseException | None) -> None:
+            if error is not None:
+                failures.append(error)
+            done.set()
+
+        self._loop.enqueue(function, on_done)
+        self._loop.kick()
+        done.wait()
+        for failure in failures:
+            raise failure

@@ -1,0 +1,38 @@
+"""A process that is a consumer: it says what it is given, and commits when it is told to."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from indelible.clock import SystemClock
+from indelible.errors import RoleLostError
+from indelible.events.consumers import Consumer
+from indelible.events.opening import open_store
+from indelible.events.role_holder import RoleHolder
+from indelible.events.types import EventTypes
+from indelible.events.waking import Followers
+
+url, name, lease, max_batch = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+
+
+def say(*words: object) -> None:
+    print(json.dumps(words), flush=True)  # noqa: T201 - to the test
+
+
+store = open_store(url, mode="client")
+roles = RoleHolder(store, name, SystemClock(), lease=lease)
+consumer = Consumer(Followers(store), EventTypes(), roles, "billing", max_batch=max_batch)
+say("ready")
+for batch in consumer:
+    say("batch", [(item.recorded.shard, item.recorded.position) for item in batch])
+    if sys.stdin.readline().strip() != "commit":
+        break
+    try:
+        consumer.commit(batch.cursor)
+        say("committed")
+    except RoleLostError:
+        say("lost")
+        break
+roles.close()
+store.close()

@@ -1,0 +1,236 @@
+"""Views on a database that several processes write: one moves a view, another takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from indelible.clock import SystemClock
+from indelible.errors import RebuildUnderWayError, ShardNotOwnedError
+from indelible.events.event import EncodedEvent
+from indelible.events.opening import open_store
+from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
+from indelible.events.store import Cursor, EventStore
+from indelible.events.types import run_event_types
+from indelible.failpoints import Failpoints
+from indelible.ids import Ids
+from indelible.projections.defaults import default_projections
+from indelible.projections.engine import Engine
+from indelible.projections.queries import Views
+from indelible.projections.runner import ProjectionRunner
+from indelible.projections.tables import CURSORS
+
+T0 = 1_700_000_000_000_000
+TYPES = run_event_types()
+LONG = 40.0  # seconds; nothing waits that long unless it hangs
+NAMES = {"workflow_status", "metrics"}
+
+
+class Processes:
+    """Stores on one database, as several processes have them."""
+
+    def __init__(self, url: str, stack: ExitStack) -> None:
+        self.stores: list[EventStore] = []
+        self._url = url
+        self._stack = stack
+
+    def open(self) -> EventStore:
+        store = open_store(self._url, shards=4)
+        self._stack.callback(store.close)
+        self.stores.append(store)
+        return store
+
+    def write(self, *runs: str) -> None:
+        """Whole runs, each by whoever owns its shard."""
+        ids = Ids()
+        for run in runs:
+            events = (
+                RunAccepted(run, "etl", "w", b"", b"", 1, T0, (("s", 1),)),
+                StepCompleted("s", 1, T0 + 1, 5),
+                RunCompleted(T0 + 2, "success", 1, 0, 0, 2, 9, "etl"),
+            )
+            encoded = [TYPES.encode(event, ids.uuid7()) for event in events]
+            while not any(_written(store, f"run-{run}", encoded) for store in self.stores):
+                pass  # the shard is on its way from one to the other
+
+    def ends(self) -> Cursor:
+        return self.stores[0].positions()
+
+
+def _written(store: EventStore, stream: str, encoded: Sequence[EncodedEvent]) -> bool:
+    try:
+        store.append(stream, encoded, expected=0)
+    except ShardNotOwnedError:
+        return False
+    return True
+
+
+def execute(store: EventStore, statement: str) -> Any:
+    with store.write_views() as connection:
+        return connection.execute(sa.text(statement))
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def processes(postgres_url: str, stack: ExitStack) -> Processes:
+    return Processes(postgres_url, stack)
+
+
+def engine_of(store: EventStore, owner: str) -> Engine:
+    engine = Engine(
+        store, TYPES, default_projections(), SystemClock(), Failpoints(), owner=owner, batch=2
+    )
+    store.subscribe(engine.feed.push)
+    engine.open()
+    return engine
+
+
+def runner_of(store: EventStore, owner: str, stack: ExitStack) -> ProjectionRunner:
+    runner = ProjectionRunner(
+        store, TYPES, default_projections(), SystemClock(), Failpoints(), owner=owner
+    )
+    runner.start()
+    stack.callback(runner.stop, LONG)
+    return runner
+
+
+def settle(engine: Engine) -> None:
+    while engine.step():
+        pass
+
+
+def test_one_process_moves_the_views_and_the_other_sees_its_own_writes_in_them(
+    processes: Processes, stack: ExitStack
+) -> None:
+    first, second = processes.open(), processes.open()
+    one, other = runner_of(first, "one", stack), runner_of(second, "other", stack)
+    processes.write(*(str(n) for n in range(10)))
+    for runner in (one, other):
+        assert runner.caught_up(processes.ends(), LONG)
+    assert Views(second).summary().completed == 10
+    owners = execute(first, "SELECT owner FROM roles WHERE lease_until > 0").scalars().all()
+    assert len(owners) == 2
+
+
+def test_when_one_stops_the_other_goes_on_from_there(
+    processes: Processes, stack: ExitStack
+) -> None:
+    first, second = processes.open(), processes.open()
+    one = runner_of(first, "one", stack)
+    processes.write("1")
+    assert one.caught_up(processes.ends(), LONG)
+    other = runner_of(second, "other", stack)
+    one.stop(LONG)
+    processes.write("2")
+    assert other.caught_up(processes.ends(), LONG)
+    assert other.covers(processes.ends())  # itself
+    assert Views(first).metrics("etl")[0].succeeded == 2
+
+
+def test_events_of_shards_that_another_process_owns_are_polled(processes: Processes) -> None:
+    _, second = processes.open(), processes.open()
+    engine = engine_of(second, "other")
+    processes.write(*(str(n) for n in range(8)))  # in process nobody hears of it
+    ends = processes.ends()
+    while not engine.covers(ends):
+        engine.step()
+    assert Views(second).summary().completed == 8
+
+
+def test_a_process_whose_lease_was_taken_writes_nothing_more(processes: Processes) -> None:
+    first, second = processes.open(), processes.open()
+    stale = engine_of(first, "stale")
+    processes.write("1")
+    settle(stale)
+    assert set(stale.lanes) == NAMES
+    execute(first, "UPDATE roles SET lease_until = 1")  # it was paused for that long
+    newer = engine_of(second, "newer")
+    assert set(newer.lanes) == NAMES
+    processes.write("2")
+    ends = processes.ends()
+    while not newer.covers(ends):
+        newer.step()
+    before = Views(first).metrics()
+    settle(stale)
+    assert not stale.lanes
+    assert not any(stale.moves(name) for name in NAMES)
+    assert Views(first).metrics() == before
+    assert before[0].succeeded == 2
+    processes.write("3")
+    settle(stale)
+    assert Views(first).metrics()[0].succeeded == 2
+
+
+def test_a_lease_that_lasts_is_not_taken(processes: Processes) -> None:
+    first, second = processes.open(), processes.open()
+    holder = engine_of(first, "holder")
+    assert set(holder.lanes) == NAMES
+    assert not engine_of(second, "other").lanes
+
+
+def test_a_process_that_does_not_move_a_view_rebuilds_it_and_moves_it_then(
+    processes: Processes,
+) -> None:
+    first, second = processes.open(), processes.open()
+    holder, other = engine_of(first, "holder"), engine_of(second, "other")
+    processes.write("1", "2")
+    settle(holder)
+    execute(first, "UPDATE workflow_status SET steps_completed = 99")
+    rebuild = other.rebuild("workflow_status")
+    while not rebuild.finished:
+        other.step()
+        holder.step()  # it lives, and keeps its lease
+    assert Views(first).run("1").steps_completed == 1  # type: ignore[union-attr]
+    processes.write("3")
+    while set(holder.lanes) != {"metrics"}:
+        holder.step()
+    assert set(other.lanes) == {"workflow_status"}
+    ends = processes.ends()
+    while not other.covers(ends, ["workflow_status"]):
+        other.step()
+    assert Views(first).summary().completed == 3
+
+
+def test_two_processes_do_not_rebuild_the_same_view(processes: Processes, stack: ExitStack) -> None:
+    first, second = processes.open(), processes.open()
+    holder = engine_of(first, "holder")
+    processes.write(*(str(n) for n in range(20)))
+    settle(holder)
+    holder.rebuild("metrics")
+    holder.step()
+    other = runner_of(second, "other", stack)
+    with pytest.raises(RebuildUnderWayError):
+        other.rebuild("metrics")
+    settle(holder)
+    assert other.rebuild("metrics") == 60
+
+
+def test_a_rebuild_that_died_with_its_process_is_gone_on_with_elsewhere(
+    processes: Processes,
+) -> None:
+    first, second = processes.open(), processes.open()
+    holder = engine_of(first, "holder")
+    processes.write(*(str(n) for n in range(10)))
+    settle(holder)
+    rebuild = holder.rebuild("metrics")
+    while sum(rebuild.lane.cursor.values()) < 10:
+        holder.step()
+    execute(first, "UPDATE roles SET lease_until = 1")
+    other = engine_of(second, "other")
+    again = other.rebuild("metrics")
+    while not again.finished:
+        other.step()
+    assert again.resumed >= 10
+    assert Views(first).metrics()[0].succeeded == 10
+    with first.read_views() as connection:
+        names = connection.execute(sa.select(CURSORS.c.projection)).scalars().all()
+    assert set(names) == NAMES
