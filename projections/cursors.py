@@ -1,16 +1,15 @@
-"""Where each view stands: the rows of ``projection_cursors`` and of ``parked_events``.
+"""Where each view stands: the rows of ``projection_cursors``.
 
 They are written in the transaction of the view itself: they never say more or less (invariant 8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from indelible.events.event import RecordedEvent
 from indelible.events.store import Cursor
 from indelible.projections.multirow import insert
 from indelible.projections.tables import CURSORS, PARKED
@@ -36,7 +35,6 @@ _MOVE = insert(
     "ON CONFLICT (projection, shard) DO UPDATE"
     " SET position = excluded.position, version = excluded.version",
 )
-_PARK = insert(PARKED, "ON CONFLICT (projection, shard, position) DO NOTHING")
 
 
 def read_stands(connection: sa.Connection) -> dict[str, Stand]:
@@ -59,26 +57,6 @@ def move(connection: sa.Connection, views: Iterable[Moved]) -> None:
             for shard, position in view.positions.items()
         ],
     )
-
-
-def park(
-    connection: sa.Connection, name: str, parked: Sequence[tuple[RecordedEvent, Exception]]
-) -> None:
-    """Set aside events that the view ``name`` cannot apply, with the reason."""
-    rows = [
-        (
-            name,
-            event.shard,
-            event.position,
-            event.stream,
-            event.version,
-            event.type,
-            f"{type(error).__name__}: {error}",
-            event.recorded_at,
-        )
-        for event, error in parked
-    ]
-    _PARK.execute(connection, rows)
 
 
 def forget(connection: sa.Connection, name: str) -> None:

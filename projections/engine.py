@@ -6,19 +6,25 @@ Every committed step leaves each view equal to a fold of the log up to its curso
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
+
+import sqlalchemy as sa
 
 from indelible.clock import Clock
-from indelible.errors import EventDecodeError, UnknownEventTypeError, UnknownProjectionError
-from indelible.events.event import RecordedEvent
+from indelible.errors import RoleLostError, UnknownProjectionError
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
 from indelible.projections import cursors
+from indelible.projections.batch import Batch, make_batch
+from indelible.projections.custom import CustomView
+from indelible.projections.deciding import Decider
 from indelible.projections.feed import KEPT, Feed
-from indelible.projections.lane import Batch, Lane, apply_or_park, apply_together
-from indelible.projections.projection import Pair, Projection
-from indelible.projections.rebuild import SUFFIX, Rebuild, drop_leftovers
+from indelible.projections.lane import Lane, apply_or_park, apply_together
+from indelible.projections.projection import Projection
+from indelible.projections.rebuild import SUFFIX, Rebuild
+from indelible.projections.tenure import LEASE, Tenure
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +33,12 @@ BATCH = 1_000
 
 _FIRST_RETRY = 50_000_000  # ns
 _LAST_RETRY = 5_000_000_000  # ns; an unavailable database is asked this often
+
+_POLL = 50_000_000
+"""ns between looks at what other processes have committed, while there is something ..."""
+
+_IDLE_POLL = 250_000_000
+"""... and when there has been nothing for a while."""
 
 
 class Engine:
@@ -40,40 +52,59 @@ class Engine:
         clock: Clock,
         failpoints: Failpoints,
         *,
+        owner: str = "",
+        lease: float = LEASE,
         batch: int = BATCH,
         kept: int = KEPT,
     ) -> None:
-        """Touch nothing yet; ``clock`` only paces retries, ``kept`` is of :class:`Feed`."""
+        """Touch nothing yet.
+
+        Args:
+            store: The log, and the database of the views.
+            types: How events are decoded.
+            projections: The views; an engine needs its own.
+            clock: Paces retries, leases and looks at the store.
+            failpoints: Armed in tests.
+            owner: This process, as no other is called; where several share a store.
+            lease: Seconds after which another process may move the views of this one.
+            batch: Events of one transaction.
+            kept: Of :class:`Feed`.
+        """
         self.feed = Feed(store, kept)
         self._limit = batch
-        self.lanes: dict[str, Lane] = {}  # the live views, by name
+        self.lanes: dict[str, Lane] = {}  # the live views that this process moves, by name
         self.rebuilds: dict[str, Rebuild] = {}
         self._store = store
-        self._decode = types.decode
+        self._types = types
         self._projections = {projection.name: projection for projection in projections}
         self._clock = clock
         self._failpoints = failpoints
+        self._tenure = Tenure(store, clock, owner, lease)
+        self._decide = Decider(store, types).carry_out
+        self._poll_at = 0  # on the monotonic clock
+        self._poll = _POLL
 
     @property
     def names(self) -> Sequence[str]:
         """Names of all views; for any thread."""
         return tuple(self._projections)
 
+    def moves(self, name: str) -> bool:
+        """Whether this process moves the view ``name``, as far as is known; for any thread."""
+        return name in self._projections and self._tenure.holds(name)
+
     def open(self) -> None:
         """Learn where every view stands; a view of another version is rebuilt."""
-        with self._store.read_views() as connection:
-            stands = cursors.read_stands(connection)
-        self.feed.expect(self._store.positions())
-        for name, projection in self._projections.items():
-            if name + SUFFIX in stands:
-                with self._store.write_views() as connection:
-                    drop_leftovers(connection, projection)
-            stand = stands.get(name, cursors.Stand(projection.version, {}))
-            if stand.version == projection.version:
-                self.lanes[name] = Lane(projection, name, stand.cursor)
-            else:
-                _log.info("view %s changes its version, rebuilding", name)
-                self.rebuild(name)
+        self._tenure.open()
+        if self._tenure.shared:
+            self.feed.rest()  # until there is a view to move
+            self._look_around(self._clock.monotonic())
+        else:
+            self._gain(self.names)
+
+    def close(self) -> None:
+        """Let other processes move the views at once."""
+        self._tenure.close()
 
     def rebuild(self, name: str) -> Rebuild:
         """Begin to rebuild a view, or join a rebuild that has begun; for any thread.
@@ -89,8 +120,10 @@ class Engine:
 
     def step(self) -> bool:
         """Move every view on by one batch; whether there may be more to do at once."""
-        self.feed.take()
         now = self._clock.monotonic()
+        if self._tenure.shared:
+            self._look_around(now)
+        self.feed.take()
         worked = False
         together: dict[tuple[tuple[int, int], ...], list[Lane]] = {}
         for lane in self._lanes():
@@ -107,26 +140,85 @@ class Engine:
         self._forget()
         return worked
 
-    def retry_in(self) -> float | None:
-        """Seconds until a failed view is tried again, ``None`` if none has failed."""
+    def look(self) -> None:
+        """Look at what others have committed in the next step; for any thread."""
+        self._poll_at = 0
+
+    def due_in(self) -> float | None:
+        """Seconds until there is something to do without new events here, ``None`` for never."""
+        now = self._clock.monotonic()
         lanes = [*self.lanes.values(), *(rebuild.lane for rebuild in self.rebuilds.values())]
-        times = [lane.retry_at for lane in lanes if lane.failures]
-        if not times:
-            return None
-        return max(0, min(times) - self._clock.monotonic()) / 1e9
+        times = [max(0, lane.retry_at - now) / 1e9 for lane in lanes if lane.failures]
+        if self._tenure.shared:
+            tend = self._tenure.due_in(self.names)
+            times += [] if tend is None else [tend]
+            times += [] if self.feed.idle else [max(0, self._poll_at - now) / 1e9]
+        return min(times, default=None)
 
     def backlog(self) -> int:
         """Events known here that the hindmost live view has not applied."""
         return max((self.feed.behind(lane.cursor) for lane in self.lanes.values()), default=0)
 
-    def covers(self, cursor: Cursor) -> bool:
-        """Whether all views have applied everything up to ``cursor``; for any thread."""
-        lanes = list(self.lanes.values())
-        return len(lanes) == len(self._projections) and all(
-            lane.cursor.get(shard, 0) >= position
-            for lane in lanes
-            for shard, position in cursor.items()
-        )
+    def covers(self, cursor: Cursor, names: Collection[str] | None = None) -> bool:
+        """Whether all views, or ``names``, have applied all up to ``cursor``; for any thread."""
+        lanes = dict(self.lanes)
+        wanted = self._projections if names is None else names
+        return all(name in lanes and reaches(lanes[name].cursor, cursor) for name in wanted)
+
+    # -- which views this process moves
+
+    def _look_around(self, now: int) -> None:
+        """Keep and take views, and see what other processes have committed."""
+        try:
+            gained = self._tenure.tend(self.names)
+            for name in list(self.lanes):
+                if not self._tenure.holds(name):
+                    self._lose(name)
+            self._gain(gained)
+            self.feed.idle = self.feed.idle and not (self.lanes or self.rebuilds)
+            if now >= self._poll_at and not self.feed.idle:
+                before = self.backlog()
+                self.feed.expect(self._store.positions())
+                self._poll = _POLL if self.backlog() > before else min(2 * self._poll, _IDLE_POLL)
+                self._poll_at = now + self._poll
+        except Exception as error:  # noqa: BLE001 - it is tried again until it works
+            _log.debug("the store does not say who moves the views: %r", error)
+            self._poll_at = now + _IDLE_POLL
+
+    def _gain(self, names: Sequence[str]) -> None:
+        """Begin to move ``names`` from where they stand."""
+        if not names:
+            return
+        views = [self._projections[name] for name in names]
+        own = [view for view in views if isinstance(view, CustomView)]
+        if own:
+            with self._store.write_views() as connection:
+                for view in own:
+                    view.make_tables(connection)
+        with self._store.read_views() as connection:
+            stands = cursors.read_stands(connection)
+        self.feed.expect(self._store.positions())
+        for name in names:
+            projection = self._projections[name]
+            stand = stands.get(name, cursors.Stand(projection.version, {}))
+            if stand.version == projection.version:
+                self.lanes[name] = Lane(projection, name, stand.cursor)
+            else:
+                _log.info("view %s changes its version, rebuilding", name)
+                self.rebuild(name)
+
+    def _lose(self, name: str) -> None:
+        """Stop moving the view of the cursor ``name``, which another process has taken."""
+        self._tenure.lose(name)
+        self.lanes.pop(name, None)
+        rebuild = self.rebuilds.get(name.removesuffix(SUFFIX))
+        if rebuild is not None and rebuild.lane.name == name:
+            rebuild.refused = True
+            del self.rebuilds[rebuild.lane.projection.name]
+        if not (self.lanes or self.rebuilds):
+            self.feed.rest()
+
+    # -- moving them
 
     def _lanes(self) -> list[Lane]:
         growing = [
@@ -141,7 +233,8 @@ class Engine:
             batch = self._batch(lanes)
             if batch is None:
                 return False
-            apply_together(lanes, batch, self._store.write_views, self._before_commit)
+            begin = partial(self._tenure.begin, [lane.name for lane in lanes])
+            apply_together(lanes, batch, begin, self._decide, self._before_commit)
         except Exception as error:  # noqa: BLE001 - whatever it was, each view now goes alone
             _log.debug("a batch for %s failed: %r", [lane.name for lane in lanes], error)
             for lane in lanes:
@@ -155,7 +248,11 @@ class Engine:
                 lane.advance({})
                 return False
             failed_before = lane.failures
-            apply_or_park(lane, batch, self._store.write_views, self._before_commit)
+            begin = partial(self._tenure.begin, [lane.name])
+            apply_or_park(lane, batch, begin, self._decide, self._before_commit)
+        except RoleLostError:
+            self._lose(lane.name)
+            return True
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             self._failed(lane, error)
             return False
@@ -168,24 +265,42 @@ class Engine:
         if lane.retry_at > self._clock.monotonic():
             return False
         name = lane.projection.name
-        live = self.lanes.get(name)
         try:
             if not rebuild.prepared:
-                rebuild.prepare(self._store.write_views)
-                return True
+                return self._prepare(rebuild)
+            if not self._tenure.holds(name) and rebuild.covers({}):
+                self._gain(self._tenure.take([name], by_force=True))
+            live = self.lanes.get(name)
             cursor = live.cursor if live else {}
             if not (rebuild.swapping or rebuild.covers(cursor)):
                 return False
-            swapped = rebuild.swap(cursor, self._store.write_views, self._before_commit)
+            swapped = rebuild.swap(
+                cursor, self._tenure.begin, partial(self._before_swap, lane.name)
+            )
+        except RoleLostError as error:
+            self._lose(error.role)
+            return True
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             self._failed(lane, error)
-            if live:
-                live.suspect = True  # its rows may be the new ones
+            if name in self.lanes:
+                self.lanes[name].suspect = True  # its rows may be the new ones
             return False
         if swapped is not None:
+            self._tenure.left(lane.name)
             self.lanes[name] = swapped
             del self.rebuilds[name]
         return True
+
+    def _prepare(self, rebuild: Rebuild) -> bool:
+        lane = rebuild.lane
+        if self._tenure.take([lane.name]):
+            rebuild.prepare(self._tenure.begin)
+            return True
+        if lane.projection.name in self.lanes or not self._tenure.holds(lane.projection.name):
+            self._lose(lane.name)  # somebody asked for it: they are told
+        else:
+            lane.retry_at = self._clock.monotonic() + _LAST_RETRY
+        return False
 
     def _failed(self, lane: Lane, error: Exception) -> None:
         wait = min(_FIRST_RETRY << min(lane.failures, 10), _LAST_RETRY)
@@ -200,22 +315,26 @@ class Engine:
         if not events:
             return None
         wanted = frozenset().union(*(lane.projection.event_types for lane in lanes))
-        pairs: list[Pair] = []
-        undecodable: list[tuple[RecordedEvent, Exception]] = []
-        decode = self._decode
-        for event in events:
-            if event.type in wanted:
-                try:
-                    pairs.append((event, decode(event)))
-                except (EventDecodeError, UnknownEventTypeError) as error:
-                    undecodable.append((event, error))
-        return Batch(pairs, undecodable, {event.shard: event.position for event in events})
+        return make_batch(events, wanted, self._types)
 
     def _before_commit(self) -> None:
         self._failpoints.hit("view.before")
+
+    def _before_swap(self, role: str, connection: sa.Connection) -> None:
+        self._tenure.leave(connection, role)
+        self._before_commit()
 
     def _forget(self) -> None:
         cursors_ = [lane.cursor for lane in self.lanes.values() if not lane.suspect]
         if cursors_:
             shards = set().union(*cursors_)
             self.feed.forget({s: min(c.get(s, 0) for c in cursors_) for s in shards})
+
+
+def reaches(cursor: Cursor, other: Cursor) -> bool:
+    """Whether ``cursor`` covers all of ``other``.
+
+    >>> reaches({0: 5}, {0: 4, 1: 0}), reaches({0: 5}, {1: 1})
+    (True, False)
+    """
+    return all(cursor.get(shard, 0) >= position for shard, position in other.items())

@@ -32,17 +32,25 @@ class Feed:
         self.pending = 0  # events pushed and not yet taken; under the lock
         self.wake_at = 0  # a push that reaches this many pending events wakes the runner
         self.wake: Callable[[], None] = lambda: None  # called under the lock
+        self.idle = False  # whether nobody here wants events: those pushed are dropped
+        self._turn = 0  # the shard, by number of those known, that a full batch begins with
         self._groups: deque[Sequence[RecordedEvent]] = deque()
+        self._dropped: Cursor = {}  # ends of groups that were pushed out; under the lock
         self._windows: dict[int, list[RecordedEvent]] = {}
         self._tips: Cursor = {}
 
     def push(self, group: Sequence[RecordedEvent]) -> None:
         """Take a committed group; the store calls it on the thread that committed."""
+        if self.idle:
+            return
         with self.lock:
             self._groups.append(group)
             self.pending += len(group)
             while self.pending > self._kept and len(self._groups) > 1:
-                self.pending -= len(self._groups.popleft())
+                dropped = self._groups.popleft()
+                self.pending -= len(dropped)
+                for event in dropped:  # of shards that no other group may name
+                    self._dropped[event.shard] = event.position
             if 0 < self.wake_at <= self.pending:
                 self.wake_at = 0
                 self.wake()
@@ -50,15 +58,18 @@ class Feed:
     def take(self) -> bool:
         """Look at what was pushed since the last call; whether there was anything."""
         with self.lock:
-            groups = list(self._groups)
+            groups, dropped = list(self._groups), self._dropped
             self._groups.clear()
+            self._dropped = {}
             self.pending = 0
+        self.expect(dropped)
         for group in groups:
             for event in group:
                 self._put(event)
-        for shard, window in self._windows.items():
-            if len(window) > self._kept:
-                self._windows[shard] = window[-self._kept :]
+        if sum(map(len, self._windows.values())) > self._kept:
+            share = max(1, self._kept // len(self._windows))
+            for window in self._windows.values():
+                del window[:-share]
         return bool(groups)
 
     def _put(self, event: RecordedEvent) -> None:
@@ -89,11 +100,15 @@ class Feed:
             StoreUnavailableError: Events that are known to exist could not be read.
         """
         found: list[RecordedEvent] = []
-        for shard, tip in self._tips.items():
+        tips = list(self._tips.items())
+        turn = self._turn % len(tips) if tips else 0
+        for shard, tip in (*tips[turn:], *tips[:turn]):
             after = cursor.get(shard, 0)
             wanted = min(limit - len(found), tip - after)
             if wanted > 0:
                 found.extend(self._read_shard(shard, after, wanted))
+        if len(found) == limit:
+            self._turn = turn + 1  # a shard with more and more events holds up no other
         return found
 
     def _read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
@@ -109,6 +124,14 @@ class Feed:
         if not events or events[0].position != after + 1:
             raise StoreUnavailableError(f"shard {shard} has no event behind position {after}")
         return events
+
+    def rest(self) -> None:
+        """Drop all that is in memory and take no more, until :attr:`idle` is taken back."""
+        self.idle = True
+        with self.lock:
+            self._groups.clear()
+            self.pending = 0
+        self._windows.clear()
 
     def forget(self, cursor: Cursor) -> None:
         """Drop what nobody behind ``cursor`` needs from memory."""

@@ -9,26 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from indelible.errors import StoreError
-from indelible.events.event import RecordedEvent
 from indelible.events.store import Cursor
-from indelible.projections import cursors
+from indelible.projections import cursors, parking
+from indelible.projections.batch import Bad, Batch
 from indelible.projections.projection import Pair, Projection
 
 _log = logging.getLogger(__name__)
-
-
-class Batch(NamedTuple):
-    """The next events of the log, decoded once for all views."""
-
-    pairs: list[Pair]
-    undecodable: list[tuple[RecordedEvent, Exception]]
-    positions: Cursor  # the last position of every shard in the batch
 
 
 class Lane:
@@ -57,7 +48,7 @@ class Lane:
         types = self.projection.event_types
         return [pair for pair in batch.pairs if pair[0].type in types]
 
-    def undecodable(self, batch: Batch) -> list[tuple[RecordedEvent, Exception]]:
+    def undecodable(self, batch: Batch) -> list[Bad]:
         """Those that it asks for and that nobody can read."""
         types = self.projection.event_types
         return [bad for bad in batch.undecodable if bad[0].type in types]
@@ -75,9 +66,16 @@ class Lane:
 
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 
+Decide = Callable[[sa.Connection, Lane, Batch], None]
+"""Carries out what a batch says about parked events."""
+
 
 def apply_together(
-    lanes: Sequence[Lane], batch: Batch, begin: Transaction, before_commit: Callable[[], None]
+    lanes: Sequence[Lane],
+    batch: Batch,
+    begin: Transaction,
+    decide: Decide,
+    before_commit: Callable[[], None],
 ) -> None:
     """Apply ``batch`` to all of ``lanes`` or to none, and raise what stood in the way."""
     work = []
@@ -89,8 +87,9 @@ def apply_together(
         for lane, changes, bad in work:
             if changes is not None:
                 lane.projection.write(connection, changes)
-            if bad:
-                cursors.park(connection, lane.name, bad)
+            parking.park(connection, lane.name, bad)
+            if batch.decisions:
+                decide(connection, lane, batch)
         cursors.move(connection, [lane.moved(batch) for lane in lanes])
         before_commit()
     for lane in lanes:
@@ -98,7 +97,11 @@ def apply_together(
 
 
 def apply_or_park(
-    lane: Lane, batch: Batch, begin: Transaction, before_commit: Callable[[], None]
+    lane: Lane,
+    batch: Batch,
+    begin: Transaction,
+    decide: Decide,
+    before_commit: Callable[[], None],
 ) -> None:
     """Apply what can be applied of ``batch`` to ``lane`` and park the rest.
 
@@ -110,9 +113,9 @@ def apply_or_park(
             lane.advance(stand.cursor)
             return
         bad = lane.undecodable(batch)
-        bad += _apply_part(lane.projection, connection, lane.wanted(batch))
-        if bad:
-            cursors.park(connection, lane.name, bad)
+        bad += apply_part(lane.projection, connection, lane.wanted(batch))
+        parking.park(connection, lane.name, bad)
+        decide(connection, lane, batch)
         cursors.move(connection, [lane.moved(batch)])
         before_commit()
     lane.advance(batch.positions)
@@ -127,10 +130,10 @@ def apply_or_park(
         )
 
 
-def _apply_part(
+def apply_part(
     projection: Projection, connection: sa.Connection, pairs: Sequence[Pair]
-) -> list[tuple[RecordedEvent, Exception]]:
-    """Apply ``pairs``, halving them until what fails is a single event."""
+) -> list[Bad]:
+    """Apply ``pairs``, halving them until what fails is a single event; return what failed."""
     if not pairs:
         return []
     connection.exec_driver_sql("SAVEPOINT part")
@@ -144,7 +147,7 @@ def _apply_part(
         if len(pairs) == 1:
             return [(pairs[0][0], error)]
         middle = len(pairs) // 2
-        return _apply_part(projection, connection, pairs[:middle]) + _apply_part(
+        return apply_part(projection, connection, pairs[:middle]) + apply_part(
             projection, connection, pairs[middle:]
         )
     connection.exec_driver_sql("RELEASE SAVEPOINT part")

@@ -105,6 +105,10 @@ class Metrics:
         """The same view in other tables."""
         return Metrics(suffix)
 
+    def erase(self, connection: sa.Connection, stream: str) -> bool:  # noqa: ARG002 - the port's
+        """Refuse: what a run has added to a sum cannot be told apart, and need not be."""
+        return False
+
     def fold(self, events: Sequence[Pair]) -> Changes:
         """What the events add to each agent."""
         changes = Changes()

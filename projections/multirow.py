@@ -1,4 +1,4 @@
-"""One SQL statement for many rows.
+"""One SQL statement for many rows, on SQLite and on PostgreSQL.
 
 The driver gives up the interpreter at every statement, and beside busy threads each return can
 cost 5 ms; so a batch is few statements of many rows.
@@ -15,22 +15,35 @@ _VARIABLES = 32_766
 
 
 class MultiRow:
-    """A statement over ``(VALUES (...), (...))``, in few texts, so that drivers prepare it once.
+    """A statement over rows of parameters, in few texts, so that drivers prepare it once.
 
-    The number of rows is rounded up and the rest filled with NULL rows, so the statement must
-    pass over rows whose ``column1`` is NULL.
+    PostgreSQL gets one array a column.  SQLite gets ``(VALUES (...), (...))``: the number of rows
+    is rounded up and the rest filled with NULL rows, so the statement must pass over rows whose
+    ``column1`` is NULL.
     """
 
-    def __init__(self, columns: int, before: str, after: str) -> None:
-        """``before`` and ``after`` surround the VALUES, whose columns are ``column1`` and on."""
-        self._columns = columns
+    def __init__(self, types: Sequence[str], before: str, after: str) -> None:
+        """``before`` and ``after`` surround the rows ``v``, whose columns are ``column1`` and on.
+
+        ``types`` are those of the columns: ``text`` or ``bigint``.
+        """
+        self._columns = len(types)
         self._before = before
         self._after = after
-        self._most = _VARIABLES // columns
+        self._most = _VARIABLES // self._columns
         self._texts: dict[int, str] = {}
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        names = ", ".join(f"column{index}" for index in range(1, self._columns + 1))
+        parts = (before.replace("%", "%%"), after.replace("%", "%%"))
+        self._arrays = f"{parts[0]} unnest({arrays}) AS v({names}) {parts[1]}"
 
     def execute(self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]) -> int:
         """Run it for ``rows`` and return how many rows of the table it changed."""
+        if not rows:
+            return 0
+        if connection.dialect.name == "postgresql":
+            columns = tuple(list(column) for column in zip(*rows, strict=True))
+            return connection.exec_driver_sql(self._arrays, columns).rowcount
         changed = 0
         for start in range(0, len(rows), self._most):
             part = rows[start : start + self._most]
@@ -54,9 +67,10 @@ class MultiRow:
 def insert(table: sa.Table, after: str = "") -> MultiRow:
     """Insert rows of all columns of ``table``, in its order; the first one is never NULL."""
     names = [column.name for column in table.columns]
+    types = ["text" if isinstance(c.type, sa.Text) else "bigint" for c in table.columns]
     values = ", ".join(f"column{index}" for index in range(1, len(names) + 1))
     return MultiRow(
-        len(names),
+        types,
         f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} FROM",
         f"WHERE column1 IS NOT NULL {after}",
     )

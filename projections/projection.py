@@ -65,6 +65,13 @@ class Projection(Protocol):
         """
         ...
 
+    def erase(self, connection: sa.Connection, stream: str) -> bool:
+        """Remove all that the events of ``stream`` have made, so that they can be folded again.
+
+        ``False``, and nothing removed, if it cannot be told from what others have made.
+        """
+        ...
+
     def beside(self, suffix: str) -> Projection:
         """The same projection on tables whose names end in ``suffix``, for a rebuild."""
         ...

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import msgspec
 import sqlalchemy as sa
 
 from indelible.events.store import Cursor, EventStore
 from indelible.projections import cursors
 from indelible.projections.histogram import percentiles
+from indelible.projections.lag import LagMeter, ViewLag
 from indelible.projections.rebuild import SUFFIX
 from indelible.projections.tables import METRICS, METRICS_RESPONSE_TIMES, PARKED, WORKFLOW_STATUS
 
@@ -106,7 +109,11 @@ class AgentMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that a view could not apply, and why; ``parked_at`` is when it was recorded."""
+    """An event that a view could not apply, and why.
+
+    ``parked_at`` is when it was recorded; ``state`` is ``parked``, or ``skipped`` if somebody has
+    decided that nobody waits for it.
+    """
 
     projection: str
     shard: int
@@ -116,6 +123,7 @@ class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     error: str
     parked_at: int
+    state: str
 
 
 class Views:
@@ -131,6 +139,10 @@ class Views:
     def __init__(self, store: EventStore) -> None:
         """Ask ``store``, which must be open when asked."""
         self._store = store
+
+    def connection(self) -> AbstractContextManager[sa.Connection]:
+        """A connection for questions of your own, such as to your own views; it only reads."""
+        return self._store.read_views()
 
     def runs(
         self,
@@ -196,14 +208,28 @@ class Views:
                 counts.setdefault(name, {})[bucket] = runs
         return [_metrics(row, counts.get(row.agent, {})) for row in rows]
 
-    def parked(self, projection: str | None = None, limit: int = 50) -> list[ParkedEvent]:
+    def parked(
+        self, projection: str | None = None, limit: int = 50, state: str | None = None
+    ) -> list[ParkedEvent]:
         """At most ``limit`` events that views could not apply, by view and position."""
         key = (PARKED.c.projection, PARKED.c.shard, PARKED.c.position)
         query = sa.select(PARKED).order_by(*key).limit(limit)
-        if projection is not None:
+        if projection is None:
+            query = query.where(~PARKED.c.projection.endswith(SUFFIX, autoescape=True))
+        else:
             query = query.where(PARKED.c.projection == projection)
+        if state is not None:
+            query = query.where(PARKED.c.state == state)
         with self._store.read_views() as connection:
             return [ParkedEvent(**row._mapping) for row in connection.execute(query)]
+
+    def parked_at(self, projection: str, shard: int, position: int) -> ParkedEvent | None:
+        """What is parked there, ``None`` if nothing is."""
+        place = (PARKED.c.projection == projection, PARKED.c.shard == shard)
+        query = sa.select(PARKED).where(*place, PARKED.c.position == position)
+        with self._store.read_views() as connection:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else ParkedEvent(**row._mapping)
 
     def cursors(self) -> dict[str, Cursor]:
         """Positions that each view covers, by its name; a view that never ran is missing."""
@@ -211,14 +237,17 @@ class Views:
             stands = cursors.read_stands(connection)
         return {n: stand.cursor for n, stand in stands.items() if not n.endswith(SUFFIX)}
 
-    def lag(self) -> dict[str, int]:
-        """Committed events that each view of :meth:`cursors` does not cover."""
-        covered = self.cursors()
-        ends = self._store.positions()
-        return {
-            name: sum(max(0, end - cursor.get(shard, 0)) for shard, end in ends.items())
-            for name, cursor in covered.items()
-        }
+    def rebuilt(self, name: str) -> int:
+        """Events that the rebuild of the view ``name`` has done so far, 0 if there is none."""
+        with self._store.read_views() as connection:
+            stand = cursors.read_stands(connection).get(name + SUFFIX)
+        return sum(stand.cursor.values()) if stand else 0
+
+    def lag(self) -> dict[str, ViewLag]:
+        """How far each view of :meth:`cursors` is behind the log, by its name."""
+        covered = self.cursors()  # before the end is asked: the log only grows
+        meter = LagMeter(self._store)
+        return {name: meter.lag(cursor) for name, cursor in covered.items()}
 
 
 def _metrics(row: sa.Row[tuple[int | str, ...]], response_times: dict[int, int]) -> AgentMetrics:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from indelible.clock import Clock
-from indelible.errors import StoreReadOnlyError, SystemClosedError
+from indelible.errors import RebuildUnderWayError, StoreReadOnlyError, SystemClosedError
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
-from indelible.projections.engine import Engine
+from indelible.projections import cursors
+from indelible.projections.engine import Engine, reaches
 from indelible.projections.projection import Projection
+from indelible.projections.tenure import LEASE
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +31,19 @@ _FLOOD = 5_000
 _HIGH_WATER = 15_000
 """Events that end that wait; memory keeps 20,000 before the rest must be read back."""
 
-_PAUSE = 0.010  # s between two batches while events keep coming: the lag that DESIGN §9 allows
+_BREATH = 0.005  # s between two batches while events keep coming: half the lag of DESIGN §9
+_PAUSE = 0.010  # s over which a flood is measured
 _LONGEST_PAUSE = 0.050  # s
 _PATIENCE = 1.0  # s of a flood; what views lag at most for being polite
+_FIRST_LOOK, _SLOWEST_LOOK = 0.010, 0.250  # s between looks at what another process moves
 _SHARE = 3  # pauses are this many times as long as batches: views take a quarter of a busy host
 
 
 class ProjectionRunner:
-    """Keeps views up to date with a store that this process owns; all methods are for any thread.
+    """Keeps views up to date with a store that this process writes; all methods are for any thread.
 
-    A store that was opened for reading has views and no runner: they stand where the owner left
+    Of several processes on one store each view is moved by one, which takes it when it is free.
+    A store that was opened for reading has views and no runner: they stand where the others left
     them, and :meth:`indelible.projections.queries.Views.lag` says how far behind that is.
     """
 
@@ -49,11 +54,16 @@ class ProjectionRunner:
         projections: Iterable[Projection],
         clock: Clock,
         failpoints: Failpoints,
+        *,
+        owner: str = "",
+        lease: float = LEASE,
     ) -> None:
-        """No I/O and no thread yet; ``clock`` only paces."""
+        """No I/O and no thread yet; the arguments are those of :class:`Engine`."""
         self._store = store
         self._clock = clock
-        self._engine = Engine(store, types, projections, clock, failpoints)
+        self._engine = Engine(
+            store, types, projections, clock, failpoints, owner=owner, lease=lease
+        )
         lock = self._engine.feed.lock
         self._wake = threading.Condition(lock)  # the runner waits
         self._moved = threading.Condition(lock)  # others wait for the runner
@@ -78,13 +88,17 @@ class ProjectionRunner:
             raise SystemClosedError("start()", "this runner was stopped")
         if self._thread is None:
             self._unsubscribe = self._store.subscribe(self._engine.feed.push)
+            on_remote = getattr(self._store, "on_remote", None)
+            if on_remote is not None:  # a hint only: without it the store is polled
+                on_remote(self._look)
             self._thread = threading.Thread(target=self._run, name="indelible-views", daemon=True)
             self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Apply what is committed so far, for at most ``timeout`` seconds, and end the thread.
 
-        A rebuild that is not finished is given up; the old view stays.  May be called twice.
+        A rebuild that is not finished stops; the old view stays, and the next rebuild goes on.
+        May be called twice.
         """
         with self._wake:
             self._stopping = True
@@ -98,57 +112,85 @@ class ProjectionRunner:
                 _log.warning("the views' thread did not end within %g s", timeout + 1)
         self._unsubscribe()
 
-    def caught_up(self, cursor: Cursor, timeout: float) -> bool:
-        """Wait until every view has applied (or parked) all events up to ``cursor``.
+    def caught_up(self, cursor: Cursor, timeout: float, view: str | None = None) -> bool:
+        """Wait until every view, or ``view``, has applied (or parked) all events up to ``cursor``.
 
         So a caller reads its own writes: pass ``store.positions()``.  ``False`` after
-        ``timeout`` seconds, or when the runner stops first.
+        ``timeout`` seconds, or when the runner stops first.  Views of other processes are looked
+        up in the database.
         """
-        engine = self._engine
+        wanted = self._engine.names if view is None else (view,)
+        deadline = self._clock.monotonic() + round(timeout * 1e9)
+        pause = _FIRST_LOOK
+        while self._wait_here(cursor, wanted, (deadline - self._clock.monotonic()) / 1e9):
+            others = self._others(wanted)
+            if not others or self._stand_behind(cursor, others):
+                return True
+            left = (deadline - self._clock.monotonic()) / 1e9
+            if left <= 0 or (self._ended() and self._store.state != "reading"):
+                return False
+            with self._moved:
+                self._moved.wait(min(pause, left))
+            pause = min(2 * pause, _SLOWEST_LOOK)
+        return False
+
+    def covers(self, cursor: Cursor) -> bool:
+        """Whether every view that this process moves has applied all up to ``cursor``."""
+        return self._cover(cursor, self._engine.names)
+
+    def _cover(self, cursor: Cursor, wanted: Collection[str]) -> bool:
+        others = self._others(wanted)
+        return self._engine.covers(cursor, [name for name in wanted if name not in others])
+
+    def _others(self, wanted: Collection[str]) -> Collection[str]:
+        """Those of ``wanted`` that other processes move."""
+        if self._store.state == "reading":
+            return wanted
+        return [name for name in wanted if not self._engine.moves(name)]
+
+    def _wait_here(self, cursor: Cursor, wanted: Collection[str], timeout: float) -> bool:
         with self._moved:
             for shard, position in cursor.items():
                 self._expected[shard] = max(position, self._expected.get(shard, 0))
             self._hurried += 1
             self._wake.notify()
             try:
-                self._moved.wait_for(lambda: engine.covers(cursor) or self._ended(), timeout)
+                self._moved.wait_for(lambda: self._cover(cursor, wanted) or self._ended(), timeout)
             finally:
                 self._hurried -= 1
-        return engine.covers(cursor)
+        return self._cover(cursor, wanted)
 
-    def lag(self) -> dict[str, int]:
-        """Committed events that each view has not applied, by name.
-
-        Raises:
-            StoreUnavailableError: The store cannot say where it ends.
-        """
-        ends = self._store.positions()
-        lanes = dict(self._engine.lanes)
-        cursors = {name: lane.cursor for name, lane in lanes.items()}
-        return {
-            name: sum(max(0, end - cursors.get(name, {}).get(s, 0)) for s, end in ends.items())
-            for name in self._engine.names
-        }
+    def _stand_behind(self, cursor: Cursor, names: Collection[str]) -> bool:
+        with self._store.read_views() as connection:
+            stands = cursors.read_stands(connection)
+        return all(name in stands and reaches(stands[name].cursor, cursor) for name in names)
 
     def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
         """Build the view ``name`` anew beside the live one, swap them, and return its events.
 
         Blocks until done; appends and the other views go on meanwhile.  ``on_progress`` is called
-        on this thread with the events done and to do.  Whatever interrupts it, the old view stays.
+        on this thread with the events done and to do; a rebuild that goes on where an earlier one
+        was interrupted begins with what that one had done.  Whatever interrupts it, the old view
+        stays.  A view that another process moves is moved by this one from the swap on.
 
         Raises:
             UnknownProjectionError: There is no such view.
+            RebuildUnderWayError: Another process rebuilds it.
             SystemClosedError: The runner does not run, or stopped before the end.
         """
         rebuild = self._engine.rebuild(name)
-        told = (-1, -1)
+        told: tuple[int, int] | None = None
         while True:
             with self._moved:
                 self._wake.notify()
-                while not (self._ended() or rebuild.finished or rebuild.progress() != told):
+                while not (self._ended() or rebuild.over or rebuild.news(told)):
                     self._moved.wait()
+            if rebuild.refused:
+                raise RebuildUnderWayError(name)
+            if told is None and rebuild.prepared and on_progress is not None:
+                on_progress(rebuild.resumed, rebuild.progress()[1])
             told = rebuild.progress()
-            if on_progress is not None:
+            if on_progress is not None and rebuild.prepared:
                 on_progress(*told)
             if rebuild.finished:
                 return told[0]
@@ -168,9 +210,22 @@ class ProjectionRunner:
                 while self._once():
                     pass
         finally:
+            self._leave()
             with self._moved:
                 self._thread = None
                 self._moved.notify_all()
+
+    def _leave(self) -> None:
+        try:
+            self._engine.close()
+        except Exception as error:  # noqa: BLE001 - then others wait for the lease to end
+            _log.debug("the views were not given up: %r", error)
+
+    def _look(self, *_: object) -> None:
+        """Look at what another process says it has committed."""
+        with self._wake:
+            self._engine.look()
+            self._wake.notify()
 
     def _open(self) -> bool:
         """Learn where the views stand, however long the database is away; ``False`` to end."""
@@ -213,7 +268,7 @@ class ProjectionRunner:
         enough = _MANY - self._engine.backlog()
         if self._hurried or not 0 < feed.pending < enough:
             return
-        self._wait_for(enough, min(max(_PAUSE, _SHARE * took), _LONGEST_PAUSE))
+        self._wait_for(enough, min(max(_BREATH, _SHARE * took), _LONGEST_PAUSE))
 
     def _sit_out(self, began: int) -> None:
         """If events have flooded in since ``began``, leave the host to them until they ebb."""
@@ -240,8 +295,8 @@ class ProjectionRunner:
         feed.wake_at = 0
 
     def _sleep(self) -> None:
-        """Wait for the next event, or until a failed view is due."""
+        """Wait for the next event, or until something is due without one."""
         feed = self._engine.feed
         feed.wake_at = 1
-        self._wake.wait(self._engine.retry_in())
+        self._wake.wait(self._engine.due_in())
         feed.wake_at = 0

@@ -12,8 +12,12 @@ import sqlalchemy as sa
 METADATA = sa.MetaData()
 
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Ordered by code points everywhere, as Python and SQLite do."""
+
+
 def _text(name: str, *, null: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=null)
+    return sa.Column(name, TEXT, nullable=null)
 
 
 def _integer(name: str, *, null: bool = False) -> sa.Column[int]:
@@ -23,7 +27,7 @@ def _integer(name: str, *, null: bool = False) -> sa.Column[int]:
 CURSORS = sa.Table(
     "projection_cursors",
     METADATA,
-    sa.Column("projection", sa.Text, primary_key=True),
+    sa.Column("projection", TEXT, primary_key=True),
     sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
     _integer("position"),
     _integer("version"),  # of the projection that wrote the rows
@@ -32,7 +36,7 @@ CURSORS = sa.Table(
 PARKED = sa.Table(
     "parked_events",
     METADATA,
-    sa.Column("projection", sa.Text, primary_key=True),
+    sa.Column("projection", TEXT, primary_key=True),
     sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
     _text("stream"),
@@ -40,12 +44,13 @@ PARKED = sa.Table(
     _text("type"),
     _text("error"),
     _integer("parked_at"),  # when the event was recorded: a view knows no other time
+    sa.Column("state", sa.Text, nullable=False, server_default="parked"),  # or skipped
 )
 
 WORKFLOW_STATUS = sa.Table(
     "workflow_status",
     METADATA,
-    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("run_id", TEXT, primary_key=True),
     _text("agent"),
     _text("workflow"),
     _text("state"),
@@ -74,7 +79,7 @@ WORKFLOW_STATUS = sa.Table(
 METRICS = sa.Table(
     "metrics",
     METADATA,
-    sa.Column("agent", sa.Text, primary_key=True),
+    sa.Column("agent", TEXT, primary_key=True),
     _integer("runs_accepted"),
     _integer("runs_succeeded"),
     _integer("runs_partial"),
@@ -98,7 +103,7 @@ METRICS = sa.Table(
 METRICS_RESPONSE_TIMES = sa.Table(
     "metrics_response_times",
     METADATA,
-    sa.Column("agent", sa.Text, primary_key=True),
+    sa.Column("agent", TEXT, primary_key=True),
     sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
     _integer("runs"),
 )
@@ -106,7 +111,7 @@ METRICS_RESPONSE_TIMES = sa.Table(
 METRICS_RUNS = sa.Table(
     "metrics_runs",
     METADATA,
-    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("stream", TEXT, primary_key=True),
     _text("agent"),
 )
 
@@ -117,3 +122,12 @@ def renamed(tables: Sequence[sa.Table], suffix: str) -> tuple[sa.Table, ...]:
         return tuple(tables)
     metadata = sa.MetaData()
     return tuple(table.to_metadata(metadata, name=table.name + suffix) for table in tables)
+
+
+def stored_text(text: str) -> str:
+    """``text`` as every database takes it: PostgreSQL's has no NUL.
+
+    >>> stored_text("a" + chr(0) + "b") == "a" + chr(0xFFFD) + "b"
+    True
+    """
+    return text.replace("\x00", "\ufffd")

@@ -27,7 +27,7 @@ from indelible.events.run_events import (
 )
 from indelible.projections.multirow import MultiRow, insert
 from indelible.projections.projection import Pair
-from indelible.projections.tables import WORKFLOW_STATUS, renamed
+from indelible.projections.tables import WORKFLOW_STATUS, renamed, stored_text
 
 _PREFIX = len("run-")
 
@@ -72,12 +72,23 @@ class WorkflowStatus:
         self.tables = renamed((WORKFLOW_STATUS,), suffix)
         table = self.tables[0]
         self._insert = insert(table)
-        self._narrow = MultiRow(9, f"UPDATE {table.name} SET {_NARROW} FROM", _SAME_RUN)  # noqa: S608
-        self._wide = MultiRow(17, f"UPDATE {table.name} SET {_NARROW}, {_WIDE} FROM", _SAME_RUN)  # noqa: S608
+        self._narrow = MultiRow(_NARROW_TYPES, f"UPDATE {table.name} SET {_NARROW} FROM", _SAME_RUN)  # noqa: S608
+        self._wide = MultiRow(
+            _NARROW_TYPES + _WIDE_TYPES,
+            f"UPDATE {table.name} SET {_NARROW}, {_WIDE} FROM",  # noqa: S608
+            _SAME_RUN,
+        )
 
     def beside(self, suffix: str) -> WorkflowStatus:
         """The same view in other tables."""
         return WorkflowStatus(suffix)
+
+    def erase(self, connection: sa.Connection, stream: str) -> bool:
+        """Remove the run's row, so that its events can be folded again."""
+        table = self.tables[0]
+        run_id = stream[_PREFIX:]
+        connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+        return True
 
     def fold(self, events: Sequence[Pair]) -> dict[str, RunChange]:
         """What each run's events add, by stream."""
@@ -141,6 +152,8 @@ error_step = COALESCE(v.column17, error_step)
 """
 
 _SAME_RUN = "WHERE run_id = v.column1"
+_NARROW_TYPES = ("text", *["bigint"] * 8)
+_WIDE_TYPES = ("text", "bigint", "bigint", "text", "bigint", "text", "text", "text")
 
 
 def _narrow_row(change: RunChange) -> tuple[object, ...]:
@@ -282,8 +295,8 @@ def _end(change: RunChange, state: str, outcome: str, at: int) -> None:
 
 
 def _error(change: RunChange, kind: str, message: str, step: str) -> None:
-    change.error_type = kind
-    change.error_message = message
+    change.error_type = stored_text(kind)
+    change.error_message = stored_text(message)
     change.error_step = step
     _reopen(change)
 

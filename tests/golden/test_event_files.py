@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from indelible.events.event import Event
+from indelible.events.projection_events import EventRetried, EventSkipped
 from indelible.events.run_events import (
     RunAccepted,
     RunCompleted,
@@ -96,6 +97,10 @@ EXAMPLES: tuple[Event, ...] = (
         agent="etl",
     ),
     RunQuarantined(at=AT, step="load", interruptions=10),
+    EventRetried(
+        projection="metrics", shard=5, position=77, at=AT, by="operator", reason="mended: é"
+    ),
+    EventSkipped(projection="metrics", shard=5, position=77, at=AT, by="operator", reason="test"),
 )
 
 

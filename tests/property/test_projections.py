@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.clock import ManualClock
-from indelible.events.event import Event
+from indelible.events.event import EncodedEvent, Event, RecordedEvent
 from indelible.events.memory import MemoryEventStore
+from indelible.events.projection_events import EventRetried, EventSkipped, stream_of
 from indelible.events.run_events import (
     RunAccepted,
     RunCompleted,
@@ -22,8 +23,6 @@ from indelible.events.run_events import (
     StepCompleted,
     StepFailed,
     StepOutcomeUnknown,
-    StepsReleased,
-    StepsStarted,
 )
 from indelible.events.store import Append
 from indelible.events.types import run_event_types
@@ -31,123 +30,15 @@ from indelible.failpoints import Failpoints
 from indelible.ids import SeededIds
 from indelible.projections.defaults import default_projections
 from indelible.projections.engine import Engine
-from indelible.projections.tables import METADATA
+from indelible.projections.queries import Views
+from indelible.projections.rebuild import SUFFIX
+from indelible.projections.tables import CURSORS, METADATA
+from property.histories import T0, Log, logs
 
-T0 = 1_700_000_000_000_000
 TYPES = run_event_types()
-small = st.integers(0, 5_000_000)
 
 
-class History:
-    """Writes the events of one run, as the runtime may; perhaps not to its end."""
-
-    def __init__(self, draw: st.DrawFn, run_id: str) -> None:
-        self.draw = draw
-        self.agent = draw(st.sampled_from(["etl", "ops", "zürich"]))
-        self.total = draw(st.integers(1, 4))
-        self.at = T0 + draw(st.integers(0, 10))
-        self.completed = self.failed = 0
-        self.attempt = 1
-        held = draw(st.booleans())
-        starts = () if held else (("s0", 1),)
-        accepted = RunAccepted(
-            run_id, self.agent, "w", b"d", b"i", self.total, self.at, starts, int(held)
-        )
-        self.events: list[Event] = [accepted]
-        self.begun = not held or draw(st.booleans())
-        if held and self.begun:
-            self.events.append(StepsStarted(self.at + 1, (("s0", 1),), "ready"))
-
-    def steps(self) -> list[Event]:
-        for number in range(self.total if self.begun else 0):
-            last = number + 1 == self.total
-            self.path, self.attempt = f"s{number}", 1
-            self.following = () if last else ((f"s{number + 1}", 1),)
-            what = True
-            while what:
-                self.at += self.draw(st.integers(0, 2_000_000))
-                kinds = ("completes", "completes", "fails", "retries", "unknown", "released")
-                what = getattr(self, self.draw(st.sampled_from((*kinds, "quarantined"))))()
-                if what is None:
-                    return self.events
-        if self.begun and self.draw(st.integers(0, 3)):
-            outcome = "partial" if self.failed else "success"
-            duration, size = self.draw(st.integers(-5, 10**9)), self.draw(small)
-            counts = (self.completed, self.failed, 0)
-            self.events.append(RunCompleted(self.at, outcome, *counts, duration, size, self.agent))
-        return self.events
-
-    # Each says whether the step goes on; None ends the history.
-
-    def completes(self, by: str = "") -> bool | None:
-        duration, cpu, mark = self.draw(small), self.draw(small), self.draw(st.integers(0, 9))
-        what = (self.path, self.attempt, self.at, duration)
-        following = self.following
-        self.events.append(StepCompleted(*what, cpu=cpu, starts=following, checkpoint=mark, by=by))
-        self.completed += 1
-        return False
-
-    def fails(self, by: str = "") -> bool | None:
-        ends = self.draw(st.booleans())
-        following = () if ends else self.following
-        what = (self.path, self.attempt, self.at, self.draw(small), "E", f"no {self.path}")
-        self.events.append(StepFailed(*what, final=True, starts=following, by=by))
-        self.failed += 1
-        if not ends:
-            return False
-        skipped = self.total - self.completed - self.failed
-        counts = (self.completed, self.failed, skipped)
-        sizes = (self.draw(small), self.draw(small))
-        self.events.append(RunFailed(self.at, self.path, "E", "no", *counts, *sizes, self.agent))
-        return None
-
-    def retries(self) -> bool | None:
-        self.events.append(
-            StepFailed(self.path, self.attempt, self.at, 5, "E", "again", final=False, retry_at=1)
-        )
-        return self.begins_again("retry")
-
-    def released(self) -> bool | None:
-        self.events.append(StepsReleased(self.at, [self.path]))
-        return self.begins_again("recovered")
-
-    def unknown(self) -> bool | None:
-        self.events.append(StepOutcomeUnknown(self.path, self.attempt, self.at))
-        match self.draw(st.sampled_from(["waits", "begins", "completes", "fails"])):
-            case "begins":
-                return self.begins_again("resolved", "me")
-            case "completes":
-                return self.completes("me")
-            case "fails":
-                return self.fails("me")
-        return None
-
-    def begins_again(self, reason: str, by: str = "") -> bool:
-        self.attempt += 1
-        self.events.append(StepsStarted(self.at, ((self.path, self.attempt),), reason, by))
-        return True
-
-    def quarantined(self) -> bool | None:
-        if self.draw(st.integers(0, 3)):
-            return True
-        self.events.append(RunQuarantined(self.at, self.path, 10))
-        return None
-
-
-@st.composite
-def logs(draw: st.DrawFn) -> list[tuple[str, Event]]:
-    """Histories of several runs, interleaved at random."""
-    waiting = [
-        [(f"run-{i}", event) for event in History(draw, str(i)).steps()]
-        for i in range(draw(st.integers(1, 6)))
-    ]
-    log = []
-    while waiting:
-        queue = draw(st.sampled_from(waiting))
-        log.append(queue.pop(0))
-        if not queue:
-            waiting.remove(queue)
-    return log
+UNREADABLE = b"\x81\xa1x\x01"
 
 
 class Flaky(MemoryEventStore):
@@ -167,11 +58,11 @@ class Flaky(MemoryEventStore):
 class World:
     """A log, its views, and an engine that can be lost and started again."""
 
-    def __init__(self, batch: int, kept: int, log: list[tuple[str, Event]], cut: list[int]) -> None:
+    def __init__(self, shards: int, batch: int, kept: int, log: Log, cut: list[int]) -> None:
         self.left = list(log)
         self.sizes = cycle(cut)
         self.clock = ManualClock(T0)
-        self.store = Flaky(clock=self.clock)
+        self.store = Flaky(clock=self.clock, shards=shards)
         self.store.open()
         self.ids = SeededIds(1, self.clock)
         self.versions: dict[str, int] = {}
@@ -197,13 +88,27 @@ class World:
         """Commit the next few events as one group."""
         size = next(self.sizes)
         for stream, event in self.left[:size]:
-            expected = self.versions.get(stream, 0)
-            self.versions[stream] = expected + 1
-            encoded = TYPES.encode(event, self.ids.uuid7())
-            self.store.submit(Append(stream, expected, [encoded], _must_succeed))
+            self.submit(stream, event)
         del self.left[:size]
         self.store.lead()
         self.clock.advance(0.25)
+
+    def submit(self, stream: str, event: Event | None) -> None:
+        expected = self.versions.get(stream, 0)
+        self.versions[stream] = expected + 1
+        event_id = self.ids.uuid7()
+        if event is None:
+            encoded = EncodedEvent(event_id, StepCompleted.wire_name, 1, UNREADABLE)
+        else:
+            encoded = TYPES.encode(event, event_id)
+        self.store.submit(Append(stream, expected, [encoded], _must_succeed))
+
+    def decide(self, kind: type[EventRetried | EventSkipped], name: str) -> None:
+        """About the newest event that the view has parked so far."""
+        for parked in Views(self.store).parked(name)[-1:]:
+            decision = kind(name, parked.shard, parked.position, T0)
+            self.submit(stream_of(name), decision)
+            self.store.lead()
 
     def do(self, action: str) -> None:
         match action.split():
@@ -223,6 +128,10 @@ class World:
                 self.clock.advance(10)
             case ["rebuild", name]:
                 self.engine.rebuild(name)
+            case ["retry", name]:
+                self.decide(EventRetried, name)
+            case ["skip", name]:
+                self.decide(EventSkipped, name)
 
     def finish(self) -> None:
         self.fail = 0
@@ -246,6 +155,8 @@ def dump(store: MemoryEventStore) -> dict[str, list[tuple[Any, ...]]]:
             table.name: [
                 tuple(row)
                 for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns))
+                if (table is not CURSORS or row.position)  # 0 says no more than no row
+                and not row[0].endswith(SUFFIX)  # an interrupted rebuild's
             ]
             for table in METADATA.sorted_tables
         }
@@ -257,6 +168,7 @@ actions = st.lists(
             *["append", "step"] * 3,
             *["crash", "fail 1", "fail 2", "lose", "wait"],
             *["rebuild metrics", "rebuild workflow_status"],
+            *["retry metrics", "retry workflow_status", "skip metrics", "skip workflow_status"],
         ]
     ),
     max_size=30,
@@ -266,14 +178,15 @@ actions = st.lists(
 @given(
     log=logs(),
     todo=actions,
+    shards=st.integers(1, 5),
     batch=st.integers(1, 7),
     kept=st.integers(1, 20),
     cut=st.lists(st.integers(1, 9), min_size=1),
 )
 def test_live_recovered_and_rebuilt_views_equal_one_fold_of_the_log(
-    log: list[tuple[str, Event]], todo: list[str], batch: int, kept: int, cut: list[int]
+    log: Log, todo: list[str], shards: int, batch: int, kept: int, cut: list[int]
 ) -> None:
-    world = World(batch, kept, log, cut)
+    world = World(shards, batch, kept, log, cut)
     for action in todo:
         world.do(action)
     while world.left:
@@ -286,20 +199,36 @@ def test_live_recovered_and_rebuilt_views_equal_one_fold_of_the_log(
     world.finish()
     assert dump(world.store) == live
 
-    assert live["parked_events"] == []
+    ends = {shard: end for shard, end in world.store.positions().items() if end}
     assert [tuple(row) for row in live["projection_cursors"]] == [
-        ("metrics", 0, len(log), 1),
-        ("workflow_status", 0, len(log), 1),
+        (name, shard, end, 1)
+        for name in ("metrics", "workflow_status")
+        for shard, end in sorted(ends.items())
     ]
-    assert live["workflow_status"] == list(expected_status(log))
-    assert {row[0]: row[1:12] for row in live["metrics"]} == expected_metrics(log)
+    recorded = [e for shard, end in ends.items() for e in world.store.read_shard(shard, 0, end)]
+    unreadable = {(e.shard, e.position) for e in recorded if e.payload == UNREADABLE}
+    for name in ("metrics", "workflow_status"):
+        assert {row[1:3] for row in live["parked_events"] if row[0] == name} == unreadable
+    readable = [
+        (e, TYPES.decode(e))
+        for e in recorded
+        if e.payload != UNREADABLE and e.stream.startswith("run-")
+    ]
+    assert live["workflow_status"] == list(expected_status(readable))
+    assert {row[0]: row[1:12] for row in live["metrics"]} == expected_metrics(readable)
 
 
-def expected_status(log: list[tuple[str, Event]]) -> Iterator[tuple[Any, ...]]:
+Readable = list[tuple[RecordedEvent, Event]]
+
+
+def expected_status(log: Readable) -> Iterator[tuple[Any, ...]]:
     """The view computed from each run's whole history, without the view's own means."""
-    for stream in sorted({stream for stream, _ in log}):
-        events: list[Any] = [event for name, event in log if name == stream]
-        position = max(n for n, (name, _) in enumerate(log, 1) if name == stream)
+    for stream in sorted({recorded.stream for recorded, _ in log}):
+        mine = sorted(
+            ((recorded, event) for recorded, event in log if recorded.stream == stream),
+            key=lambda pair: pair[0].version,
+        )
+        events: list[Any] = [event for _, event in mine]
         accepted, last = events[0], events[-1]
         final = [e for e in events if type(e) is StepFailed and e.final]
         error = (final[-1].error_type, final[-1].error_message, final[-1].path) if final else None
@@ -338,8 +267,8 @@ def expected_status(log: list[tuple[str, Event]]) -> Iterator[tuple[Any, ...]]:
             last.at,
             finished,
             *(error or (None, None, None)),
-            len(events),
-            position,
+            mine[-1][0].version,
+            mine[-1][0].position,
         )
 
 
@@ -355,12 +284,12 @@ def unknown_steps(events: list[Any]) -> set[str]:
     return unknown
 
 
-def expected_metrics(log: list[tuple[str, Event]]) -> dict[str, tuple[Any, ...]]:
+def expected_metrics(log: Readable) -> dict[str, tuple[Any, ...]]:
     """Counts and sums by agent, computed by whole runs."""
     found: dict[str, tuple[Any, ...]] = {}
-    agent_of = {s: e.agent for s, e in log if isinstance(e, RunAccepted)}
+    agent_of = {r.stream: e.agent for r, e in log if isinstance(e, RunAccepted)}
     for agent in set(agent_of.values()):
-        events: list[Any] = [event for stream, event in log if agent_of[stream] == agent]
+        events: list[Any] = [e for recorded, e in log if agent_of[recorded.stream] == agent]
 
         def n(kind: type, events: list[Any] = events, **fields: object) -> int:
             return sum(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from indelible.cli.options import DEFAULT_STORE, AsJson, Store
+from indelible.cli.projections import Projections, load_projections
 
 
 def rebuild_views(
@@ -15,15 +16,27 @@ def rebuild_views(
     ] = None,
     *,
     store: Store = DEFAULT_STORE,
+    projections: Projections = None,
+    snapshots: Annotated[
+        bool, typer.Option("--snapshots", help="Drop all snapshots instead; new ones are taken.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute a view anew from the log, beside the old one, and put it in its place.
 
-    Needs the store for itself. No run is resumed by it.
+    The process that serves the store does it, if there is one. Else this command does: then no run
+    is resumed by it, and views of your own are named by --projections. A rebuild that was
+    interrupted leaves the old view in use, and the next one goes on where it had come.
     """
+    if snapshots:
+        if name is not None:
+            raise typer.BadParameter("give a view or --snapshots, not both")
+        _drop_snapshots(store, as_json=as_json)
+        return
+
     from indelible.cli.rebuilding import rebuild
 
-    done = rebuild(store, name)
+    done = rebuild(store, name, load_projections(projections))
     if as_json:
         from indelible.cli.values import write_json
 
@@ -34,3 +47,18 @@ def rebuild_views(
 
     for view, events in done.items():
         out().print(f"{view}: rebuilt from {count(events, 'event')}")
+
+
+def _drop_snapshots(store: str, *, as_json: bool) -> None:
+    from indelible.cli.dropping import drop_all_snapshots
+
+    dropped = drop_all_snapshots(store)
+    if as_json:
+        from indelible.cli.values import write_json
+
+        write_json({"snapshots_dropped": dropped})
+        return
+
+    from indelible.cli.output import count, out
+
+    out().print(f"{count(dropped, 'snapshot')} dropped")

@@ -1,52 +1,117 @@
-"""Rebuilds views of a store without a system around it, so that no run is resumed meanwhile."""
+"""Rebuilds views of a store: by the service that runs on it, or without a system around it."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 
 from indelible.cli.opening import reading
+from indelible.cli.output import count, say
 from indelible.cli.progress import Display
 from indelible.cli.stopping import Stop
 from indelible.clock import SystemClock
 from indelible.errors import SchemaVersionError, UnknownProjectionError
 from indelible.events.opening import open_store
-from indelible.events.types import run_event_types
+from indelible.events.store import EventStore
+from indelible.events.types import EventTypes, run_event_types
 from indelible.failpoints import Failpoints
+from indelible.ids import Ids
+from indelible.projections.custom import CustomView, Projection
 from indelible.projections.defaults import default_projections
 from indelible.projections.runner import ProjectionRunner
 
+_LOOK = 0.25
+"""Seconds between looks at how far another process has come."""
 
-def rebuild(url: str, name: str | None) -> dict[str, int]:
+_A_DAY = 86_400.0
+
+
+def rebuild(url: str, name: str | None, own: Sequence[Projection]) -> dict[str, int]:
     """Rebuild the view ``name``, or all, and return from how many events each was made.
 
     Raises:
         UnknownProjectionError: There is no such view; nothing has been opened.
         StoreNotFoundError: There is no store; none was created.
-        StoreOwnedError: Another process owns the store.
+        StoreOwnedError: Another process owns the store, and serves nobody.
     """
-    projections = default_projections()
-    known = [projection.name for projection in projections]
+    if has_service(url):
+        return _by_service(url, name)
+    known = [view.name for view in default_projections()] + [view.name for view in own]
     if name is not None and name not in known:
         raise UnknownProjectionError(name, known)
-    try:
-        with reading(url):
-            pass
-    except SchemaVersionError:
-        pass  # opening it to write migrates it, or says why not
     done: dict[str, int] = {}
-    with Stop() as stop, closing(open_store(url, mode="own")) as store:
-        types = run_event_types()
-        runner = ProjectionRunner(store, types, projections, SystemClock(), Failpoints())
+    with Stop() as stop, views_alone(url, own) as (_, runner, _types):
+        for view in known if name is None else [name]:
+            with Display(view, "event") as display:
+                stopped = f"stopped; {view} stays as it was, and the next rebuild goes on from here"
+                progress = _shown(view, display, partial(stop.leave, stopped))
+                done[view] = runner.rebuild(view, progress)
+    return done
+
+
+def has_service(url: str) -> bool:
+    """Whether another process writes the store.
+
+    Raises:
+        StoreNotFoundError: There is none; none was created.
+    """
+    try:
+        with reading(url) as system:
+            return bool(system.store.owners())
+    except SchemaVersionError:
+        return False  # opening it to write migrates it, or says why not
+
+
+@contextmanager
+def views_alone(
+    url: str, own: Sequence[Projection]
+) -> Iterator[tuple[EventStore, ProjectionRunner, EventTypes]]:
+    """The store and its views, with no system around them: no run is resumed.
+
+    Raises:
+        StoreOwnedError: Another process owns the store.
+    """
+    types = run_event_types()
+    for event_type in {cls for view in own for cls in view.handles}:
+        types.register(event_type)
+    with closing(open_store(url, mode="own")) as store:
+        views = (*default_projections(), *map(CustomView, own))
+        clock = SystemClock()
+        runner = ProjectionRunner(store, types, views, clock, Failpoints(), owner=Ids(clock).text())
         runner.start()
         try:
-            for view in known if name is None else [name]:
-                with Display(view, "event") as display:
-
-                    def progress(events: int, total: int, display: Display = display) -> None:
-                        display.update(events, total)
-                        stop.leave("stopped; the view stays as it was")
-
-                    done[view] = runner.rebuild(view, progress)
+            yield store, runner, types
         finally:
             runner.stop()
+
+
+def _by_service(url: str, name: str | None) -> dict[str, int]:
+    from indelible.system import ActorSystem
+
+    done: dict[str, int] = {}
+    with Stop() as stop, ActorSystem(url, mode="client") as system:
+        for view in sorted(system.views.cursors()) if name is None else [name]:
+            say(f"{view} is rebuilt by the process that serves this store")
+            future = system.courier.command("rebuild", view, _A_DAY)
+            with Display(view, "event") as display:
+                while view not in done:
+                    with suppress(TimeoutError):
+                        done[view] = system.wait(future, _LOOK)
+                    stop.leave(f"not waiting any more; {view} is rebuilt all the same")
+                    total = sum(system.store.positions().values())
+                    display.update(min(system.views.rebuilt(view), total), total)
     return done
+
+
+def _shown(view: str, display: Display, look: Callable[[], None]) -> Callable[[int, int], None]:
+    told: list[int] = []
+
+    def progress(events: int, total: int) -> None:
+        if not told and events:
+            say(f"{view}: going on with an interrupted rebuild, {count(events, 'event')} are done")
+        told.append(events)
+        display.update(events, total)
+        look()
+
+    return progress

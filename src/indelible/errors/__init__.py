@@ -2,12 +2,15 @@
 
 from indelible.errors.actors import (
     ActorError,
+    ActorFailedError,
     ActorQuarantinedError,
     ActorStoppedError,
     AskTimeoutError,
     BlockingCallError,
     DeadlockError,
     MailboxFullError,
+    MessageExistsError,
+    NobodyAnswersError,
     RefusedError,
 )
 from indelible.errors.base import (
@@ -26,8 +29,12 @@ from indelible.errors.runs import (
     UnknownRunError,
 )
 from indelible.errors.store import (
+    ConsumerFailedError,
+    CursorAheadError,
     EventDecodeError,
+    EventGapError,
     PipelineBrokenError,
+    RoleLostError,
     SchemaVersionError,
     ShardNotOwnedError,
     StaleEpochError,
@@ -43,29 +50,46 @@ from indelible.errors.store import (
     WrongExpectedVersionError,
 )
 from indelible.errors.values import (
+    AsOfError,
     DefinitionError,
     PayloadTooLargeError,
     Problem,
     ValueNotStorableError,
 )
+from indelible.errors.views import (
+    ParkedAgainError,
+    RebuildUnderWayError,
+    UnknownParkedEventError,
+    ViewsBehindError,
+)
 
 __all__ = [
     "ActorError",
+    "ActorFailedError",
     "ActorQuarantinedError",
     "ActorStoppedError",
+    "AsOfError",
     "AskTimeoutError",
     "BlockingCallError",
+    "ConsumerFailedError",
+    "CursorAheadError",
     "DeadlockError",
     "DefinitionError",
     "EventDecodeError",
+    "EventGapError",
     "IndelibleError",
     "MailboxFullError",
+    "MessageExistsError",
     "MissingExtraError",
+    "NobodyAnswersError",
+    "ParkedAgainError",
     "PayloadTooLargeError",
     "PipelineBrokenError",
     "Problem",
+    "RebuildUnderWayError",
     "RefusedError",
     "ResultTimeoutError",
+    "RoleLostError",
     "RunExistsError",
     "SchemaVersionError",
     "ShardNotOwnedError",
@@ -82,10 +106,12 @@ __all__ = [
     "SystemClosedError",
     "UnknownConnectionError",
     "UnknownEventTypeError",
+    "UnknownParkedEventError",
     "UnknownProjectionError",
     "UnknownRunError",
     "ValueDecodeError",
     "ValueNotStorableError",
     "VerificationError",
+    "ViewsBehindError",
     "WrongExpectedVersionError",
 ]

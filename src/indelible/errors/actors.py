@@ -45,6 +45,47 @@ class AskTimeoutError(ActorError):
         )
 
 
+class NobodyAnswersError(AskTimeoutError):
+    """A command was submitted, and no process that could handle it is there."""
+
+    def __init__(self, actor: str, timeout: float, url: str) -> None:
+        """``timeout`` in seconds; ``url`` is the store's address."""
+        IndelibleError.__init__(
+            self,
+            f"nobody answered for {actor} within {timeout:g} s: no process is known to own {url}; "
+            "start one with `indelible serve`, then retry with the same id",
+            actor=actor,
+            timeout=timeout,
+            url=url,
+        )
+
+
+class MessageExistsError(ActorError):
+    """The message id belongs to another command; this one was not submitted."""
+
+    message_id: str
+
+    def __init__(self, message_id: str) -> None:
+        """Ids are remembered for 7 days."""
+        super().__init__(
+            f"message id {message_id!r} belongs to a command with other contents; "
+            "choose another id for this one",
+            message_id=message_id,
+        )
+
+
+class ActorFailedError(ActorError):
+    """An actor in another process failed on a command; that command has changed nothing."""
+
+    def __init__(self, actor: str, failure: str) -> None:
+        """``failure`` is what was raised there, in words."""
+        super().__init__(
+            f"{actor} failed in its process: {failure}; see the log of that process",
+            actor=actor,
+            failure=failure,
+        )
+
+
 class ActorStoppedError(ActorError):
     """The actor or its system is stopping or stopped and takes no new work."""
 

@@ -18,10 +18,11 @@ class IndelibleError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from the message and the parts, whatever a subclass's signature is."""
-        return _rebuild, (type(self), str(self), self.__dict__)
+        return rebuild, (type(self), str(self), self.__dict__)
 
 
-def _rebuild(cls: type[IndelibleError], message: str, parts: dict[str, Any]) -> IndelibleError:
+def rebuild(cls: type[IndelibleError], message: str, parts: dict[str, Any]) -> IndelibleError:
+    """An error as it was, from its message and its parts alone."""
     error = cls.__new__(cls, message)
     IndelibleError.__init__(error, message, **parts)
     return error

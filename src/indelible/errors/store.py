@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from indelible.errors.base import IndelibleError
 
 
@@ -29,7 +31,7 @@ class StoreOwnedError(StoreError):
         """``since`` is microseconds UTC; ``at`` is the same instant for people."""
         super().__init__(
             f"{url} is owned by {owner or 'a process'} (host {host}, pid {pid}, since {at}); "
-            'stop it, use its store through mode="read", or wait: the lock is free '
+            'stop it, work with it through mode="client", or wait: the lock is free '
             "the moment that process ends",
             url=url,
             owner=owner,
@@ -187,4 +189,74 @@ class VerificationError(StoreError):
             shard=shard,
             position=position,
             found=found,
+        )
+
+
+class EventGapError(StoreError):
+    """An event that is known to be in the log cannot be read; readers go no further."""
+
+    shard: int
+    after: int
+
+    def __init__(self, shard: int, after: int, found: Sequence[int]) -> None:
+        """``found`` are the first positions that were read behind ``after``."""
+        what = f"position {found[0]}" if found else "nothing"
+        super().__init__(
+            f"shard {shard} has {what} behind position {after}, where {after + 1} was wanted; "
+            "run verify on the store",
+            shard=shard,
+            after=after,
+            found=tuple(found),
+        )
+
+
+class CursorAheadError(StoreError):
+    """A cursor says more than the log holds: it is another store's, or the log was restored."""
+
+    shard: int
+    position: int
+    last: int
+
+    def __init__(self, url: str, shard: int, position: int, last: int) -> None:
+        """``last`` is the shard's last position."""
+        super().__init__(
+            f"the cursor is at position {position} of shard {shard}, and {url} ends there at "
+            f"{last}; use the store that the cursor comes from, or begin again without it",
+            url=url,
+            shard=shard,
+            position=position,
+            last=last,
+        )
+
+
+class RoleLostError(StoreError):
+    """Another process has taken over what this one did; nothing of it was stored."""
+
+    role: str
+
+    def __init__(self, role: str) -> None:
+        """``role`` is what it is called, such as ``consumer:billing``."""
+        super().__init__(
+            f"another process is {role!r} by now, as this one had not renewed its lease in time; "
+            "what was not committed is done there again",
+            role=role,
+        )
+
+
+class ConsumerFailedError(StoreError):
+    """A consumer's handler failed as often as it may; the consumer stands where it stood."""
+
+    consumer: str
+    attempts: int
+
+    def __init__(self, consumer: str, attempts: int, first: str, last: str) -> None:
+        """``first`` is where the batch begins, ``last`` the newest failure."""
+        super().__init__(
+            f"the handler of consumer {consumer!r} failed {attempts} times on the batch that "
+            f"begins at {first} (last: {last}); nothing is skipped: mend the handler and consume "
+            "again",
+            consumer=consumer,
+            attempts=attempts,
+            first=first,
+            last=last,
         )

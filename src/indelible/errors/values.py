@@ -48,6 +48,16 @@ class ValueNotStorableError(IndelibleError):
         )
 
 
+class AsOfError(IndelibleError):
+    """A moment of the past was asked for that does not exist, or is not clear."""
+
+    found: str
+
+    def __init__(self, found: str, fix: str) -> None:
+        """``found`` is what was asked for, ``fix`` what to ask instead."""
+        super().__init__(f"{found}; {fix}", found=found)
+
+
 class PayloadTooLargeError(IndelibleError):
     """A value is larger than the log takes; nothing has been stored."""
 

@@ -17,6 +17,7 @@ from indelible.events.store import Append
 from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.ids import SeededIds
+from indelible.projections.custom import CustomView, Projection
 from indelible.projections.defaults import default_projections
 from indelible.projections.engine import Engine
 from indelible.projections.queries import Views
@@ -30,19 +31,26 @@ class Log:
 
     def __init__(self, url: str) -> None:
         self.clock = ManualClock(T0)
-        self.store = open_store(url, clock=self.clock)
+        self.store = open_store(url, clock=self.clock, shards=1, lease=1e6)  # of a clock that leaps
         self.types = run_event_types()
         self.views = Views(self.store)
         self._ids = SeededIds(1, self.clock)
         self._versions: dict[str, int] = {}
 
-    def engine(self, *, kept: int = 1_000, batch: int = 1_000, **actions: Any) -> Engine:
+    def engine(
+        self,
+        *,
+        own: Sequence[Projection] = (),
+        kept: int = 1_000,
+        batch: int = 1_000,
+        **actions: Any,
+    ) -> Engine:
         """An open engine that follows the log; ``actions`` arm failpoints, _ for the dot."""
         failpoints = Failpoints({name.replace("_", "."): act for name, act in actions.items()})
         engine = Engine(
             self.store,
             self.types,
-            default_projections(),
+            (*default_projections(), *map(CustomView, own)),
             self.clock,
             failpoints,
             kept=kept,
@@ -54,11 +62,14 @@ class Log:
 
     def append(self, run_id: str, *events: Event | EncodedEvent) -> None:
         """Commit ``events`` of one run as a group."""
+        self.append_to(f"run-{run_id}", *events)
+
+    def append_to(self, stream: str, *events: Event | EncodedEvent) -> None:
+        """Commit ``events`` of one stream as a group."""
         encoded = [
             event if isinstance(event, EncodedEvent) else self.types.encode(event, self.uuid())
             for event in events
         ]
-        stream = f"run-{run_id}"
         expected = self._versions.get(stream, 0)
         self._versions[stream] = expected + len(encoded)
         errors: list[BaseException | None] = []
@@ -112,8 +123,11 @@ def completed(path: str = "s0") -> StepCompleted:
     return StepCompleted(path, 1, T0 + 5, 10, cpu=3, starts=(("s1", 1),))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    log = Log("memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/log.db")
+    if request.param == "postgres":
+        log = Log(request.getfixturevalue("postgres_url"))
+    else:
+        log = Log("memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/log.db")
     yield log
     log.store.close()

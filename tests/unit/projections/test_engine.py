@@ -160,6 +160,7 @@ def test_a_failed_view_is_tried_again_later_and_later(log: Any) -> None:
         fails()
 
     engine = log.engine(view_before=counted)
+    lane = engine.lanes["metrics"]
     waits = []
     for _ in range(12):
         while engine.step():
@@ -167,12 +168,28 @@ def test_a_failed_view_is_tried_again_later_and_later(log: Any) -> None:
         tried = len(tries)
         assert not engine.step()  # not before its time
         assert len(tries) == tried
-        wait = engine.retry_in()
-        assert wait is not None
+        wait = (lane.retry_at - log.clock.monotonic()) / 1e9
+        due = engine.due_in()
+        assert due is not None
+        assert due <= wait
         waits.append(wait)
         log.clock.advance(wait)
     assert waits[:3] == [0.05, 0.1, 0.2]
     assert waits[-1] == 5
+
+
+def test_a_database_that_is_away_is_not_asked_without_a_pause(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = log.engine()
+    log.settle(engine)
+    for name in ("write_views", "positions"):
+        monkeypatch.setattr(log.store, name, fails)
+    log.clock.advance(100)
+    for _ in range(3):
+        engine.step()
+    due = engine.due_in()
+    assert due is None or due > 0
 
 
 def test_what_memory_could_not_hold_is_read_from_the_rows(log: Any) -> None:

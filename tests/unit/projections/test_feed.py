@@ -70,6 +70,48 @@ def test_what_fell_out_of_memory_comes_from_the_rows_up_to_where_memory_goes_on(
     assert rows.reads == [(0, 0, 7)]
 
 
+def test_a_shard_whose_only_group_was_pushed_out_is_read_from_the_rows() -> None:
+    one, _ = feed(2, 0, event(1, shard=7), event(2, shard=7))
+    one.push([event(1, shard=7), event(2, shard=7)])
+    one.push([event(1), event(2)])
+    one.take()
+    assert [(e.shard, e.position) for e in one.read({0: 2}, 9)] == [(7, 1), (7, 2)]
+
+
+def test_a_busy_shard_does_not_hold_up_another_one() -> None:
+    one, _ = feed(100)
+    one.push([event(position) for position in range(1, 51)])
+    one.push([event(1, shard=7)])
+    one.take()
+    first = one.read({}, 10)
+    assert {e.shard for e in first} == {0}
+    assert (7, 1) in [(e.shard, e.position) for e in one.read({0: 10}, 10)]
+
+
+def test_memory_is_bounded_over_all_shards() -> None:
+    one, _ = feed(20)
+    for shard in range(10):
+        one.push([event(position, shard) for position in range(1, 11)])
+        one.take()
+    assert sum(len(window) for window in one._windows.values()) <= 20
+    assert positions(one.read(dict.fromkeys(range(10), 9), 20)) == [10] * 10
+
+
+def test_who_rests_keeps_nothing_and_takes_nothing() -> None:
+    one, rows = feed(20, 3)
+    one.push([event(1)])
+    one.take()
+    one.push([event(2)])
+    one.rest()
+    one.push([event(3)])
+    assert one.pending == 0
+    assert not one.take()
+    one.idle = False
+    one.expect({0: 3})
+    assert positions(one.read({}, 9)) == [1, 2, 3]
+    assert rows.reads == [(0, 0, 3)]
+
+
 def test_a_group_that_nobody_saw_leaves_no_gap() -> None:
     one, _ = feed(10, 5)
     one.push([event(1)])

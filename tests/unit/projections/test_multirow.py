@@ -35,6 +35,10 @@ def test_every_row_arrives_once(connection: sa.Connection, count: int) -> None:
 
 def test_an_update_counts_the_rows_it_found(connection: sa.Connection) -> None:
     insert(THINGS).execute(connection, [("a", 1), ("b", 2)])
-    add = MultiRow(2, "UPDATE things SET count = count + v.column2 FROM", "WHERE name = v.column1")
+    add = MultiRow(
+        ("text", "bigint"),
+        "UPDATE things SET count = count + v.column2 FROM",
+        "WHERE name = v.column1",
+    )
     assert add.execute(connection, [("a", 10), ("b", 20), ("c", 30)]) == 2
     assert connection.execute(sa.select(THINGS.c.count)).scalars().all() == [11, 22]

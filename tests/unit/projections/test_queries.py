@@ -15,9 +15,18 @@ from indelible.events.run_events import (
     StepFailed,
     StepOutcomeUnknown,
 )
+from indelible.projections.lag import ViewLag
 
 T0 = 1_700_000_000_000_000
 HOUR = 3_600_000_000
+
+
+def accepted(run_id: str) -> RunAccepted:
+    return RunAccepted(run_id, "etl", "w", b"", b"", 2, T0, (("s", 1),))
+
+
+def completed() -> StepCompleted:
+    return StepCompleted("s", 1, T0 + 5, 10)
 
 
 @pytest.fixture
@@ -105,10 +114,25 @@ def test_all_agents_come_by_name(busy: Any) -> None:
     assert [row.agent for row in busy.metrics()] == ["etl", "ops"]
 
 
-def test_a_reader_sees_how_far_the_views_are_behind(log: Any) -> None:
+def test_a_reader_sees_how_far_the_views_are_behind_in_events_and_in_time(log: Any) -> None:
     engine = log.engine(batch=1)
     assert log.views.lag() == {}
-    log.run("1")
+    for step in (accepted("1"), completed(), completed()):
+        log.append("1", step)
+        log.clock.advance(1.5)
     engine.step()
     assert log.views.cursors() == {"workflow_status": {0: 1}, "metrics": {0: 1}}
-    assert log.views.lag() == {"workflow_status": 3, "metrics": 3}
+    behind = ViewLag(events=2, seconds=1.5, since=T0 + 1_500_000)
+    assert log.views.lag() == {"workflow_status": behind, "metrics": behind}
+    log.settle(engine)
+    assert log.views.lag() == {"workflow_status": ViewLag(), "metrics": ViewLag()}
+
+
+def test_parked_events_are_found_by_view_and_state_and_place(log: Any) -> None:
+    log.append("1", log.unreadable())
+    log.settle(log.engine())
+    assert [row.projection for row in log.views.parked()] == ["metrics", "workflow_status"]
+    [row] = log.views.parked("metrics", state="parked")
+    assert row == log.views.parked_at("metrics", 0, 1)
+    assert log.views.parked(state="skipped") == []
+    assert log.views.parked_at("metrics", 0, 2) is None

@@ -1,0 +1,58 @@
+"""What can go wrong with views and the events that they could not apply."""
+
+from __future__ import annotations
+
+from indelible.errors.base import IndelibleError
+
+
+class RebuildUnderWayError(IndelibleError):
+    """Another process rebuilds the view already; the view stays as it is."""
+
+    def __init__(self, projection: str) -> None:
+        """``projection`` is the view's name."""
+        super().__init__(
+            f"another process is rebuilding the view {projection!r}; wait until it is done",
+            projection=projection,
+        )
+
+
+class UnknownParkedEventError(IndelibleError):
+    """No such event waits to be retried or skipped."""
+
+    def __init__(self, projection: str, shard: int, position: int) -> None:
+        """``projection`` is the view that was asked."""
+        super().__init__(
+            f"the view {projection!r} has parked no event at position {position} of shard {shard};"
+            " list what is parked",
+            projection=projection,
+            shard=shard,
+            position=position,
+        )
+
+
+class ParkedAgainError(IndelibleError):
+    """The view tried the event again and still cannot apply it; it stays parked."""
+
+    def __init__(self, projection: str, shard: int, position: int, error: str) -> None:
+        """``error`` is why, in the view's words."""
+        super().__init__(
+            f"the view {projection!r} still cannot apply position {position} of shard {shard}:"
+            f" {error}; mend the view and retry, or skip the event",
+            projection=projection,
+            shard=shard,
+            position=position,
+            error=error,
+        )
+
+
+class ViewsBehindError(IndelibleError):
+    """The decision is recorded, but the view had not come to it in time; it will."""
+
+    def __init__(self, projection: str, timeout: float) -> None:
+        """``timeout`` is seconds."""
+        super().__init__(
+            f"recorded, and the view {projection!r} has not come to it within {timeout:g} s: it"
+            " is carried out as soon as a process runs the view; do not repeat it",
+            projection=projection,
+            timeout=timeout,
+        )

@@ -1,0 +1,82 @@
+"""The views of a system: queries, catching up, rebuilding, and events that were set aside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from indelible.access import SystemAccess
+from indelible.errors import StoreReadOnlyError
+from indelible.events.store import Cursor
+from indelible.inbox.courier import ASK_TIMEOUT
+from indelible.parked import ParkedEvents, RetryEvent, SkipEvent
+from indelible.projections.as_of import TimedViews
+
+
+class Viewing(SystemAccess):
+    """What an open system says about its views; any thread may ask."""
+
+    @property
+    def views(self) -> TimedViews:
+        """Queries over what the projections have made of the log so far, or up to a moment."""
+        return self.parts.views
+
+    @property
+    def parked(self) -> ParkedEvents:
+        """Events that a view could not apply."""
+        parts = self.parts
+        return ParkedEvents(parts.views, parts.projections, parts.clock, self._record)
+
+    def _record(self, stream: str, message: RetryEvent | SkipEvent, timeout: float) -> Cursor:
+        self.check_may_block("retry or skip", "its async twin")
+        version = self.ask(stream, message, timeout=timeout)
+        [event] = self.store.read(stream, version - 1, version)
+        return {event.shard: event.position}
+
+    def caught_up(self, timeout: float = ASK_TIMEOUT, *, cursor: Cursor | None = None) -> bool:
+        """Wait until the views show all that is committed now, or all up to ``cursor``.
+
+        ``False`` after ``timeout`` seconds.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop.
+        """
+        self.check_may_block("caught_up", "caught_up_async")
+        if cursor is None:
+            cursor = self.store.positions()
+        return self.parts.projections.caught_up(cursor, timeout)
+
+    async def caught_up_async(
+        self,
+        timeout: float = ASK_TIMEOUT,  # noqa: ASYNC109 - as caught_up()
+        *,
+        cursor: Cursor | None = None,
+    ) -> bool:
+        """Do what :meth:`caught_up` does without blocking the event loop."""
+        return await asyncio.to_thread(self.caught_up, timeout, cursor=cursor)
+
+    def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
+        """Build the view ``name`` anew from the log while it stays in use; returns its events.
+
+        A rebuild that was interrupted, by a crash too, leaves the view as it was, and the next
+        one goes on from where it had come.
+
+        Args:
+            name: ``workflow_status``, ``metrics``, or one of your own.
+            on_progress: Called with the events done and to do.
+
+        Raises:
+            UnknownProjectionError: There is no such view.
+            RebuildUnderWayError: Another process rebuilds it.
+            StoreReadOnlyError: The system only reads.
+        """
+        self.check_may_block("rebuild", "rebuild_async")
+        if not self.owns:
+            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self._mode}"')
+        return self.parts.projections.rebuild(name, on_progress)
+
+    async def rebuild_async(
+        self, name: str, on_progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Do what :meth:`rebuild` does without blocking the event loop."""
+        return await asyncio.to_thread(self.rebuild, name, on_progress)

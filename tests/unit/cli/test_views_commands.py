@@ -1,0 +1,168 @@
+"""``parked`` and ``rebuild``: alone on a store, and through the process that serves it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from indelible.events.event import EncodedEvent
+from indelible.events.opening import open_store
+from indelible.ids import Ids
+
+VIEWS = """
+import pathlib
+import sqlalchemy as sa
+from indelible import Projection
+from indelible.events.run_events import RunAccepted
+
+TABLES = sa.MetaData()
+sa.Table("starts", TABLES, sa.Column("run", sa.Text, primary_key=True))
+
+class Starts(Projection):
+    name = "starts"
+    tables = TABLES
+    handles = (RunAccepted,)
+
+    def apply(self, connection, events):
+        if not pathlib.Path("mended").exists():
+            raise ValueError("not mended")
+        for recorded, _ in events:
+            connection.execute(sa.insert(self.table("starts")), {"run": recorded.stream})
+
+NUMBER = 7
+TWICE = [Starts, Starts()]
+"""
+RUN = ("--steps", "mysteps", "--run-id")
+
+
+@pytest.fixture
+def damaged(commands: Any) -> Any:
+    """A store with a finished run and, behind it, an event that nobody can read."""
+    (commands.home / "myviews.py").write_text(VIEWS)
+    assert commands.invoke("run", "block.json", *RUN, "r1").exit_code == 0
+    with closing(open_store("sqlite:///indelible.db")) as store:
+        unreadable = EncodedEvent(Ids().uuid7(), "run.step_completed", 1, b"\x81\xa1x\x01", None)
+        head = store.head("run-r1")
+        assert head is not None
+        store.append("run-r1", [unreadable], expected=head.version)
+        commands.position = store.positions()[0]
+    return commands
+
+
+@pytest.fixture
+def parked(damaged: Any) -> Any:
+    """The same, and the views have come to it."""
+    assert damaged.invoke("rebuild").exit_code == 0
+    return damaged
+
+
+def listed(commands: Any, *words: str) -> list[tuple[str, int, str]]:
+    rows = json.loads(commands.invoke("parked", "list", *words, "--json").stdout)
+    return [(row["projection"], row["position"], row["state"]) for row in rows]
+
+
+def test_parked_events_are_listed_with_their_reason(parked: Any) -> None:
+    assert listed(parked) == [
+        ("metrics", parked.position, "parked"),
+        ("workflow_status", parked.position, "parked"),
+    ]
+    assert listed(parked, "metrics") == [("metrics", parked.position, "parked")]
+    text = parked.invoke("parked", "list").stdout
+    assert "EventDecodeError" in "".join(text.split())
+    assert parked.invoke("parked", "list", "--skipped").stdout == "nothing was skipped\n"
+    assert parked.invoke("parked", "list", "other").stdout == "nothing is parked\n"
+
+
+def test_a_retry_that_fails_says_so_and_is_recorded(parked: Any) -> None:
+    where = ("metrics", "0", str(parked.position))
+    result = parked.invoke("parked", "retry", *where, "--reason", "perhaps")
+    assert result.exit_code == 1
+    assert "still cannot apply" in result.stderr
+    [event] = json.loads(parked.invoke("events", "projection-metrics", "--json").stdout)
+    assert event["type"] == "projection.event_retried"
+    assert event["payload"]["reason"] == "perhaps"
+    assert event["payload"]["by"]
+    assert len(listed(parked)) == 2
+
+
+def test_a_skipped_event_is_listed_apart(parked: Any) -> None:
+    where = ("metrics", "0", str(parked.position))
+    result = parked.invoke("parked", "skip", *where, "--reason", "test data")
+    assert result.exit_code == 0, result.output
+    assert listed(parked) == [("workflow_status", parked.position, "parked")]
+    assert listed(parked, "--skipped") == [("metrics", parked.position, "skipped")]
+
+
+def test_an_event_that_is_not_parked_is_refused_and_nothing_recorded(parked: Any) -> None:
+    for command in ("retry", "skip"):
+        result = parked.invoke("parked", command, "metrics", "0", "1")
+        assert result.exit_code == 1
+        assert "has parked no event at position 1" in result.stderr
+    assert parked.invoke("events", "projection-metrics").exit_code == 1
+
+
+def test_a_view_of_ones_own_is_rebuilt_and_retried_once_it_is_mended(damaged: Any) -> None:
+    mine = ("--projections", "myviews:Starts")
+    assert damaged.invoke("rebuild", "starts", *mine).exit_code == 0
+    assert listed(damaged, "starts") == [("starts", 1, "parked")]
+    (damaged.home / "mended").touch()
+    result = damaged.invoke("parked", "retry", "starts", "0", "1", *mine)
+    assert result.exit_code == 0, result.output
+    assert listed(damaged, "starts") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("myviews", "is not MODULE:NAME"),
+        ("myviews:Missing", "has no Missing"),
+        ("myviews:NUMBER", "is int"),
+        ("myviews:TWICE", "exists already"),
+        ("nosuch:VIEWS", "no module"),
+    ],
+)
+def test_what_is_no_projection_is_refused(damaged: Any, given: str, said: str) -> None:
+    result = damaged.invoke("rebuild", "--projections", given)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_running_process_rebuilds_and_decides_for_a_command(
+    parked: Any, wait_for: Callable[..., str]
+) -> None:
+    owner = parked.start("run", "gated.json", *RUN, "r2")
+    wait_for(owner.stderr, "at the gate")
+    where = ("metrics", "0", str(parked.position))
+    rows = json.loads(parked.invoke("rebuild", "metrics", "--json").stdout)
+    assert rows[0]["events"] > parked.position
+    assert parked.invoke("parked", "skip", *where).exit_code == 0
+    assert listed(parked, "--skipped") == [("metrics", parked.position, "skipped")]
+    result = parked.invoke("parked", "retry", *where)
+    assert "still cannot apply" in result.stderr
+    assert listed(parked, "metrics") == [("metrics", parked.position, "parked")]
+    assert "no projection 'nosuch'" in parked.invoke("rebuild", "nosuch").stderr
+    os.close(os.open(parked.home / "gate", os.O_WRONLY))
+    owner.communicate(timeout=50)
+    assert owner.returncode == 0
+
+
+def test_an_interrupted_rebuild_says_that_it_goes_on(damaged: Any) -> None:
+    code = """
+from indelible.failpoints import Failpoints, KillAt
+import indelible.projections.engine as engine
+make = engine.Engine.__init__
+def slow(self, store, types, projections, clock, failpoints, **more):
+    failpoints = Failpoints({"view.before": KillAt(5)})
+    make(self, store, types, projections, clock, failpoints, **more, batch=1)
+engine.Engine.__init__ = slow
+"""
+    assert damaged.invoke("rebuild").exit_code == 0
+    assert damaged.call("rebuild", "metrics", code=code).returncode == -9
+    result = damaged.invoke("rebuild", "metrics")
+    assert "metrics: going on with an interrupted rebuild, 4 events are done" in result.stderr
+    assert damaged.invoke("rebuild", "metrics").stderr.count("going on") == 0
