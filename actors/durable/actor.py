@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 from pykka._envelope import Envelope
 
-from indelible.actors.decider import Decision, fold
-from indelible.actors.durable import inbox as inboxes
+from indelible.actors.decider import Decision
+from indelible.actors.durable.answering import answers_among, mark_stored
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
+from indelible.actors.durable.recovery import recover
 from indelible.actors.durable.supervision import Restarts
-from indelible.actors.durable.trouble import Trouble
+from indelible.actors.durable.trouble import WAKE, Trouble
 from indelible.actors.runtime.mailbox import ACTIVATION
 from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
@@ -32,9 +33,6 @@ from indelible.events.store import Append
 
 logger = logging.getLogger("indelible.actors")
 
-WAKE = object()
-"""A message that does nothing but have the actor look around."""
-
 
 class DurableActor(PooledActor):
     """The one writer of one stream, in memory for as long as there is something to do.
@@ -45,6 +43,7 @@ class DurableActor(PooledActor):
     """
 
     registered: ClassVar[bool] = False
+    _snapshot = 0  # version of the newest one that is known; most have none
     actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
 
     def __init__(self, stream: str, host: Host, *, presume_new: bool) -> None:
@@ -68,6 +67,7 @@ class DurableActor(PooledActor):
         self._since: int | None = None  # versions behind this one are of this object's making
         self._state: Any = self._decider.initial_state() if presume_new else None
         self._version = 0
+        self._snapshot_at = host.snapshots.first(self._decider)
         self._unfinished: tuple[str, int] | None = None  # as the stream's head has it
 
     @staticmethod
@@ -106,6 +106,20 @@ class DurableActor(PooledActor):
     def look(self) -> None:
         """Go on with what waits, if it can go on now."""
         self.deliver(WAKE)
+
+    def busy(self) -> bool:
+        """Whether messages wait, or appends are under way."""
+        return bool(len(self.actor_inbox)) or not self._flights.over
+
+    def evict(self, why: IndelibleError) -> None:
+        """Refuse everything from now on with ``why``: the stream has another writer."""
+        self._refusal = why
+        self.deliver(WAKE)
+
+    def leave_snapshot(self) -> None:
+        """Spare the next one of this stream reading it all; called once, out of memory."""
+        leave = self._host.snapshots.leave
+        leave(self._decider, self.stream, self._version, self._snapshot, self._state)
 
     def bury(self, message: Any, why: str) -> None:
         """Keep a message of this actor that nobody takes where people can see it."""
@@ -152,7 +166,7 @@ class DurableActor(PooledActor):
         trouble = self._trouble
         if trouble is not None:
             if trouble.paused and not any(item is WAKE for item in batch):
-                self._turn_away(trouble, batch)
+                trouble.turn_away(batch, self.bury)
                 return
             trouble.keep(batch)
             if not self._flights.over or not self._read_back(trouble):
@@ -243,10 +257,23 @@ class DurableActor(PooledActor):
             wake_at,
             blobs or (),
             self._flights,
+            answers=answers_among(flight.replies) if flight.replies else (),
         )
         self._version += len(encoded)
+        if self._version >= self._snapshot_at:
+            self._capture(flight)
         self._flights.add(flight)
         self._host.store.submit(append)
+
+    def _capture(self, flight: Flight) -> None:
+        """Let ``flight`` carry a snapshot of the state that it leads to."""
+        snapshots, version = self._host.snapshots, self._version
+        captured, self._snapshot_at = snapshots.capture(
+            self._decider, self.stream, self._state, version
+        )
+        if captured is not None:
+            self._snapshot = version
+            flight.snapshot = version, captured
 
     def _send_after_others(self, flight: Flight) -> None:
         """Let what caused no event wait for the events that it was decided on."""
@@ -266,16 +293,20 @@ class DurableActor(PooledActor):
         answer(flight.replies)
         if flight.effects:
             self._handler.perform(self, flight.effects)
+        if flight.snapshot is not None:
+            self._host.snapshots.keep(self._decider, self.stream, *flight.snapshot)
 
     # -- after the commit, on the leader's thread
 
-    def _landed(self, _append: Append, error: BaseException | None) -> None:
+    def _landed(self, append: Append, error: BaseException | None) -> None:
         flights = self._flights
         flight = flights.landed(error)
         try:
             if error is None:
                 if self._presumed:
                     self._presumed, self._since = False, 0
+                if append.answers:
+                    mark_stored(append.answers, flight.replies)
                 self._depart(flight)
             else:
                 self._give_back(flight, flights.error or error)
@@ -312,28 +343,29 @@ class DurableActor(PooledActor):
             self._refuse(trouble.take_all(), self._refusal)
             self._handler.set_aside(self, self._refusal)
             return False
-        host = self._host
+        host, decider = self._host, self._decider
         self._presumed = False
+        begun = host.clock.monotonic()
         try:
             if host.store.state == "unavailable":
                 raise StoreUnavailableError("it is being probed")
-            recorded = list(host.store.read(self.stream))
-            events = [host.types.decode(event) for event in recorded]
-            self._state = fold(self._decider, self._decider.initial_state(), events)
+            found = recover(host.store, host.types, decider, self.stream, since=self._since)
         except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
             trouble.error = error
-            self._turn_away(trouble, trouble.take_all())
+            trouble.turn_away(trouble.take_all(), self.bury)
             trouble.paused = True
             host.retry_later(self)
             return False
+        took = host.clock.monotonic() - begun
         self._flights = Flights()
-        self._version = len(recorded)
-        self._unfinished = None
+        self._state, self._version, self._unfinished = found.state, found.version, None
         if self._since is None:
-            self._since = len(recorded)
+            self._since = found.version
+        self._snapshot = found.snapshot
+        self._snapshot_at = host.snapshots.next_after(decider, found, took)
         resumption = None
-        if recorded:
-            resumption = self._handler.resumption(self, self._state, events[self._since :])
+        if found.version:
+            resumption = self._handler.resumption(self, self._state, found.own)
         # What has arrived until now comes first: a result in the mailbox is not cut-off work.
         trouble.keep(self.actor_inbox.take_all())
         if resumption is not None:
@@ -356,16 +388,6 @@ class DurableActor(PooledActor):
                 )
                 logger.error("%s", self._refusal)
         return self._refusal is not None
-
-    def _turn_away(self, trouble: Trouble, items: Sequence[Any]) -> None:
-        """Answer the askers while the log cannot be read; keep everything else, within bounds."""
-        for item in items:
-            if type(item) is Envelope and item.reply_to is not None:
-                answer([(item.reply_to, trouble.error)])
-            elif type(item) is Envelope and len(trouble.stash) >= inboxes.COMMANDS:
-                self.bury(item.message, str(trouble.error))
-            elif item is not WAKE:
-                trouble.keep((item,))
 
     def _refuse(self, batch: Sequence[Any], refusal: BaseException | None) -> None:
         for item in batch:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pykka._envelope import Envelope
 
-from indelible.actors.durable.actor import WAKE, DurableActor
+from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.host import Host
+from indelible.actors.durable.trouble import WAKE
 from indelible.actors.runtime.future import PooledFuture
-from indelible.errors import ActorStoppedError
+from indelible.errors import ActorStoppedError, ShardNotOwnedError
 
 logger = logging.getLogger("indelible.actors")
+
+AskRemote = Callable[[str, Any], PooledFuture[Any]]
+"""Sends a message to an actor in another process; gives the future of its answer."""
+
+_SETTLE_S = 0.005
+"""Seconds between two looks whether an actor has come to rest."""
 
 
 class Directory:
     """The live actors of a system, by stream.  Any thread may use it.
 
     An actor that is not in memory is made when a message comes for it, and reads its stream
-    before it handles that message.
+    before it handles that message.  A message for a shard of another process goes there.
     """
 
-    def __init__(self, host: Host) -> None:
-        """Start with nobody in memory."""
+    def __init__(self, host: Host, ask_remote: AskRemote | None = None) -> None:
+        """Start with nobody in memory; without ``ask_remote`` foreign messages are refused."""
         self._host = host
+        self._store = host.store
+        self._ask_remote = ask_remote
+        self._several = host.store.shards > 1
+        self._mine: frozenset[int] = frozenset()  # owned, and not about to leave
         self._lock = threading.Lock()
         self._actors: dict[str, DurableActor] = {}
         self._closed = False
@@ -46,12 +57,20 @@ class Directory:
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
+        if self._several and self._ask_remote is not None and not self.owns(stream):
+            return self._ask_remote(stream, message)
         future: PooledFuture[Any] = PooledFuture()
+        self.ask_here(stream, message, future, presume_new=presume_new)
+        return future
+
+    def ask_here(
+        self, stream: str, message: Any, future: PooledFuture[Any], *, presume_new: bool = False
+    ) -> None:
+        """As :meth:`ask`, but into ``future``, and never to another process."""
         try:
             self._deliver(stream, Envelope(message, reply_to=future), presume_new=presume_new)
         except Exception as error:  # noqa: BLE001 - the asker gets it
             future.set_exception((type(error), error, error.__traceback__))
-        return future
 
     def tell(self, stream: str, message: Any) -> None:
         """Send ``message`` without waiting for an answer.
@@ -60,6 +79,9 @@ class Directory:
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
+        if self._several and self._ask_remote is not None and not self.owns(stream):
+            self._ask_remote(stream, message)
+            return
         self._deliver(stream, Envelope(message))
 
     def wake(self, stream: str) -> None:
@@ -69,6 +91,48 @@ class Directory:
     def live(self, stream: str) -> DurableActor | None:
         """The actor of ``stream`` if it is in memory."""
         return self._actors.get(stream)
+
+    # -- shards
+
+    def owns(self, stream: str) -> bool:
+        """Whether the actor of ``stream`` lives in this process."""
+        return not self._several or self._store.shard_of(stream) in self._mine
+
+    def admit(self, shards: Collection[int]) -> None:
+        """Let actors of ``shards`` live here from now on."""
+        with self._lock:
+            self._mine |= frozenset(shards)
+
+    def settle(self, shards: Collection[int], timeout: float) -> bool:
+        """Take no more messages for ``shards``; wait until their actors have nothing under way.
+
+        Returns:
+            False if one still had after ``timeout`` seconds.
+        """
+        with self._lock:
+            self._mine -= frozenset(shards)
+        monotonic, pause = self._host.clock.monotonic, threading.Event()
+        end = monotonic() + round(timeout * 1e9)
+        for actor in self._of(shards):
+            while actor.busy():
+                if monotonic() > end:
+                    return False
+                pause.wait(_SETTLE_S)
+        return True
+
+    def evict(self, shards: Collection[int]) -> None:
+        """Drop the actors of ``shards`` from memory, whatever they do: they live elsewhere."""
+        with self._lock:
+            self._mine -= frozenset(shards)
+            gone = self._of(shards)
+            for actor in gone:
+                del self._actors[actor.stream]
+        for actor in gone:
+            actor.evict(ShardNotOwnedError(self._store.shard_of(actor.stream)))
+
+    def _of(self, shards: Collection[int]) -> list[DurableActor]:
+        shard_of = self._store.shard_of
+        return [actor for actor in list(self._actors.values()) if shard_of(actor.stream) in shards]
 
     def passivate(self, actor: DurableActor) -> bool:
         """Drop ``actor`` from memory if it is idle; its next message brings it back."""
@@ -82,14 +146,20 @@ class Directory:
         with self._lock:  # whoever finds the mailbox closed waits here for the successor
             left = inbox.close()
             if not left:
-                del self._actors[actor.stream]
+                self._forget(actor)
+                actor.leave_snapshot()
                 return True
             successor = DurableActor(actor.stream, self._host, presume_new=False)
             for item in left:  # came at the last moment; later ones find the successor
                 successor.actor_inbox.add(item)
-            self._actors[actor.stream] = successor
+            if self._actors.get(actor.stream) is actor:  # not evicted meanwhile
+                self._actors[actor.stream] = successor
         successor.deliver(WAKE)
         return True
+
+    def _forget(self, actor: DurableActor) -> None:
+        if self._actors.get(actor.stream) is actor:
+            del self._actors[actor.stream]
 
     def close(self) -> None:
         """Take no message from now on; what is under way goes on."""
@@ -109,6 +179,8 @@ class Directory:
         if self._closed:
             raise ActorStoppedError(stream, "the system is closing")
         with self._lock:
+            if not self.owns(stream):
+                raise ShardNotOwnedError(self._store.shard_of(stream))
             actor = self._actors.get(stream)
             if actor is None:
                 actor = DurableActor(stream, self._host, presume_new=presume_new)

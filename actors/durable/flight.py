@@ -32,11 +32,13 @@ class Flight(msgspec.Struct, gc=False, eq=False):
         replies: Answers that may go out once it is durable.
         effects: Effects that may be performed once it is durable.
         messages: What caused it; put back if it fails and nobody waits for an answer.
+        snapshot: Version and encoded state that may be kept once it is durable.
     """
 
     replies: Sequence[Reply]
     effects: Sequence[Any]
     messages: Sequence[Any]
+    snapshot: tuple[int, bytes] | None = None
 
 
 CROWDED = 1_000

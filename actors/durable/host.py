@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from indelible.actors.decider import Decider
+from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
 from indelible.actors.runtime.dispatcher import Dispatcher
 from indelible.clock import Clock
@@ -63,6 +64,7 @@ class Host:
         deciders: Mapping[str, Decider[Any]],
         handlers: Mapping[str, EffectHandler],
         intensity: RestartIntensity,
+        snapshots: Snapshots,
         retry_later: Callable[[DurableActor], None],
     ) -> None:
         """Keep the parts; ``retry_later`` wakes an actor whose store is unavailable."""
@@ -74,6 +76,7 @@ class Host:
         self.deciders = deciders
         self.handlers = handlers
         self.intensity = intensity
+        self.snapshots = snapshots
         self.retry_later = retry_later
         self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest ones
 

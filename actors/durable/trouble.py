@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from pykka._envelope import Envelope
+
+from indelible.actors.durable import inbox as inboxes
+from indelible.actors.durable.flight import answer
+
+WAKE = object()
+"""A message that does nothing but have the actor look around."""
 
 
 class Trouble:
@@ -36,3 +44,16 @@ class Trouble:
     def keep(self, items: Iterable[Any]) -> None:
         """Let ``items`` wait."""
         self.stash.extend(items)
+
+    def turn_away(self, items: Iterable[Any], bury: Callable[[Any, str], None]) -> None:
+        """Answer the askers while the log cannot be read; keep everything else, within bounds.
+
+        What is too much goes to ``bury``, with the reason.
+        """
+        for item in items:
+            if type(item) is Envelope and item.reply_to is not None:
+                answer([(item.reply_to, self.error)])
+            elif type(item) is Envelope and len(self.stash) >= inboxes.COMMANDS:
+                bury(item.message, str(self.error))
+            elif item is not WAKE:
+                self.keep((item,))

@@ -53,6 +53,11 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         return self.actor.stream, self.node.index, self.number
 
     @property
+    def name(self) -> str:
+        """What people call it: ``RUN/PATH``."""
+        return f"{self.actor.identity}/{self.node.path}"
+
+    @property
     def cancelled(self) -> bool:
         """Whether nobody waits for it any more."""
         return self.context is not None and self.context.cancelled
@@ -96,7 +101,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         try:
             value = await self.step_type.run(context, self.definition(context))
         except asyncio.CancelledError as raised:
-            if executor.holding or context.cancelled:
+            if executor.held(self.actor.stream) or context.cancelled:
                 executor.abandoned(self)
                 return
             error = raised
@@ -135,9 +140,8 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             except Exception as failed:  # noqa: BLE001 - recorded as the step's failure
                 error = failed
             else:
-                return StepReturned(
-                    index, number, result, clock.now(), duration, cpu, executor.holding
-                )
+                hold = executor.held(self.actor.stream)
+                return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return StepRaised(
             index,
             number,
@@ -147,7 +151,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             duration,
             cpu,
             retryable,
-            executor.holding,
+            executor.held(self.actor.stream),
         )
 
 

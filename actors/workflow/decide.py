@@ -14,6 +14,7 @@ from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.evolve import evolve
 from indelible.actors.workflow.resume import proceed, release, resolve, resume, retry_due
 from indelible.actors.workflow.settle import step_raised, step_returned
+from indelible.actors.workflow.snapshot import SCHEMA, from_value, to_value
 from indelible.actors.workflow.state import RunState
 from indelible.events.event import Event
 from indelible.events.run_events import RUN_EVENTS
@@ -27,6 +28,7 @@ class RunDecider(Decider[RunState]):
 
     category: ClassVar[str] = "run"
     event_types: ClassVar[Sequence[type[Event]]] = RUN_EVENTS
+    snapshot_schema: ClassVar[str] = SCHEMA
 
     def __init__(self) -> None:
         """Start with no compiled definition."""
@@ -69,6 +71,14 @@ class RunDecider(Decider[RunState]):
     def at_rest(self, state: RunState) -> bool:
         """Whether nothing is going on that needs the state in memory."""
         return state.accepted is None or state.end is not None
+
+    def snapshot(self, state: RunState) -> dict[str, Any]:
+        """``state`` without its plan, which follows from the definition."""
+        return to_value(state)
+
+    def restore(self, value: Any) -> RunState:
+        """The state that ``value`` was made of."""
+        return from_value(value, self.plan_of)
 
 
 def _describe(state: RunState, _message: m.Describe) -> Decision:

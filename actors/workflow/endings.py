@@ -65,6 +65,11 @@ class Endings:
         for listener in listeners:
             listener(error)
 
+    def leave(self, left: Callable[[str], bool], error: BaseException) -> None:
+        """Tell everyone who waits for a stream that has ``left`` that its end is not told here."""
+        for stream in [stream for stream in list(self._listeners) if left(stream)]:
+            self.missed(stream, error)
+
     def close(self, error: BaseException) -> None:
         """Tell everyone who still waits that the system closes, and keep nothing."""
         with self._lock:

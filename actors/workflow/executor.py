@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from indelible.actors.workflow.attempt import Attempt
 from indelible.actors.workflow.definition.plan import Node, Plan
 from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say
 from indelible.actors.workflow.endings import Endings
+from indelible.actors.workflow.holds import Holds
 from indelible.actors.workflow.messages import (
     Proceed,
     Release,
@@ -59,6 +60,7 @@ class Executor:
         failpoints: Failpoints,
         read_blob: ReadBlob,
         retire: Callable[[DurableActor], object],
+        shard_of: Callable[[str], int],
     ) -> None:
         """Execute on ``pool`` and ``loop``; ``retire`` gets actors whose run is over."""
         self.step_types = step_types
@@ -67,7 +69,8 @@ class Executor:
         self.read_blob = read_blob
         self.endings = Endings()
         self.unregistered = Unregistered()
-        self.holding = False  # start nothing more: the system closes
+        self._shard_of = shard_of
+        self._holds = Holds(shard_of)
         self.closed = False  # take no result any more
         self.late_results = 0  # came back when nobody waited for them any more
         self._pool = pool
@@ -79,7 +82,7 @@ class Executor:
         self._deadlines: dict[Attempt, Timer] = {}
         self._calls: dict[Attempt, LoopCall] = {}  # of asynchronous ones
         self._checked: OrderedDict[bytes, None] = OrderedDict()  # digests of plans
-        self._begins = threading.Lock()  # so that nothing begins once holding is set
+        self._begins = threading.Lock()  # so that nothing begins once it is held
         self._returned = threading.Condition()  # tells who waits for running steps
         self._stop_listening = step_types.on_register(self.unregistered.registered)
 
@@ -113,7 +116,7 @@ class Executor:
             cut_off=[attempt for attempt in idle if attempt not in recorded],
             unbegun=[attempt for attempt in idle if attempt in recorded],
             known=frozenset(self.step_types.names()),
-            hold=self.holding,
+            hold=self.held(actor.stream),
         )
 
     def set_aside(self, actor: DurableActor, why: BaseException) -> None:
@@ -122,7 +125,9 @@ class Executor:
         self.endings.missed(actor.stream, why)
 
     def _due(self, actor: DurableActor, retry: RetryAt) -> None:
-        actor.deliver(RetryDue(retry.node, max(self.clock.now(), retry.due), self.holding))
+        actor.deliver(
+            RetryDue(retry.node, max(self.clock.now(), retry.due), self.held(actor.stream))
+        )
 
     def _end(self, actor: DurableActor, ended: Ended) -> None:
         self.unregistered.forget(actor.stream)
@@ -138,7 +143,8 @@ class Executor:
 
         def go_on() -> None:
             now = self.clock.now()
-            actor.deliver(Proceed(wish.node, wish.attempt, wish.unbegun, now, self.holding))
+            hold = self.held(actor.stream)
+            actor.deliver(Proceed(wish.node, wish.attempt, wish.unbegun, now, hold))
 
         def give_back() -> None:
             if wish.unbegun:
@@ -148,7 +154,7 @@ class Executor:
         self.unregistered.add(node.type, Waiting(actor.stream, node.name, words, go_on, give_back))
         if not lacks and self.step_types.get(node.type) is not None:
             self.unregistered.registered(node.type)  # it was a moment before that
-        if self.holding:
+        if self.held(actor.stream):
             give_back()
 
     def _release(self, actor: DurableActor, node: int, attempt: int) -> None:
@@ -172,7 +178,9 @@ class Executor:
                 return
         attempt = Attempt(self, actor, state, node, begin.attempt, step_type)
         self._attempts[attempt.key] = attempt
-        if self.holding:  # looked at last: hold() either sees this attempt or is seen here
+        if self.held(
+            actor.stream
+        ):  # looked at last: hold() either sees this attempt or is seen here
             self._release(actor, begin.node, begin.attempt)
             return
         if step_type.blocking:
@@ -198,7 +206,7 @@ class Executor:
     def begins(self, attempt: Attempt) -> bool:
         """Called on the step's thread before its function: may it begin?"""
         with self._begins:
-            if self.holding:
+            if self.held(attempt.actor.stream):
                 return False  # it stays listed as not begun, and is released
             attempt.begun = True
             self._running.add(attempt)
@@ -240,7 +248,7 @@ class Executor:
 
     def _stopped(self, attempt: Attempt) -> None:
         self._running.discard(attempt)
-        if self.holding:
+        if self._holds.any:
             with self._returned:
                 self._returned.notify_all()
 
@@ -256,7 +264,7 @@ class Executor:
                 error_message=str(StepTimeoutError(node.name, node.timeout)),
                 now=clock.now(),
                 duration=round(node.timeout * 1_000_000),
-                hold=self.holding,
+                hold=self.held(attempt.actor.stream),
             )
         )
         self._deadlines.pop(attempt, None)
@@ -265,32 +273,77 @@ class Executor:
             self._loop.cancel(call)
         self._stopped(attempt)
 
-    # -- closing
+    # -- closing, and giving shards away
 
-    def hold(self) -> None:
-        """Start nothing more, and give back the attempts that were recorded and have not begun."""
+    @property
+    def holding(self) -> bool:
+        """Whether the system closes: nothing more begins."""
+        return self._holds.everything
+
+    def held(self, stream: str) -> bool:
+        """Whether nothing more may begin in ``stream``."""
+        return self._holds.any and self._holds.cover(stream)
+
+    def hold(self, shards: Collection[int] | None = None) -> None:
+        """Start nothing more, and give back the attempts that were recorded and have not begun.
+
+        With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
+        """
         with self._begins:
-            self.holding = True
-            waiting = [attempt for attempt in self._all() if not attempt.begun]
+            self._holds.hold(shards)
+            waiting = [a for a in self._all() if not a.begun and self.held(a.actor.stream)]
         unbegun: dict[DurableActor, list[tuple[int, int]]] = {}
         for attempt in waiting:
-            unbegun.setdefault(attempt.actor, []).append(attempt.key[1:])
+            unbegun.setdefault(attempt.actor, []).append((attempt.node.index, attempt.number))
         for actor, keys in unbegun.items():
             actor.deliver(Release(tuple(keys), self.clock.now()))
-        self.unregistered.give_back()
+        self.unregistered.give_back(self.held)
 
     def finish(self, timeout: float) -> list[str]:
-        """Wait for the running steps and name those that have not returned in ``timeout`` seconds.
+        """Wait for running steps that are held, and name those not back in ``timeout`` seconds.
 
         These are told that nobody waits for them any more.  For one that has exceeded its own
         time-out nobody waits here, either.
         """
         with self._returned:
-            self._returned.wait_for(lambda: not self._running, timeout)
-            left = list(self._running)
+            self._returned.wait_for(lambda: not self._held_running(), timeout)
+            left = self._held_running()
         for attempt in left:
             attempt.cancel()
-        return [f"{attempt.actor.identity}/{attempt.node.path}" for attempt in left]
+            self._running.discard(attempt)
+        return [attempt.name for attempt in left]
+
+    def running(self) -> list[str]:
+        """Names of the steps whose functions are being called, as ``RUN/PATH``."""
+        return [attempt.name for attempt in list(self._running)]
+
+    def queued(self) -> int:
+        """How many attempts are recorded as started and wait for a thread or for the loop."""
+        return sum(not attempt.begun for attempt in self._all())
+
+    def _held_running(self) -> list[Attempt]:
+        return [attempt for attempt in list(self._running) if self.held(attempt.actor.stream)]
+
+    def take(self, shards: Collection[int]) -> None:
+        """Let runs of ``shards``, which are this process's from now on, begin steps."""
+        self._holds.release(shards)
+
+    def leave(self, shards: Collection[int], why: BaseException) -> None:
+        """Forget the runs of ``shards``, which another process goes on with; never waits.
+
+        Their running steps are told that nobody waits for them, and who waits for the end of
+        such a run gets ``why``.
+        """
+        self.hold(shards)
+        for attempt in self._all():
+            if self._shard_of(attempt.actor.stream) in shards:
+                attempt.cancel()
+                deadline = self._deadlines.pop(attempt, None)
+                if deadline is not None:
+                    self._timers.cancel(deadline)
+                self.unregistered.forget(attempt.actor.stream)
+                self._forget(attempt)
+        self.endings.leave(lambda stream: self._shard_of(stream) in shards, why)
 
     def occupied(self) -> int:
         """How many threads are held by blocking steps that have not returned."""

@@ -25,6 +25,11 @@ class Unregistered:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Waiting]] = {}
 
+    def __len__(self) -> int:
+        """How many steps wait."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
     def add(self, step_type: str, waiting: Waiting) -> None:
         """Let a step wait until something is registered for ``step_type``."""
         with self._lock:
@@ -41,10 +46,11 @@ class Unregistered:
         for waiting in ready:
             waiting.go_on()
 
-    def give_back(self) -> None:
-        """Have every step give its attempt back: nothing will be registered any more."""
+    def give_back(self, held: Callable[[str], bool]) -> None:
+        """Have every step of a ``held`` stream give its attempt back: it will not begin here."""
         with self._lock:
             waiting = [one for waitings in self._waiting.values() for one in waitings]
+            waiting = [one for one in waiting if held(one.stream)]
         for one in waiting:
             one.give_back()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import ExitStack
 
-from indelible.actors.workflow.state import UNFINISHED
 from indelible.parts import Parts
 
 logger = logging.getLogger("indelible.system")
@@ -15,22 +15,32 @@ def begin(parts: Parts) -> int:
     """Follow the log with the views, wake every unfinished run and return how many there are."""
     if parts.runtime.threads:
         parts.projections.start()
-    heads = parts.store.heads("run", UNFINISHED)
-    for head in heads:
-        parts.directory.wake(head.stream)
-    if heads:
-        logger.info("resuming %d unfinished runs", len(heads))
-    return len(heads)
+    resumed = parts.ownership.begin()
+    if parts.runtime.threads:
+        parts.pump.start()
+    return resumed
 
 
-def shut_down(parts: Parts, drain: float) -> None:
-    """Start nothing more, record what returns within ``drain`` seconds, then stop all threads."""
+def drain(parts: Parts, timeout: float) -> list[str]:
+    """Start nothing more and name the steps that have not returned within ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    parts.readers.stop_consumers(timeout / 2)  # first: their handlers may need the actors
+    parts.pump.stop()
+    parts.directory.close()
+    parts.executor.hold()
+    return parts.executor.finish(max(0.0, deadline - time.monotonic()))
+
+
+def shut_down(parts: Parts, timeout: float) -> None:
+    """Start nothing more, record what returns within ``timeout`` seconds, then stop all threads."""
     with ExitStack() as then:  # also when somebody interrupts the wait
         then.callback(parts.store.close)
+        then.callback(parts.readers.close)
         then.callback(parts.projections.stop)
+        then.callback(parts.snapshots.stop)
+        then.callback(parts.pump.finish)
+        then.callback(parts.courier.close)
         then.callback(parts.executor.close)
         then.callback(lambda: parts.runtime.close(parts.executor.occupied()))
-        parts.directory.close()
-        parts.executor.hold()
-        for name in parts.executor.finish(drain):
+        for name in drain(parts, timeout):
             logger.warning("step left behind: %s; its attempt counts as cut off", name)

@@ -9,7 +9,10 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.host import EffectHandler, Host
+from indelible.actors.durable.snapshot_writer import SnapshotWriter
+from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
+from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
@@ -18,10 +21,19 @@ from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
+from indelible.inbox.courier import ASK_TIMEOUT, Courier
+from indelible.inbox.pump import InboxPump
+from indelible.inbox.reception import Reception
+from indelible.inbox.services import Services
+from indelible.inbox.wire import message_types
+from indelible.ownership import Ownership
+from indelible.parked import ViewDecider
+from indelible.projections.as_of import TimedViews
+from indelible.projections.custom import CustomView, Projection
 from indelible.projections.defaults import default_projections
-from indelible.projections.queries import Views
 from indelible.projections.runner import ProjectionRunner
 from indelible.reader import RunReader
+from indelible.readers import Readers
 from indelible.runtime import Runtime
 from indelible.teller import Teller
 
@@ -41,10 +53,12 @@ class Parts:
         store: EventStore,
         runtime: Runtime,
         deciders: Sequence[Decider[Any]],
+        projections: Sequence[Projection],
         step_types: StepTypes,
         clock: Clock,
         ids: Ids,
         failpoints: Failpoints,
+        drain: float,
     ) -> None:
         """Connect the parts; nothing runs yet."""
         self.store = store
@@ -52,12 +66,18 @@ class Parts:
         self.clock = clock
         run_decider = RunDecider()
         self.types = EventTypes(run_decider.event_types)
-        for decider in deciders:
-            for event_type in decider.event_types:
+        view_decider = ViewDecider()
+        for handler in (*deciders, view_decider):
+            for event_type in handler.event_types:
+                self.types.register(event_type)
+        known = self.types.classes()
+        for event_type in {cls for projection in projections for cls in projection.handles}:
+            if event_type not in known:
                 self.types.register(event_type)
         self.remember = run_decider.remember
         self.reader = RunReader(store, self.types, run_decider)
         self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
+        self.deciders[view_decider.category] = view_decider
         self.deciders[run_decider.category] = run_decider
         self.executor = Executor(
             step_types=step_types,
@@ -68,7 +88,9 @@ class Parts:
             failpoints=failpoints,
             read_blob=store.blob,
             retire=self._retire,
+            shard_of=store.shard_of,
         )
+        self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         teller = Teller(self._tell, frozenset(d.category for d in deciders))
         handlers: Mapping[str, EffectHandler] = {
             category: self.executor if category == run_decider.category else teller
@@ -83,18 +105,46 @@ class Parts:
             deciders=self.deciders,
             handlers=handlers,
             intensity=RestartIntensity(),
+            snapshots=Snapshots(clock, self.snapshots),
             retry_later=self._look_again,
         )
-        self.directory = Directory(self.host)
-        self.views = Views(store)
-        self.projections = ProjectionRunner(
-            store, self.types, default_projections(), clock, failpoints
+        self.directory = Directory(self.host, self._ask_elsewhere)
+        types = message_types(self.deciders.values())
+        self.courier = Courier(store, types, ids, clock)
+        self.services = Services()
+        reception = Reception(
+            types=types,
+            step_types=step_types,
+            executor=self.executor,
+            remember=self.remember,
+            clock=clock,
+            shard_of=store.shard_of,
         )
+        self.pump = InboxPump(store, self.directory, reception, self.services, clock)
+        self.ownership = Ownership(store, self.directory, self.executor, drain)
+        self.views = TimedViews(
+            store,
+            self.types,
+            lambda: (*default_projections(), *map(CustomView, projections)),
+        )
+        self.readers = Readers(store, self.types, clock, ids, runtime)
+        self.projections = ProjectionRunner(
+            store,
+            self.types,
+            (*default_projections(), *map(CustomView, projections)),
+            clock,
+            failpoints,
+            owner=ids.text(),
+        )
+        self.services.offer("rebuild", self.projections.rebuild)
         runtime.lead_with(store.lead)
         self._sweep_later()
 
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
+
+    def _ask_elsewhere(self, stream: str, message: Any) -> PooledFuture[Any]:
+        return self.courier.ask(stream, message, ASK_TIMEOUT)
 
     def _tell(self, stream: str, message: Any) -> None:
         self.directory.tell(stream, message)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from indelible import ActorSystem
+from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints, KillAt
 
 DEFINITION: dict[str, Any] = {
@@ -39,8 +39,8 @@ DEFINITION: dict[str, Any] = {
 }
 
 
-def main(store: str, diary: str, first: int, runs: int, failpoint: str, count: int) -> None:
-    """Start ``runs`` runs from number ``first``, and finish whatever is unfinished."""
+def make_system(store: str | EventStore, diary: str, failpoints: Failpoints) -> ActorSystem:
+    """A system whose steps keep the diary."""
     file = os.open(diary, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def write(context: Any) -> None:
@@ -62,8 +62,7 @@ def main(store: str, diary: str, first: int, runs: int, failpoint: str, count: i
             raise RuntimeError("fails at first")
         return act(context, step)
 
-    armed = {failpoint: KillAt(count)} if failpoint else {}
-    system = ActorSystem(f"sqlite:///{store}", failpoints=Failpoints(armed), drain=1.0)
+    system = ActorSystem(store, failpoints=failpoints, drain=1.0)
     for name, function in (
         ("act", act),
         ("act_async", act_async),
@@ -71,6 +70,13 @@ def main(store: str, diary: str, first: int, runs: int, failpoint: str, count: i
         ("shaky", shaky),
     ):
         system.register_step(name, function)
+    return system
+
+
+def main(store: str, diary: str, first: int, runs: int, failpoint: str, count: int) -> None:
+    """Start ``runs`` runs from number ``first``, and finish whatever is unfinished."""
+    armed = {failpoint: KillAt(count)} if failpoint else {}
+    system = make_system(store, diary, Failpoints(armed))
     with system:
         say("open")
         agent = system.workflow_agent("agent")
@@ -91,4 +97,3 @@ def say(line: str) -> None:
 if __name__ == "__main__":
     store, diary, first, runs, failpoint, count = sys.argv[1:]
     main(store, diary, int(first), int(runs), failpoint, int(count))
-    Path(diary).touch()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow, Gate
+    from unit.workflow.conftest import Flow, Gate
 
 POLICIES = ["retry", "ask", "fail"]
 

@@ -13,7 +13,7 @@ from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow
+    from unit.workflow.conftest import Flow
 
 
 class Odd(BaseException):

@@ -15,7 +15,7 @@ from indelible.errors import StoreUnavailableError
 from indelible.failpoints import Failpoints
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow, Gate
+    from unit.workflow.conftest import Flow, Gate
 
 ERRORS = [
     OSError(28, "No space left on device"),

@@ -23,7 +23,7 @@ from indelible.errors import (
 from indelible.events.run_events import StepCompleted
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow, Gate
+    from unit.workflow.conftest import Flow, Gate
 
 ONE = {"steps": [{"name": "one", "type": "give"}]}
 
@@ -325,7 +325,7 @@ def test_the_status_is_plain_data_at_any_version(flow: Flow) -> None:
         (2, ["completed", "running"]),
         (None, ["completed", "completed"]),
     ):
-        status = run.status(until=version)
+        status = run.status(as_of=version)
         assert [step["state"] for step in status["steps"]] == states
         assert json.loads(json.dumps(status)) == status
     status["steps"].clear()

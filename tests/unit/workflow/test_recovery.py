@@ -16,7 +16,7 @@ from indelible.errors import (
 )
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow, Gate
+    from unit.workflow.conftest import Flow, Gate
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_a_run_whose_step_type_is_missing_waits_visibly_and_goes_on_when_it_come
 
     flow.system.close()
     with flow.make(drain=0) as system:
-        system.parts.executor.holding = True  # accept, and start nothing
+        system.parts.executor.hold()  # accept, and start nothing
         steps = [
             {"name": name, "type": name, "on_unknown_outcome": policy} for name in ("one", "two")
         ]

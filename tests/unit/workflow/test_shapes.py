@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow, Gate
+    from unit.workflow.conftest import Flow, Gate
 
 
 def sequential(*steps: Any, **options: Any) -> dict[str, Any]:

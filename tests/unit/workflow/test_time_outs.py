@@ -12,7 +12,7 @@ import pytest
 from indelible.clock import ManualClock
 
 if TYPE_CHECKING:
-    from tests.unit.workflow.conftest import Flow, Gate
+    from unit.workflow.conftest import Flow, Gate
 
 
 class Slow:

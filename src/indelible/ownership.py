@@ -1,0 +1,70 @@
+"""Which runs are this process's: taken on, given away after draining, or lost (invariant 3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from indelible.actors.durable.directory import Directory
+from indelible.actors.workflow.executor import Executor
+from indelible.actors.workflow.state import UNFINISHED
+from indelible.errors import ShardNotOwnedError
+from indelible.events.store import EventStore
+
+logger = logging.getLogger("indelible.system")
+
+
+class Ownership:
+    """Follows the store's shards; called on the store's own thread."""
+
+    def __init__(
+        self, store: EventStore, directory: Directory, executor: Executor, drain: float
+    ) -> None:
+        """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
+        self._store = store
+        self._directory = directory
+        self._executor = executor
+        self._drain = drain
+
+    def begin(self) -> int:
+        """Take on what is owned already and follow what changes; how many runs are resumed."""
+        self._store.on_drain(self.drain)
+        self._store.on_ownership(self.changed)
+        return self.take(self._store.owned())
+
+    def changed(self, gained: frozenset[int], lost: frozenset[int]) -> None:
+        """Shards have changed hands."""
+        if lost:
+            self.leave(lost)
+        if gained:
+            self.take(gained)
+
+    def take(self, shards: Collection[int]) -> int:
+        """Resume the unfinished runs of ``shards``, of which nothing is in memory."""
+        self._directory.admit(shards)
+        self._executor.take(shards)
+        heads = self._store.heads("run", UNFINISHED, shards)
+        for head in heads:
+            self._directory.wake(head.stream)
+        if heads:
+            logger.info("resuming %d unfinished runs", len(heads))
+        return len(heads)
+
+    def drain(self, shards: frozenset[int]) -> None:
+        """Bring the actors of ``shards`` to rest: another process goes on with them.
+
+        What began is waited for and recorded; what did not begin is given back, so that it does
+        not count as cut off.
+        """
+        self._executor.hold(shards)
+        for name in self._executor.finish(self._drain):
+            logger.warning("step left behind: %s; its attempt counts as cut off", name)
+        if not self._directory.settle(shards, self._drain):
+            logger.warning("not all actors of the shards %s came to rest", sorted(shards))
+        self.leave(shards)
+
+    def leave(self, shards: frozenset[int]) -> None:
+        """Let go of ``shards`` at once: nothing of them is ours any more."""
+        why = ShardNotOwnedError(min(shards))
+        self._executor.leave(shards, why)
+        self._directory.evict(shards)
