@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UnknownRunError,
     )
+    from indelible.events.as_of import Position
     from indelible.events.event import Event, RecordedEvent
     from indelible.outcome import Outcome
+    from indelible.projections.custom import Projection
     from indelible.run import RunHandle
     from indelible.system import ActorSystem
 
@@ -36,6 +38,8 @@ _HOME = {
     "Event": "indelible.events.event",
     "IndelibleError": "indelible.errors",
     "Outcome": "indelible.outcome",
+    "Position": "indelible.events.as_of",
+    "Projection": "indelible.projections.custom",
     "RecordedEvent": "indelible.events.event",
     "RefusedError": "indelible.errors",
     "ResultTimeoutError": "indelible.errors",
@@ -59,6 +63,8 @@ __all__ = [
     "Event",
     "IndelibleError",
     "Outcome",
+    "Position",
+    "Projection",
     "RecordedEvent",
     "RefusedError",
     "ResultTimeoutError",

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pykka
 
-from indelible.actors.decider import fold
 from indelible.actors.durable.directory import Directory
+from indelible.actors.durable.recovery import recover
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.executor import Executor
 from indelible.errors import AskTimeoutError, StoreReadOnlyError, SystemClosedError
+from indelible.events.as_of import AsOf, version_at
+from indelible.events.event import RecordedEvent
+from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
+from indelible.ids import Ids
+from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
 from indelible.parts import Parts
 from indelible.reader import RunReader
 
-ASK_TIMEOUT = 30.0
-"""Seconds that a command may wait for its commit: far above any healthy disk, and not for ever."""
+_TRIES = 8
+"""Ids that are tried for each shard of the store: with one shard of its own, a process misses it
+once in 3,000 times, and then another process starts the run."""
 
 
 class SystemAccess:
@@ -28,7 +35,8 @@ class SystemAccess:
     """
 
     url: str
-    _mode: Literal["own", "read"]
+    ids: Ids
+    _mode: Literal["own", "read", "client"]
     _parts: Parts | None
 
     @property
@@ -60,8 +68,33 @@ class SystemAccess:
             StoreReadOnlyError: The system only reads.
         """
         if not self.owns:
-            raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
+            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self._mode}"')
         return self.parts.directory
+
+    @property
+    def courier(self) -> Courier:
+        """What asks the actors of other processes.
+
+        Raises:
+            StoreReadOnlyError: The system only reads.
+        """
+        if self._mode == "read":
+            raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
+        return self.parts.courier
+
+    def new_run_id(self) -> str:
+        """An id for a run; one of this process's own shards where it owns any.
+
+        A start of that run needs no other process then.
+        """
+        run_id = self.ids.text()
+        store = self.parts.store
+        if not self.owns or not store.owned():
+            return run_id
+        owns, tries = self.parts.directory.owns, _TRIES * store.shards
+        while not owns(f"run-{run_id}") and tries > 0:  # shards may leave meanwhile, even all
+            run_id, tries = self.ids.text(), tries - 1
+        return run_id
 
     @property
     def executor(self) -> Executor:
@@ -73,12 +106,26 @@ class SystemAccess:
         """Runs as the log has them."""
         return self.parts.reader
 
-    def fold(self, stream: str, until: int | None) -> Any:
-        """The state of a stream of your own as of version ``until``."""
+    def fold(self, stream: str, as_of: AsOf | None) -> Any:
+        """The state that a stream of your own has, or had ``as_of``."""
         parts = self.parts
         decider = parts.deciders[stream.partition("-")[0]]
-        events = (parts.types.decode(event) for event in parts.store.read(stream, until=until))
-        return fold(decider, decider.initial_state(), events)
+        until = None if as_of is None else version_at(parts.store, stream, as_of)
+        return recover(parts.store, parts.types, decider, stream, until=until).state
+
+    def read_stream(self, stream: str, as_of: AsOf | None) -> Sequence[RecordedEvent]:
+        """The events that ``stream`` has, or had ``as_of``."""
+        until = None if as_of is None else version_at(self.store, stream, as_of)
+        return list(self.store.read(stream, until=until))
+
+    def drop_snapshots(self) -> int:
+        """Remove all snapshots and return how many there were; only waking takes longer then.
+
+        Raises:
+            StoreReadOnlyError: The system only reads.
+            StoreUnavailableError: The database failed; nothing was removed.
+        """
+        return drop_snapshots(self.store)
 
     def check_may_block(self, method: str, twin: str) -> None:
         """Refuse a blocking call on the system's own event loop."""
@@ -91,11 +138,44 @@ class SystemAccess:
         except pykka.Timeout:
             raise TimeoutError from None
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether this system may ask the actors of other processes."""
+        return self._mode != "read"
+
+    @property
+    def tell_remotely(self) -> bool:
+        """Whether the actors that it speaks to all live in other processes."""
+        return self._mode == "client"
+
+    def send(
+        self,
+        stream: str,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        presume_new: bool = False,
+        message_id: str | None = None,
+    ) -> PooledFuture[Any]:
+        """Ask the actor of ``stream``, wherever it lives; a message with an id by the inbox."""
+        if message_id is None and self._mode != "client":
+            return self.directory.ask(stream, message, presume_new=presume_new)
+        timeout = ASK_TIMEOUT if timeout is None else timeout
+        return self.courier.ask(stream, message, timeout, message_id)
+
     def ask(
-        self, stream: str, message: Any, *, timeout: float | None = None, presume_new: bool = False
+        self,
+        stream: str,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        presume_new: bool = False,
+        message_id: str | None = None,
     ) -> Any:
         """Ask the actor of ``stream`` and wait for its durable answer."""
-        future = self.directory.ask(stream, message, presume_new=presume_new)
+        future = self.send(
+            stream, message, timeout=timeout, presume_new=presume_new, message_id=message_id
+        )
         return self.wait_for_answer(future, stream, timeout)
 
     def wait_for_answer(
@@ -104,7 +184,7 @@ class SystemAccess:
         """The answer, or AskTimeoutError; an error that was answered is raised."""
         timeout = ASK_TIMEOUT if timeout is None else timeout
         try:
-            return self.wait(future, timeout)
+            return self.wait(future, timeout + _slack(future))
         except TimeoutError:
             raise AskTimeoutError(stream, timeout) from None
 
@@ -115,9 +195,12 @@ class SystemAccess:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - as ask()
         presume_new: bool = False,
+        message_id: str | None = None,
     ) -> Any:
         """Do what :meth:`ask` does without blocking the event loop."""
-        future = self.directory.ask(stream, message, presume_new=presume_new)
+        future = self.send(
+            stream, message, timeout=timeout, presume_new=presume_new, message_id=message_id
+        )
         return await self.await_answer(future, stream, timeout)
 
     async def await_answer(
@@ -129,7 +212,12 @@ class SystemAccess:
         """Do what :meth:`wait_for_answer` does without blocking the event loop."""
         timeout = ASK_TIMEOUT if timeout is None else timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout + _slack(future)):
                 return await future
         except TimeoutError:
             raise AskTimeoutError(stream, timeout) from None
+
+
+def _slack(future: PooledFuture[Any]) -> float:
+    """Seconds in which another process's answer, or the lack of one, is told."""
+    return SLACK if isinstance(future, RemoteFuture) else 0.0

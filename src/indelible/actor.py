@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from indelible.events.as_of import AsOf
 from indelible.events.event import RecordedEvent
+from indelible.inbox.courier import ASK_TIMEOUT
 
 if TYPE_CHECKING:
     from indelible.system import ActorSystem
@@ -28,50 +30,87 @@ class ActorHandle:
         """Name the stream."""
         return f"<ActorHandle {self.stream!r}>"
 
-    def ask(self, message: Any, *, timeout: float | None = None) -> Any:
+    def ask(
+        self, message: Any, *, timeout: float | None = None, message_id: str | None = None
+    ) -> Any:
         """Send ``message`` and return the reply, once all that it rests on is durable.
 
         Args:
-            message: What the actor's ``decide`` understands.
+            message: What the actor's ``decide`` understands.  To another process go storable
+                values, and the types that the decider lists as ``message_types``.
             timeout: Seconds; the system's default is 30.
+            message_id: The same id with the same message is handled once, and answered as it was
+                then, for 7 days: so that asking again after an error is safe.
 
         Raises:
             RefusedError: The actor said no; nothing changed.
             AskTimeoutError: No reply in time; it may have happened.
             StoreUnavailableError: The commit failed; it may have happened.
             MailboxFullError, ActorQuarantinedError, ActorStoppedError: It was not taken.
+            MessageExistsError: ``message_id`` belongs to another message.
+            ActorFailedError: The actor failed on it in another process; nothing changed.
         """
         self._system.check_may_block("ask", "ask_async")
-        return self._system.ask(self.stream, message, timeout=timeout)
+        return self._system.ask(self.stream, message, timeout=timeout, message_id=message_id)
 
-    async def ask_async(self, message: Any, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as ask()
+    async def ask_async(
+        self,
+        message: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as ask()
+        message_id: str | None = None,
+    ) -> Any:
         """Do what :meth:`ask` does without blocking the event loop."""
-        return await self._system.ask_async(self.stream, message, timeout=timeout)
+        return await self._system.ask_async(
+            self.stream, message, timeout=timeout, message_id=message_id
+        )
 
     def tell(self, message: Any) -> None:
         """Send ``message`` without an answer; it is lost if the process dies before its commit.
 
         What cannot be handled, or kept any longer while the store is unavailable, is a dead letter.
+        In mode ``client`` it returns once the message is durable in the inbox of the store.
 
         Raises:
             MailboxFullError, ActorStoppedError: It was not taken.
+            BlockingCallError: Mode ``client``, and called on the system's event loop.
         """
-        self._system.directory.tell(self.stream, message)
+        if self._system.tell_remotely:
+            self._system.check_may_block("tell", "tell_async")
+            future = self._system.courier.tell(self.stream, message, ASK_TIMEOUT)
+            self._system.wait_for_answer(future, self.stream)
+        else:
+            self._system.directory.tell(self.stream, message)
 
-    def state(self, *, until: int | None = None) -> Any:
-        """The fold of the stored events up to version ``until`` (``None`` is all there are)."""
+    async def tell_async(self, message: Any) -> None:
+        """Do what :meth:`tell` does without blocking the event loop."""
+        if self._system.tell_remotely:
+            future = self._system.courier.tell(self.stream, message, ASK_TIMEOUT)
+            await self._system.await_answer(future, self.stream)
+        else:
+            self._system.directory.tell(self.stream, message)
+
+    def state(self, *, as_of: AsOf | None = None) -> Any:
+        """The fold of the stored events, all there are or those that there were ``as_of``.
+
+        Args:
+            as_of: A version of the stream, a position or cursor, or a time; ``None`` is now.
+
+        Raises:
+            AsOfError: There is no such moment.
+        """
         self._system.check_may_block("state", "state_async")
-        return self._system.fold(self.stream, until)
+        return self._system.fold(self.stream, as_of)
 
-    async def state_async(self, *, until: int | None = None) -> Any:
+    async def state_async(self, *, as_of: AsOf | None = None) -> Any:
         """Do what :meth:`state` does without blocking the event loop."""
-        return await asyncio.to_thread(self.state, until=until)
+        return await asyncio.to_thread(self.state, as_of=as_of)
 
-    def events(self) -> Sequence[RecordedEvent]:
-        """Every event of the stream so far, in order."""
+    def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
+        """Every event of the stream so far, or of what it was ``as_of``, in order."""
         self._system.check_may_block("events", "events_async")
-        return list(self._system.store.read(self.stream))
+        return self._system.read_stream(self.stream, as_of)
 
-    async def events_async(self) -> Sequence[RecordedEvent]:
+    async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await asyncio.to_thread(self.events)
+        return await asyncio.to_thread(self.events, as_of=as_of)

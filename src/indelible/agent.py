@@ -126,7 +126,7 @@ class WorkflowAgent:
     ) -> list[tuple[str, PooledFuture[Any]]]:
         plan = self._system.compile(definition)
         messages = [self._start_message(plan, run_id, given) for run_id, given in runs]
-        ask = self._system.directory.ask
+        ask = self._system.send
         return [
             (message.run_id, ask(f"run-{message.run_id}", message, presume_new=True))
             for message in messages
@@ -135,7 +135,7 @@ class WorkflowAgent:
     def _start_message(self, plan: Plan, run_id: str | None, given: Any) -> StartRun:
         system = self._system
         if run_id is None:
-            run_id = system.ids.text()
+            run_id = system.new_run_id()
         check_id("run id", run_id)
         given = {} if given is None else given
         problems = system.check_input(plan, given)
@@ -146,4 +146,5 @@ class WorkflowAgent:
             if size > INLINE_LIMIT:
                 raise PayloadTooLargeError(what, size, INLINE_LIMIT)
         now = system.clock.now()
-        return StartRun(run_id, self.name, plan, encoded, now, system.executor.holding)
+        hold = system.executor.held(f"run-{run_id}")
+        return StartRun(run_id, self.name, plan, encoded, now, hold)

@@ -9,7 +9,7 @@ from indelible.errors import RefusedError
 CATEGORY_LIMIT = 50
 """Characters of a category: with a dash and an id of 200 it is a stream's name, at most 255."""
 
-_OWN = "run"  # the category of the engine's streams
+_OWN = ("run", "projection")  # the categories of the engine's streams
 
 
 def check_id(what: str, text: str) -> None:
@@ -28,10 +28,10 @@ def check_categories(categories: Iterable[str]) -> None:
     Raises:
         ValueError: The first that cannot be used.
     """
-    seen = {_OWN}
+    seen: set[str] = set(_OWN)
     for category in categories:
         if category in seen:
-            taken = "is the engine's own" if category == _OWN else "is given twice"
+            taken = "is the engine's own" if category in _OWN else "is given twice"
             raise ValueError(f"the actor category {category!r} {taken}; choose another")
         if (
             not category.isprintable()

@@ -21,6 +21,8 @@ NAMES = (
     "step.before",  # an attempt is recorded, its function has not been called
     "step.after",  # the function has returned, its result is not recorded
     "view.before",  # a projection's batch is written, not committed
+    "snapshot.before",  # a state is captured and its events are durable, no row is written
+    "snapshot.after",  # the snapshot is committed
 )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from indelible.actors.decider import fold
+from indelible.actors.durable.recovery import recover
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.state import UNFINISHED, RunState
-from indelible.errors import ResultTimeoutError, UnknownRunError
+from indelible.errors import AsOfError, ResultTimeoutError, UnknownRunError
+from indelible.events.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
 
@@ -31,15 +32,33 @@ class RunReader:
         """Whether the store has a run with this id."""
         return self._store.head(f"run-{run_id}") is not None
 
+    def version(self, run_id: str, as_of: AsOf | None) -> int | None:
+        """The version that the run had then; ``None`` stays ``None``.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            AsOfError: There is no such moment, or the run did not exist then.
+        """
+        if as_of is None:
+            return None
+        if not self.exists(run_id):
+            raise UnknownRunError(run_id, self._store.url)
+        version = version_at(self._store, f"run-{run_id}", as_of)
+        if not version:
+            fix = "`indelible events` shows when it was accepted"
+            raise AsOfError(f"run {run_id!r} did not exist yet", fix)
+        return version
+
     def state(self, run_id: str, until: int | None = None) -> RunState:
         """The run's state as of version ``until``; ``None`` is all there is.
 
         Raises:
             UnknownRunError: There is no such run.
         """
-        recorded = self._store.read(f"run-{run_id}", until=until)
-        events = (self._types.decode(event) for event in recorded)
-        state = fold(self._decider, RunState(), events)
+        stream = f"run-{run_id}"
+        state: RunState = recover(
+            self._store, self._types, self._decider, stream, until=until
+        ).state
         if state.accepted is None:
             raise UnknownRunError(run_id, self._store.url)
         return state

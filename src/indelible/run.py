@@ -11,17 +11,24 @@ from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
 from indelible.actors.workflow.state import RunState
 from indelible.checks import check_id
 from indelible.errors import (
+    AskTimeoutError,
     IndelibleError,
     ResultTimeoutError,
+    ShardNotOwnedError,
     StoreUnavailableError,
     UnknownRunError,
 )
+from indelible.events.as_of import AsOf
 from indelible.events.event import RecordedEvent
 from indelible.events.values import encode_value
 from indelible.outcome import Outcome
 
 if TYPE_CHECKING:
     from indelible.system import ActorSystem
+
+
+_DESCRIBED_IN = 5.0
+"""Seconds to wait for the process that executes a run to say what it waits for."""
 
 
 class RunHandle:
@@ -55,31 +62,47 @@ class RunHandle:
             BlockingCallError: Called on the system's event loop.
         """
         self._system.check_may_block("result", "result_async")
-        if not self._system.owns:
+        if not self._here():
             return self._outcome(self._system.reader.wait_for_end(self.run_id, timeout))
         recent = self._system.executor.endings.recent(self._stream)
         if recent is not None:
             return self._outcome(recent)
+        began = self._system.clock.monotonic()
         ending, forget = self._ending()
         try:
             return self._outcome(self._system.wait(ending, timeout))
         except TimeoutError:
             raise self._timed_out(timeout, self._waiting_for()) from None
+        except ShardNotOwnedError:  # another process goes on with the run
+            left = self._left(timeout, began)
+            return self._outcome(self._system.reader.wait_for_end(self.run_id, left))
         finally:
             forget()
 
     async def result_async(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - as result()
         """Do what :meth:`result` does without blocking the event loop."""
-        if not self._system.owns:
+        if not self._here():
             return await asyncio.to_thread(self.result, timeout)
+        began = self._system.clock.monotonic()
         ending, forget = self._ending()
         try:
             return self._outcome(await asyncio.wait_for(_awaited(ending), timeout))
         except TimeoutError:
             waiting = await asyncio.to_thread(self._waiting_for)
             raise self._timed_out(timeout, waiting) from None
+        except ShardNotOwnedError:  # as above
+            return await asyncio.to_thread(self.result, self._left(timeout, began))
         finally:
             forget()
+
+    def _here(self) -> bool:
+        """Whether this process executes the run."""
+        return self._system.owns and self._system.directory.owns(self._stream)
+
+    def _left(self, timeout: float | None, began: int) -> float | None:
+        if timeout is None:
+            return None
+        return max(0.0, timeout - (self._system.clock.monotonic() - began) / 1e9)
 
     def _ending(self) -> tuple[PooledFuture[RunState], Any]:
         """A future of the run's last state, and how to give it up."""
@@ -133,36 +156,52 @@ class RunHandle:
 
     # -- looking
 
-    def status(self, *, until: int | None = None) -> dict[str, Any]:
+    def status(self, *, as_of: AsOf | None = None) -> dict[str, Any]:
         """What the run is doing: its steps, times, attempts, errors, and what it waits for.
 
         Args:
-            until: As of this version of its stream; ``None`` is now.
+            as_of: A version of its stream, a position or cursor, or a time; ``None`` is now.
+
+        Raises:
+            AsOfError: There is no such moment, or the run did not exist then.
         """
         self._system.check_may_block("status", "status_async")
-        if until is not None or not self._system.owns:
-            return self._system.reader.describe(self.run_id, until)
+        if as_of is not None or not self._here():
+            reader = self._system.reader
+            status = reader.describe(self.run_id, reader.version(self.run_id, as_of))
+            return status if as_of is not None else self._ask_elsewhere(status)
         answer = self._system.ask(self._stream, Describe())
         if answer is None:
             raise UnknownRunError(self.run_id, self._system.store.url)
         return self._with_waiting(answer)
 
-    async def status_async(self, *, until: int | None = None) -> dict[str, Any]:
+    async def status_async(self, *, as_of: AsOf | None = None) -> dict[str, Any]:
         """Do what :meth:`status` does without blocking the event loop."""
-        return await asyncio.to_thread(self.status, until=until)
+        return await asyncio.to_thread(self.status, as_of=as_of)
+
+    def _ask_elsewhere(self, status: dict[str, Any]) -> dict[str, Any]:
+        """The status as the process that executes the run knows it; the log's if none answers."""
+        system = self._system
+        if status["outcome"] is not None or not system.can_ask or not system.store.owners():
+            return status
+        try:
+            answer = system.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
+        except AskTimeoutError:
+            return status
+        return answer or status
 
     def _with_waiting(self, status: dict[str, Any]) -> dict[str, Any]:
         status["waiting_for"] += self._system.executor.unregistered.of(self._stream)
         return status
 
-    def events(self) -> Sequence[RecordedEvent]:
-        """Every event of the run so far, in order."""
+    def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
+        """Every event of the run so far, or of what it was ``as_of``, in order."""
         self._system.check_may_block("events", "events_async")
-        return list(self._system.store.read(self._stream))
+        return self._system.read_stream(self._stream, as_of)
 
-    async def events_async(self) -> Sequence[RecordedEvent]:
+    async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await asyncio.to_thread(self.events)
+        return await asyncio.to_thread(self.events, as_of=as_of)
 
     # -- acting
 
@@ -192,7 +231,7 @@ class RunHandle:
         check_id("step", step)
         check_id("by", by)
         executor, now = self._system.executor, self._system.clock.now()
-        return Resolve(step, action, by, now, encode_value(result), executor.holding)
+        return Resolve(step, action, by, now, encode_value(result), executor.held(self._stream))
 
 
 async def _awaited(future: PooledFuture[Any]) -> Any:

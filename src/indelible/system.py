@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from indelible.access import ASK_TIMEOUT, SystemAccess
 from indelible.actor import ActorHandle
-from indelible.actors.decider import Decider
+from indelible.actors.decider import Decider, takes_snapshots
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.plan import Plan
@@ -19,7 +18,6 @@ from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
 from indelible.errors import (
     Problem,
-    StoreReadOnlyError,
     UnknownRunError,
 )
 from indelible.events.opening import open_store
@@ -28,10 +26,13 @@ from indelible.failpoints import Failpoints
 from indelible.ids import Ids
 from indelible.lifecycle import begin, shut_down
 from indelible.parts import Parts
-from indelible.projections.queries import Views
+from indelible.projections.custom import Projection, check_projections
 from indelible.run import RunHandle
 from indelible.runtime import Runtime, ThreadRuntime
+from indelible.service import ServiceAccess
 from indelible.steps import Steps
+from indelible.subscribing import Subscribing
+from indelible.viewing import Viewing
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -44,7 +45,7 @@ DRAIN = 10.0
 """Seconds that closing waits for running steps: what orchestrators grant before they kill."""
 
 
-class ActorSystem(SystemAccess):
+class ActorSystem(ServiceAccess, Subscribing, Viewing):
     """Event-sourced actors and durable workflows over one store.
 
     Making one does no I/O and starts no thread; opening it migrates the store, takes ownership of
@@ -65,7 +66,8 @@ class ActorSystem(SystemAccess):
         connections: Mapping[str, str | sa.Engine] | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
         actors: Iterable[Decider[Any]] = (),
-        mode: Literal["own", "read"] = "own",
+        projections: Iterable[Projection] = (),
+        mode: Literal["own", "read", "client"] = "own",
         drain: float = DRAIN,
         max_threads: int = 64,
         clock: Clock | None = None,
@@ -82,7 +84,9 @@ class ActorSystem(SystemAccess):
             connections: Databases that steps may use, by name: URLs or SQLAlchemy engines.
             functions: Functions of one row, by name, for the ``map`` operation.
             actors: Deciders of your own event-sourced actors.
-            mode: ``own``, or ``read``: never creates, migrates, owns or resumes.
+            projections: Your own views; their tables are made in the store's database.
+            mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
+                ``client``, which reads, and has the process that owns the store do the rest.
             drain: Seconds that closing waits for running steps.
             max_threads: Blocking steps that run at once.
             clock: Replaced in tests.
@@ -99,6 +103,10 @@ class ActorSystem(SystemAccess):
         self._failpoints = failpoints or Failpoints()
         self._deciders = list(actors)
         check_categories(decider.category for decider in self._deciders)
+        self._projections = list(projections)
+        check_projections(self._projections)
+        for decider in self._deciders:
+            takes_snapshots(decider)  # refuses half of it
         self._steps = Steps(dict(connections or {}), dict(functions or {}))
         self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
         self._lock = threading.Lock()
@@ -124,10 +132,12 @@ class ActorSystem(SystemAccess):
                         store=store,
                         runtime=self._runtime(),
                         deciders=self._deciders,
+                        projections=self._projections,
                         step_types=self._steps.types,
                         clock=self.clock,
                         ids=self.ids,
                         failpoints=self._failpoints,
+                        drain=self._drain,
                     )
                     if self.owns:
                         begin(self._parts)  # from here on steps run, which may use the system
@@ -268,53 +278,12 @@ class ActorSystem(SystemAccess):
             )
         return ActorHandle(self, f"{category}-{id}")
 
-    # -- views
-
-    @property
-    def views(self) -> Views:
-        """Queries over what the projections have made of the log so far."""
-        return self.parts.views
-
-    def caught_up(self, timeout: float = ASK_TIMEOUT) -> bool:
-        """Wait until the views show all that is committed now; ``False`` after ``timeout`` s.
-
-        Raises:
-            BlockingCallError: Called on the system's event loop.
-        """
-        self.check_may_block("caught_up", "caught_up_async")
-        return self.parts.projections.caught_up(self.store.positions(), timeout)
-
-    async def caught_up_async(self, timeout: float = ASK_TIMEOUT) -> bool:  # noqa: ASYNC109 - as caught_up()
-        """Do what :meth:`caught_up` does without blocking the event loop."""
-        return await asyncio.to_thread(self.caught_up, timeout)
-
-    def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
-        """Build the view ``name`` anew from the log while it stays in use; returns its events.
-
-        Args:
-            name: ``workflow_status`` or ``metrics``.
-            on_progress: Called with the events done and to do.
-
-        Raises:
-            UnknownProjectionError: There is no such view.
-            StoreReadOnlyError: The system only reads.
-        """
-        self.check_may_block("rebuild", "rebuild_async")
-        if not self.owns:
-            raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
-        return self.parts.projections.rebuild(name, on_progress)
-
-    async def rebuild_async(
-        self, name: str, on_progress: Callable[[int, int], None] | None = None
-    ) -> int:
-        """Do what :meth:`rebuild` does without blocking the event loop."""
-        return await asyncio.to_thread(self.rebuild, name, on_progress)
-
     # -- definitions
 
     def compile(self, definition: Definition) -> Plan:
         """The plan of ``definition``, checked against the step types that are registered."""
-        plan = compile_definition(definition, self._steps.types)
+        types = None if self._mode == "client" else self._steps.types  # the owner's, there
+        plan = compile_definition(definition, types)
         self.parts.executor.trust(plan)
         return self.parts.remember(plan)
 

@@ -10,22 +10,33 @@ import typer
 from typer.core import TyperGroup
 
 from indelible.cli.events import show_events
+from indelible.cli.health import show_health
 from indelible.cli.output import fail, out
+from indelible.cli.parked import PARKED
 from indelible.cli.rebuild import rebuild_views
 from indelible.cli.recover import recover_runs
+from indelible.cli.resolve import resolve_step
 from indelible.cli.run import run_workflow
 from indelible.cli.runs import list_runs
+from indelible.cli.serve import serve_store
 from indelible.cli.show import replay_run, show_run
+from indelible.cli.tail import tail_events
+from indelible.cli.top import show_top
 from indelible.cli.verify import verify_store
 from indelible.errors import IndelibleError
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run_workflow,
     "recover": recover_runs,
+    "serve": serve_store,
+    "health": show_health,
+    "top": show_top,
     "runs": list_runs,
     "show": show_run,
     "events": show_events,
+    "tail": tail_events,
     "replay": replay_run,
+    "resolve": resolve_step,
     "rebuild": rebuild_views,
     "verify": verify_store,
 }
@@ -87,3 +98,10 @@ def _flowed(function: Callable[..., None]) -> str:
 app.callback(help=_flowed(options))(options)
 for name, command in COMMANDS.items():
     app.command(name, help=_flowed(command))(command)
+parked = typer.Typer(
+    no_args_is_help=True,
+    help="Events that a view could not apply: list them, retry them, or skip them.",
+)
+for name, command in PARKED.items():
+    parked.command(name, help=_flowed(command))(command)
+app.add_typer(parked, name="parked")

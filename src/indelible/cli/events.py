@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from indelible.cli.as_of import Moment, parse_as_of
 from indelible.cli.opening import reading
 from indelible.cli.options import DEFAULT_STORE, AsJson, Store, Until
 from indelible.cli.output import (
@@ -44,18 +45,27 @@ def show_events(
     *,
     store: Store = DEFAULT_STORE,
     until: Until = None,
+    as_of: Moment = None,
     as_json: AsJson = False,
 ) -> None:
     """List the events of a stream in order, as they are stored.
 
     With --json user values are whole, a result kept outside its event is named by its sha256.
     """
+    if until is not None and as_of is not None:
+        raise typer.BadParameter("give --until or --as-of, not both", param_hint="--as-of")
+    moment = parse_as_of(as_of)
     with reading(store) as system:
-        recorded = system.store.read(_name(system, stream), until=until)
+        name = _name(system, stream)
+        if moment is not None:
+            from indelible.events.as_of import version_at
+
+            until = version_at(system.store, name, moment)
+        recorded = system.store.read(name, until=until)
         if as_json:
             from indelible.cli.values import write_json_list
 
-            write_json_list(_as_mapping(event) for event in recorded)
+            write_json_list(as_mapping(event) for event in recorded)
         else:
             _show(recorded)
 
@@ -72,8 +82,6 @@ def _name(system: ActorSystem, stream: str) -> str:
 
 
 def _show(recorded: Iterable[RecordedEvent]) -> None:
-    from indelible.cli.values import brief
-
     console = out()
     day = ""
     for event in recorded:
@@ -82,16 +90,23 @@ def _show(recorded: Iterable[RecordedEvent]) -> None:
         if today != day:
             day = today
             line(console, (f"version  {today}", "dim"))
-        fields = _fields(event)
-        if event.type.startswith("run."):
-            _say_briefly(fields)
-        words = [f"{name}={_word(value, brief)}" for name, value in fields.items()]
         line(
             console,
             f"{event.version:>7}  {time_of_day(event.recorded_at)}  ",
             (f"{plain(event.type):<18} ", "bold"),
-            (one_line("  ".join(words), _DETAILS), "dim"),
+            (details(event), "dim"),
         )
+
+
+def details(event: RecordedEvent) -> str:
+    """What an event's payload says, as one line."""
+    from indelible.cli.values import brief
+
+    fields = _fields(event)
+    if event.type.startswith("run."):
+        _say_briefly(fields)
+    words = [f"{name}={_word(value, brief)}" for name, value in fields.items()]
+    return one_line("  ".join(words), _DETAILS)
 
 
 def _say_briefly(fields: dict[str, Any]) -> None:
@@ -111,7 +126,8 @@ def _word(value: Any, brief: Any) -> str:
     return value if isinstance(value, str) else str(brief(value, 120))
 
 
-def _as_mapping(event: RecordedEvent) -> Mapping[str, Any]:
+def as_mapping(event: RecordedEvent) -> Mapping[str, Any]:
+    """All that is stored of an event, its payload and metadata decoded."""
     import msgpack
 
     return {

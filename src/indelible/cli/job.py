@@ -9,10 +9,13 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import typer
+
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.source import parse
 from indelible.actors.workflow.state import UNFINISHED
+from indelible.cli.elsewhere import Place
 from indelible.cli.ending import Ending
 from indelible.cli.modules import Equipment
 from indelible.cli.output import count, say
@@ -20,6 +23,7 @@ from indelible.cli.progress import Display
 from indelible.cli.stopping import Stop
 from indelible.cli.waiting import held, what_holds
 from indelible.cli.watch import CrashAfter, Watch
+from indelible.cli.watch import watch as watch_of
 from indelible.errors import DefinitionError, StoreUnavailableError
 from indelible.run import RunHandle
 from indelible.system import ActorSystem
@@ -27,11 +31,16 @@ from indelible.system import ActorSystem
 LOOK = 0.1
 """Seconds between looks: what a person takes for at once."""
 
+_QUIET = 1.0
+"""Seconds without an event after which another process is asked what its run waits for."""
+
 _SHARE = 20  # looks take at most one part in so many of the time: a wide run's status is long
 
 
-def prepare(file: Path, equipment: Equipment, value: Any) -> tuple[dict[str, Any], Plan]:
-    """The definition in ``file`` and its plan, wholly checked.
+def prepare(
+    file: Path, equipment: Equipment, value: Any, place: Place
+) -> tuple[dict[str, Any], Plan]:
+    """The definition in ``file`` and its plan, wholly checked; its step types where they run.
 
     Raises:
         DefinitionError: It cannot be run, or not with the input ``value``.
@@ -39,7 +48,8 @@ def prepare(file: Path, equipment: Equipment, value: Any) -> tuple[dict[str, Any
         typer.BadParameter: The steps of ``equipment`` cannot be registered.
     """
     definition = parse(file)
-    plan = compile_definition(definition, equipment.step_types())
+    types = equipment.step_types()
+    plan = compile_definition(definition, None if place.owner is not None else types)
     if problems := check_input(plan, value):
         raise DefinitionError(plan.name, problems)
     return definition, plan
@@ -48,7 +58,7 @@ def prepare(file: Path, equipment: Equipment, value: Any) -> tuple[dict[str, Any
 class Job(NamedTuple):
     """What ``run`` was asked to do."""
 
-    store: str
+    place: Place
     equipment: Equipment
     definition: Mapping[str, Any]
     run_id: str
@@ -65,55 +75,62 @@ class Job(NamedTuple):
             IndelibleError: The store cannot be opened, or the run cannot be started or read.
         """
         with Stop() as stop:
-            with redirect_stdout(sys.stderr), self._system() as system:
+            with redirect_stdout(sys.stderr), self.place.open(self.equipment) as system:
+                owns = system.owns
                 try:
                     ending = self._run(system, stop)
                 except StoreUnavailableError:
                     say(f"once that is mended, go on with\n  {self.again}")
                     raise
-                if ending is None:
+                if ending is None and owns:
                     stop.announce()
+            if ending is None and not owns:
+                stop.leave(f"run {self.run_id} goes on in the process that executes it")
             if ending is None:
                 stop.leave(f"run {self.run_id} has stopped; go on with\n  {self.again}")
         assert ending is not None
         return ending
 
-    def _system(self) -> ActorSystem:
-        return ActorSystem(
-            self.store,
-            steps=self.equipment.steps,
-            connections=self.equipment.connections,
-            functions=self.equipment.functions,
-        )
-
     def _run(self, system: ActorSystem, stop: Stop) -> Ending | None:
         stream = f"run-{self.run_id}"
+        if self.crash_paths and not system.owns:
+            why = "another process executes the run, and this one's end would show nothing"
+            raise typer.BadParameter(why, param_hint="--crash-after")
         if self.crash_paths:  # before the watch: nobody is to see an end that was to be a crash
             words = f"killed as asked; go on with\n  {self.again}"
             CrashAfter(system, stream, self.crash_paths, words)
-        watch = Watch(system, [stream])
+        watch = watch_of(system, [stream])
         run = system.workflow_agent(self.agent).start(
             self.definition, run_id=self.run_id, input=self.given
         )
         with Display(f"run {self.run_id}", "step") as display:
-            reasons = _follow(run, watch, stop, display)
+            reasons = _follow(system, run, watch, stop, display)
         if watch.pending and not reasons:
             return None
         others = len(system.store.heads("run", UNFINISHED)) - bool(reasons)
-        if others:
+        if others and system.owns:
             say(f"{count(others, 'other run')} unfinished; `indelible recover` finishes them")
         if self.crash_paths:
             say("the step of --crash-after did not complete, so nothing was killed")
         return Ending.read(system, self.run_id, reasons, whole=self.whole)
 
 
-def _follow(run: RunHandle, watch: Watch, stop: Stop, display: Display) -> list[str]:
+def _follow(
+    system: ActorSystem, run: RunHandle, watch: Watch, stop: Stop, display: Display
+) -> list[str]:
     """Show how ``run`` goes on until it has ended, or is held, for the reasons returned."""
-    look_at = 0.0
+    look_at, version, quiet_since = 0.0, 0, time.monotonic()
     while not watch.done.is_set() and not stop.requested:
+        watch.refresh()
         began = time.monotonic()
         if began >= look_at:
-            status = run.status()
+            # The process that executes the run is asked only when the log says nothing new.
+            far = not system.owns
+            status = system.reader.describe(run.run_id) if far else run.status()
+            if status["version"] != version:
+                version, quiet_since = status["version"], began
+            elif far and began - quiet_since >= _QUIET:
+                status, quiet_since = run.status(), began
             _show(status, display)
             if status["outcome"] is not None:
                 watch.settle(f"run-{run.run_id}")

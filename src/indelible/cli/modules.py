@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from indelible.actors.step_types.base import StepTypes
 
 
+_OPTION = "--steps"
+
+
 class Equipment(NamedTuple):
     """What the steps of a system may use; the arguments of ``ActorSystem`` of the same names."""
 
@@ -58,7 +61,7 @@ def load_equipment(modules: Sequence[str] | None, connections: Sequence[str] | N
     if modules and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     for name in modules or ():
-        module = _import(name)
+        module = import_named(name)
         found = _marked(module)
         equipment.steps.extend(f for f in found if f not in equipment.steps)
         equipment.connections.update(_mapping(module, "CONNECTIONS"))
@@ -69,22 +72,28 @@ def load_equipment(modules: Sequence[str] | None, connections: Sequence[str] | N
     return equipment
 
 
-def _import(name: str) -> ModuleType:
+def import_named(name: str, option: str = _OPTION) -> ModuleType:
+    """Import the module that ``option`` names.
+
+    Raises:
+        typer.BadParameter: It cannot be imported.
+    """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            _refuse(f"{name} needs the module {error.name!r}, which is not installed")
+            _refuse(f"{name} needs the module {error.name!r}, which is not installed", option)
         _refuse(
             f"no module {error.name!r}; give it as package.module, without .py, and run the"
-            " command in the directory that holds the package"
+            " command in the directory that holds the package",
+            option,
         )
     except Exception as error:  # noqa: BLE001 - a module may raise anything, and its author reads it
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         at = f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})" if trace else ""
-        _refuse(f"{name} cannot be imported: {type(error).__name__}: {error}{at}")
+        _refuse(f"{name} cannot be imported: {type(error).__name__}: {error}{at}", option)
 
 
 def _marked(module: ModuleType) -> list[Callable[..., Any]]:
@@ -105,5 +114,5 @@ def _mapping(module: ModuleType, name: str) -> Mapping[str, Any]:
     return value
 
 
-def _refuse(why: str) -> NoReturn:
-    raise typer.BadParameter(why, param_hint="--steps")
+def _refuse(why: str, option: str = _OPTION) -> NoReturn:
+    raise typer.BadParameter(why, param_hint=option)

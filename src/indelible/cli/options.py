@@ -58,12 +58,21 @@ def parse_input(text: str) -> Any:
     Raises:
         typer.BadParameter: It is not JSON.
     """
+    return parse_json("--input", text)
+
+
+def parse_json(option: str, text: str) -> Any:
+    """The value of an option that is JSON.
+
+    Raises:
+        typer.BadParameter: It is not.
+    """
     try:
         return json.loads(text, parse_constant=_no_constant)
     except ValueError as error:
-        _refuse("--input", f'not JSON ({error}); write such as \'{{"day": "2013-01-01"}}\'')
+        _refuse(option, f'not JSON ({error}); write such as \'{{"day": "2013-01-01"}}\'')
     except RecursionError:
-        _refuse("--input", "nested too deep")
+        _refuse(option, "nested too deep")
 
 
 def recover_command(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from indelible.actors.workflow.state import UNFINISHED
+from indelible.cli.elsewhere import Place
 from indelible.cli.ending import errors_of
 from indelible.cli.job import LOOK
 from indelible.cli.modules import Equipment
@@ -20,6 +21,7 @@ from indelible.cli.stopping import Stop
 from indelible.cli.values import write_json
 from indelible.cli.waiting import what_holds
 from indelible.cli.watch import Watch
+from indelible.cli.watch import watch as watch_of
 from indelible.errors import SchemaVersionError
 from indelible.system import ActorSystem
 
@@ -60,12 +62,15 @@ class Recovery(NamedTuple):
         """
         streams = self._unfinished()
         with Stop() as stop:
-            with redirect_stdout(sys.stderr), self._system() as system:
+            place = Place.of(self.store)
+            with redirect_stdout(sys.stderr), place.open(self.equipment) as system:
                 watch, held = self._wait(system, stop, streams)
                 rows = [_row(system, stream, held.get(stream, ())) for stream in streams]
                 stopped = bool(watch.pending.difference(held))
-                if stopped:
+                if stopped and system.owns:
                     stop.announce()
+            if stopped and place.owner is not None:
+                stop.leave("the runs go on in the process that executes them")
             if stopped:
                 left = count(len(watch.pending), "run")
                 stop.leave(f"stopped with {left} unfinished; go on with\n  {self.again}")
@@ -80,19 +85,11 @@ class Recovery(NamedTuple):
             return {}  # opening it to write migrates it, or says why not
         return {head.stream: None for head in heads}
 
-    def _system(self) -> ActorSystem:
-        return ActorSystem(
-            self.store,
-            steps=self.equipment.steps,
-            connections=self.equipment.connections,
-            functions=self.equipment.functions,
-        )
-
     def _wait(
         self, system: ActorSystem, stop: Stop, streams: dict[str, None]
     ) -> tuple[Watch, dict[str, Sequence[str]]]:
         """Follow all ``streams``, and those found now, until they have ended or are held."""
-        watch = Watch(system, streams)
+        watch = watch_of(system, streams)
         now = [head.stream for head in system.store.heads("run", UNFINISHED)]
         for stream in now:
             streams[stream] = None
@@ -103,8 +100,9 @@ class Recovery(NamedTuple):
         with Display("recovering", "run") as display:
             steps, quiet_since = -1, 0.0
             while watch.pending and not stop.requested:
-                doing = f"{count(watch.steps, 'step')} completed"
-                display.update(len(streams) - len(watch.pending), len(streams), doing)
+                watch.refresh()
+                done = len(streams) - len(watch.pending)
+                display.update(done, len(streams), watch.progress())
                 if watch.steps != steps:
                     steps, quiet_since = watch.steps, time.monotonic()
                 elif time.monotonic() - quiet_since >= _QUIET:

@@ -63,14 +63,17 @@ def run_workflow(
         equipment = load_equipment(steps, connection)
 
     from indelible.cli.crash import still_to_come
+    from indelible.cli.elsewhere import Place
     from indelible.cli.job import Job, prepare
     from indelible.ids import Ids
 
-    definition, plan = prepare(file, equipment, value)  # nothing is made or changed before this
+    place = Place.of(store)
+    # Nothing is made or changed before this.
+    definition, plan = prepare(file, equipment, value, place)
     run_id = run_id or Ids().text()
     crash_paths = still_to_come(plan, crash_after, store, run_id) if crash_after else ()
     job = Job(
-        store=store,
+        place=place,
         equipment=equipment,
         definition=definition,
         run_id=run_id,

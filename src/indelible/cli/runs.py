@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
+from indelible.cli.as_of import LogMoment, parse_as_of
 from indelible.cli.opening import reading
 from indelible.cli.options import DEFAULT_STORE, AsJson, Store
 from indelible.cli.output import (
@@ -23,7 +25,7 @@ from indelible.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from indelible.events.store import StreamHead
+    from indelible.events.as_of import AsOf
     from indelible.system import ActorSystem
 
 STATES = ("accepted", "running", "waiting", "completed", "failed", "quarantined")
@@ -58,15 +60,21 @@ def list_runs(
     *,
     store: Store = DEFAULT_STORE,
     state: State = None,
+    as_of: LogMoment = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the runs, the one accepted last first."""
     if state is not None and state not in STATES:
         raise typer.BadParameter(f"no state {state!r}; there are {', '.join(STATES)}")
+    moment = parse_as_of(as_of)
     with reading(store) as system:
-        heads = system.store.heads("run", None if state is None else [state])
-        rows = [_row(system, head) for head in islice(reversed(heads), limit)]
+        if moment is None:
+            heads = system.store.heads("run", None if state is None else [state])
+            rows = [_row(system, head.stream) for head in islice(reversed(heads), limit)]
+            earlier = len(heads) - len(rows)
+        else:
+            rows, earlier = _then(system, moment, state, limit)
     if as_json:
         from indelible.cli.values import write_json
 
@@ -86,11 +94,43 @@ def list_runs(
             duration(row["finished_at"] - row["accepted_at"]) if row["finished_at"] else "",
         )
     out().print(made)
-    if len(heads) > len(rows):
-        say(f"{count(len(heads) - len(rows), 'earlier run')} not shown; see --limit", "dim")
+    if earlier:
+        say(f"{count(earlier, 'earlier run')} not shown; see --limit", "dim")
 
 
-def _row(system: ActorSystem, head: StreamHead) -> dict[str, Any]:
+def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str, Any]:
     """One run as the log has it: views lag behind where an owner was killed."""
-    status = system.reader.describe(head.stream.removeprefix("run-"))
+    status = system.reader.describe(stream.removeprefix("run-"), until)
     return {field: status[field] for field in _FIELDS}
+
+
+def _then(
+    system: ActorSystem, moment: AsOf, state: str | None, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """The runs that there were at ``moment``, and how many earlier ones (at least) were left out.
+
+    A run is looked at only if it may be shown: its state of then is not written down anywhere.
+    """
+    from indelible.events.as_of import cursor_at, version_at
+
+    store = system.store
+    cursor = cursor_at(store, moment)
+    streams: dict[int, list[str]] = {}
+    for head in store.heads("run"):
+        streams.setdefault(store.shard_of(head.stream), []).append(head.stream)
+    rows: list[dict[str, Any]] = []
+    earlier = 0
+    for names in streams.values():  # each in order of creation: those of then come first
+        there = bisect_right(names, 0, key=lambda name: 0 if version_at(store, name, cursor) else 1)
+        found = 0
+        for name in reversed(names[:there]):
+            if found == limit:
+                break
+            row = _row(system, name, version_at(store, name, cursor))
+            there -= 1
+            if state in (None, row["state"]):
+                rows.append(row)
+                found += 1
+        earlier += there
+    rows.sort(key=lambda row: row["accepted_at"], reverse=True)
+    return rows[:limit], earlier + len(rows[limit:])

@@ -1,25 +1,35 @@
-"""``indelible show`` and ``indelible replay``: one run, as it is now or as of a version."""
+"""``indelible show`` and ``indelible replay``: one run, as it is now or as of a moment."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from indelible.cli.as_of import Moment, parse_as_of
 from indelible.cli.opening import reading
 from indelible.cli.options import DEFAULT_STORE, AsJson, Full, Store, Until
+
+if TYPE_CHECKING:
+    from indelible.events.as_of import AsOf
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 
 def show_run(
-    run: RunArgument, *, store: Store = DEFAULT_STORE, full: Full = False, as_json: AsJson = False
+    run: RunArgument,
+    *,
+    store: Store = DEFAULT_STORE,
+    as_of: Moment = None,
+    full: Full = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the steps, times, attempts, results, checkpoints and errors of a run.
 
     With --json the results are always whole.
     """
-    _show(store, run, None, full=full, as_json=as_json)
+    replayed = as_of is not None
+    _show(store, run, parse_as_of(as_of), None, full=full, as_json=as_json, replayed=replayed)
 
 
 def replay_run(
@@ -27,22 +37,34 @@ def replay_run(
     *,
     store: Store = DEFAULT_STORE,
     until: Until = None,
+    as_of: Moment = None,
     full: Full = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run as it was at a version of its stream, computed from its events alone.
+    """Show a run as it was at a moment of the past, computed from its events alone.
 
     `indelible events run-RUN` lists the versions. With --json the results are always whole.
     """
-    _show(store, run, until, full=full, as_json=as_json, replayed=True)
+    if until is not None and as_of is not None:
+        raise typer.BadParameter("give --until or --as-of, not both", param_hint="--as-of")
+    _show(store, run, parse_as_of(as_of), until, full=full, as_json=as_json, replayed=True)
 
 
 def _show(
-    store: str, run: str, until: int | None, *, full: bool, as_json: bool, replayed: bool = False
+    store: str,
+    run: str,
+    as_of: AsOf | None,
+    until: int | None,
+    *,
+    full: bool,
+    as_json: bool,
+    replayed: bool,
 ) -> None:
     from indelible.cli.portrait import Portrait
 
     with reading(store) as system:
+        if as_of is not None:
+            until = system.reader.version(run, as_of)
         portrait = Portrait.read(system, run, until, whole=full or as_json)
     if as_json:
         portrait.write_json()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -26,6 +28,7 @@ class Stop:
         """Nobody wants to stop."""
         self._signal = 0
         self._before: dict[int, Any] = {}
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put() may interrupt itself
 
     @property
     def requested(self) -> bool:
@@ -50,6 +53,12 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def wait(self, timeout: float) -> None:
+        """Return when a signal comes, or after ``timeout`` seconds."""
+        if not self.requested:
+            with suppress(queue.Empty):
+                self._asked.get(timeout=timeout)
+
     def announce(self) -> None:
         """Say what is waited for now; before the system is left."""
         if self.requested:
@@ -66,3 +75,4 @@ class Stop:
             restore_cursor()
             os._exit(128 + number)
         self._signal = number
+        self._asked.put(None)

@@ -10,7 +10,8 @@ import signal
 import threading
 from collections.abc import Iterable, Sequence
 
-from indelible.cli.output import restore_cursor
+from indelible.actors.workflow.state import UNFINISHED
+from indelible.cli.output import count, restore_cursor
 from indelible.events.event import RecordedEvent
 from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined, StepCompleted
 from indelible.system import ActorSystem
@@ -20,14 +21,18 @@ _STEP = StepCompleted.wire_name
 
 
 class Watch:
-    """Follows runs of an open system to their end.
+    """Follows runs that an open system executes to their end.
 
     Attributes:
         pending: Streams of the runs that have not ended.
         ended: Streams of all runs that ended while watched.
         steps: Steps completed while watched, of all runs.
         done: Set when nothing is pending.
+        noun: What ``steps`` counts.
+        looked: Whether a look has been taken.
     """
+
+    noun = "step completed"
 
     def __init__(self, system: ActorSystem, streams: Iterable[str]) -> None:
         """Watch ``streams`` from here on; :meth:`settle` those that had ended before."""
@@ -35,6 +40,7 @@ class Watch:
         self.ended: set[str] = set()
         self.steps = 0
         self.done = threading.Event()
+        self.looked = False
         system.store.subscribe(self._see)
 
     def add(self, stream: str) -> None:
@@ -42,6 +48,14 @@ class Watch:
         self.pending.add(stream)
         if stream in self.ended:  # it ended in between
             self.pending.discard(stream)
+
+    def refresh(self) -> None:
+        """Look at what is not told by itself: nothing, here."""
+
+    def progress(self) -> str:
+        """How far all runs have come since the watch began, in words."""
+        what, how = self.noun.split()
+        return f"{count(self.steps, what)} {how}"
 
     def settle(self, stream: str) -> None:
         """Watch ``stream`` no more: its end was seen elsewhere."""
@@ -60,6 +74,40 @@ class Watch:
     def _look(self) -> None:
         if not self.pending:
             self.done.set()
+
+
+class DistantWatch(Watch):
+    """The same for runs that another process executes: it looks at the log when told to.
+
+    Attributes:
+        steps: Events recorded while watched, of all streams.
+    """
+
+    noun = "event recorded"
+
+    def __init__(self, system: ActorSystem, streams: Iterable[str]) -> None:
+        """Watch ``streams`` from here on."""
+        super().__init__(system, streams)
+        self._store = system.store
+        self._before = sum(self._store.positions().values())
+
+    def refresh(self) -> None:
+        """Look which runs have ended, and how far the log has come."""
+        events = sum(self._store.positions().values()) - self._before
+        if events == self.steps and self.looked:
+            return
+        self.steps, self.looked = events, True
+        unfinished = {head.stream for head in self._store.heads("run", UNFINISHED)}
+        for stream in self.pending - unfinished:
+            if self._store.head(stream) is not None:
+                self.ended.add(stream)
+                self.settle(stream)
+
+
+def watch(system: ActorSystem, streams: Iterable[str]) -> Watch:
+    """What follows runs of ``system``, wherever they are executed."""
+    executes_all = system.owns and system.store.shards == 1
+    return Watch(system, streams) if executes_all else DistantWatch(system, streams)
 
 
 class CrashAfter:

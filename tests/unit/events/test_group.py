@@ -11,6 +11,7 @@ from indelible.clock import ManualClock
 from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
 from indelible.events.group import GroupCommit
 from indelible.events.memory import MemoryBackend, MemoryEventStore
+from indelible.events.memory_inbox import MemoryInbox
 from indelible.events.plan import Shard
 from indelible.events.store import Append
 from indelible.events.turns import Turns
@@ -146,11 +147,15 @@ def test_a_follower_does_not_wait_for_the_leader() -> None:
     store.close()
 
 
+def in_memory(failpoints: Failpoints) -> MemoryBackend:
+    return MemoryBackend(failpoints, 1, MemoryInbox(ManualClock().now))
+
+
 class Unreachable(MemoryBackend):
     """A database that is gone once it has failed, until it is said to be back."""
 
     def __init__(self, failpoints: Failpoints) -> None:
-        super().__init__(failpoints)
+        super().__init__(failpoints, 1, MemoryInbox(ManualClock().now))
         self.gone = False
         self.looked = threading.Semaphore(0)
 
@@ -194,7 +199,7 @@ def test_a_database_that_stays_away_is_looked_at_again_and_again() -> None:
 
 def test_an_ended_group_says_why() -> None:
     group = GroupCommit(
-        MemoryBackend(Failpoints()), ManualClock(), Failpoints(), Turns(), "a group of a test"
+        in_memory(Failpoints()), ManualClock(), Failpoints(), Turns(), "a group of a test"
     )
     told = threading.Event()
     outcomes = Outcomes()
@@ -260,7 +265,7 @@ def test_an_owner_that_lost_its_epoch_while_the_database_failed_stops() -> None:
         backend.ends[0] = Shard(epoch=7)
         raise OSError("connection lost")
 
-    backend = MemoryBackend(Failpoints({"commit.before": fail}))
+    backend = in_memory(Failpoints({"commit.before": fail}))
     group = GroupCommit(backend, ManualClock(), Failpoints(), Turns(), "a group of a test")
     group.begin(backend.raise_epoch())
     outcomes = Outcomes()

@@ -10,6 +10,7 @@ from indelible.clock import ManualClock
 from indelible.errors import ShardNotOwnedError, StaleEpochError
 from indelible.events.group import GroupCommit
 from indelible.events.memory import MemoryBackend, MemoryEventStore
+from indelible.events.memory_inbox import MemoryInbox
 from indelible.events.plan import Shard, shard_of
 from indelible.events.store import Append
 from indelible.events.turns import Turns
@@ -25,7 +26,7 @@ class Many:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.backend = MemoryBackend(Failpoints(), SHARDS)
+        self.backend = MemoryBackend(Failpoints(), SHARDS, MemoryInbox(self.clock.now))
         self.group = GroupCommit(self.backend, self.clock, Failpoints(), Turns(), "of a test")
         self.group.begin(self.backend.raise_epoch())
         self.errors: dict[str, BaseException | None] = {}

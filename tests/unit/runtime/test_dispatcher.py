@@ -9,7 +9,7 @@ from indelible.actors.runtime.dispatcher import PoolDispatcher
 from indelible.clock import ManualClock
 
 if TYPE_CHECKING:
-    from tests.unit.runtime.conftest import Job
+    from unit.runtime.conftest import Job
 
 
 def threads_of(name: str) -> list[threading.Thread]:

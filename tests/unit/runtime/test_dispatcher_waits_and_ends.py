@@ -13,7 +13,7 @@ from indelible.actors.runtime.dispatcher import BLOCKED_LIMIT, PoolDispatcher
 from indelible.errors import ActorStoppedError, DeadlockError
 
 if TYPE_CHECKING:
-    from tests.unit.runtime.conftest import Job
+    from unit.runtime.conftest import Job
 
 BlockAll = Callable[[PoolDispatcher, int, threading.Event], "list[Job]"]
 

@@ -1,0 +1,33 @@
+"""``indelible health``: whether a store is served, by whom, and how they are."""
+
+from __future__ import annotations
+
+import typer
+
+from indelible.cli.opening import reading
+from indelible.cli.options import DEFAULT_STORE, AsJson, Store
+
+
+def show_health(*, store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Show how the processes are that serve a store, and what the log itself says.
+
+    Exit code 0: ready processes hold all shards, and none is unwell; 1: one is not ready, or has
+    not reported for 5 s, and others do not make up for it; 2: nobody serves. No process is asked,
+    so a hanging one is seen, too; --json has the same as documented in docs/running.md.
+    """
+    with reading(store) as system:
+        from indelible.survey import take_survey
+
+        survey = take_survey(system.parts)
+    if as_json:
+        import msgspec
+
+        from indelible.cli.values import write_json
+
+        write_json(msgspec.to_builtins(survey))
+    else:
+        from indelible.cli.output import out
+        from indelible.cli.vitals import picture
+
+        out().print(picture(survey))
+    raise typer.Exit(survey.verdict)

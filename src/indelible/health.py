@@ -1,0 +1,146 @@
+"""What a system knows of its own health: figures of one moment, taken without waiting for anyone.
+
+Nothing here is needed to run; all of it is plain data that a probe or another process may read.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+import sqlalchemy as sa
+
+from indelible.errors import StoreError
+from indelible.events.inbox_sql import INBOX
+from indelible.parts import Parts
+from indelible.projections.lag import ViewLag
+
+
+class Shards(msgspec.Struct, frozen=True):
+    """Shards that the process may write (leases held), and how many the store has."""
+
+    held: int
+    of: int
+
+
+class Mailboxes(msgspec.Struct, frozen=True):
+    """Messages that wait for actors in memory: of all, of the worst, and which that is."""
+
+    messages: int
+    longest: int
+    longest_of: str
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """Steps being executed, waiting for a thread, and waiting for a type that is not registered."""
+
+    running: int
+    queued: int
+    unregistered: int
+
+
+class Timers(msgspec.Struct, frozen=True):
+    """Timers to come, and by how many seconds the oldest is late; 0 if none is due."""
+
+    pending: int
+    late_s: float
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The health of one system.
+
+    Attributes:
+        state: ``ready``, ``draining`` or ``unavailable``; of a system that does not own its
+            store ``reading``, which ``system.health()`` makes ``served`` or ``unserved``.
+        ready: Whether it takes commands and can make them durable.
+        why: What keeps it from being ready, in words; empty if it is.
+        store: The store's own state.
+        actors: Actors in memory.
+        threads: Threads of the whole process.
+        views: How far each view is behind the log, by name; ``None`` if the store cannot say.
+        inbox: Commands from other processes that wait for this one; ``None`` as above.
+    """
+
+    state: str
+    ready: bool
+    why: tuple[str, ...]
+    store: str
+    shards: Shards
+    actors: int
+    mailboxes: Mailboxes
+    steps: Steps
+    threads: int
+    timers: Timers
+    views: dict[str, ViewLag] | None
+    inbox: int | None
+
+
+def take_health(parts: Parts) -> Health:
+    """The health of an open system; reads the store, but never writes it."""
+    executor, store = parts.executor, parts.store
+    held = store.owned()
+    views, inbox = _views(parts), _inbox(parts, held)
+    state, why = _state(parts)
+    if state == "ready" and (views is None or inbox is None):
+        state, why = "unavailable", ("the store cannot be read",)
+    return Health(
+        state=state,
+        ready=not why,
+        why=why,
+        store=store.state,
+        shards=Shards(len(held), store.shards),
+        actors=len(parts.directory),
+        mailboxes=_mailboxes(parts),
+        steps=Steps(len(executor.running()), executor.queued(), len(executor.unregistered)),
+        threads=threading.active_count(),
+        timers=_timers(parts),
+        views=views,
+        inbox=inbox,
+    )
+
+
+def _state(parts: Parts) -> tuple[str, tuple[str, ...]]:
+    if parts.executor.holding:
+        return "draining", ("it takes no commands any more, and waits for running steps",)
+    store = parts.store.state
+    if store == "reading":
+        return "reading", ("the system only reads; another process has to write",)
+    if store != "open":
+        return "unavailable", (f"the store is {store}",)
+    return "ready", ()
+
+
+def _mailboxes(parts: Parts) -> Mailboxes:
+    messages, longest, longest_of = 0, 0, ""
+    for actor in parts.directory:
+        waiting = len(actor.actor_inbox)
+        messages += waiting
+        if waiting > longest:
+            longest, longest_of = waiting, actor.stream
+    return Mailboxes(messages, longest, longest_of)
+
+
+def _timers(parts: Parts) -> Timers:
+    timers = parts.runtime.timers
+    due = timers.next_due()
+    late = 0 if due is None else max(0, parts.clock.now() - due)
+    return Timers(len(timers), late / 1e6)
+
+
+def _views(parts: Parts) -> dict[str, ViewLag] | None:
+    try:
+        return parts.views.lag()
+    except StoreError:
+        return None
+
+
+def _inbox(parts: Parts, held: frozenset[int]) -> int | None:
+    """Unanswered commands for the shards in ``held``."""
+    waiting = sa.select(sa.func.count()).where(INBOX.c.answered_at == 0)
+    if len(held) < parts.store.shards:
+        waiting = waiting.where(INBOX.c.shard.in_(sorted(held)))
+    try:
+        with parts.store.read_views() as connection:
+            return connection.execute(waiting).scalar_one()
+    except StoreError:
+        return None

@@ -1,0 +1,225 @@
+"""What processes say of their health, one row each in the table ``processes``, for other processes.
+
+A row that was not renewed for a while says that its process died or hangs; nobody is asked.
+Only the database's clock is used, so that the clocks of hosts need not agree.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import sqlalchemy as sa
+
+from indelible.errors import StoreError, SystemClosedError
+from indelible.events.roles import is_leased
+from indelible.health import Health, take_health
+
+if TYPE_CHECKING:
+    from indelible.system import ActorSystem
+
+logger = logging.getLogger("indelible.reports")
+
+INTERVAL = 1.0
+"""Seconds between two reports: what a person who watches takes for live."""
+
+STALE = 5.0
+"""Seconds without a report after which a process counts as dead or hanging: five are missing."""
+
+_KEPT = 3_600
+"""Seconds that the row of a dead process is kept, for whoever asks what became of it."""
+
+_REPLACED = -1
+"""As the end of a lease: the store, which one process at a time can own, has another owner."""
+
+PROCESSES = sa.table(
+    "processes",
+    sa.column("id", sa.Text),
+    sa.column("name", sa.Text),
+    sa.column("host", sa.Text),
+    sa.column("pid", sa.BigInteger),
+    sa.column("since", sa.BigInteger),
+    sa.column("lease_until", sa.BigInteger),
+    sa.column("report", sa.LargeBinary),
+    sa.column("reported_at", sa.BigInteger),
+)
+
+_SHARDS = sa.table("shards", sa.column("owner", sa.Text), sa.column("lease_until", sa.BigInteger))
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One process as its row has it.
+
+    Attributes:
+        since: Microseconds UTC, by the database's clock.
+        shards: Shards it holds now: by their leases, or where there are none as it says itself.
+        report_age_s: Seconds since its last report, ``None`` if there never was one.
+        alive: Whether it has reported lately, or holds a lease.
+        replaced: Whether it is known to be dead, since another process has its store.
+        health: What it said last; ``None`` if nothing, or nothing that can be read.
+    """
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    since: int
+    shards: int
+    report_age_s: float | None
+    alive: bool
+    replaced: bool
+    health: Health | None
+
+
+def read_processes(connection: sa.Connection) -> list[Process]:
+    """All processes that have a row, the one that began last first."""
+    now = _now(connection)
+    leased: dict[str, int] | None = None
+    if is_leased(connection):
+        running = sa.select(_SHARDS.c.owner, sa.func.count()).where(_SHARDS.c.lease_until > now)
+        owners = connection.execute(running.group_by(_SHARDS.c.owner))
+        leased = {row[0]: row[1] for row in owners}
+    order = (PROCESSES.c.since.desc(), PROCESSES.c.id)
+    query = sa.select(PROCESSES, now.label("now")).order_by(*order)
+    return [_process(row, leased) for row in connection.execute(query)]
+
+
+def _process(row: sa.Row[Any], leased: dict[str, int] | None) -> Process:
+    health = _decoded(row.report)
+    age = (row.now - row.reported_at) / 1e6 if row.reported_at else None
+    reports = age is not None and abs(age) <= STALE and row.lease_until != _REPLACED
+    return Process(
+        id=row.id,
+        name=row.name,
+        host=row.host,
+        pid=row.pid,
+        since=row.since,
+        shards=(health.shards.held if health else 0) if leased is None else leased.get(row.id, 0),
+        report_age_s=None if age is None else max(0.0, age),
+        alive=reports or (age is None and row.lease_until > row.now),
+        replaced=row.lease_until == _REPLACED,
+        health=health,
+    )
+
+
+def _decoded(report: bytes) -> Health | None:
+    try:
+        return msgspec.msgpack.decode(report, type=Health)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # none yet, or of a version that knows other figures
+
+
+def _now(connection: sa.Connection) -> sa.ColumnElement[int]:
+    """Microseconds UTC by the database's clock."""
+    if connection.dialect.name == "sqlite":
+        return sa.literal_column(
+            "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)", sa.BigInteger
+        )
+    return sa.literal_column(
+        "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)", sa.BigInteger
+    )
+
+
+class Reporter:
+    """Keeps the row of one open system up to date while entered, on a daemon thread of its own.
+
+    A store that cannot be written is no error here: the row grows old, which says just that.
+    """
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        name: str = "",
+        on_report: Callable[[Health], None] = lambda _health: None,
+    ) -> None:
+        """Report nothing yet.
+
+        Args:
+            system: Open and owning its store until :meth:`stop` has returned.
+            name: What people are to call the process.
+            on_report: Called with each report, on the reporter's thread; quick, never raises.
+        """
+        self._system = system
+        self._name = name
+        self._on_report = on_report
+        self._own_id = system.ids.text()
+        self._stopped = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="indelible-reports", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Report once, then go on on the thread."""
+        self.report()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Report no more and take the row away; may be called twice."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            with self._system.store.write_views() as connection:  # a row of the store's own stays
+                connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.id == self._own_id))
+        except (StoreError, SystemClosedError) as error:
+            logger.warning("the row of this process stays, and will grow old: %s", error)
+
+    def report(self) -> None:
+        """Take the system's health and write it down."""
+        health = take_health(self._system.parts)
+        try:
+            with self._system.store.write_views() as connection:
+                self._write(connection, msgspec.msgpack.encode(health))
+        except StoreError as error:
+            if not self._failing:
+                logger.warning("nobody can see how this process is: %s", error)
+            self._failing = True
+        else:
+            self._failing = False
+        self._on_report(health)
+
+    def _write(self, connection: sa.Connection, report: bytes) -> None:
+        now = _now(connection)
+        of_store = self._system.store.process
+        mine = sa.update(PROCESSES).where(PROCESSES.c.id == (of_store or self._own_id))
+        values = {"name": self._name, "report": report, "reported_at": now}
+        if connection.execute(mine.values(values)).rowcount or of_store:
+            return  # a row that the store lacks at the moment will come with its next lease
+        if not is_leased(connection):  # the kernel's lock is ours: nobody else lives
+            connection.execute(sa.update(PROCESSES).values(lease_until=_REPLACED))
+        old = (PROCESSES.c.lease_until < now) & (PROCESSES.c.reported_at < now - _KEPT * 1_000_000)
+        connection.execute(sa.delete(PROCESSES).where(old))
+        connection.execute(
+            sa.insert(PROCESSES).values(
+                id=self._own_id,
+                name=self._name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                since=now,
+                lease_until=0,
+                report=report,
+                reported_at=now,
+            )
+        )
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            try:
+                self.report()
+            except SystemClosedError:
+                return

@@ -1,0 +1,66 @@
+"""What a long-running service wants of a system: to know how it is, and to leave it in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from indelible.access import SystemAccess
+from indelible.health import take_health
+from indelible.lifecycle import drain
+from indelible.survey import HEALTHY, take_survey
+
+
+class ServiceAccess(SystemAccess):
+    """Health and draining of an open system; any thread may ask."""
+
+    def health(self) -> dict[str, Any]:
+        """Whether the system is ready, and its figures of this moment, for a probe's endpoint.
+
+        The keys are those of :class:`indelible.health.Health`.  A system that does not own its
+        store is ready if ready processes do.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop.
+            StoreUnavailableError: It does not own the store, and cannot read it.
+        """
+        self.check_may_block("health", "health_async")
+        health = take_health(self.parts)
+        if not self.owns:
+            survey = take_survey(self.parts)
+            ready = survey.verdict == HEALTHY
+            health = replace(
+                health,
+                state="served" if ready else "unserved",
+                ready=ready,
+                why=() if ready else tuple(survey.why),
+            )
+        mapping: dict[str, Any] = msgspec.to_builtins(health)
+        return mapping
+
+    async def health_async(self) -> dict[str, Any]:
+        """Do what :meth:`health` does without blocking the event loop."""
+        return await asyncio.to_thread(self.health)
+
+    def drain(self, timeout: float) -> list[str]:
+        """Take no command and start no step from now on, and wait for those that run.
+
+        For a service that is to end: the system stays open, so that its health can be seen, and
+        is to be closed next.
+
+        Returns:
+            Names of the steps that have not returned after ``timeout`` seconds, as ``RUN/PATH``;
+            they have been told that nobody waits for them.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop.
+        """
+        self.check_may_block("drain", "drain_async")
+        return drain(self.parts, timeout)
+
+    async def drain_async(self, timeout: float) -> list[str]:  # noqa: ASYNC109 - as drain()
+        """Do what :meth:`drain` does without blocking the event loop."""
+        return await asyncio.to_thread(self.drain, timeout)

@@ -1,0 +1,67 @@
+"""`indelible serve` on PostgreSQL: services share the shards and outlive their server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+SERVE = ("serve", "--steps", "mysteps")
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and stderr of a process that ends by itself."""
+    _, stderr = process.communicate(timeout=50)
+    return process.returncode, stderr
+
+
+def test_on_postgresql_a_second_service_joins_and_the_shards_are_shared(
+    commands: Any, wait_for: Callable[..., str], postgres_url: str
+) -> None:
+    services = []
+    for name in ("one", "two"):
+        services.append(commands.start(*SERVE, "--store", postgres_url, "--name", name))
+        wait_for(services[-1].stderr, " ready: ")
+    held: list[int] = []
+    while sorted(held) != [32, 32]:
+        survey = json.loads(commands.invoke("health", "--store", postgres_url, "--json").stdout)
+        held = [process["shards"] for process in survey["processes"]]
+    for service in services:
+        service.send_signal(signal.SIGTERM)
+    for service in services:
+        code, stderr = ended(service)
+        assert code == 0, stderr
+    assert commands.invoke("health", "--store", postgres_url).exit_code == 2
+
+
+def test_a_service_outlives_a_restart_of_its_server(
+    commands: Any, wait_for: Callable[..., str], postgres_server: Any, postgres_url: str
+) -> None:
+    if not postgres_server.is_throwaway:
+        pytest.skip("a server of one's own is not restarted")
+    words = ("--store", postgres_url, "--ready-file", "ready")
+    service = commands.start(*SERVE, *words)
+    wait_for(service.stderr, " ready: ")
+    postgres_server.stop()
+    try:
+        wait_for(service.stderr, " unready: ")
+        assert not (commands.home / "ready").exists()
+    finally:
+        postgres_server.start()
+    wait_for(service.stderr, " ready: ")
+    assert (commands.home / "ready").exists()
+    service.send_signal(signal.SIGTERM)
+    code, stderr = ended(service)
+    assert code == 0, stderr
+
+
+def test_a_password_is_in_no_line(commands: Any) -> None:
+    url = "postgresql+psycopg://me:secret@127.0.0.1:1/none"
+    for words in (("serve",), ("serve", "--json"), ("health",), ("top", "--once")):
+        result = commands.invoke(*words, "--store", url)
+        assert result.exit_code == 1
+        assert "secret" not in result.output
