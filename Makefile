@@ -32,7 +32,7 @@ contracts: install ## Check who may import whom
 	$(BIN)/lint-imports
 
 test: install ## Run the tests (under 4 minutes)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist worksteal
 
 check: ## Run all that CI runs, in a scratch copy with a fresh environment
 	.ci/run

@@ -60,7 +60,7 @@ def test_the_first_two_commands_are_one_line_each_and_need_only_python() -> None
     assert all(command.startswith("python3 -m venv .venv && ") for command in commands)
     run, test = commands
     assert ".venv/bin/indelible run examples/flights/flights.yaml" in run
-    assert test.endswith(".venv/bin/pytest")
+    assert ".venv/bin/pytest -n" in test
 
 
 def test_the_run_command_upgrades_nothing_and_both_pin_their_versions() -> None:

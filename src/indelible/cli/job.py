@@ -83,6 +83,7 @@ class Job(NamedTuple):
                     say(f"once that is mended, go on with\n  {self.again}")
                     raise
                 if ending is None and owns:
+                    system.executor.hold()  # first: nothing begins once it is said
                     stop.announce()
             if ending is None and not owns:
                 stop.leave(f"run {self.run_id} goes on in the process that executes it")

@@ -68,6 +68,7 @@ class Recovery(NamedTuple):
                 rows = [_row(system, stream, held.get(stream, ())) for stream in streams]
                 stopped = bool(watch.pending.difference(held))
                 if stopped and system.owns:
+                    system.executor.hold()  # first: nothing begins once it is said
                     stop.announce()
             if stopped and place.owner is not None:
                 stop.leave("the runs go on in the process that executes them")

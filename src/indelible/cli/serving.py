@@ -114,6 +114,7 @@ class Service(NamedTuple):
         return False
 
     def _drain(self, system: ActorSystem) -> list[str]:
+        system.executor.hold()  # first: nothing begins once it is said
         running = len(system.executor.running())
         words = f"{count(running, 'step')} running, {self.drain:g} s to return"
         note("drain", f"{words}; a second signal ends it at once" if running else "no step runs")
