@@ -136,6 +136,6 @@ class Inbox(Protocol):
         """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
         ...
 
-    def watch(self) -> Watcher:
-        """A new watcher, which the caller closes."""
+    def watch(self, *, for_commands: bool = False) -> Watcher:
+        """A new watcher, which the caller closes; ``for_commands`` spares it everything else."""
         ...

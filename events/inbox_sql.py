@@ -45,13 +45,17 @@ class SqlInbox:
     """
 
     def __init__(
-        self, *, write: Begin, read: Begin, now: Now, watch: Callable[[], Watcher]
+        self, *, write: Begin, read: Begin, now: Now, watch: Callable[[bool], Watcher]
     ) -> None:
         """Touch nothing yet; ``write`` begins transactions at full durability."""
         self._write = write
         self._read = read
         self._now = now
-        self.watch = watch
+        self._watch = watch
+
+    def watch(self, *, for_commands: bool = False) -> Watcher:
+        """A new watcher, which the caller closes; ``for_commands`` spares it everything else."""
+        return self._watch(for_commands)
 
     def submit(self, commands: Sequence[Command]) -> Collection[str]:
         """Make ``commands`` durable, those that are there already excepted."""

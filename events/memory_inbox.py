@@ -96,7 +96,7 @@ class MemoryInbox:
                 del self._rows[one]
         return len(old)
 
-    def watch(self) -> Watcher:
+    def watch(self, *, for_commands: bool = False) -> Watcher:  # noqa: ARG002 - all are cheap here
         """A new watcher, which is woken at every change."""
 
         def end() -> None:

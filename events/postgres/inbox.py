@@ -40,7 +40,7 @@ class PostgresInbox(SqlInbox):
         for watcher in self._watchers:
             watcher.wake()
 
-    def _watch(self) -> Watcher:
+    def _watch(self, _for_commands: bool) -> Watcher:
         def end() -> None:
             with self._lock:
                 self._watchers = tuple(one for one in self._watchers if one is not watcher)

@@ -22,13 +22,16 @@ _BUSY, _IDLE = 0.002, 0.025
 and 0.1 % when none does."""
 
 
+_WAITING = "SELECT EXISTS (SELECT 1 FROM inbox WHERE answered_at = 0)"
+
+
 def sqlite_inbox(address: Address, clock: Clock, *, write: Begin, read: Begin) -> SqlInbox:
     """The inbox of the file at ``address``; all its processes are on one host, so on one clock."""
     return SqlInbox(
         write=write,
         read=read,
         now=lambda: sa.literal(clock.now(), sa.BigInteger),
-        watch=lambda: _watch(address),
+        watch=lambda for_commands: _watch(address, for_commands),
     )
 
 
@@ -83,29 +86,35 @@ class Guest:
                 connection.close()
 
 
-def _watch(address: Address) -> Watcher:
+def _watch(address: Address, for_commands: bool) -> Watcher:
     """Looks at SQLite's own counter of commits, which costs less than any query."""
-    versions = _Versions(address)
+    versions = _Versions(address, for_commands)
     return Watcher(versions.changed, busy=_BUSY, idle=_IDLE, end=versions.close)
 
 
 class _Versions:
     """``PRAGMA data_version`` on a connection that does nothing else; for one thread."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, for_commands: bool) -> None:
         self._address = address
+        self._for_commands = for_commands
         self._connection: sqlite3.Connection | None = None
         self._seen = 0
 
     def changed(self) -> bool:
-        """Whether anybody has committed since the last look; yes if that cannot be seen."""
+        """Whether anybody has committed since the last look; yes if that cannot be seen.
+
+        An owner's own groups are commits, too: whoever looks for commands then asks for one.
+        """
         try:
             if self._connection is None:
                 self._connection = watching_connection(self._address)
             version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            changed, self._seen = version != self._seen, version
+            if changed and self._for_commands:
+                changed = bool(self._connection.execute(_WAITING).fetchone()[0])
         except sqlite3.Error:
             return True
-        changed, self._seen = version != self._seen, version
         return changed
 
     def close(self) -> None:

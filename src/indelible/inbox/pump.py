@@ -111,7 +111,7 @@ class InboxPump:
         self._errands.stop()
 
     def _run(self) -> None:
-        watcher = self._store.inbox.watch()
+        watcher = self._store.inbox.watch(for_commands=True)
         self._wake = watcher.wake
         unsubscribe = self._store.on_ownership(lambda _gained, _lost: watcher.wake())
         active_until, troubled, more = 0, False, False
