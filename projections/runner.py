@@ -32,7 +32,7 @@ _HIGH_WATER = 15_000
 """Events that end that wait; memory keeps 20,000 before the rest must be read back."""
 
 _BREATH = 0.005  # s between two batches while events keep coming: half the lag of DESIGN §9
-_PAUSE = 0.010  # s over which a flood is measured
+_WINDOW = 0.030  # s over which a flood is measured: a few groups of the size that floods have
 _LONGEST_PAUSE = 0.050  # s
 _PATIENCE = 1.0  # s of a flood; what views lag at most for being polite
 _FIRST_LOOK, _SLOWEST_LOOK = 0.010, 0.250  # s between looks at what another process moves
@@ -274,18 +274,18 @@ class ProjectionRunner:
         """If events have flooded in since ``began``, leave the host to them until they ebb."""
         feed, left = self._engine.feed, _PATIENCE
         arrived, seconds = feed.pending, (self._clock.monotonic() - began) / 1e9
-        while arrived > _FLOOD * max(seconds, _PAUSE) and feed.pending < _HIGH_WATER:
+        while arrived > _FLOOD * max(seconds, _WINDOW) and feed.pending < _HIGH_WATER:
             if left <= 0 or self._hurried or self._stopping:
                 return
-            before, seconds = feed.pending, _PAUSE
-            self._wait_for(_HIGH_WATER, _PAUSE)
-            arrived, left = feed.pending - before, left - _PAUSE
+            before, seconds = feed.pending, _WINDOW
+            self._wait_for(_HIGH_WATER, _WINDOW)
+            arrived, left = feed.pending - before, left - _WINDOW
 
     def _await_flood(self) -> None:
         """If many events come at once, see whether they are the first of a flood."""
         began = self._clock.monotonic()
-        if self._engine.feed.pending > _FLOOD * _PAUSE and not (self._hurried or self._stopping):
-            self._wait_for(_HIGH_WATER, _PAUSE)
+        if self._engine.feed.pending > _FLOOD * _WINDOW and not (self._hurried or self._stopping):
+            self._wait_for(_HIGH_WATER, _WINDOW)
             self._sit_out(began)
 
     def _wait_for(self, pending: int, timeout: float) -> None:
