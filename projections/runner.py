@@ -36,7 +36,7 @@ _WINDOW = 0.030  # s over which a flood is measured: a few groups of the size th
 _LONGEST_PAUSE = 0.050  # s
 _PATIENCE = 1.0  # s of a flood; what views lag at most for being polite
 _FIRST_LOOK, _SLOWEST_LOOK = 0.010, 0.250  # s between looks at what another process moves
-_SHARE = 3  # pauses are this many times as long as batches: views take a quarter of a busy host
+_SHARE = 5  # pauses are this many times as long as batches: views take a sixth of a busy host
 
 
 class ProjectionRunner:
