@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from indelible.events.inbox import REMEMBERED, Command, Submitted, Watcher
 
@@ -168,7 +167,11 @@ class SqlInbox:
         given = ("message_id", "shard", "stream", "kind", "body", "sender")
         values |= {name: sa.bindparam(name) for name in given}
         if dialect == "postgresql":
+            from sqlalchemy.dialects import postgresql  # with all its drivers: 40 ms, if it is used
+
             return postgresql.insert(INBOX).values(values).on_conflict_do_nothing()
+        from sqlalchemy.dialects import sqlite
+
         return sqlite.insert(INBOX).values(values).on_conflict_do_nothing()
 
 
