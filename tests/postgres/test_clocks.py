@@ -1,0 +1,67 @@
+"""Hosts whose clocks are a day off: who owns what, and the order of events, do not notice."""
+
+from __future__ import annotations
+
+import pytest
+
+from indelible.clock import SystemClock
+from indelible.errors import ShardNotOwnedError
+from indelible.testing.builders import some_event
+from members import SHARDS, SHORT, Members, stream_in
+
+DAY = 86_400_000_000  # microseconds
+
+
+class OffClock(SystemClock):
+    """A host's clock that somebody has moved."""
+
+    def __init__(self, off: int) -> None:
+        self.off = off
+
+    def now(self) -> int:
+        return super().now() + self.off
+
+
+@pytest.mark.parametrize("off", [DAY, -DAY])
+def test_a_process_whose_clock_is_a_day_off_takes_no_shard_of_a_living_one(
+    members: Members, off: int
+) -> None:
+    first = members.open(clock=OffClock(0))
+    second = members.open(clock=OffClock(off))
+    mine, theirs = first.wait_for_share(SHARDS // 2), second.wait_for_share(SHARDS // 2)
+    assert not mine & theirs
+    for shard in mine:
+        first.store.append(stream_in(shard), [some_event()], expected=0)
+        with pytest.raises(ShardNotOwnedError):
+            second.store.append(stream_in(shard, 1), [some_event()], expected=0)
+    assert first.lost == sorted(theirs)  # given away when the second came, and none since
+
+
+@pytest.mark.parametrize("off", [DAY, -DAY])
+def test_leases_go_on_being_renewed_when_the_clock_is_moved_while_they_run(
+    members: Members, off: int
+) -> None:
+    clock = OffClock(0)
+    first = members.open(clock=clock, lease=SHORT)
+    clock.off = off
+    second = members.open(clock=OffClock(0), lease=SHORT)
+    mine = first.wait_for_share(SHARDS // 2)
+    second.wait_for_share(SHARDS // 2)
+    for version in range(20):
+        for shard in mine:
+            first.store.append(stream_in(shard), [some_event()], expected=version)
+    assert first.store.owned() == mine
+
+
+def test_recorded_times_of_a_shard_never_go_back_from_one_owner_to_the_next(
+    members: Members,
+) -> None:
+    first = members.open(clock=OffClock(DAY))
+    stream = stream_in(0)
+    [early] = first.store.append(stream, [some_event()], expected=0)
+    first.store.close()
+    second = members.open(clock=OffClock(-DAY))
+    second.wait_for_shards(0)
+    [late] = second.store.append(stream, [some_event()], expected=1)
+    assert late.recorded_at == early.recorded_at
+    assert second.store.verify() == 2
