@@ -18,7 +18,7 @@ class Publisher:
 
     def __init__(self) -> None:
         """Nobody listens."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finaliser may unsubscribe, in the middle of a subscribe
         self._listeners: tuple[Listener, ...] = ()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

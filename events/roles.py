@@ -10,12 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from indelible.errors import RoleLostError
-
-_CLOCK = {
-    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
-    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
-}
-"""The database's clock in microseconds UTC, by SQLAlchemy's name of the dialect."""
+from indelible.events.database_clock import NOW
 
 _TAKE = """
     INSERT INTO roles (name, owner, epoch, lease_until)
@@ -82,7 +77,7 @@ def leave_role(connection: sa.Connection, name: str, owner: str, epoch: int) -> 
 
 
 def _in_dialect(connection: sa.Connection, statement: str) -> sa.TextClause:
-    return sa.text(statement.replace("{now}", _CLOCK[connection.dialect.name]))
+    return sa.text(statement.replace("{now}", NOW[connection.dialect.name]))
 
 
 def _limit_standstill(connection: sa.Connection, lease: int) -> None:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.inbox import Watcher
 from indelible.events.inbox_sql import Begin, SqlInbox
-from indelible.events.postgres.statements import NOW
 
 INBOX_CHANNEL = "indelible_inbox"
 """Rung, without words, when commands were submitted or answered."""

@@ -15,11 +15,11 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.owners import Owner
 from indelible.events.plan import Shard
 from indelible.events.postgres.arrays import Integers
 from indelible.events.postgres.faults import translated
-from indelible.events.postgres.statements import NOW
 from indelible.events.postgres.writer import read_ends
 
 SHARDS_CHANNEL = "indelible_shards"

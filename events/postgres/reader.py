@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
+from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.event import RecordedEvent
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS
 from indelible.events.postgres.faults import of_the_database, translated
-from indelible.events.postgres.statements import NOW
 from indelible.events.store import Cursor, StreamHead
 
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-"""The database's own clock, microseconds UTC: the only one that leases know."""
+from indelible.events.database_clock import POSTGRESQL as NOW
 
 # Own shards by (number, epoch).  Raising the epoch waits for a group of ours that a lost connection
 # left behind in the server, and keeps one that the server has not looked at yet from being written.

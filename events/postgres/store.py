@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -13,9 +13,7 @@ import sqlalchemy as sa
 
 from indelible.clock import Clock, SystemClock
 from indelible.errors import StoreReadOnlyError, SystemClosedError
-from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
-from indelible.events.grouped import GroupedStore
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
 from indelible.events.postgres.address import parse_address
@@ -28,8 +26,8 @@ from indelible.events.postgres.listening import Heard, Listening
 from indelible.events.postgres.member import Member
 from indelible.events.postgres.reader import PostgresReader
 from indelible.events.postgres.schema import bring_up, check_schema
-from indelible.events.store import Cursor, OwnershipListener, StreamHead
-from indelible.events.verifying import verify_shard
+from indelible.events.store import OwnershipListener
+from indelible.events.stored import StoredLog
 from indelible.failpoints import Failpoints
 
 SHARDS = 64
@@ -41,7 +39,7 @@ LEASE = 10.0
 machine or a failing-over server, short enough not to be noticed by a person."""
 
 
-class PostgresEventStore(GroupedStore):
+class PostgresEventStore(StoredLog):
     """One database, of which this process writes some shards; any thread may call any method."""
 
     def __init__(
@@ -255,44 +253,6 @@ class PostgresEventStore(GroupedStore):
     def owners(self) -> Sequence[Owner]:
         """The processes whose lease runs."""
         return self._open_reader().owners()
-
-    # -- reading
-
-    def read(
-        self, stream: str, after: int = 0, until: int | None = None
-    ) -> Iterable[RecordedEvent]:
-        """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
-        return self._open_reader().read(stream, after, until)
-
-    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
-        return self._open_reader().read_shard(shard, after, limit)
-
-    def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends, ``None`` if it has no event."""
-        return self._open_reader().head(stream)
-
-    def heads(
-        self,
-        category: str,
-        statuses: Sequence[str] | None = None,
-        shards: Collection[int] | None = None,
-    ) -> Sequence[StreamHead]:
-        """Heads of a category's streams, in order of their creation within a shard."""
-        return self._open_reader().heads(category, statuses, shards)
-
-    def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256."""
-        return self._open_reader().blob(digest)
-
-    def positions(self) -> Cursor:
-        """The last committed position of every shard."""
-        return self._open_reader().positions()
-
-    def verify(self) -> int:
-        """Walk the hash chain of every shard and return how many events it covers."""
-        reader = self._open_reader()
-        return sum(verify_shard(*end, reader.read_shard) for end in reader.ends())
 
     # -- views
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
 from itertools import starmap
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from indelible.errors import StoreCorruptError
 from indelible.events.event import RecordedEvent
 from indelible.events.names import is_text
+from indelible.events.plan import SHARD
 from indelible.events.sqlite.faults import translated
 from indelible.events.store import Cursor, StreamHead
 
@@ -67,8 +68,12 @@ class SqliteReader:
         rows = self._rows(f"{_HEAD} WHERE name = ?", (stream,)) if is_text(stream) else ()
         return StreamHead(*rows[0]) if rows else None
 
-    def heads(self, category: str, statuses: Sequence[str] | None) -> Sequence[StreamHead]:
+    def heads(
+        self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
+    ) -> Sequence[StreamHead]:
         """Heads of a category, in order of creation."""
+        if shards is not None and SHARD not in shards:
+            return []
         marks = "" if statuses is None else f" AND status IN ({', '.join('?' * len(statuses))})"
         rows = self._rows(
             f"{_HEAD} WHERE category = ?{marks} ORDER BY id", (category, *(statuses or ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -14,12 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 from indelible.clock import Clock, SystemClock
 from indelible.errors import StoreNotFoundError, StoreReadOnlyError, SystemClosedError
-from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
-from indelible.events.grouped import GroupedStore
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
-from indelible.events.plan import SHARD
 from indelible.events.sqlite.address import parse_address
 from indelible.events.sqlite.engines import check_version, reading_engine, writing_engine
 from indelible.events.sqlite.faults import (
@@ -34,13 +31,12 @@ from indelible.events.sqlite.owner import OwnerLock, this_process, who_owns
 from indelible.events.sqlite.reader import SqliteReader
 from indelible.events.sqlite.schema import bring_up, check_schema
 from indelible.events.sqlite.writer import SqliteWriter
-from indelible.events.store import Cursor, StreamHead
+from indelible.events.stored import StoredLog
 from indelible.events.turns import Turns
-from indelible.events.verifying import verify_shard
 from indelible.failpoints import Failpoints
 
 
-class SqlEventStore(GroupedStore):
+class SqlEventStore(StoredLog):
     """One SQLite file; any thread may call any method."""
 
     def __init__(
@@ -206,46 +202,6 @@ class SqlEventStore(GroupedStore):
     def _write_inbox(self) -> Iterator[sa.Connection]:
         with self._turns, self._writer.durable() as connection:
             yield connection
-
-    # -- reading
-
-    def read(
-        self, stream: str, after: int = 0, until: int | None = None
-    ) -> Iterable[RecordedEvent]:
-        """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
-        return self._open_reader().read(stream, after, until)
-
-    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events behind position ``after``, in order."""
-        return self._open_reader().read_shard(shard, after, limit)
-
-    def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends, ``None`` if it has no event."""
-        return self._open_reader().head(stream)
-
-    def heads(
-        self,
-        category: str,
-        statuses: Sequence[str] | None = None,
-        shards: Collection[int] | None = None,
-    ) -> Sequence[StreamHead]:
-        """Heads of a category's streams in order of their creation, by status if given."""
-        if shards is not None and SHARD not in shards:
-            return []
-        return self._open_reader().heads(category, statuses)
-
-    def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256."""
-        return self._open_reader().blob(digest)
-
-    def positions(self) -> Cursor:
-        """The last committed position of every shard."""
-        return self._open_reader().positions()
-
-    def verify(self) -> int:
-        """Walk the hash chain of every shard and return how many events it covers."""
-        reader = self._open_reader()
-        return sum(verify_shard(*end, reader.read_shard) for end in reader.ends())
 
     # -- views
 

@@ -18,6 +18,7 @@ import msgspec
 import sqlalchemy as sa
 
 from indelible.errors import StoreError, SystemClosedError
+from indelible.events.database_clock import NOW
 from indelible.events.roles import is_leased
 from indelible.health import Health, take_health
 
@@ -117,13 +118,7 @@ def _decoded(report: bytes) -> Health | None:
 
 def _now(connection: sa.Connection) -> sa.ColumnElement[int]:
     """Microseconds UTC by the database's clock."""
-    if connection.dialect.name == "sqlite":
-        return sa.literal_column(
-            "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)", sa.BigInteger
-        )
-    return sa.literal_column(
-        "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)", sa.BigInteger
-    )
+    return sa.literal_column(NOW[connection.dialect.name], sa.BigInteger)
 
 
 class Reporter:

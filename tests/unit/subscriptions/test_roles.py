@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from indelible.errors import RoleLostError, StoreUnavailableError
 from indelible.events import role_holder, roles
+from indelible.events.database_clock import SQLITE
 from indelible.events.role_holder import Role, RoleHolder
 
 SECOND = 1_000_000_000
@@ -33,7 +34,7 @@ def leased(log: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         def __getitem__(self, _: str) -> str:
             return str(log.db_now)
 
-    monkeypatch.setattr(roles, "_CLOCK", Now())
+    monkeypatch.setattr(roles, "NOW", Now())
 
     def advance(seconds: float) -> None:
         log.db_now += round(seconds * 1e6)
@@ -247,5 +248,5 @@ def test_the_thread_renews_until_it_is_closed(log: Any, monkeypatch: pytest.Monk
 
 def test_the_database_clock_is_about_now(log: Any) -> None:
     with log.store.read_views() as connection:
-        clock = sa.text(f"SELECT {roles._CLOCK['sqlite']} - 1000000 * CAST(strftime('%s') AS INT)")
+        clock = sa.text(f"SELECT {SQLITE} - 1000000 * CAST(strftime('%s') AS INT)")
         assert -1_000_000 < connection.execute(clock).scalar_one() < 1_001_000

@@ -1,0 +1,93 @@
+"""The reading half that stores in a database share: each method asks an open reader."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from indelible.events.event import RecordedEvent
+from indelible.events.grouped import GroupedStore
+from indelible.events.store import Cursor, StreamHead
+from indelible.events.verifying import verify_shard
+
+
+class Reader(Protocol):
+    """The log of one open database."""
+
+    def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def head(self, stream: str) -> StreamHead | None:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def heads(
+        self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
+    ) -> Sequence[StreamHead]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def blob(self, digest: bytes) -> bytes:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def positions(self) -> Cursor:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def ends(self) -> Sequence[tuple[int, int, bytes, int]]:
+        """Number, head, chain and last position of each shard."""
+        ...
+
+
+class StoredLog(GroupedStore):
+    """Base of a store whose log a :class:`Reader` reads."""
+
+    def _open_reader(self) -> Reader:
+        """The reader.
+
+        Raises:
+            SystemClosedError: The store is not open.
+        """
+        raise NotImplementedError
+
+    def read(
+        self, stream: str, after: int = 0, until: int | None = None
+    ) -> Iterable[RecordedEvent]:
+        """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
+        return self._open_reader().read(stream, after, until)
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
+        return self._open_reader().read_shard(shard, after, limit)
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends, ``None`` if it has no event."""
+        return self._open_reader().head(stream)
+
+    def heads(
+        self,
+        category: str,
+        statuses: Sequence[str] | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[StreamHead]:
+        """Heads of a category's streams, in order of their creation within a shard."""
+        return self._open_reader().heads(category, statuses, shards)
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256."""
+        return self._open_reader().blob(digest)
+
+    def positions(self) -> Cursor:
+        """The last committed position of every shard."""
+        return self._open_reader().positions()
+
+    def verify(self) -> int:
+        """Walk the hash chain of every shard and return how many events it covers."""
+        reader = self._open_reader()
+        return sum(verify_shard(*end, reader.read_shard) for end in reader.ends())
