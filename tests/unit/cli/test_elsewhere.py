@@ -172,7 +172,7 @@ def test_what_cannot_be_resolved_says_why(commands: Any, service: Service) -> No
 def test_recover_waits_for_the_runs_of_the_service(commands: Any, service: Service) -> None:
     service.system.workflow_agent("a").start(Path("gated.json"), run_id="r1")
     assert service.began.wait(20)
-    timer = threading.Timer(0.3, service.go_on.set)
+    timer = threading.Timer(5.0, service.go_on.set)
     timer.start()
     rows = json.loads(commands.invoke("recover", "--json").stdout)
     timer.join()
