@@ -37,21 +37,18 @@ def event_hash(
     '53863d19b674965a'
     """
     name = stream.encode()
-    return sha256(
-        b"".join(
-            (
-                _length(len(name)),
-                name,
-                _int_length(8, version, len(event_id)),
-                event_id,
-                _kind(type, schema),
-                _int_length(8, recorded_at, len(metadata)),
-                metadata,
-                _length(len(payload)),
-                payload,
-            )
-        )
-    ).digest()
+    parts = (
+        _length(len(name)),
+        name,
+        _int_length(8, version, len(event_id)),
+        event_id,
+        _kind(type, schema),
+        _int_length(8, recorded_at, len(metadata)),
+        metadata,
+        _length(len(payload)),
+        payload,
+    )
+    return sha256(b"%b%b%b%b%b%b%b%b%b" % parts).digest()  # half as long as joining them
 
 
 @lru_cache(maxsize=1_000)

@@ -83,8 +83,8 @@ class EventTypes:
             raise UnknownEventTypeError(event.wire_name or type(event).__qualname__, event.schema)
         try:
             fields = msgspec.to_builtins(event, builtin_types=_BYTES)
-            msgspec.convert(fields, entry.cls, builtin_types=_BYTES)
             payload: bytes = msgpack.packb(fields)
+            entry.decode(payload)
         except (TypeError, ValueError, OverflowError) as error:
             raise _not_storable(entry.wire_name, error) from error
         if len(payload) > EVENT_LIMIT:

@@ -29,6 +29,7 @@ VALUE_LIMIT = 64 * 1024 * 1024
 DEPTH_LIMIT = 100
 """Lists and dicts inside each other: far below Python's recursion limit of 1,000 frames."""
 
+_NONE: bytes = msgpack.packb(None)
 _DATETIME, _DATE, _DECIMAL = 1, 2, 3  # extension codes, for ever
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes, datetime, date, Decimal})
 _STORABLE = _SCALARS | {list, dict}
@@ -52,6 +53,8 @@ def encode_value(value: Any) -> bytes:
     Traceback (most recent call last):
     indelible.errors.values.ValueNotStorableError: $.x[0] is a tuple, which cannot be stored; ...
     """
+    if value is None:  # what most functions return
+        return _NONE
     if not _is_storable(value):
         raise _why_not(value)
     try:

@@ -15,7 +15,7 @@ from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.recovery import recover
 from indelible.actors.durable.supervision import Restarts
-from indelible.actors.durable.trouble import WAKE, Trouble
+from indelible.actors.durable.trouble import WAKE, Trouble, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
 from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
@@ -139,7 +139,7 @@ class DurableActor(PooledActor):
             waiting = inbox.take_all()
             if self._trouble is not None:
                 waiting += self._trouble.take_all()
-            self._refuse([item for item in waiting if type(item) is Envelope], stopped)
+            refuse([item for item in waiting if type(item) is Envelope], stopped, self.bury)
             if not inbox.release():
                 return
 
@@ -150,7 +150,7 @@ class DurableActor(PooledActor):
         inbox = self.actor_inbox
         if self._flights.park():
             return  # with the flag: the leader has it run again when enough have landed
-        batch = [inbox.take() for _ in range(min(len(inbox), ACTIVATION))]
+        batch = inbox.take_some(ACTIVATION)
         try:
             self._handle_batch(batch)
         except BaseException as error:
@@ -161,7 +161,7 @@ class DurableActor(PooledActor):
 
     def _handle_batch(self, batch: list[Any]) -> None:
         if self._refusal is not None:
-            self._refuse(batch, self._refusal)
+            refuse(batch, self._refusal, self.bury)
             return
         trouble = self._trouble
         if trouble is not None:
@@ -198,8 +198,10 @@ class DurableActor(PooledActor):
                 for event in decision.events:
                     encoded.append(types.encode(event, next_id()))
                     self._state = evolve(self._state, event)
-                effects.extend(decision.effects)
-                blobs.extend(decision.blobs)
+                if decision.effects:
+                    effects += decision.effects
+                if decision.blobs:
+                    blobs += decision.blobs
             except RefusedError as error:
                 if future is not None:
                     replies.append((future, error))
@@ -215,7 +217,7 @@ class DurableActor(PooledActor):
         except BaseException as error:  # unfinished() raised; nothing has been sent
             logger.exception("%s fails and is read again from its events", self)
             self._give_up(error)
-            self._refuse(batch, error)
+            refuse(batch, error, self.bury)
 
     def _crashed(self, error: BaseException, batch: list[Any], at: int) -> None:
         """Decide the others again, by a state that the message ``at`` has not touched.
@@ -290,7 +292,8 @@ class DurableActor(PooledActor):
             self._depart(flight)
 
     def _depart(self, flight: Flight) -> None:
-        answer(flight.replies)
+        if flight.replies:
+            answer(flight.replies)
         if flight.effects:
             self._handler.perform(self, flight.effects)
         if flight.snapshot is not None:
@@ -340,7 +343,7 @@ class DurableActor(PooledActor):
         """Drop the state and fold the stream; ``False`` if that cannot be done now."""
         if self._is_final(trouble.error):
             assert self._refusal is not None
-            self._refuse(trouble.take_all(), self._refusal)
+            refuse(trouble.take_all(), self._refusal, self.bury)
             self._handler.set_aside(self, self._refusal)
             return False
         host, decider = self._host, self._decider
@@ -388,11 +391,3 @@ class DurableActor(PooledActor):
                 )
                 logger.error("%s", self._refusal)
         return self._refusal is not None
-
-    def _refuse(self, batch: Sequence[Any], refusal: BaseException | None) -> None:
-        for item in batch:
-            if type(item) is Envelope and item.reply_to is not None:
-                answer([(item.reply_to, refusal)])
-            elif item is not WAKE:
-                message = item.message if type(item) is Envelope else item
-                self.bury(message, str(refusal))

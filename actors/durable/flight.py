@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pykka
@@ -33,12 +32,14 @@ class Flight(msgspec.Struct, gc=False, eq=False):
         effects: Effects that may be performed once it is durable.
         messages: What caused it; put back if it fails and nobody waits for an answer.
         snapshot: Version and encoded state that may be kept once it is durable.
+        behind: The one that was sent after it, while both are under way.
     """
 
     replies: Sequence[Reply]
     effects: Sequence[Any]
     messages: Sequence[Any]
     snapshot: tuple[int, bytes] | None = None
+    behind: Flight | None = None
 
 
 CROWDED = 1_000
@@ -50,34 +51,47 @@ class Flights(Pipeline):
 
     After one has failed all later ones fail, too; the actor then begins with new flights.
 
+    They are linked to each other, not held in a queue, and those of all actors share one lock: most
+    actors are small and live shortly, and there are many.  It is re-entrant, for a finaliser may
+    come to another actor's flights at any place.
+
     Attributes:
         error: Why the first one failed.
         landing: Whether the leader is still busy with one that it has removed.
     """
 
-    __slots__ = ("_flights", "_parked", "error", "landing", "lock")
+    __slots__ = ("_count", "_first", "_last", "_parked", "error", "landing")
+
+    lock: ClassVar = threading.RLock()
 
     def __init__(self) -> None:
         """Nothing is under way."""
         super().__init__()
-        self.lock = threading.Lock()
         self.error: BaseException | None = None
         self.landing = False
-        self._flights: deque[Flight] = deque()
+        self._first: Flight | None = None
+        self._last: Flight | None = None
+        self._count = 0
         self._parked = False
 
     def __len__(self) -> int:
         """How many appends are not yet durable."""
-        return len(self._flights)
+        return self._count
 
     @property
     def over(self) -> bool:
         """Whether nothing is under way, and nothing of what has landed is still to be done."""
-        return not self._flights and not self.landing
+        return not self._count and not self.landing
 
     def add(self, flight: Flight) -> None:
-        """Add the newest; only the leader could interfere, and he looks at the other end."""
-        self._flights.append(flight)
+        """Add the newest."""
+        with self.lock:
+            if self._last is None:
+                self._first = flight
+            else:
+                self._last.behind = flight
+            self._last = flight
+            self._count += 1
 
     def landed(self, error: BaseException | None) -> Flight:
         """Remove the oldest: its append is durable, or has failed with ``error``.
@@ -88,19 +102,25 @@ class Flights(Pipeline):
             self.landing = True
             if self.error is None:
                 self.error = error
-            return self._flights.popleft()
+            flight = self._first
+            assert flight is not None
+            self._first, flight.behind = flight.behind, None
+            if self._first is None:
+                self._last = None
+            self._count -= 1
+            return flight
 
     def park(self) -> bool:
         """Whether too many are under way; then :meth:`unpark` will say when to go on."""
-        if len(self._flights) < CROWDED:
+        if self._count < CROWDED:
             return False
         with self.lock:
-            self._parked = len(self._flights) >= CROWDED
+            self._parked = self._count >= CROWDED
             return self._parked
 
     def unpark(self) -> bool:
         """Whether an actor is parked and may go on; says so once."""
-        if not self._parked or len(self._flights) > CROWDED // 2:
+        if not self._parked or self._count > CROWDED // 2:
             return False
         with self.lock:
             parked, self._parked = self._parked, False
@@ -109,9 +129,9 @@ class Flights(Pipeline):
     def join_last(self, flight: Flight) -> bool:
         """Let a flight without events wait for the newest one; ``False`` if none is under way."""
         with self.lock:
-            if not self._flights:
+            last = self._last
+            if last is None:
                 return False
-            last = self._flights[-1]
             last.replies = (*last.replies, *flight.replies)
             last.effects = (*last.effects, *flight.effects)
             last.messages = (*last.messages, *flight.messages)

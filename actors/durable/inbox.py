@@ -29,17 +29,16 @@ class DurableInbox(Mailbox):
         """Take up to :data:`COMMANDS` commands."""
         super().__init__(COMMANDS)
 
+    add = Mailbox.put
+    """Adds a message; the caller sees that the actor runs."""
+
     def put(self, message: object) -> bool:
         """Add a message and see that the actor runs; ``False`` if the actor has left memory."""
-        if not super().put(message):
+        if not self.add(message):
             return False
         if self.try_acquire():
             self.owner.go()
         return True
-
-    def add(self, message: object) -> bool:
-        """Add a message; the caller sees that the actor runs."""
-        return super().put(message)
 
     def take_all(self) -> list[object]:
         """Remove and return everything that waits; for the flag's holder."""

@@ -60,10 +60,15 @@ class Snapshots:
         self._clock = clock
         self._writer = writer
         self._costs: dict[str, float] = {}  # ns a replayed event, by category
+        self._firsts: dict[str, int] = {}  # what first() said, by category
 
     def first(self, decider: Decider[Any]) -> int:
         """The version at which a new stream is worth its first snapshot."""
-        return self._interval(decider, 0) if takes_snapshots(decider) else NEVER
+        first = self._firsts.get(decider.category)
+        if first is None:
+            first = self._interval(decider, 0) if takes_snapshots(decider) else NEVER
+            self._firsts[decider.category] = first
+        return first
 
     def next_after(self, decider: Decider[Any], found: Recovered, took: int) -> int:
         """The version of the next snapshot of an actor that was read back in ``took`` ns."""
@@ -74,6 +79,7 @@ class Snapshots:
             before = self._costs.get(decider.category)
             cost = took / events
             self._costs[decider.category] = cost if before is None else (before + cost) / 2
+            self._firsts.pop(decider.category, None)
         return found.snapshot + self._interval(decider, 0)
 
     def capture(

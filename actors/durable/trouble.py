@@ -57,3 +57,12 @@ class Trouble:
                 bury(item.message, str(self.error))
             elif item is not WAKE:
                 self.keep((item,))
+
+
+def refuse(items: Iterable[Any], why: BaseException, bury: Callable[[Any, str], None]) -> None:
+    """Answer the askers among ``items`` with ``why``; everything else goes to ``bury``."""
+    for item in items:
+        if type(item) is Envelope and item.reply_to is not None:
+            answer([(item.reply_to, why)])
+        elif item is not WAKE:
+            bury(item.message if type(item) is Envelope else item, str(why))

@@ -6,7 +6,6 @@ from indelible.actors.runtime.workers import LINGER_S, Task, Workers
 from indelible.clock import Clock, SystemClock
 
 BASE = 1  # more threads running Python code only take turns at the interpreter lock
-BURST = 256  # tasks; with 64 a tenth of the time went into commits of small groups
 
 
 class BlockingPool(Workers):
@@ -36,7 +35,6 @@ class BlockingPool(Workers):
             name,
             base=min(BASE, max_threads),
             limit=max_threads,
-            burst=BURST,
             daemon=True,
             clock=clock or SystemClock(),
             linger=linger,
@@ -56,6 +54,9 @@ class BlockingPool(Workers):
         On one of the pool's own threads it wakes one fewer, as that takes a task on return.
         """
         number = len(self._tasks)
+        if number > 1 and self._is_full():
+            self._watcher.alert()  # as _wake() would, whichever thread this is
+            return
         if number and self._worker() is not None:
             number -= 1
         self._wake(number)

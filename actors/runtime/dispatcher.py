@@ -10,7 +10,6 @@ from indelible.actors.runtime.workers import LINGER_S, Task, Worker, Workers
 from indelible.clock import Clock, SystemClock
 from indelible.errors import ActorStoppedError, DeadlockError
 
-BURST = 256  # activations; with 64 messages each it is bounded by time in practice
 BLOCKED_LIMIT = 64  # about 100 KiB each while they wait; more waiters hint at a cycle
 
 
@@ -89,7 +88,6 @@ class PoolDispatcher(Workers):
             name,
             base=threads,
             limit=threads + BLOCKED_LIMIT,
-            burst=BURST,
             daemon=daemon,
             clock=clock or SystemClock(),
             linger=linger,

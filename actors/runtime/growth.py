@@ -80,6 +80,7 @@ class Watcher:
         self._waiting = waiting
         self._look = look
         self._clock = clock
+        self._alerted = False  # as the event below says, which costs a call to ask
         self._alarm = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -87,7 +88,7 @@ class Watcher:
 
     def alert(self) -> None:
         """Have it look, from any thread; nearly free while it already does."""
-        if self._alarm.is_set():
+        if self._alerted:
             return
         with self._lock:
             if self._closed.is_set():
@@ -95,6 +96,7 @@ class Watcher:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
+            self._alerted = True
             self._alarm.set()
 
     def close(self) -> None:
@@ -113,7 +115,9 @@ class Watcher:
             if self._closed.is_set():
                 return
             self._alarm.clear()
-            if self._waiting():  # came between the last look and clear()
+            self._alerted = False
+            if self._waiting():  # came between the last look and here
+                self._alerted = True
                 self._alarm.set()
 
     def _watch(self) -> None:

@@ -17,6 +17,9 @@ ACTIVATION = 64  # messages handled at once before other actors get their turn
 # re-entrant, because a finaliser may send a message at any place.
 _closing = threading.RLock()
 
+# Taken to count commands, for the same reasons.
+_counting = threading.RLock()
+
 
 class Mailbox:
     """An unbounded queue with a bound for commands; only the flag's holder takes from it.
@@ -32,7 +35,7 @@ class Mailbox:
         self._messages: deque[Any] = deque()
         self._flag = threading.Lock()
         self._bound = bound
-        self._commands: list[None] | None = None  # one entry a waiting command; atomic to change
+        self._commands = 0  # that wait, if they are bounded
         self.closed = False
 
     def __len__(self) -> int:
@@ -61,14 +64,10 @@ class Mailbox:
         """
         if self._bound is None:
             return self.put(message)
-        waiting = self._commands
-        if waiting is None:
-            with _closing:
-                waiting = self._commands = self._commands or []
-        waiting.append(None)
-        if len(waiting) > self._bound:
-            waiting.pop()
-            raise MailboxFullError(str(owner), self._bound)
+        with _counting:
+            if self._commands >= self._bound:
+                raise MailboxFullError(str(owner), self._bound)
+            self._commands += 1
         return self.put(_Command(message))
 
     def try_acquire(self) -> bool:
@@ -83,10 +82,17 @@ class Mailbox:
         """
         message = self._messages.popleft()
         if type(message) is _Command:
-            assert self._commands is not None
-            self._commands.pop()
+            with _counting:
+                self._commands -= 1
             return message.message
         return message
+
+    def take_some(self, most: int) -> list[Any]:
+        """Remove and return the oldest messages, at most ``most``; for the flag's holder."""
+        taken: list[Any] = []
+        while self._messages and len(taken) < most:
+            taken.append(self.take())
+        return taken
 
     def release(self) -> bool:
         """Give the flag back.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import count
 
 from indelible.actors.runtime.growth import Growth, Watcher
+from indelible.actors.runtime.pace import Pace
 from indelible.clock import Clock
 
 Task = Callable[[], None]
@@ -46,8 +47,8 @@ class Worker(threading.Thread):
 class Workers:
     """A group of threads over one queue of tasks; see the module.
 
-    ``after_burst``, when set, is called by a worker when the queue is empty, after ``burst`` tasks
-    or after about 8 ms, whichever is first, and always before the worker waits.
+    ``after_burst``, when set, is called by a worker when the queue is empty, after as many tasks as
+    :class:`Pace` says or after about 8 ms, whichever is first, and always before the worker waits.
     """
 
     after_burst: Callable[[], object] | None = None
@@ -58,7 +59,6 @@ class Workers:
         *,
         base: int,
         limit: int,
-        burst: int,
         daemon: bool,
         clock: Clock,
         linger: float = LINGER_S,
@@ -69,7 +69,6 @@ class Workers:
             name: What the threads are called.
             base: How many run at once as long as tasks do not block.
             limit: How many threads there may be in all.
-            burst: Tasks between two calls of ``after_burst``.
             daemon: Whether the process may end while they live.
             clock: Measures bursts and lateness.
             linger: Seconds that a thread beyond ``base`` stays idle before it ends.
@@ -77,7 +76,7 @@ class Workers:
         self.name = name
         self._base = base
         self._limit = limit
-        self._burst = burst
+        self._pace = Pace()
         self._daemon = daemon
         self._clock = clock
         self._linger = linger
@@ -144,12 +143,16 @@ class Workers:
     def _wake(self, number: int) -> None:
         """Set up to ``number`` threads to work, within the width."""
         while number > 0:
-            if self._alive - self._blocked - len(self._idle) >= self._growth.width:
+            if self._is_full():
                 self._watcher.alert()
                 return
             if not self._wake_idle() and not self._start():
                 return
             number -= 1
+
+    def _is_full(self) -> bool:
+        """Whether as many threads are at work as may be."""
+        return self._alive - self._blocked - len(self._idle) >= self._growth.width
 
     def _wake_idle(self) -> bool:
         try:
@@ -208,10 +211,10 @@ class Workers:
 
     def _run_burst(self, worker: Worker) -> None:
         monotonic, take = self._clock.monotonic, self._tasks.popleft
-        end = monotonic() + BURST_NS
-        before = worker.begun
+        begun, before, most = monotonic(), worker.begun, self._pace.tasks
+        end = begun + BURST_NS
         task: Task | None = None
-        for _ in range(self._burst):
+        for _ in range(most):
             if self._dropping:
                 break
             try:
@@ -227,15 +230,18 @@ class Workers:
             if monotonic() > end:
                 break
         worker.current = task = None  # an idle thread keeps nothing alive
-        if self._growth.width > self._base and worker.begun - before >= QUICK:
+        ran = worker.begun - before
+        if self._growth.width > self._base and ran >= QUICK:
             self._growth.quick()
         if self.after_burst is not None:
-            worker.hooked = monotonic()
+            worker.hooked = ended = monotonic()
             try:
                 self.after_burst()
             except BaseException:
                 logger.exception("the hook after a burst of %s raised", self.name)
             worker.hooked = None
+            if ran == most:
+                self._pace.note(ended - begun, monotonic() - ended)
 
     def _excess(self) -> bool:
         return self._alive - self._blocked - len(self._idle) > self._growth.width

@@ -34,6 +34,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
 
     Attributes:
         number: From 1.
+        key: What no other attempt has: stream, node and number.
         context: What the step's function gets; made when it begins.
         begun: Whether its function has been called, or is about to be.
     """
@@ -44,18 +45,19 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     node: Node
     number: int
     step_type: StepType
+    key: tuple[str, int, int]
     context: StepContext | None = None
     begun: bool = False
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        """What no other attempt has: stream, node and number."""
-        return self.actor.stream, self.node.index, self.number
 
     @property
     def name(self) -> str:
         """What people call it: ``RUN/PATH``."""
         return f"{self.actor.identity}/{self.node.path}"
+
+    @property
+    def running(self) -> bool:
+        """Whether its function is being called, and somebody waits for it."""
+        return self.begun and not self.cancelled
 
     @property
     def cancelled(self) -> bool:
@@ -75,19 +77,21 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     def __call__(self) -> None:
         """Run a blocking step on the calling thread and deliver its result from there."""
         executor = self.executor
-        clock = executor.clock
+        monotonic, meter = executor.clock.monotonic, executor.meters.mine
         context = self.prepare()
         if not executor.begins(self):
             return
-        started, cpu = clock.monotonic(), clock.cpu()
+        started = monotonic()
+        cpu = meter.begin(started)
         error: BaseException | None = None
         value: Any = None
         try:
             value = self.step_type.run(context, self.definition(context))
         except BaseException as raised:  # noqa: BLE001 - SystemExit in a step is that step's failure
             error = raised
-        message = self.message(value, error, started, (clock.cpu() - cpu) // 1_000)
-        executor.ended(self, message)
+        ended = monotonic()
+        cpu = meter.used(cpu, started, ended)
+        executor.ended(self, self.message(value, error, ended - started, cpu))
 
     async def run(self) -> None:
         """Run an asynchronous step on the event loop."""
@@ -107,7 +111,8 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             error = raised
         except BaseException as raised:  # noqa: BLE001 - as above
             error = raised
-        executor.ended(self, self.message(value, error, started, 0))
+        took = executor.clock.monotonic() - started
+        executor.ended(self, self.message(value, error, took, 0))
 
     def definition(self, context: StepContext) -> Mapping[str, Any]:
         """The step's definition with its references resolved: the step's own copy."""
@@ -118,14 +123,13 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         return {**node.definition, "params": params}
 
     def message(
-        self, value: Any, error: BaseException | None, started: int, cpu: int
+        self, value: Any, error: BaseException | None, took: int, cpu: int
     ) -> StepReturned | StepRaised:
-        """What to tell the run: the encoded result, or why there is none."""
+        """What to tell the run: the encoded result, or why there is none; times in ns."""
         executor = self.executor
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
-        clock = executor.clock
-        duration = (clock.monotonic() - started) // 1_000
+        clock, duration, cpu = executor.clock, took // 1_000, cpu // 1_000
         index, number = self.node.index, self.number
         retryable = True
         if error is None:

@@ -27,6 +27,7 @@ from indelible.actors.workflow.messages import (
     StepRaised,
     StepReturned,
 )
+from indelible.actors.workflow.metering import Meters
 from indelible.actors.workflow.results import ReadBlob
 from indelible.actors.workflow.resume import running
 from indelible.actors.workflow.state import RunState
@@ -65,6 +66,7 @@ class Executor:
         """Execute on ``pool`` and ``loop``; ``retire`` gets actors whose run is over."""
         self.step_types = step_types
         self.clock = clock
+        self.meters = Meters(clock)
         self.failpoints = failpoints
         self.read_blob = read_blob
         self.endings = Endings()
@@ -78,7 +80,6 @@ class Executor:
         self._timers = timers
         self._retire = retire
         self._attempts: dict[tuple[str, int, int], Attempt] = {}
-        self._running: set[Attempt] = set()  # begun, and somebody waits for them
         self._deadlines: dict[Attempt, Timer] = {}
         self._calls: dict[Attempt, LoopCall] = {}  # of asynchronous ones
         self._checked: OrderedDict[bytes, None] = OrderedDict()  # digests of plans
@@ -176,11 +177,11 @@ class Executor:
             if lacks:
                 self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True), lacks)
                 return
-        attempt = Attempt(self, actor, state, node, begin.attempt, step_type)
-        self._attempts[attempt.key] = attempt
-        if self.held(
-            actor.stream
-        ):  # looked at last: hold() either sees this attempt or is seen here
+        key = (actor.stream, begin.node, begin.attempt)
+        attempt = Attempt(self, actor, state, node, begin.attempt, step_type, key)
+        self._attempts[key] = attempt
+        # looked at last: hold() sees this attempt, or is seen here
+        if self._holds.any and self.held(actor.stream):
             self._release(actor, begin.node, begin.attempt)
             return
         if step_type.blocking:
@@ -188,7 +189,7 @@ class Executor:
             self._pool.kick()
         else:
             self._calls[attempt] = self._loop.enqueue(attempt.run, _logged)
-            if attempt.key not in self._attempts:  # the loop was awake, and it is over already
+            if key not in self._attempts:  # the loop was awake, and it is over already
                 self._calls.pop(attempt, None)
             self._loop.kick()
 
@@ -206,10 +207,9 @@ class Executor:
     def begins(self, attempt: Attempt) -> bool:
         """Called on the step's thread before its function: may it begin?"""
         with self._begins:
-            if self.held(attempt.actor.stream):
+            if self._holds.any and self.held(attempt.actor.stream):
                 return False  # it stays listed as not begun, and is released
             attempt.begun = True
-            self._running.add(attempt)
         if self.failpoints.armed:
             self.failpoints.hit("step.before")
         timeout = attempt.node.timeout
@@ -221,9 +221,10 @@ class Executor:
 
     def ended(self, attempt: Attempt, message: StepReturned | StepRaised) -> None:
         """Called on the step's thread after its function: deliver the result from here."""
-        deadline = self._deadlines.pop(attempt, None)
-        if deadline is not None:
-            self._timers.cancel(deadline)
+        if attempt.node.timeout is not None:
+            deadline = self._deadlines.pop(attempt, None)
+            if deadline is not None:
+                self._timers.cancel(deadline)
         if attempt.cancelled:
             self.late_results += 1
             logger.info("late result of step %s, attempt %d", attempt.node.name, attempt.number)
@@ -244,13 +245,12 @@ class Executor:
         self._attempts.pop(attempt.key, None)
         if not attempt.step_type.blocking:
             self._calls.pop(attempt, None)
-        self._stopped(attempt)
-
-    def _stopped(self, attempt: Attempt) -> None:
-        self._running.discard(attempt)
         if self._holds.any:
-            with self._returned:
-                self._returned.notify_all()
+            self._tell_who_waits()
+
+    def _tell_who_waits(self) -> None:
+        with self._returned:
+            self._returned.notify_all()
 
     def _time_out(self, attempt: Attempt) -> None:
         node, clock = attempt.node, self.clock
@@ -271,7 +271,7 @@ class Executor:
         call = self._calls.get(attempt)
         if call is not None:
             self._loop.cancel(call)
-        self._stopped(attempt)
+        self._tell_who_waits()
 
     # -- closing, and giving shards away
 
@@ -310,19 +310,18 @@ class Executor:
             left = self._held_running()
         for attempt in left:
             attempt.cancel()
-            self._running.discard(attempt)
         return [attempt.name for attempt in left]
 
     def running(self) -> list[str]:
         """Names of the steps whose functions are being called, as ``RUN/PATH``."""
-        return [attempt.name for attempt in list(self._running)]
+        return [attempt.name for attempt in self._all() if attempt.running]
 
     def queued(self) -> int:
         """How many attempts are recorded as started and wait for a thread or for the loop."""
         return sum(not attempt.begun for attempt in self._all())
 
     def _held_running(self) -> list[Attempt]:
-        return [attempt for attempt in list(self._running) if self.held(attempt.actor.stream)]
+        return [a for a in self._all() if a.running and self.held(a.actor.stream)]
 
     def take(self, shards: Collection[int]) -> None:
         """Let runs of ``shards``, which are this process's from now on, begin steps."""
@@ -354,7 +353,7 @@ class Executor:
         self.closed = True
         self._stop_listening()
         self.endings.close(SystemClosedError("the run's result", "the system was closed"))
-        for table in (self._attempts, self._running, self._deadlines, self._calls):
+        for table in (self._attempts, self._deadlines, self._calls):
             table.clear()
 
     def _all(self) -> list[Attempt]:

@@ -56,10 +56,10 @@ def to_value(state: RunState) -> dict[str, Any]:
     end = state.end
     value["end"] = None if end is None else [end.wire_name, _encode(end)]
     value["status"] = bytes(state.status)
-    value["attempts"] = state.attempts.tobytes()
+    value["attempts"] = array("q", state.attempts.values()).tobytes()
     value["times"] = bytes(state.times)
     value["results"] = [
-        result if type(result) is not InBlob else list(result) for result in state.results
+        result if type(result) is not InBlob else list(result) for result in state.results.values()
     ]
     value["errors"] = [[index, *error] for index, error in state.errors.items()]
     for name in _BY_NODE:
@@ -78,11 +78,12 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
             name, encoded = value["end"]
             state.end = msgspec.msgpack.decode(encoded, type=_ENDS[name])
         state.status = bytearray(value["status"])
-        state.attempts = array("q", value["attempts"])
+        state.attempts = dict(enumerate(array("q", value["attempts"])))
         state.times = bytearray(value["times"])
-        state.results = [
-            result if type(result) is not list else InBlob(*result) for result in value["results"]
-        ]
+        state.results = {
+            index: result if type(result) is not list else InBlob(*result)
+            for index, result in enumerate(value["results"])
+        }
         state.errors = {index: Failure(*error) for index, *error in value["errors"]}
         for name in _BY_NODE:
             setattr(state, name, dict(zip(*value[name], strict=True)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -48,7 +47,10 @@ class Failure(NamedTuple):
 
 
 class RunState:
-    """Everything the events of one run say; lists are indexed by node.
+    """Everything the events of one run say, by node.
+
+    Dicts and bytearrays of plain values stand for lists and arrays: the garbage collector does not
+    look into them, and many thousands of runs wait at a time.
 
     Only ``evolve`` changes it.  Results are only ever added, so a running step may read those of
     earlier steps from another thread.
@@ -95,11 +97,9 @@ class RunState:
         self.accepted = accepted
         self.plan = plan
         self.status = bytearray(count)  # of PENDING
-        self.attempts = array("q", bytes(8 * count))
-        self.times = bytearray(
-            NODE_TIMES * count
-        )  # not an array: many small ones tire the collector
-        self.results: list[bytes | InBlob | None] = [None] * count
+        self.attempts = dict.fromkeys(range(count), 0)
+        self.times = bytearray(NODE_TIMES * count)
+        self.results: dict[int, bytes | InBlob | None] = dict.fromkeys(range(count))
         blocks = [node for node in plan.nodes if node.children]
         self.next_child = {node.index: 0 for node in blocks}  # children opened so far
         self.unsettled = {node.index: len(node.children) for node in blocks}

@@ -6,6 +6,7 @@ rounded up to one of few, so that SQLite compiles few statements and the driver 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ Execute = Callable[..., Any]
 
 
 class ManyRows:
-    """A statement over ``{rows}``, a table of values; rows of NULL fill it up to its size.
+    """A statement over ``{rows}``, a table of values, filled up with rows that begin with NULL.
 
     The statement must do nothing for a row whose first column is NULL.  What is the same for all
     rows comes before them, as ?1, ?2 and so on: a parameter less to bind and to compile in each.
@@ -30,7 +31,7 @@ class ManyRows:
         self._statement = statement
         self._columns = columns
         self._texts = {1: one}
-        self._padding = (None,) * columns
+        self._padding = (None, *(0,) * (columns - 1))  # of which only the first column is looked at
 
     def run(self, execute: Execute, values: Sequence[Any], common: Sequence[Any] = ()) -> None:
         """Run it on ``values``, in one flat sequence, behind what all rows have in common."""
@@ -52,7 +53,7 @@ class ManyRows:
 
     def _run_once(self, execute: Execute, values: Sequence[Any], common: Sequence[Any] = ()) -> Any:
         rows = len(values) // self._columns
-        size = next(size for size in SIZES if size >= rows)
+        size = SIZES[bisect_left(SIZES, rows)]
         text = self._texts.get(size)
         if text is None:
             text = self._texts[size] = self._text(size)

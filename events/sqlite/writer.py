@@ -24,11 +24,10 @@ from indelible.events.sqlite import statements as sql
 from indelible.events.sqlite.faults import of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
 from indelible.events.sqlite.room import make_room
-from indelible.events.sqlite.upkeep import WAL_GROWTH, copy_back
+from indelible.events.sqlite.upkeep import WAL_GROWTH, Growth, copy_back
 from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
 
-_GROUP_GROWTH, _VIEWS_GROWTH = 4, 64  # pages, about; an event or a head adds one
 _PROBE_BYTES = 64 * 1024  # more than a freed page or two: a full disk must not look well
 
 
@@ -47,7 +46,7 @@ class SqliteWriter:
         self._cursor: Any = None  # the driver's
         self._inherited: sa.Connection | None = None  # never closed
         self._epoch = 0
-        self._growth = 0  # of the WAL since it was last copied back, in pages, about
+        self._growth = Growth()  # of the WAL since it was last copied back
 
     def connection(self) -> sa.Connection:
         """The one connection that writes; nothing is begun on it."""
@@ -164,7 +163,7 @@ class SqliteWriter:
             self._hit("commit.before")
             execute("COMMIT")
         self._hit("commit.after")
-        self._growth += _GROUP_GROWTH + after.head - before.head
+        self._growth.commit(after.head - before.head)
 
     @contextmanager
     def relaxed(self) -> Iterator[sa.Connection]:
@@ -184,7 +183,7 @@ class SqliteWriter:
         except BaseException:
             self.discard()  # rolls back, and the next connection is at FULL again
             raise
-        self._growth += _VIEWS_GROWTH
+        self._growth.views()
 
     @contextmanager
     def durable(self) -> Iterator[sa.Connection]:
@@ -198,18 +197,18 @@ class SqliteWriter:
         except BaseException:
             self.discard()
             raise
-        self._growth += _GROUP_GROWTH
+        self._growth.commit(0)
 
     @property
     def wants_upkeep(self) -> bool:
         """Whether the WAL has grown enough to be copied back."""
-        return self._growth > WAL_GROWTH
+        return self._growth.pages > WAL_GROWTH
 
     def upkeep(self) -> None:
         """Copy the WAL back; on a thread of its own, which holds no turn."""
-        self._growth = 0
+        counted = self._growth.take()
         with translated(self._url):
-            copy_back(self._engine, self._turns)
+            self._growth.correct(counted, copy_back(self._engine, self._turns))
 
     def probe(self) -> None:
         """Write and commit something that leaves no trace."""
@@ -224,6 +223,11 @@ class SqliteWriter:
 
 
 def _event_values(plan: Plan) -> list[Any]:
+    """Flat values of the plan's events.
+
+    Bytes go in as bytearrays, which the driver takes as they are: of anything that is no number, no
+    text and no bytearray it first looks for an adapter, which costs more than the copy.
+    """
     values: list[Any] = []
     for stream, events in zip(plan.ids, plan.events, strict=True):
         for event in events:
@@ -231,12 +235,12 @@ def _event_values(plan: Plan) -> list[Any]:
                 event.position,
                 stream,
                 event.version,
-                event.event_id,
+                bytearray(event.event_id),
                 event.type,
                 event.schema,
-                event.payload,
-                event.metadata,
-                event.chain,
+                bytearray(event.payload),
+                bytearray(event.metadata),
+                bytearray(event.chain),
             )
     return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,17 @@ def test_threads_never_get_the_same_id() -> None:
             one for batch in pool.map(lambda count: several(ids, count), [50] * 80) for one in batch
         ]
     assert len(set(made)) == 4_000
+
+
+def test_a_forked_process_draws_tails_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([bytes([1]) * 4_096, bytes([2]) * 4_096])
+    clock = ManualClock(now=1_000_000)
+    ids = Ids(clock, lambda count: next(drawn)[:count])
+    in_parent = ids.uuid7()
+    monkeypatch.setattr("indelible.ids.os.getpid", lambda: -2)
+    clock.advance(0.001)
+    assert ids.uuid7()[9:15] == bytes([2]) * 6
+    assert in_parent[9:15] == bytes([1]) * 6
 
 
 def test_one_seed_reproduces_the_same_ids() -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from indelible.actors.runtime.blocking import BASE, BURST, BlockingPool
+from indelible.actors.runtime.blocking import BASE, BlockingPool
 from indelible.actors.runtime.growth import LOOK_S
+from indelible.actors.runtime.pace import LEAST
 from indelible.actors.runtime.workers import HOOK_NS
 from indelible.clock import ManualClock
 
@@ -216,7 +217,7 @@ def test_the_hook_is_called_before_a_thread_waits_and_its_tasks_run(pool: Blocki
     assert ran == ["first", "hook"]
 
 
-def test_the_hook_is_called_after_256_tasks() -> None:
+def test_the_hook_is_called_after_a_burst_of_tasks() -> None:
     pool = BlockingPool(max_threads=1, name="pool", clock=ManualClock())
     count = 0
     seen: list[int] = []
@@ -232,7 +233,7 @@ def test_the_hook_is_called_after_256_tasks() -> None:
         pool.enqueue(task)
     gate.set()
     assert pool.drain(50)
-    assert seen[:4] == [BURST - 1, 2 * BURST - 1, 3 * BURST - 1, 800]
+    assert seen[:4] == [LEAST - 1, 2 * LEAST - 1, 3 * LEAST - 1, 4 * LEAST - 1]
     assert pool.close() == ()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible.actors.runtime.dispatcher import PoolDispatcher
+from indelible.actors.runtime.pace import LEAST
 from indelible.clock import ManualClock
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_the_hook_follows_every_burst_and_what_it_schedules_runs(
     assert ran == ["first", "second"]
 
 
-def test_a_burst_ends_after_256_activations(new_job: type[Job]) -> None:
+def test_a_burst_ends_after_as_many_activations_as_the_pace_says(new_job: type[Job]) -> None:
     dispatcher = PoolDispatcher("burst", threads=1, clock=ManualClock(), daemon=True)
     count = 0
     seen: list[int] = []
@@ -134,7 +135,7 @@ def test_a_burst_ends_after_256_activations(new_job: type[Job]) -> None:
     dispatcher.schedule_many([new_job(run) for _ in range(1_000)])
     gate.set()
     assert dispatcher.drain(50)
-    assert seen[:4] == [255, 511, 767, 1_000]
+    assert seen[:4] == [LEAST - 1, 2 * LEAST - 1, 3 * LEAST - 1, 4 * LEAST - 1]
     assert dispatcher.close()
 
 
