@@ -12,6 +12,7 @@ from indelible.actor import ActorHandle
 from indelible.actors.decider import Decider, takes_snapshots
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
+from indelible.actors.workflow.definition.known import KnownPlans, content_of
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
 from indelible.checks import check_categories, check_id
@@ -108,6 +109,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         for decider in self._deciders:
             takes_snapshots(decider)  # refuses half of it
         self._steps = Steps(dict(connections or {}), dict(functions or {}))
+        self._known = KnownPlans()
         self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
         self._lock = threading.Lock()
         self._parts: Parts | None = None
@@ -282,8 +284,12 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
 
     def compile(self, definition: Definition) -> Plan:
         """The plan of ``definition``, checked against the step types that are registered."""
-        types = None if self._mode == "client" else self._steps.types  # the owner's, there
-        plan = compile_definition(definition, types)
+        content = content_of(definition)
+        plan = self._known.find(content)
+        if plan is None:
+            types = None if self._mode == "client" else self._steps.types  # the owner's, there
+            plan = compile_definition(definition, types)
+            self._known.keep(content, plan)
         self.parts.executor.trust(plan)
         return self.parts.remember(plan)
 
