@@ -27,7 +27,7 @@ from indelible.errors import (
     WrongExpectedVersionError,
 )
 from indelible.events.event import EncodedEvent
-from indelible.events.metadata import Metadata, encode_metadata
+from indelible.events.metadata import correlated
 from indelible.events.store import Append
 
 logger = logging.getLogger("indelible.actors")
@@ -59,7 +59,7 @@ class DurableActor(PooledActor):
         self._handler = host.handlers[self.category]
         self._flights = Flights()
         self._restarts: Restarts | None = None  # made by the first failure
-        self._metadata = encode_metadata(Metadata(correlation_id=self.identity))
+        self._metadata = correlated(self.identity)
         self._trouble = None if presume_new else Trouble(None)  # why there is no state
         self._refusal: IndelibleError | None = None  # set aside or stopped: nothing is taken
         self._presumed = presume_new

@@ -100,9 +100,8 @@ class RunState:
         self.attempts = dict.fromkeys(range(count), 0)
         self.times = bytearray(NODE_TIMES * count)
         self.results: dict[int, bytes | InBlob | None] = dict.fromkeys(range(count))
-        blocks = [node for node in plan.nodes if node.children]
-        self.next_child = {node.index: 0 for node in blocks}  # children opened so far
-        self.unsettled = {node.index: len(node.children) for node in blocks}
+        self.next_child = dict.fromkeys(plan.blocks, 0)  # children opened so far
+        self.unsettled = dict(plan.blocks)
         self.failures: dict[int, int] = {}  # attempts that failed by themselves
         self.errors: dict[int, Failure] = {}  # the newest one
         self.retry_at: dict[int, int] = {}

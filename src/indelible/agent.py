@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Definition = Mapping[str, Any] | str | Path
 """A workflow as a mapping, as JSON or YAML text, or as the path of such a file."""
 
+_NO_INPUT = encode_value({})
+
 
 class WorkflowAgent:
     """An identity: the same name in the same store is the same agent, in any process.
@@ -137,11 +139,10 @@ class WorkflowAgent:
         if run_id is None:
             run_id = system.new_run_id()
         check_id("run id", run_id)
-        given = {} if given is None else given
-        problems = system.check_input(plan, given)
+        problems = system.check_input(plan, {} if given is None else given)
         if problems:
             raise DefinitionError(plan.name, problems)
-        encoded = encode_value(given)
+        encoded = _NO_INPUT if given is None else encode_value(given)
         for what, size in (("the input", len(encoded)), ("the definition", len(plan.encoded))):
             if size > INLINE_LIMIT:
                 raise PayloadTooLargeError(what, size, INLINE_LIMIT)

@@ -89,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         digest: sha256 of ``encoded``.
         step_types: Every type that its steps name.
         input_refs: (node, reference) for each reference to the input.
+        blocks: How many children each block has, by index.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     digest: bytes
     step_types: frozenset[str]
     input_refs: tuple[tuple[int, str], ...]
+    blocks: dict[int, int]
 
     def __eq__(self, other: object) -> bool:
         """Whether both follow from the same definition."""
@@ -207,6 +209,7 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
         digest=sha256(encoded).digest(),
         step_types=frozenset(node.type for node in nodes if node.kind == "step"),
         input_refs=tuple(input_refs),
+        blocks={node.index: len(node.children) for node in nodes if node.children},
     )
 
 
