@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from indelible.actors.runtime.workers import LINGER_S, Task, Workers
+from indelible.actors.runtime.tasks import Task
+from indelible.actors.runtime.workers import LINGER_S, Workers
 from indelible.clock import Clock, SystemClock
 
 BASE = 1  # more threads running Python code only take turns at the interpreter lock
@@ -46,7 +47,7 @@ class BlockingPool(Workers):
         After :meth:`close` it does nothing: what has not begun by then never begins.
         """
         if not self._dropping:
-            self._tasks.append(task)
+            self._tasks.put(task)
 
     def kick(self) -> None:
         """Wake as many idle threads as there are tasks for.

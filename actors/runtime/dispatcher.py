@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from indelible.actors.runtime.workers import LINGER_S, Task, Worker, Workers
+from indelible.actors.runtime.tasks import Task
+from indelible.actors.runtime.workers import LINGER_S, Worker, Workers
 from indelible.clock import Clock, SystemClock
 from indelible.errors import ActorStoppedError, DeadlockError
 
@@ -101,7 +102,7 @@ class PoolDispatcher(Workers):
             ActorStoppedError: The dispatcher is closed; nothing was scheduled.
         """
         task = runnable.run_activation
-        self._tasks.append(task)
+        self._tasks.put(task)
         if self._closed:
             self._refuse(runnable, task)
         self._wake(1)
@@ -115,7 +116,7 @@ class PoolDispatcher(Workers):
         number = 0
         for runnable in runnables:
             task = runnable.run_activation
-            self._tasks.append(task)
+            self._tasks.put(task)
             if self._closed:
                 self._refuse(runnable, task)
             number += 1
@@ -158,9 +159,7 @@ class PoolDispatcher(Workers):
         return not self._stop(max(0.0, timeout - spent))
 
     def _refuse(self, runnable: Runnable, task: Task) -> None:
-        try:
-            self._tasks.remove(task)
-        except ValueError:
+        if not self._tasks.take_back(task):
             return  # a thread took it in its last burst
         raise ActorStoppedError(str(runnable), f"the dispatcher {self.name} is closed")
 

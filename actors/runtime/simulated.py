@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from random import Random
 
 from indelible.actors.runtime.dispatcher import Runnable
+from indelible.actors.runtime.tasks import Task
 from indelible.actors.runtime.timers import Timers
-from indelible.actors.runtime.workers import Task
 from indelible.clock import ManualClock
 
 logger = logging.getLogger(__name__)

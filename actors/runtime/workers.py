@@ -14,9 +14,8 @@ from itertools import count
 
 from indelible.actors.runtime.growth import Growth, Watcher
 from indelible.actors.runtime.pace import Pace
+from indelible.actors.runtime.tasks import Task, Tasks
 from indelible.clock import Clock
-
-Task = Callable[[], None]
 
 BURST_NS = 8_000_000  # what is decided waits so long for its commit, if there is so much to do
 QUICK = 32  # tasks in one burst; blocking ones hardly fit that often into 8 ms
@@ -80,7 +79,7 @@ class Workers:
         self._daemon = daemon
         self._clock = clock
         self._linger = linger
-        self._tasks: deque[Task] = deque()
+        self._tasks = Tasks()
         self._idle: deque[Worker] = deque()  # newest last: the warm one is woken first
         self._threads: set[Worker] = set()
         self._numbers = count(1)
@@ -210,25 +209,25 @@ class Workers:
                 return
 
     def _run_burst(self, worker: Worker) -> None:
-        monotonic, take = self._clock.monotonic, self._tasks.popleft
+        monotonic = self._clock.monotonic
         begun, before, most = monotonic(), worker.begun, self._pace.tasks
-        end = begun + BURST_NS
+        end, left = begun + BURST_NS, most
         task: Task | None = None
-        for _ in range(most):
-            if self._dropping:
-                break
-            try:
-                task = take()
-            except IndexError:
-                break
-            worker.current = task
-            worker.begun += 1
-            try:
-                task()
-            except BaseException:
-                logger.exception("a task of %s raised; the thread goes on", self.name)
-            if monotonic() > end:
-                break
+        for take in self._tasks.in_order():
+            while left and not self._dropping:
+                try:
+                    task = take()
+                except IndexError:
+                    break
+                left -= 1
+                worker.current = task
+                worker.begun += 1
+                try:
+                    task()
+                except BaseException:
+                    logger.exception("a task of %s raised; the thread goes on", self.name)
+                if monotonic() > end:
+                    left = 0
         worker.current = task = None  # an idle thread keeps nothing alive
         ran = worker.begun - before
         if self._growth.width > self._base and ran >= QUICK:
@@ -236,7 +235,8 @@ class Workers:
         if self.after_burst is not None:
             worker.hooked = ended = monotonic()
             try:
-                self.after_burst()
+                with self._tasks.continuing():
+                    self.after_burst()
             except BaseException:
                 logger.exception("the hook after a burst of %s raised", self.name)
             worker.hooked = None

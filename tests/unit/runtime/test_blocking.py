@@ -276,7 +276,7 @@ def test_a_task_that_slips_in_behind_the_close_never_begins() -> None:
     pool.submit(hang)
     assert begun.wait(50)
     assert pool.close(timeout=0) == (hang,)
-    pool._tasks.append(lambda: ran.append("late"))  # enqueue() had looked before the close
+    pool._tasks.put(lambda: ran.append("late"))  # enqueue() had looked before the close
     threads = workers()
     gate.set()
     for thread in threads:
