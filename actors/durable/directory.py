@@ -11,6 +11,7 @@ from pykka._envelope import Envelope
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.host import Host
+from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.trouble import WAKE
 from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import ActorStoppedError, ShardNotOwnedError
@@ -84,8 +85,13 @@ class Directory:
             return
         self._deliver(stream, Envelope(message))
 
-    def wake(self, stream: str) -> None:
-        """Bring the actor into memory and have it go on with what is unfinished."""
+    def wake(self, stream: str, ahead: ReadAhead | None = None) -> None:
+        """Bring the actor into memory and have it go on with what is unfinished.
+
+        If it is not there yet it takes its events from ``ahead``.
+        """
+        if stream not in self._actors:
+            self._admit(stream, presume_new=False, ahead=ahead)
         self._deliver(stream, WAKE)
 
     def live(self, stream: str) -> DurableActor | None:
@@ -175,7 +181,9 @@ class Directory:
             with self._lock:  # it left memory between the look-up and the put
                 continue
 
-    def _admit(self, stream: str, *, presume_new: bool) -> DurableActor:
+    def _admit(
+        self, stream: str, *, presume_new: bool, ahead: ReadAhead | None = None
+    ) -> DurableActor:
         if self._closed:
             raise ActorStoppedError(stream, "the system is closing")
         with self._lock:
@@ -184,6 +192,8 @@ class Directory:
             actor = self._actors.get(stream)
             if actor is None:
                 actor = DurableActor(stream, self._host, presume_new=presume_new)
+                if ahead is not None:
+                    actor.ahead = ahead
                 self._actors[stream] = actor
             return actor
 
