@@ -12,7 +12,6 @@ from indelible.actors.durable.host import EffectHandler, Host
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
-from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
@@ -21,7 +20,8 @@ from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
-from indelible.inbox.courier import ASK_TIMEOUT, Courier
+from indelible.inbox.by_courier import ByCourier
+from indelible.inbox.courier import Courier
 from indelible.inbox.pump import InboxPump
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
@@ -108,9 +108,9 @@ class Parts:
             snapshots=Snapshots(clock, self.snapshots),
             retry_later=self._look_again,
         )
-        self.directory = Directory(self.host, self._ask_elsewhere)
         types = message_types(self.deciders.values())
         self.courier = Courier(store, types, ids, clock)
+        self.directory = Directory(self.host, ByCourier(self.courier, self.host))
         self.services = Services()
         reception = Reception(
             types=types,
@@ -142,9 +142,6 @@ class Parts:
 
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
-
-    def _ask_elsewhere(self, stream: str, message: Any) -> PooledFuture[Any]:
-        return self.courier.ask(stream, message, ASK_TIMEOUT)
 
     def _tell(self, stream: str, message: Any) -> None:
         self.directory.tell(stream, message)
