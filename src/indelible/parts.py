@@ -16,6 +16,7 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
+from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
@@ -136,7 +137,8 @@ class Parts:
             failpoints,
             owner=ids.text(),
         )
-        self.services.offer("rebuild", self.projections.rebuild)
+        self.services.offer("rebuild", self.projections.rebuild, slow=True)
+        self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))
         runtime.lead_with(store.lead)
         self._sweep_later()
 
