@@ -33,6 +33,7 @@ from indelible.projections.as_of import TimedViews
 from indelible.projections.custom import CustomView, Projection
 from indelible.projections.defaults import default_projections
 from indelible.projections.runner import ProjectionRunner
+from indelible.projections.tenure import LEASE
 from indelible.reader import RunReader
 from indelible.readers import Readers
 from indelible.runtime import Runtime
@@ -60,6 +61,7 @@ class Parts:
         ids: Ids,
         failpoints: Failpoints,
         drain: float,
+        lease: float | None,
     ) -> None:
         """Connect the parts; nothing runs yet."""
         self.store = store
@@ -136,6 +138,7 @@ class Parts:
             clock,
             failpoints,
             owner=ids.text(),
+            lease=LEASE if lease is None else lease,
         )
         self.services.offer("rebuild", self.projections.rebuild, slow=True)
         self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))

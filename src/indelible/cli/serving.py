@@ -50,6 +50,7 @@ class Service(NamedTuple):
     ready_file: Path | None
     as_json: bool
     projections: Sequence[Projection] = ()
+    lease: float | None = None
 
     @property
     def place(self) -> str:
@@ -74,6 +75,7 @@ class Service(NamedTuple):
             actors=self.deciders,
             projections=self.projections,
             drain=self.drain,
+            lease=self.lease,
             max_threads=self.max_threads,
         )
         readiness = Readiness(self.ready_file)
