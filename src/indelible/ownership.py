@@ -48,7 +48,7 @@ class Ownership:
         for stream, ahead in together(self._store, heads):
             self._directory.wake(stream, ahead)
         if heads:
-            logger.info("resuming %d unfinished runs", len(heads))
+            logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)
 
     def drain(self, shards: frozenset[int]) -> None:
