@@ -14,7 +14,6 @@ from indelible.cli.journal import journal
 from indelible.cli.modules import load_equipment
 from indelible.cli.options import DEFAULT_STORE, ConnectionUrls, StepModules, Store
 from indelible.cli.projections import Projections, load_projections
-from indelible.events.postgres.address import is_postgres
 
 Actors = Annotated[
     list[str] | None,
@@ -91,9 +90,8 @@ def serve_store(
     """
     if ready_file is not None and not ready_file.absolute().parent.is_dir():
         raise typer.BadParameter(f"no directory {ready_file.parent}", param_hint="--ready-file")
-    if lease is not None and not is_postgres(store):
-        why = "only PostgreSQL has leases; elsewhere the next process begins the moment one ends"
-        raise typer.BadParameter(why, param_hint="--lease")
+    if lease is not None:
+        _check_has_leases(store)
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
         equipment.step_types()
@@ -117,3 +115,11 @@ def serve_store(
         )
         code = service.serve()
     raise typer.Exit(code)
+
+
+def _check_has_leases(store: str) -> None:
+    from indelible.events.postgres.address import is_postgres  # with SQLAlchemy: slow for --help
+
+    if not is_postgres(store):
+        why = "only PostgreSQL has leases; elsewhere the next process begins the moment one ends"
+        raise typer.BadParameter(why, param_hint="--lease")
