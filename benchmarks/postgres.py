@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from harness import print_machine
 from runs import chain, nothing
@@ -24,6 +24,8 @@ from indelible.events.postgres.store import PostgresEventStore
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from postgres_server import PostgresServer, a_server, connect
+
+T = TypeVar("T")
 
 RAW_EVENTS = 2_000
 LEASE = 10.0
@@ -100,8 +102,17 @@ def two_processes(url: str) -> float:
     return 2 * 10_000 / seconds
 
 
-def take_over(url: str, runs: int = 1_000) -> float:
-    """Seconds from the death of a process until another runs all its unfinished steps again."""
+class TakeOver(NamedTuple):
+    """Seconds from the death of a process until another has taken its place."""
+
+    lease: float
+    """Until the last of its shards was the other's: no work can begin before."""
+    whole: float
+    """Until the last of its unfinished steps ran again."""
+
+
+def take_over(url: str, runs: int = 1_000) -> TakeOver:
+    """Kill a process with ``runs`` unfinished runs, and see another run their steps again."""
     words = [sys.executable, __file__, "--child", "die", url, "--runs", str(runs)]
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
     died = time.perf_counter()
@@ -111,11 +122,14 @@ def take_over(url: str, runs: int = 1_000) -> float:
     def passed(context: Any, step: Any) -> None:  # noqa: ARG001 - every step's signature
         begun_again.append(time.perf_counter())
 
-    with ActorSystem(PostgresEventStore(url, lease=LEASE), steps=[nothing, passed]) as system:
+    store = PostgresEventStore(url, lease=LEASE)
+    gained: list[float] = []
+    store.on_ownership(lambda _gained, _lost: gained.append(time.perf_counter()))
+    with ActorSystem(store, steps=[nothing, passed]) as system:
         while len(begun_again) < runs:
             time.sleep(0.01)
         assert system.store.owned() == frozenset(range(system.store.shards))
-    return max(begun_again) - died
+    return TakeOver(gained[-1] - died, max(begun_again) - died)
 
 
 def child(what: str, url: str, runs: int) -> None:
@@ -139,9 +153,7 @@ def child(what: str, url: str, runs: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_fresh_databases(
-    server: PostgresServer, repeat: int, measure: Callable[[str], float]
-) -> list[float]:
+def in_fresh_databases(server: PostgresServer, repeat: int, measure: Callable[[str], T]) -> list[T]:
     """``measure`` on an empty database each time."""
     found = []
     for _ in range(repeat):
@@ -151,22 +163,44 @@ def in_fresh_databases(
     return found
 
 
-def main(repeat: int) -> None:
-    """Measure and print all."""
+def main(repeat: int, only: str | None) -> None:
+    """Measure and print all, or ``only`` one of them."""
     with a_server() as server:
         version = connect(server.url("postgres")).execute("SHOW server_version").fetchone()
         print_machine(f"steps a second on PostgreSQL {version[0] if version else ''}, same machine")
-        raws = in_fresh_databases(server, repeat, raw)
-        ones = in_fresh_databases(server, repeat, lambda url: 10_000 / run_many(url))
-        twos = in_fresh_databases(server, repeat, two_processes)
-        late = in_fresh_databases(server, 1, take_over)
+        if only in (None, "steps"):
+            print_steps(server, repeat)
+        if only in (None, "take-over"):
+            print_take_over(server, repeat)
+
+
+def print_steps(server: PostgresServer, repeat: int) -> None:
+    """Steps a second, of one process and of two."""
+    raws = in_fresh_databases(server, repeat, raw)
+    ones = in_fresh_databases(server, repeat, lambda url: 10_000 / run_many(url))
+    twos = in_fresh_databases(server, repeat, two_processes)
     one, two, bare = map(statistics.median, (ones, twos, raws))
     print(f"1,000 runs x 10 steps, one process: n={repeat}, median {one:,.0f}/s {_span(ones)}")
     print(f"  raw psycopg, one commit an event: {bare:,.0f}/s, ratio {one / bare:.2f}")
     print(
         f"two processes, 1,000 runs each: median {two:,.0f}/s {_span(twos)}, {two / one:.2f} x one"
     )
-    print(f"take-over of 1,000 unfinished runs: {late[0]:.2f} s, the lease is {LEASE:g} s")
+
+
+def print_take_over(server: PostgresServer, repeat: int) -> None:
+    """How long the runs of a dead process stand still, and how much of that is the lease."""
+    found = in_fresh_databases(server, repeat, take_over)
+    wholes, leases = [one.whole for one in found], [one.lease for one in found]
+    work = [one.whole - one.lease for one in found]
+    print(
+        f"take-over of 1,000 unfinished runs, lease {LEASE:g} s: n={repeat}, "
+        f"median {statistics.median(wholes):.2f} s (min {min(wholes):.2f}, max {max(wholes):.2f})"
+    )
+    print(
+        f"  until the last shard was free and taken: median {statistics.median(leases):.2f} s "
+        f"(max {max(leases):.2f}); reading and resuming the runs: "
+        f"median {statistics.median(work):.2f} s (max {max(work):.2f})"
+    )
 
 
 def _span(values: list[float]) -> str:
@@ -176,6 +210,7 @@ def _span(values: list[float]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=5)
+    parser.add_argument("--only", choices=["steps", "take-over"])
     parser.add_argument("--child", nargs=2, metavar=("WHAT", "URL"), help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=int, default=1_000, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -183,4 +218,4 @@ if __name__ == "__main__":
         what, url = arguments.child
         child(what, url, arguments.runs)
     else:
-        main(arguments.n)
+        main(arguments.n, arguments.only)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import msgspec
@@ -68,3 +69,11 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     recorded_at: int
     chain: bytes
     data: Any = None
+
+
+def by_stream(events: Iterable[RecordedEvent]) -> dict[str, list[RecordedEvent]]:
+    """``events`` of several streams, each stream's in the order in which they came."""
+    streams: dict[str, list[RecordedEvent]] = {}
+    for event in events:
+        streams.setdefault(event.stream, []).append(event)
+    return streams

@@ -103,6 +103,7 @@ class SqlInbox:
     def _commands(self) -> sa.Select[*tuple[Any, ...]]:
         columns = INBOX.c
         late = sa.and_(columns.deadline > 0, columns.deadline < self._now())
+        timeout = sa.case((columns.deadline == 0, 0), else_=columns.deadline - columns.submitted_at)
         return (
             sa.select(
                 columns.seq,
@@ -112,6 +113,7 @@ class SqlInbox:
                 columns.kind,
                 columns.body,
                 columns.sender,
+                timeout.label("timeout"),
                 late.label("late"),
             )
             .where(_UNANSWERED)

@@ -78,6 +78,12 @@ class MemoryEventStore(GroupedStore):
         with self._memory.lock:
             return self._memory.streams.get(stream, [])[max(after, 0) : until]
 
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
+        """The first ``limit`` events of each of ``streams`` that has any."""
+        return {name: events for name in streams if (events := self.read(name, until=limit))}
+
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``, in order."""
         self._check_open()

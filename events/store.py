@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -192,6 +192,15 @@ class EventStore(Protocol):
         self, stream: str, after: int = 0, until: int | None = None
     ) -> Iterable[RecordedEvent]:
         """Events of ``stream`` with ``after < version <= until``, in order; empty if unknown."""
+        ...
+
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
+        """The first ``limit`` events of each of ``streams`` that has any, in one look.
+
+        All of it is in memory at once: the caller sees to it that it is not too much.
+        """
         ...
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:

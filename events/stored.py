@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from indelible.events.event import RecordedEvent
@@ -15,6 +15,12 @@ class Reader(Protocol):
     """The log of one open database."""
 
     def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
@@ -61,6 +67,12 @@ class StoredLog(GroupedStore):
     ) -> Iterable[RecordedEvent]:
         """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
         return self._open_reader().read(stream, after, until)
+
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
+        """The first ``limit`` events of each of ``streams`` that has any, in one look."""
+        return self._open_reader().read_firsts(streams, limit)
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events of ``shard`` behind position ``after``, in order."""

@@ -12,7 +12,7 @@ from indelible.actors.durable.answering import answers_among, mark_stored
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
-from indelible.actors.durable.recovery import recover
+from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.supervision import Restarts
 from indelible.actors.durable.trouble import WAKE, Trouble, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
@@ -42,6 +42,7 @@ class DurableActor(PooledActor):
     """
 
     registered: ClassVar[bool] = False
+    ahead: ReadAhead | None = None  # its events, until it reads them for the first time
     _snapshot = 0  # version of the newest one that is known; most have none
     actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
 
@@ -351,7 +352,7 @@ class DurableActor(PooledActor):
         try:
             if host.store.state == "unavailable":
                 raise StoreUnavailableError("it is being probed")
-            found = recover(host.store, host.types, decider, self.stream, since=self._since)
+            found = host.recover(self, self._since)
         except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
             trouble.error = error
             trouble.turn_away(trouble.take_all(), self.bury)

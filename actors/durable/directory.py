@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, Protocol
 
 from pykka._envelope import Envelope
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.host import Host
+from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.trouble import WAKE
 from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import ActorStoppedError, ShardNotOwnedError
 
 logger = logging.getLogger("indelible.actors")
 
-AskRemote = Callable[[str, Any], PooledFuture[Any]]
-"""Sends a message to an actor in another process; gives the future of its answer."""
+
+class Elsewhere(Protocol):
+    """Reaches the actors of other processes; any thread may call, and no call blocks."""
+
+    def ask(self, stream: str, message: Any, /) -> PooledFuture[Any]:
+        """Send ``message`` and return the future of its answer."""
+        ...
+
+    def tell(self, stream: str, message: Any, /) -> None:
+        """Send ``message``: once it is submitted it waits for its actor, for ever if need be."""
+        ...
+
 
 _SETTLE_S = 0.005
 """Seconds between two looks whether an actor has come to rest."""
@@ -31,11 +42,11 @@ class Directory:
     before it handles that message.  A message for a shard of another process goes there.
     """
 
-    def __init__(self, host: Host, ask_remote: AskRemote | None = None) -> None:
-        """Start with nobody in memory; without ``ask_remote`` foreign messages are refused."""
+    def __init__(self, host: Host, elsewhere: Elsewhere | None = None) -> None:
+        """Start with nobody in memory; without ``elsewhere`` foreign messages are refused."""
         self._host = host
         self._store = host.store
-        self._ask_remote = ask_remote
+        self._elsewhere = elsewhere
         self._several = host.store.shards > 1
         self._mine: frozenset[int] = frozenset()  # owned, and not about to leave
         self._lock = threading.Lock()
@@ -57,8 +68,8 @@ class Directory:
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
-        if self._several and self._ask_remote is not None and not self.owns(stream):
-            return self._ask_remote(stream, message)
+        if self._several and self._elsewhere is not None and not self.owns(stream):
+            return self._elsewhere.ask(stream, message)
         future: PooledFuture[Any] = PooledFuture()
         self.ask_here(stream, message, future, presume_new=presume_new)
         return future
@@ -75,17 +86,24 @@ class Directory:
     def tell(self, stream: str, message: Any) -> None:
         """Send ``message`` without waiting for an answer.
 
+        What another process is to have, and cannot be sent to it, is a dead letter here.
+
         Raises:
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
-        if self._several and self._ask_remote is not None and not self.owns(stream):
-            self._ask_remote(stream, message)
+        if self._several and self._elsewhere is not None and not self.owns(stream):
+            self._elsewhere.tell(stream, message)
             return
         self._deliver(stream, Envelope(message))
 
-    def wake(self, stream: str) -> None:
-        """Bring the actor into memory and have it go on with what is unfinished."""
+    def wake(self, stream: str, ahead: ReadAhead | None = None) -> None:
+        """Bring the actor into memory and have it go on with what is unfinished.
+
+        If it is not there yet it takes its events from ``ahead``.
+        """
+        if stream not in self._actors:
+            self._admit(stream, presume_new=False, ahead=ahead)
         self._deliver(stream, WAKE)
 
     def live(self, stream: str) -> DurableActor | None:
@@ -175,7 +193,9 @@ class Directory:
             with self._lock:  # it left memory between the look-up and the put
                 continue
 
-    def _admit(self, stream: str, *, presume_new: bool) -> DurableActor:
+    def _admit(
+        self, stream: str, *, presume_new: bool, ahead: ReadAhead | None = None
+    ) -> DurableActor:
         if self._closed:
             raise ActorStoppedError(stream, "the system is closing")
         with self._lock:
@@ -184,6 +204,8 @@ class Directory:
             actor = self._actors.get(stream)
             if actor is None:
                 actor = DurableActor(stream, self._host, presume_new=presume_new)
+                if ahead is not None:
+                    actor.ahead = ahead
                 self._actors[stream] = actor
             return actor
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from indelible.actors.decider import Decider
+from indelible.actors.durable.recovery import Recovered, recover
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
 from indelible.actors.runtime.dispatcher import Dispatcher
@@ -79,6 +80,17 @@ class Host:
         self.snapshots = snapshots
         self.retry_later = retry_later
         self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest ones
+
+    def recover(self, actor: DurableActor, since: int | None) -> Recovered:
+        """What the log has of ``actor``; read together with others if it is one of many.
+
+        Raises:
+            StoreError: The log cannot be read, or holds what nobody can decode.
+        """
+        ahead, actor.ahead = actor.ahead, None  # once: later it appends itself
+        whole = None if ahead is None else ahead.take(actor.stream)
+        decider = self.deciders[actor.category]
+        return recover(self.store, self.types, decider, actor.stream, since=since, whole=whole)
 
     def bury(self, stream: str, message: Any, why: str) -> None:
         """Keep a message that nobody takes where people can see it."""

@@ -47,6 +47,7 @@ def recover(
     *,
     until: int | None = None,
     since: int | None = None,
+    whole: Sequence[RecordedEvent] | None = None,
 ) -> Recovered:
     """The state of ``stream``, as of version ``until`` if that is given.
 
@@ -57,10 +58,13 @@ def recover(
         stream: Name of the stream; one without events has the initial state.
         until: The last version that counts.
         since: Events behind this version are returned as well, however old the snapshot is.
+        whole: All events of the stream, if somebody has read them already.
 
     Raises:
         StoreError: The log cannot be read, or holds what nobody can decode.
     """
+    if whole is not None:
+        return _fold(types, decider, whole, since)
     beginning: Sequence[RecordedEvent] = ()
     if takes_snapshots(decider):
         short = min(SHORT, decider.snapshot_every or SHORT, SHORT if until is None else until)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import starmap
 from typing import Any
 
 import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
 from indelible.events.database_clock import POSTGRESQL as NOW
-from indelible.events.event import RecordedEvent
+from indelible.events.event import RecordedEvent, by_stream
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS
@@ -28,6 +29,10 @@ _EVENT = """
 _STREAM = f"""{_EVENT}
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name = %s AND e.version > %s AND e.version <= %s ORDER BY e.version LIMIT %s
+"""
+_FIRSTS = f"""{_EVENT}
+    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name = ANY (%s::text[]) AND e.version <= %s ORDER BY s.id, e.version
 """
 _SHARD = f"""{_EVENT}
     FROM events AS e JOIN streams AS s ON s.id = e.stream_id
@@ -70,6 +75,13 @@ class PostgresReader:
             if len(page) < _PAGE:
                 return
             after = page[-1][3]
+
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
+        """The first ``limit`` events of each of ``streams`` that has any, in one statement."""
+        names = [name for name in streams if is_text(name)]
+        return by_stream(starmap(RecordedEvent, self._rows(_FIRSTS, (names, limit))))
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""

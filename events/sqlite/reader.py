@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from itertools import starmap
@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
-from indelible.events.event import RecordedEvent
+from indelible.events.event import RecordedEvent, by_stream
 from indelible.events.names import is_text
 from indelible.events.plan import SHARD
 from indelible.events.sqlite.faults import translated
+from indelible.events.sqlite.many_rows import MOST
 from indelible.events.store import Cursor, StreamHead
 
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB
@@ -27,6 +28,10 @@ _EVENT = """
 _STREAM = f"""{_EVENT}
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name = ? AND e.version > ? AND e.version <= ? ORDER BY e.version LIMIT ?
+"""
+_FIRSTS = f"""{_EVENT}
+    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name IN ({{names}}) AND e.version <= ? ORDER BY s.id, e.version
 """
 _SHARD = f"""{_EVENT}
     FROM events AS e JOIN streams AS s ON s.id = e.stream_id
@@ -58,6 +63,18 @@ class SqliteReader:
             if len(page) < _PAGE:
                 return
             after = page[-1][3]
+
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
+        """The first ``limit`` events of each of ``streams`` that has any."""
+        names = [name for name in streams if is_text(name)]
+        events: list[RecordedEvent] = []
+        for start in range(0, len(names), MOST):
+            part = names[start : start + MOST]
+            statement = _FIRSTS.format(names=", ".join("?" * len(part)))
+            events += starmap(RecordedEvent, self._rows(statement, (*part, limit)))
+        return by_stream(events)
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""

@@ -36,9 +36,9 @@ def shut_down(parts: Parts, timeout: float) -> None:
     with ExitStack() as then:  # also when somebody interrupts the wait
         then.callback(parts.store.close)
         then.callback(parts.readers.close)
+        then.callback(parts.pump.finish)  # after the views: a rebuild ends with them
         then.callback(parts.projections.stop)
         then.callback(parts.snapshots.stop)
-        then.callback(parts.pump.finish)
         then.callback(parts.courier.close)
         then.callback(parts.executor.close)
         then.callback(lambda: parts.runtime.close(parts.executor.occupied()))

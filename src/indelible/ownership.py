@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection
 
 from indelible.actors.durable.directory import Directory
+from indelible.actors.durable.read_ahead import together
 from indelible.actors.workflow.executor import Executor
 from indelible.actors.workflow.state import UNFINISHED
 from indelible.errors import ShardNotOwnedError
@@ -44,10 +45,10 @@ class Ownership:
         self._directory.admit(shards)
         self._executor.take(shards)
         heads = self._store.heads("run", UNFINISHED, shards)
-        for head in heads:
-            self._directory.wake(head.stream)
+        for stream, ahead in together(self._store, heads):
+            self._directory.wake(stream, ahead)
         if heads:
-            logger.info("resuming %d unfinished runs", len(heads))
+            logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)
 
     def drain(self, shards: frozenset[int]) -> None:

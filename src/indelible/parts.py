@@ -12,16 +12,17 @@ from indelible.actors.durable.host import EffectHandler, Host
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
-from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
+from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
-from indelible.inbox.courier import ASK_TIMEOUT, Courier
+from indelible.inbox.by_courier import ByCourier
+from indelible.inbox.courier import Courier
 from indelible.inbox.pump import InboxPump
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
@@ -32,6 +33,7 @@ from indelible.projections.as_of import TimedViews
 from indelible.projections.custom import CustomView, Projection
 from indelible.projections.defaults import default_projections
 from indelible.projections.runner import ProjectionRunner
+from indelible.projections.tenure import LEASE
 from indelible.reader import RunReader
 from indelible.readers import Readers
 from indelible.runtime import Runtime
@@ -59,6 +61,7 @@ class Parts:
         ids: Ids,
         failpoints: Failpoints,
         drain: float,
+        lease: float | None,
     ) -> None:
         """Connect the parts; nothing runs yet."""
         self.store = store
@@ -108,9 +111,9 @@ class Parts:
             snapshots=Snapshots(clock, self.snapshots),
             retry_later=self._look_again,
         )
-        self.directory = Directory(self.host, self._ask_elsewhere)
         types = message_types(self.deciders.values())
         self.courier = Courier(store, types, ids, clock)
+        self.directory = Directory(self.host, ByCourier(self.courier, self.host))
         self.services = Services()
         reception = Reception(
             types=types,
@@ -135,16 +138,15 @@ class Parts:
             clock,
             failpoints,
             owner=ids.text(),
+            lease=LEASE if lease is None else lease,
         )
-        self.services.offer("rebuild", self.projections.rebuild)
+        self.services.offer("rebuild", self.projections.rebuild, slow=True)
+        self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))
         runtime.lead_with(store.lead)
         self._sweep_later()
 
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
-
-    def _ask_elsewhere(self, stream: str, message: Any) -> PooledFuture[Any]:
-        return self.courier.ask(stream, message, ASK_TIMEOUT)
 
     def _tell(self, stream: str, message: Any) -> None:
         self.directory.tell(stream, message)

@@ -144,7 +144,8 @@ class Reporter:
         self._name = name
         self._on_report = on_report
         self._own_id = system.ids.text()
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._woken = threading.Event()
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="indelible-reports", daemon=True)
 
@@ -165,7 +166,8 @@ class Reporter:
 
     def stop(self) -> None:
         """Report no more and take the row away; may be called twice."""
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join()
         try:
@@ -173,6 +175,10 @@ class Reporter:
                 connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.id == self._own_id))
         except (StoreError, SystemClosedError) as error:
             logger.warning("the row of this process stays, and will grow old: %s", error)
+
+    def soon(self) -> None:
+        """Report at once, on the reporter's thread: something has changed that others wait for."""
+        self._woken.set()
 
     def report(self) -> None:
         """Take the system's health and write it down."""
@@ -213,7 +219,11 @@ class Reporter:
         )
 
     def _run(self) -> None:
-        while not self._stopped.wait(INTERVAL):
+        while True:
+            self._woken.wait(INTERVAL)
+            self._woken.clear()
+            if self._stopped:
+                return
             try:
                 self.report()
             except SystemClosedError:

@@ -70,6 +70,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         projections: Iterable[Projection] = (),
         mode: Literal["own", "read", "client"] = "own",
         drain: float = DRAIN,
+        lease: float | None = None,
         max_threads: int = 64,
         clock: Clock | None = None,
         ids: Ids | None = None,
@@ -89,18 +90,23 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
                 ``client``, which reads, and has the process that owns the store do the rest.
             drain: Seconds that closing waits for running steps.
+            lease: On PostgreSQL, seconds after which others go on with the work of this process
+                if it dies; 10 by default.  Elsewhere nobody waits for that.
             max_threads: Blocking steps that run at once.
             clock: Replaced in tests.
             ids: Replaced in tests.
             failpoints: Armed in tests.
             runtime: Makes the threads; replaced by a simulation in tests.
         """
+        if lease is not None and (lease <= 0 or not isinstance(url, str)):
+            raise ValueError(f"lease={lease!r}: give more than 0, or give it to your own store")
         self._given = None if isinstance(url, str) else url
         self.url = url if isinstance(url, str) else url.url
         self.clock = clock or SystemClock()
         self.ids = ids or Ids(self.clock)
         self._mode = mode
         self._drain = drain
+        self._lease = lease
         self._failpoints = failpoints or Failpoints()
         self._deciders = list(actors)
         check_categories(decider.category for decider in self._deciders)
@@ -140,6 +146,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
                         ids=self.ids,
                         failpoints=self._failpoints,
                         drain=self._drain,
+                        lease=self._lease,
                     )
                     if self.owns:
                         begin(self._parts)  # from here on steps run, which may use the system
@@ -158,6 +165,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             mode=self._mode,
             clock=self.clock,
             failpoints=self._failpoints,
+            lease=self._lease,
         )
 
     def close(self) -> None:

@@ -1,12 +1,14 @@
 """A process of the inbox tests: ``own URL`` owns the store, ``ask URL NAME THREADS COUNT`` asks it.
 
-The owner says ``ready`` and goes on until its stdin ends, with commits of its own meanwhile.  An
-asker writes one JSON document: every reply it got, and every error.
+The owner says ``ready`` and goes on until its stdin ends, with commits of its own meanwhile.  In
+the end each writes one JSON document: every reply it got, and every error, also one that was logged
+and survived.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from collections.abc import Sequence
@@ -53,14 +55,34 @@ def store_at(url: str) -> str | EventStore:
     return PostgresEventStore(url, lease=1.0)
 
 
+class Warnings(logging.Handler):
+    """Adds what is logged to a list of errors."""
+
+    def __init__(self, errors: list[str]) -> None:
+        """Listen to everything from a warning on."""
+        super().__init__(logging.WARNING)
+        self._errors = errors
+        logging.getLogger().addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note it."""
+        self._errors.append(record.getMessage())
+
+
 def own(url: str) -> None:
     """Own the store until stdin ends."""
     stop = threading.Event()
+    replies: list[int] = []
+    errors: list[str] = []
+    Warnings(errors)
     with ActorSystem(store_at(url), actors=[Counter()]) as system:
 
         def work() -> None:
             while not stop.is_set():
-                system.actor("counter", "own").ask(1)
+                try:
+                    replies.append(system.actor("counter", "own").ask(1))
+                except Exception as error:  # noqa: BLE001 - the test looks at it
+                    errors.append(repr(error))
 
         workers = [threading.Thread(target=work) for _ in range(2)]
         for worker in workers:
@@ -70,12 +92,14 @@ def own(url: str) -> None:
         stop.set()
         for worker in workers:
             worker.join()
+    say(json.dumps({"replies": replies, "errors": errors}))
 
 
 def ask(url: str, name: str, threads: int, count: int) -> None:
     """Ask from many threads at once."""
     replies: list[int] = []
     errors: list[str] = []
+    Warnings(errors)
 
     def work(system: ActorSystem) -> None:
         for _ in range(count):

@@ -76,7 +76,10 @@ def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handl
     replies = sorted(reply for one in said for reply in one["replies"])
     assert replies == list(range(1, PROCESSES * THREADS * EACH + 1))
     assert owner.poll() is None
-    owner.communicate("")  # its own commits met no lock either, or it would not end well
+    own = json.loads(owner.communicate("")[0])  # its commits were beside all of theirs
+    assert own["errors"] == []
+    assert sorted(own["replies"]) == list(range(1, len(own["replies"]) + 1))
+    assert own["replies"]
     assert owner.returncode == 0
 
 

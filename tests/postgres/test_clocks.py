@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
+from indelible import ActorSystem
 from indelible.clock import SystemClock
-from indelible.errors import ShardNotOwnedError
+from indelible.errors import AskTimeoutError, ShardNotOwnedError
+from indelible.events.postgres.store import PostgresEventStore
 from indelible.testing.builders import some_event
 from members import SHARDS, SHORT, Members, stream_in
+from unit.inbox.counters import Counter
 
 DAY = 86_400_000_000  # microseconds
 
@@ -65,3 +70,21 @@ def test_recorded_times_of_a_shard_never_go_back_from_one_owner_to_the_next(
     [late] = second.store.append(stream, [some_event()], expected=1)
     assert late.recorded_at == early.recorded_at
     assert second.store.verify() == 2
+
+
+@pytest.mark.parametrize("off", [DAY, -DAY])
+def test_a_command_from_a_host_whose_clock_is_a_day_off_is_neither_late_nor_for_ever(
+    postgres_url: str, off: int
+) -> None:
+    def process(mode: Literal["own", "client"], clock: OffClock) -> ActorSystem:
+        store = PostgresEventStore(postgres_url, mode=mode, clock=clock)
+        return ActorSystem(store, mode=mode, actors=[Counter()], clock=clock)
+
+    with process("own", OffClock(0)) as owner, process("client", OffClock(off)) as client:
+        assert client.actor("counter", "c").ask(1, timeout=20) == 1
+        owner.parts.pump.stop()
+        with pytest.raises(AskTimeoutError):
+            client.actor("counter", "c").ask(1, timeout=0.01)
+        [seq] = client.store.inbox.waiting(range(64), 10)
+        while not owner.store.inbox.take([seq])[0].late:
+            pass  # by the database's clock its time is over in a moment

@@ -107,7 +107,8 @@ def test_connections_that_are_ended_in_a_loop_cost_nothing(
 ) -> None:
     with connect(members.url) as connection:
         for _ in range(TERMINATIONS):
-            connection.execute(TERMINATE)
+            [[ended]] = connection.execute(TERMINATE).fetchall()
+            assert ended, "nobody was connected"
             for writer in writers:
                 writer.advance(3)
 

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 
-from indelible.cli.opening import reading
-from indelible.errors import SchemaVersionError
+from indelible.cli.output import say
+from indelible.cli.rebuilding import has_service
 from indelible.events.opening import open_store
 from indelible.events.snapshots import drop_snapshots
+from indelible.inbox.courier import SLACK
+
+_TIMEOUT = 60.0
+"""Seconds that a service may take: it deletes rows, some thousands in a second."""
 
 
 def drop_all_snapshots(url: str) -> int:
     """Remove all snapshots of the store and return how many there were.
 
+    The process that serves the store does it, if there is one.
+
     Raises:
         StoreNotFoundError: There is no store; none was created.
-        StoreOwnedError: Another process owns the store.
+        StoreOwnedError: Another process owns the store, and serves nobody.
     """
-    with suppress(SchemaVersionError), reading(url):
-        pass  # opening it to write migrates it, or says why not
+    if has_service(url):
+        return _by_service(url)
     with closing(open_store(url, mode="own")) as store:
         return drop_snapshots(store)
+
+
+def _by_service(url: str) -> int:
+    from indelible.system import ActorSystem
+
+    with ActorSystem(url, mode="client") as system:
+        say("the process that serves this store drops them")
+        future = system.courier.command("drop_snapshots", None, _TIMEOUT)
+        dropped: int = system.wait(future, _TIMEOUT + SLACK)
+    return dropped

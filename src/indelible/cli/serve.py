@@ -32,6 +32,17 @@ Drain = Annotated[
         "--drain", metavar="SECONDS", min=0.0, help="How long running steps may take to return."
     ),
 ]
+Lease = Annotated[
+    float | None,
+    typer.Option(
+        "--lease",
+        metavar="SECONDS",
+        min=1.0,
+        max=600.0,
+        show_default="10",
+        help="PostgreSQL: when others go on with this process's work, if it dies.",
+    ),
+]
 MaxThreads = Annotated[
     int, typer.Option("--max-threads", metavar="N", min=1, help="Blocking steps that run at once.")
 ]
@@ -61,6 +72,7 @@ def serve_store(
     projections: Projections = None,
     name: Name = "",
     drain: Drain = 30.0,
+    lease: Lease = None,
     max_threads: MaxThreads = 64,
     standby: Standby = False,
     ready_file: ReadyFile = None,
@@ -78,6 +90,8 @@ def serve_store(
     """
     if ready_file is not None and not ready_file.absolute().parent.is_dir():
         raise typer.BadParameter(f"no directory {ready_file.parent}", param_hint="--ready-file")
+    if lease is not None:
+        _check_has_leases(store)
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
         equipment.step_types()
@@ -93,6 +107,7 @@ def serve_store(
             projections=views,
             name=name,
             drain=drain,
+            lease=lease,
             max_threads=max_threads,
             standby=standby,
             ready_file=ready_file,
@@ -100,3 +115,11 @@ def serve_store(
         )
         code = service.serve()
     raise typer.Exit(code)
+
+
+def _check_has_leases(store: str) -> None:
+    from indelible.events.postgres.address import is_postgres  # with SQLAlchemy: slow for --help
+
+    if not is_postgres(store):
+        why = "only PostgreSQL has leases; elsewhere the next process begins the moment one ends"
+        raise typer.BadParameter(why, param_hint="--lease")

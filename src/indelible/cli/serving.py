@@ -50,6 +50,7 @@ class Service(NamedTuple):
     ready_file: Path | None
     as_json: bool
     projections: Sequence[Projection] = ()
+    lease: float | None = None
 
     @property
     def place(self) -> str:
@@ -74,6 +75,7 @@ class Service(NamedTuple):
             actors=self.deciders,
             projections=self.projections,
             drain=self.drain,
+            lease=self.lease,
             max_threads=self.max_threads,
         )
         readiness = Readiness(self.ready_file)
@@ -82,10 +84,10 @@ class Service(NamedTuple):
             if not self._open(system, stop):
                 note("stop", "while standing by; nothing was begun")
                 return STOPPED
-            with system, Reporter(system, self.name, readiness.see):
+            with system, Reporter(system, self.name, readiness.see) as reporter:
                 lost = self._wait(system, stop)
                 readiness.end()
-                left = [] if lost else self._drain(system)
+                left = [] if lost else self._drain(system, reporter)
             return self._say_end(left, lost=lost)
 
     def _open(self, system: ActorSystem, stop: ServiceStop) -> bool:
@@ -113,8 +115,9 @@ class Service(NamedTuple):
             stop.wait(_LOOK)
         return False
 
-    def _drain(self, system: ActorSystem) -> list[str]:
+    def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
         system.executor.hold()  # first: nothing begins once it is said
+        reporter.soon()  # so that nobody is sent here who would have to wait
         running = len(system.executor.running())
         words = f"{count(running, 'step')} running, {self.drain:g} s to return"
         note("drain", f"{words}; a second signal ends it at once" if running else "no step runs")

@@ -200,8 +200,7 @@ class InboxPump:
             self._answer(seq, command, partial(encode_error, stream, late))
             return
         if command.kind.startswith(SERVICE):
-            done = partial(self._answer, seq, command)
-            self._services.run(command, lambda answer: done(lambda: answer))
+            self._services.run(command, partial(self._served, seq, command))
             return
         try:
             message, encode = self._reception.read(command)
@@ -228,6 +227,12 @@ class InboxPump:
             self._release([seq])
         else:
             self._answer(seq, command, partial(future.encode, reply))
+
+    def _served(self, seq: int, command: Command, answer: bytes | None) -> None:
+        if answer is None:
+            self._put_off([seq])
+        else:
+            self._answer(seq, command, lambda: answer)
 
     def _answer(self, seq: int, command: Command, encode: Callable[[], bytes]) -> None:
         self._answered.append((seq, command.message_id, encode))

@@ -1,4 +1,4 @@
-"""Commands for the process rather than for one of its actors: by name, one after the other."""
+"""Commands for the process rather than for one of its actors, by name; quick ones in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from indelible.errors import IndelibleError, RefusedError
+from indelible.errors import IndelibleError, RefusedError, SystemClosedError
 from indelible.events.errands import Errands
 from indelible.events.inbox import Command
 from indelible.events.values import decode_value
@@ -17,8 +17,11 @@ _log = logging.getLogger("indelible.inbox")
 Handler = Callable[[Any], Any]
 """Gets the command's value and returns the reply, both storable; may block, and may raise.
 
-It is called again if the process dies before its answer is written.
+It is called again if the process dies before its answer is written, perhaps in another process.
 """
+
+Done = Callable[[bytes | None], None]
+"""Gets the encoded answer, or ``None`` if this process cannot give one any more."""
 
 
 class Services:
@@ -27,28 +30,43 @@ class Services:
     def __init__(self) -> None:
         """Know nothing yet."""
         self._handlers: dict[str, Handler] = {}
-        self._errands = Errands("indelible-services")
+        self._quick = Errands("indelible-services")
+        self._slow: dict[str, Errands] = {}
 
-    def offer(self, kind: str, handler: Handler) -> None:
-        """Answer commands ``service.KIND`` with ``handler``."""
+    def offer(self, kind: str, handler: Handler, *, slow: bool = False) -> None:
+        """Answer commands ``service.KIND`` with ``handler``.
+
+        A ``slow`` one may take as long as it likes: its commands wait for each other, and no
+        other command waits for them.  It must return when its system is closed.
+        """
         self._handlers[kind] = handler
+        if slow:
+            self._slow[kind] = Errands(f"indelible-{kind}")
 
-    def run(self, command: Command, done: Callable[[bytes], None]) -> None:
+    def run(self, command: Command, done: Done) -> None:
         """Handle ``command`` after those before it, and call ``done`` with the encoded answer."""
-        self._errands.run(lambda: done(self._answer(command)))
+        errands = self._slow.get(_kind(command), self._quick)
+        errands.run(lambda: done(self._answer(command)))
 
     def stop(self) -> None:
         """Finish what is queued."""
-        self._errands.stop()
+        for errands in (self._quick, *self._slow.values()):
+            errands.stop()
 
-    def _answer(self, command: Command) -> bytes:
-        handler = self._handlers.get(command.kind.partition(".")[2])
+    def _answer(self, command: Command) -> bytes | None:
+        handler = self._handlers.get(_kind(command))
         try:
             if handler is None:
                 known = ", ".join(sorted(self._handlers)) or "none"
                 raise RefusedError(f"no command {command.kind!r} in this process; it has {known}")
             return encode_reply(command.stream, handler(decode_value(command.body)), {})
+        except SystemClosedError:
+            return None  # the next owner does it
         except Exception as error:  # noqa: BLE001 - the asker gets it
             if not isinstance(error, IndelibleError):
                 _log.exception("command %s failed", command.kind)
             return encode_error(command.stream, error)
+
+
+def _kind(command: Command) -> str:
+    return command.kind.partition(".")[2]

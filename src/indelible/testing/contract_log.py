@@ -19,6 +19,7 @@ from indelible.testing.builders import (
     Outcomes,
     some_event,
     some_events,
+    submit_all,
 )
 
 
@@ -125,6 +126,24 @@ class LogContract:
     def test_an_unknown_stream_is_empty(self, store: EventStore) -> None:
         assert list(store.read("run-1")) == []
         assert store.head("run-1") is None
+
+    def test_the_first_events_of_several_streams_are_read_together(self, store: EventStore) -> None:
+        store.append("run-1", some_events(2), expected=0)
+        store.append("run-2", some_events(3), expected=0)
+        store.append("run-3", some_events(1), expected=0)
+        store.append("run-1", some_events(2), expected=2)
+        wanted = ["run-2", "run-none", "half \ud800", "run-1"]
+        found = store.read_firsts(wanted, 3)
+        assert set(found) == {"run-1", "run-2"}
+        assert list(found["run-1"]) == list(store.read("run-1", until=3))
+        assert list(found["run-2"]) == list(store.read("run-2"))
+        assert not store.read_firsts([], 3)
+
+    def test_streams_are_read_together_however_many_there_are(self, store: EventStore) -> None:
+        names = [f"run-{number}" for number in range(1_500)]
+        outcomes = submit_all(store, [(name, 0, 1) for name in names])
+        assert outcomes.errors() == [None] * len(names)
+        assert set(store.read_firsts(names, 100)) == set(names)
 
     def test_a_shard_is_read_behind_a_position(self, store: EventStore) -> None:
         store.append("run-1", some_events(3), expected=0)

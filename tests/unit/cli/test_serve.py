@@ -19,6 +19,7 @@ from indelible.cli.serving import Readiness, Service
 from indelible.health import take_health
 
 SERVE = ("serve", "--steps", "mysteps")
+SELDOM = "import indelible.reports as r\nr.INTERVAL = 3_600.0\nFUNCTIONS = {'same': str}\n"
 
 
 def open_gate(commands: Any) -> None:
@@ -98,12 +99,13 @@ def test_a_service_says_what_it_leaves_behind(gated: Any, wait_for: Callable[...
 
 
 def test_health_says_that_a_service_drains(gated: Any, wait_for: Callable[..., str]) -> None:
-    service = gated.start(*SERVE, "--drain", "40")
+    (gated.home / "seldom.py").write_text(SELDOM)
+    service = gated.start(*SERVE, "--steps", "seldom", "--drain", "40")
     wait_for(service.stderr, "at the gate")
     service.send_signal(signal.SIGTERM)
     wait_for(service.stderr, "drain: ")
     state, code = "", 0
-    while state != "draining":  # it says so at its next report
+    while state != "draining":  # it says so at once, whenever its next report is due
         health = gated.invoke("health", "--json")
         state, code = json.loads(health.stdout)["processes"][0]["health"]["state"], health.exit_code
     assert code == 1

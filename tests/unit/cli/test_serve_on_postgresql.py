@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from postgres_server import connect
+
 SERVE = ("serve", "--steps", "mysteps")
 
 
@@ -65,3 +67,34 @@ def test_a_password_is_in_no_line(commands: Any) -> None:
         result = commands.invoke(*words, "--store", url)
         assert result.exit_code == 1
         assert "secret" not in result.output
+
+
+def test_a_lease_is_as_long_as_it_was_asked_to_be(
+    commands: Any, wait_for: Callable[..., str], postgres_url: str
+) -> None:
+    service = commands.start(*SERVE, "--store", postgres_url, "--lease", "300")
+    wait_for(service.stderr, " ready: ")
+    left = "SELECT count(*) FROM {} WHERE lease_until < extract(epoch FROM now()) * 1000000 + 1e8"
+    with connect(postgres_url) as connection:  # 100 s are far above the usual lease
+        while connection.execute("SELECT count(*) FROM roles").fetchall() == [(0,)]:
+            pass  # the views are taken on a thread of their own
+        short = [connection.execute(left.format(table).encode()) for table in ("shards", "roles")]
+        found = [cursor.fetchall() for cursor in short]
+    service.send_signal(signal.SIGTERM)
+    code, stderr = ended(service)
+    assert code == 0, stderr
+    assert found == [[(0,)], [(0,)]]
+
+
+@pytest.mark.parametrize("lease", ["0.5", "601", "soon"])
+def test_a_lease_that_is_too_short_or_too_long_is_refused(commands: Any, lease: str) -> None:
+    url = "postgresql+psycopg://me@127.0.0.1:1/none"
+    result = commands.invoke("serve", "--store", url, "--lease", lease)
+    assert result.exit_code == 2
+    assert "--lease" in result.stderr
+
+
+def test_a_store_without_leases_has_none_to_set(commands: Any) -> None:
+    result = commands.invoke("serve", "--lease", "5")
+    assert result.exit_code == 2
+    assert "only PostgreSQL has leases" in " ".join(result.stderr.replace("│", " ").split())

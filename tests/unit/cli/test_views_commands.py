@@ -146,6 +146,8 @@ def test_a_running_process_rebuilds_and_decides_for_a_command(
     assert "still cannot apply" in result.stderr
     assert listed(parked, "metrics") == [("metrics", parked.position, "parked")]
     assert "no projection 'nosuch'" in parked.invoke("rebuild", "nosuch").stderr
+    dropped = parked.invoke("rebuild", "--snapshots", "--json")
+    assert json.loads(dropped.stdout) == {"snapshots_dropped": 0}
     os.close(os.open(parked.home / "gate", os.O_WRONLY))
     owner.communicate(timeout=50)
     assert owner.returncode == 0

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from indelible import ActorSystem
+from indelible.clock import ManualClock
 from unit.inbox.counters import TWO, Add, Counter, Total, note
 from unit.system.members import Member, shared_log
 
@@ -25,8 +26,12 @@ class Apart:
 
     def name_in(self, shards: set[int]) -> str:
         """The id of a counter in one of ``shards``."""
-        names = (f"c{number}" for number in range(100))
-        return next(n for n in names if self.stores[0].shard_of(f"counter-{n}") in shards)
+        return _name_in(self.stores[0], shards)
+
+
+def _name_in(store: Member, shards: set[int]) -> str:
+    names = (f"c{number}" for number in range(100))
+    return next(n for n in names if store.shard_of(f"counter-{n}") in shards)
 
 
 @pytest.fixture
@@ -63,3 +68,27 @@ def test_an_actor_is_asked_and_told_wherever_it_lives(apart: Apart) -> None:
         while one.ask("total") < 4:  # the told ones may come after the asked one
             pass
         assert other.ask("total") == 4
+
+
+def test_what_an_actor_elsewhere_is_told_waits_for_its_owner_however_long_that_takes() -> None:
+    clock = ManualClock()
+    log = shared_log(clock)
+    owner = Member(log, "first", (0, 1))
+    with ActorSystem(owner, actors=[Counter()]) as first:
+        name = _name_in(owner, {2, 3})
+        commands = log.inbox.watch(for_commands=True)
+        first.actor("counter", name).tell(5)
+        while not log.inbox.waiting({2, 3}, 1):
+            commands.wait(20)
+    clock.advance(24 * 3_600)
+    with ActorSystem(Member(log, "second", (2, 3)), actors=[Counter()]) as second:
+        while second.actor("counter", name).ask("total") < 5:
+            pass
+
+
+def test_what_cannot_be_sent_to_an_actor_elsewhere_is_a_dead_letter(apart: Apart) -> None:
+    name = apart.name_in({2, 3})
+    apart.first.actor("counter", name).tell({1, 2})
+    [letter] = apart.first.parts.host.dead_letters
+    assert (letter.stream, letter.message) == (f"counter-{name}", {1, 2})
+    assert "set" in letter.why

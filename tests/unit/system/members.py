@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from indelible.clock import SystemClock
+from indelible.clock import Clock, SystemClock
 from indelible.errors import ShardNotOwnedError, StaleEpochError, SystemClosedError
 from indelible.events.group import GroupCommit
 from indelible.events.memory import MemoryBackend, MemoryEventStore
@@ -107,8 +107,8 @@ class Member(MemoryEventStore):
         self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
 
 
-def shared_log() -> MemoryBackend:
-    backend = MemoryEventStore(shards=SHARDS)._memory
+def shared_log(clock: Clock | None = None) -> MemoryBackend:
+    backend = MemoryEventStore(shards=SHARDS, clock=clock)._memory
     backend.raise_epoch()
     return backend
 

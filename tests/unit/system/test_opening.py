@@ -12,6 +12,7 @@ import pytest
 from indelible import ActorSystem, Decider
 from indelible.errors import StoreNotFoundError, StoreOwnedError, SystemClosedError
 from indelible.events.event import Event
+from indelible.events.memory import MemoryEventStore
 
 
 class Noted(Event, frozen=True, gc=False):
@@ -172,3 +173,10 @@ def switching() -> Any:
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("url", ["memory://", MemoryEventStore()])
+def test_a_lease_is_for_an_address_and_longer_than_nothing(url: Any) -> None:
+    lease = 0 if isinstance(url, str) else 5
+    with pytest.raises(ValueError, match=f"lease={lease}: give more than 0"):
+        ActorSystem(url, lease=lease)

@@ -187,3 +187,14 @@ def test_on_postgresql_a_row_that_was_taken_away_is_not_made_twice(postgres_url:
         reporter.report()
         assert len(processes(system)) <= 1  # the store's next lease brings it back
         reporter.stop()
+
+
+def test_a_report_can_be_had_before_it_is_due(
+    system: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indelible.reports.INTERVAL", 3_600.0)
+    reported = threading.Semaphore(0)
+    with Reporter(system, on_report=lambda _health: reported.release()) as reporter:
+        assert reported.acquire(timeout=20)  # the one of the beginning
+        reporter.soon()
+        assert reported.acquire(timeout=20)

@@ -1,0 +1,65 @@
+"""Reading short streams together: many actors that wake at once cost few statements.
+
+A stream is read when the first actor of its batch comes up, not before: no more is in memory than
+the batches that are being worked on, each as large as a page of a long stream.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+from indelible.actors.durable.recovery import SHORT
+from indelible.events.event import RecordedEvent
+from indelible.events.store import EventStore, StreamHead
+
+_EVENTS = 1_000
+"""Events of one batch: as many as one statement reads of a long stream."""
+
+
+class ReadAhead:
+    """The events of some streams, each of which one actor of this process takes once."""
+
+    def __init__(self, store: EventStore, streams: Sequence[str]) -> None:
+        """Read nothing yet; nobody else may write to ``streams`` from now on."""
+        self._store = store
+        self._streams = streams
+        self._lock = threading.Lock()
+        self._read: dict[str, Sequence[RecordedEvent]] | None = None
+
+    def take(self, stream: str) -> Sequence[RecordedEvent] | None:
+        """All events of ``stream``; ``None`` if it has become too long to be read here.
+
+        Raises:
+            StoreError: The log cannot be read now.
+        """
+        with self._lock:
+            if self._read is None:
+                self._read = dict(self._store.read_firsts(self._streams, SHORT))
+            events = self._read.pop(stream, ())
+        return events if 0 < len(events) < SHORT else None
+
+
+def together(
+    store: EventStore, heads: Sequence[StreamHead]
+) -> Iterator[tuple[str, ReadAhead | None]]:
+    """The streams of ``heads`` in their order, each with what it is read together with, if any."""
+    ahead = dict(_batches(store, [head for head in heads if head.version < SHORT]))
+    for head in heads:
+        yield head.stream, ahead.get(head.stream)
+
+
+def _batches(store: EventStore, heads: Sequence[StreamHead]) -> Iterator[tuple[str, ReadAhead]]:
+    names: list[str] = []
+    events = 0
+    for head in heads:
+        if names and events + head.version > _EVENTS:
+            yield from _batch(store, names).items()
+            names, events = [], 0
+        names.append(head.stream)
+        events += head.version
+    yield from _batch(store, names).items()
+
+
+def _batch(store: EventStore, names: Sequence[str]) -> Mapping[str, ReadAhead]:
+    return dict.fromkeys(names, ReadAhead(store, names))
