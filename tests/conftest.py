@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["postgres_server"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a script: the processes that tests start must hear Ctrl-C still.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline and no speed check: a test says what is right, never how long it took.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
