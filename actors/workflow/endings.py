@@ -12,11 +12,17 @@ EndListener = Callable[[RunState | BaseException], None]
 """Gets the run's last state, or why nobody will know it here."""
 
 
-_KEPT = 1_000
-"""States of ended runs kept: who starts a thousand runs together asks for them one by one."""
+_KEPT = 32 * 1024 * 1024
+"""Bytes of the states of ended runs kept, about: some 10,000 runs of ten steps with small results.
 
-_KEPT_SIZE = 64 * 1024
-"""Bytes of results above which a state is not kept: reading it again is cheap beside that."""
+Who starts thousands of runs together asks for them one by one, long after the first have ended.
+"""
+
+_KEPT_SIZE = _KEPT // 32
+"""Bytes of one state above which it is not kept: it would push out too many others."""
+
+_RUN, _STEP = 1_000, 200
+"""Bytes that a state takes for itself and for each of its steps, measured."""
 
 
 class Endings:
@@ -27,6 +33,7 @@ class Endings:
         self._lock = threading.Lock()
         self._listeners: dict[str, list[EndListener]] = {}
         self._recent: OrderedDict[str, RunState] = OrderedDict()
+        self._size = 0  # bytes of those, about
 
     def recent(self, stream: str) -> RunState | None:
         """The last state of a run that ended a moment ago; ``None`` says nothing."""
@@ -50,13 +57,20 @@ class Endings:
     def reached(self, stream: str, state: RunState) -> None:
         """Tell and forget everyone who waits for ``stream``."""
         with self._lock:
-            if state.size <= _KEPT_SIZE:
-                self._recent[stream] = state
-                if len(self._recent) > _KEPT:
-                    self._recent.popitem(last=False)
+            self._keep(stream, state)
             listeners = self._listeners.pop(stream, [])
         for listener in listeners:
             listener(state)
+
+    def _keep(self, stream: str, state: RunState) -> None:
+        size = _size(state)
+        if size > _KEPT_SIZE:
+            return
+        before = self._recent.pop(stream, None)
+        self._recent[stream] = state
+        self._size += size - (0 if before is None else _size(before))
+        while self._size > _KEPT:
+            self._size -= _size(self._recent.popitem(last=False)[1])
 
     def missed(self, stream: str, error: BaseException) -> None:
         """Tell everyone who waits for ``stream`` that nobody will know its end here."""
@@ -75,6 +89,11 @@ class Endings:
         with self._lock:
             waiting, self._listeners = self._listeners, {}
             self._recent.clear()
+            self._size = 0
         for listeners in waiting.values():
             for listener in listeners:
                 listener(error)
+
+
+def _size(state: RunState) -> int:
+    return _RUN + _STEP * len(state.plan.nodes) + state.size
