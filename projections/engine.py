@@ -20,7 +20,7 @@ from indelible.projections import cursors
 from indelible.projections.batch import Batch, make_batch
 from indelible.projections.custom import CustomView
 from indelible.projections.deciding import Decider
-from indelible.projections.feed import KEPT, Feed
+from indelible.projections.feed import FLOOD, KEPT, Feed
 from indelible.projections.lane import Lane, apply_or_park, apply_together
 from indelible.projections.projection import Projection
 from indelible.projections.rebuild import SUFFIX, Rebuild
@@ -38,7 +38,10 @@ _POLL = 50_000_000
 """ns between looks at what other processes have committed, while there is something ..."""
 
 _IDLE_POLL = 250_000_000
-"""... and when there has been nothing for a while."""
+"""... and when there has been nothing for a while, or a flood: then hints are not heard."""
+
+_SHORT = 30_000_000
+"""ns over which a flood is measured at least."""
 
 
 class Engine:
@@ -82,6 +85,8 @@ class Engine:
         self._tenure = Tenure(store, clock, owner, lease)
         self._decide = Decider(store, types).carry_out
         self._poll_at = 0  # on the monotonic clock
+        self._polled_at = 0
+        self._polite_until = 0  # while other processes commit floods
         self._poll = _POLL
 
     @property
@@ -152,7 +157,8 @@ class Engine:
         if self._tenure.shared:
             tend = self._tenure.due_in(self.names)
             times += [] if tend is None else [tend]
-            times += [] if self.feed.idle else [max(0, self._poll_at - now) / 1e9]
+            poll_at = max(self._poll_at, self._polite_until)
+            times += [] if self.feed.idle else [max(0, poll_at - now) / 1e9]
         return min(times, default=None)
 
     def backlog(self) -> int:
@@ -176,14 +182,21 @@ class Engine:
                     self._lose(name)
             self._gain(gained)
             self.feed.idle = self.feed.idle and not (self.lanes or self.rebuilds)
-            if now >= self._poll_at and not self.feed.idle:
+            if now >= max(self._poll_at, self._polite_until) and not self.feed.idle:
                 before = self.backlog()
                 self.feed.expect(self._store.positions())
-                self._poll = _POLL if self.backlog() > before else min(2 * self._poll, _IDLE_POLL)
-                self._poll_at = now + self._poll
+                self._pace(now, self.backlog() - before)
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             _log.debug("the store does not say who moves the views: %r", error)
             self._poll_at = now + _IDLE_POLL
+
+    def _pace(self, now: int, found: int) -> None:
+        """Choose when to look again, now that others have committed ``found`` events."""
+        self._poll = _POLL if found else min(2 * self._poll, _IDLE_POLL)
+        self._poll_at = now + self._poll
+        if found * 1_000_000_000 > FLOOD * max(now - self._polled_at, _SHORT):
+            self._polite_until = now + _IDLE_POLL
+        self._polled_at = now
 
     def _gain(self, names: Sequence[str]) -> None:
         """Begin to move ``names`` from where they stand."""

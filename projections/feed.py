@@ -17,6 +17,9 @@ from indelible.events.store import Cursor, EventStore
 KEPT = 20_000
 """Events waiting in memory, some 20 to 40 MiB; later ones push out earlier ones."""
 
+FLOOD = 5_000
+"""Events a second at which appends want all of the host: views then wait, and fold more at once."""
+
 
 class Feed:
     """Events of a store behind a cursor, in order.

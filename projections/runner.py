@@ -17,6 +17,7 @@ from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
 from indelible.projections import cursors
 from indelible.projections.engine import Engine, reaches
+from indelible.projections.feed import FLOOD
 from indelible.projections.projection import Projection
 from indelible.projections.tenure import LEASE
 
@@ -25,18 +26,16 @@ _log = logging.getLogger(__name__)
 _MANY = 2_000
 """Events that are worth a turn without waiting for more: two full batches."""
 
-_FLOOD = 5_000
-"""Events a second at which appends want all of the host: views then wait, and fold more at once."""
-
 _HIGH_WATER = 15_000
 """Events that end that wait; memory keeps 20,000 before the rest must be read back."""
 
-_BREATH = 0.005  # s between two batches while events keep coming: half the lag of DESIGN §9
+_BREATH = 0.008
+"""Seconds after which views show an event while more keep coming: below the lag of DESIGN §9."""
+
 _WINDOW = 0.030  # s over which a flood is measured: a few groups of the size that floods have
 _LONGEST_PAUSE = 0.050  # s
 _PATIENCE = 1.0  # s of a flood; what views lag at most for being polite
 _FIRST_LOOK, _SLOWEST_LOOK = 0.010, 0.250  # s between looks at what another process moves
-_SHARE = 5  # pauses are this many times as long as batches: views take a sixth of a busy host
 
 
 class ProjectionRunner:
@@ -69,6 +68,7 @@ class ProjectionRunner:
         self._moved = threading.Condition(lock)  # others wait for the runner
         self._engine.feed.wake = self._wake.notify
         self._thread: threading.Thread | None = None
+        self._asleep = False  # waits for an event, for any length of time
         self._stopping = False
         self._deadline = 0  # monotonic ns, once stopping
         self._hurried = 0  # callers that wait
@@ -222,10 +222,11 @@ class ProjectionRunner:
             _log.debug("the views were not given up: %r", error)
 
     def _look(self, *_: object) -> None:
-        """Look at what another process says it has committed."""
+        """Look at what another process says it has committed, as soon as there is time for it."""
         with self._wake:
             self._engine.look()
-            self._wake.notify()
+            if self._asleep:
+                self._wake.notify()
 
     def _open(self) -> bool:
         """Learn where the views stand, however long the database is away; ``False`` to end."""
@@ -263,18 +264,20 @@ class ProjectionRunner:
         return True
 
     def _pause(self, took: float) -> None:
-        """Let events pile up while they keep coming; without any there is no reason to wait."""
-        feed = self._engine.feed
+        """Let events pile up: those that come while the batch after this one is applied wait too.
+
+        Only when none has come meanwhile the next event is applied at once.
+        """
         enough = _MANY - self._engine.backlog()
-        if self._hurried or not 0 < feed.pending < enough:
+        if self._hurried or self._engine.feed.pending >= enough:
             return
-        self._wait_for(enough, min(max(_BREATH, _SHARE * took), _LONGEST_PAUSE))
+        self._wait_for(enough, min(max(_BREATH - 2 * took, took), _LONGEST_PAUSE))
 
     def _sit_out(self, began: int) -> None:
         """If events have flooded in since ``began``, leave the host to them until they ebb."""
         feed, left = self._engine.feed, _PATIENCE
         arrived, seconds = feed.pending, (self._clock.monotonic() - began) / 1e9
-        while arrived > _FLOOD * max(seconds, _WINDOW) and feed.pending < _HIGH_WATER:
+        while arrived > FLOOD * max(seconds, _WINDOW) and feed.pending < _HIGH_WATER:
             if left <= 0 or self._hurried or self._stopping:
                 return
             before, seconds = feed.pending, _WINDOW
@@ -284,7 +287,7 @@ class ProjectionRunner:
     def _await_flood(self) -> None:
         """If many events come at once, see whether they are the first of a flood."""
         began = self._clock.monotonic()
-        if self._engine.feed.pending > _FLOOD * _WINDOW and not (self._hurried or self._stopping):
+        if self._engine.feed.pending > FLOOD * _WINDOW and not (self._hurried or self._stopping):
             self._wait_for(_HIGH_WATER, _WINDOW)
             self._sit_out(began)
 
@@ -297,6 +300,6 @@ class ProjectionRunner:
     def _sleep(self) -> None:
         """Wait for the next event, or until something is due without one."""
         feed = self._engine.feed
-        feed.wake_at = 1
+        feed.wake_at, self._asleep = 1, True
         self._wake.wait(self._engine.due_in())
-        feed.wake_at = 0
+        feed.wake_at, self._asleep = 0, False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from indelible.clock import SystemClock
+from indelible.clock import ManualClock, SystemClock
 from indelible.errors import RebuildUnderWayError, ShardNotOwnedError
 from indelible.events.event import EncodedEvent
 from indelible.events.opening import open_store
@@ -144,6 +144,38 @@ def test_events_of_shards_that_another_process_owns_are_polled(processes: Proces
     while not engine.covers(ends):
         engine.step()
     assert Views(second).summary().completed == 8
+
+
+def test_while_another_process_commits_a_flood_hints_are_not_followed(processes: Processes) -> None:
+    store, clock = processes.open(), ManualClock()
+    engine = Engine(
+        store, TYPES, default_projections(), clock, Failpoints(), owner="here", batch=1_000
+    )
+    engine.open()
+    processes.write(*(f"flood-{n}" for n in range(100)))  # not heard of here, as if elsewhere
+    clock.advance(0.05)
+    engine.look()
+    settle(engine)
+    processes.write("later")
+    ends = processes.ends()
+    engine.look()
+    settle(engine)
+    assert not engine.covers(ends)
+    assert 0 < (engine.due_in() or 0) <= 0.25
+    clock.advance(0.3)
+    settle(engine)
+    assert engine.covers(ends)
+
+
+def test_a_few_events_of_another_process_are_seen_at_each_hint(processes: Processes) -> None:
+    store, clock = processes.open(), ManualClock()
+    engine = Engine(store, TYPES, default_projections(), clock, Failpoints(), owner="here")
+    engine.open()
+    for run in ("1", "2", "3"):
+        processes.write(run)
+        engine.look()
+        settle(engine)
+        assert engine.covers(processes.ends())
 
 
 def test_a_process_whose_lease_was_taken_writes_nothing_more(processes: Processes) -> None:
