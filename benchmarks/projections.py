@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from harness import print_machine
@@ -25,6 +26,9 @@ from indelible.projections import cursors
 from indelible.projections.defaults import default_projections
 from indelible.projections.engine import Engine
 from indelible.projections.runner import ProjectionRunner
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from postgres_server import a_server
 
 STEPS = 10
 TYPES = run_event_types()
@@ -112,29 +116,41 @@ def live_lags(store: EventStore, rate: int, seconds: float) -> list[float]:
     return lags
 
 
+@contextmanager
+def an_address(*, postgres: bool) -> Iterator[str]:
+    """Of a database that is empty, and gone at the end."""
+    if postgres:
+        with a_server() as server:
+            url = server.create_database()
+            yield url
+            server.drop_database(url)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{Path(folder) / 'views.db'}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000, help="of 12 events each")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of live events")
     parser.add_argument("--rate", type=int, default=1_000, help="live events a second")
-    parser.add_argument("--store", help="an empty database, instead of SQLite in a new folder")
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     given = parser.parse_args()
-    print_machine("views: catching up, and lag")
-    with tempfile.TemporaryDirectory() as folder:
-        url = given.store or f"sqlite:///{Path(folder) / 'views.db'}"
-        with closing(open_store(url)) as store:
-            events = fill(store, given.runs)
-            for view in default_projections():
-                rates = []
-                for _ in range(given.repeat):
-                    rates.append(catch_up(store, view.name))
-                    forget(store, view.name)
-                print(
-                    f"{view.name} catches up with {events:,} events: n={given.repeat}, median "
-                    f"{statistics.median(rates):,.0f} events/s (min {min(rates):,.0f})"
-                )
-            lags = live_lags(store, given.rate, given.seconds)
+    database = "PostgreSQL" if given.postgres else "SQLite"
+    print_machine(f"views on {database}: catching up, and lag")
+    with an_address(postgres=given.postgres) as url, closing(open_store(url)) as store:
+        events = fill(store, given.runs)
+        for view in default_projections():
+            rates = []
+            for _ in range(given.repeat):
+                rates.append(catch_up(store, view.name))
+                forget(store, view.name)
+            print(
+                f"{view.name} catches up with {events:,} events: n={given.repeat}, median "
+                f"{statistics.median(rates):,.0f} events/s (min {min(rates):,.0f})"
+            )
+        lags = live_lags(store, given.rate, given.seconds)
     lags.sort()
     p50, p99 = (lags[int(share * (len(lags) - 1))] for share in (0.5, 0.99))
     print(

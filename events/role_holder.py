@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from indelible.clock import Clock
 from indelible.errors import IndelibleError, RoleLostError
-from indelible.events.roles import hold_role, is_leased, leave_role, take_role, time_left
+from indelible.events.roles import hold_roles, is_leased, leave_role, take_role, time_left
 from indelible.events.store import EventStore
 
 _log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Role:
         sent = holder.clock.monotonic()
         with holder.store.write_views() as connection:
             try:
-                hold_role(connection, self.name, holder.owner, self.epoch, holder.lease)
+                hold_roles(connection, {self.name: self.epoch}, holder.owner, holder.lease)
             except RoleLostError:
                 self.lose()
                 raise

@@ -7,6 +7,8 @@ by a kernel lock: whoever else a row names is gone, and no clock is asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from indelible.errors import RoleLostError
@@ -22,9 +24,23 @@ _TAKE = """
 """
 _LEFT = "SELECT lease_until - {now} FROM roles WHERE name = :name"
 _HOLD = """
-    UPDATE roles SET lease_until = {now} + CAST(:lease AS BIGINT)
-    WHERE name = :name AND owner = :owner AND epoch = :epoch
+    UPDATE roles SET lease_until = {now} + ?
+    WHERE name = ? AND owner = ? AND epoch = ?
 """
+_HOLD_LEASED = """
+    WITH standstill AS (
+        SELECT set_config('idle_in_transaction_session_timeout', %s, true) AS milliseconds
+    ), held AS (
+        SELECT roles.name FROM standstill, roles JOIN unnest(%s::text[], %s::bigint[])
+            AS wanted (name, epoch) ON roles.name = wanted.name AND roles.epoch = wanted.epoch
+        WHERE roles.owner = %s AND milliseconds IS NOT NULL
+        ORDER BY roles.name FOR UPDATE OF roles
+    )
+    UPDATE roles SET lease_until = {now} + %s::bigint
+    FROM held WHERE roles.name = held.name RETURNING roles.name
+"""
+"""Also has the server end a transaction, and its locks, whose process was stopped inside it."""
+
 _LEAVE = """
     UPDATE roles SET owner = '', lease_until = 0
     WHERE name = :name AND owner = :owner AND epoch = :epoch
@@ -59,16 +75,28 @@ def time_left(connection: sa.Connection, name: str) -> int:
     return left or 0
 
 
-def hold_role(connection: sa.Connection, name: str, owner: str, epoch: int, lease: int) -> None:
-    """Extend the lease, in the transaction of whatever is written in the role: fences it.
+def hold_roles(
+    connection: sa.Connection, epochs: Mapping[str, int], owner: str, lease: int
+) -> None:
+    """Extend the leases, in the transaction of whatever is written in the roles: fences it.
 
     Raises:
-        RoleLostError: The epoch is over; the transaction must not commit.
+        RoleLostError: The epoch of one is over; the transaction must not commit.
     """
-    _limit_standstill(connection, lease)
-    values = {"name": name, "owner": owner, "epoch": epoch, "lease": lease}
-    if connection.execute(_in_dialect(connection, _HOLD), values).rowcount != 1:
-        raise RoleLostError(name)
+    if is_leased(connection):
+        statement = _HOLD_LEASED.replace("{now}", NOW["postgresql"])
+        limit = str(max(100, lease // 2_000))
+        wanted = (limit, list(epochs), list(epochs.values()), owner, lease)
+        held = set(connection.exec_driver_sql(statement, wanted).scalars())
+    else:
+        statement = _HOLD.replace("{now}", NOW["sqlite"])
+        held = {
+            name
+            for name, epoch in epochs.items()
+            if connection.exec_driver_sql(statement, (lease, name, owner, epoch)).rowcount
+        }
+    if len(held) < len(epochs):
+        raise RoleLostError(min(epochs.keys() - held))
 
 
 def leave_role(connection: sa.Connection, name: str, owner: str, epoch: int) -> None:
@@ -78,12 +106,3 @@ def leave_role(connection: sa.Connection, name: str, owner: str, epoch: int) -> 
 
 def _in_dialect(connection: sa.Connection, statement: str) -> sa.TextClause:
     return sa.text(statement.replace("{now}", NOW[connection.dialect.name]))
-
-
-def _limit_standstill(connection: sa.Connection, lease: int) -> None:
-    """Have the server end a transaction, and its locks, whose process was stopped inside it."""
-    if is_leased(connection):
-        milliseconds = max(100, lease // 2_000)
-        connection.execute(
-            sa.text(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds:d}")
-        )

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from indelible.events.store import Cursor
 from indelible.projections.multirow import insert
 from indelible.projections.tables import CURSORS, PARKED
+from indelible.projections.together import Together
 
 
 class Stand(NamedTuple):
@@ -47,16 +48,14 @@ def read_stands(connection: sa.Connection) -> dict[str, Stand]:
     return stands
 
 
-def move(connection: sa.Connection, views: Iterable[Moved]) -> None:
+def move(together: Together, views: Iterable[Moved]) -> None:
     """Store where ``views`` will be when the transaction commits."""
-    _MOVE.execute(
-        connection,
-        [
-            (view.name, shard, position, view.version)
-            for view in views
-            for shard, position in view.positions.items()
-        ],
-    )
+    rows = [
+        (view.name, shard, position, view.version)
+        for view in views
+        for shard, position in view.positions.items()
+    ]
+    together.add(_MOVE, rows)
 
 
 def forget(connection: sa.Connection, name: str) -> None:

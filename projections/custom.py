@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from indelible.events.event import Event
 from indelible.projections.projection import Pair
 from indelible.projections.tables import METADATA, renamed
+from indelible.projections.together import Together
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _NAME_LIMIT = 40  # with a table's part and __rebuild below the 63 bytes that PostgreSQL keeps
@@ -103,9 +104,9 @@ class CustomView:
         """Keep the events for :meth:`write`."""
         return events
 
-    def write(self, connection: sa.Connection, changes: Sequence[Pair]) -> None:
+    def write(self, together: Together, changes: Sequence[Pair]) -> None:
         """Apply them."""
-        self._mine.apply(connection, changes)
+        self._mine.apply(together.connection, changes)
 
     def erase(self, connection: sa.Connection, stream: str) -> bool:
         """Ask the projection."""

@@ -18,6 +18,7 @@ from indelible.events.store import Cursor
 from indelible.projections import cursors, parking
 from indelible.projections.batch import Bad, Batch
 from indelible.projections.projection import Pair, Projection
+from indelible.projections.together import Together
 
 _log = logging.getLogger(__name__)
 
@@ -84,13 +85,16 @@ def apply_together(
         changes = lane.projection.fold(pairs) if pairs else None
         work.append((lane, changes, lane.undecodable(batch)))
     with begin() as connection:
+        together = Together(connection)
         for lane, changes, bad in work:
             if changes is not None:
-                lane.projection.write(connection, changes)
+                lane.projection.write(together, changes)
             parking.park(connection, lane.name, bad)
             if batch.decisions:
+                together.run()
                 decide(connection, lane, batch)
-        cursors.move(connection, [lane.moved(batch) for lane in lanes])
+        cursors.move(together, [lane.moved(batch) for lane in lanes])
+        together.run()
         before_commit()
     for lane in lanes:
         lane.advance(batch.positions)
@@ -116,7 +120,9 @@ def apply_or_park(
         bad += apply_part(lane.projection, connection, lane.wanted(batch))
         parking.park(connection, lane.name, bad)
         decide(connection, lane, batch)
-        cursors.move(connection, [lane.moved(batch)])
+        together = Together(connection)
+        cursors.move(together, [lane.moved(batch)])
+        together.run()
         before_commit()
     lane.advance(batch.positions)
     for event, error in bad:
@@ -138,7 +144,9 @@ def apply_part(
         return []
     connection.exec_driver_sql("SAVEPOINT part")
     try:
-        projection.write(connection, projection.fold(pairs))
+        together = Together(connection)
+        projection.write(together, projection.fold(pairs))
+        together.run()
     except Exception as error:
         if not _is_about_the_event(error):
             raise

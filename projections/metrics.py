@@ -27,6 +27,7 @@ from indelible.projections.histogram import bucket_of
 from indelible.projections.multirow import insert
 from indelible.projections.projection import Pair
 from indelible.projections.tables import METRICS, METRICS_RESPONSE_TIMES, METRICS_RUNS, renamed
+from indelible.projections.together import Together
 
 _REMEMBERED = 20_000
 """Runs whose agent is kept in memory, some 3 MiB; the table knows the others."""
@@ -115,7 +116,7 @@ class Metrics:
         _add(changes, events, self._agent_of, changes.unresolved)
         return changes
 
-    def write(self, connection: sa.Connection, changes: Changes) -> None:
+    def write(self, together: Together, changes: Changes) -> None:
         """Add to the rows.
 
         Raises:
@@ -123,17 +124,16 @@ class Metrics:
         """
         known = self._agent_of
         if changes.unresolved:
-            found = self._look_up(connection, {pair[0].stream for pair in changes.unresolved})
+            found = self._look_up(
+                together.connection, {pair[0].stream for pair in changes.unresolved}
+            )
             _add(changes, changes.unresolved, found, [])
             known.update(found)
-        if changes.runs:
-            self._insert_runs.execute(connection, list(changes.runs.items()))
-        if changes.agents:
-            rows = [msgspec.structs.astuple(change) for change in changes.agents.values()]
-            self._add_agents.execute(connection, rows)
-        if changes.response_times:
-            times = [(*key, runs) for key, runs in changes.response_times.items()]
-            self._add_response_times.execute(connection, times)
+        agents = map(msgspec.structs.astuple, changes.agents.values())
+        times = [(*key, runs) for key, runs in changes.response_times.items()]
+        together.add(self._insert_runs, list(changes.runs.items()))
+        together.add(self._add_agents, list(agents))
+        together.add(self._add_response_times, times)
         known.update(changes.runs)
         while len(known) > _REMEMBERED:
             known.popitem(last=False)

@@ -14,12 +14,19 @@ _VARIABLES = 32_766
 """SQLite takes no more parameters in a statement (its limit 9, SQLITE_MAX_VARIABLE_NUMBER)."""
 
 
+Rows = Sequence[tuple[object, ...]]
+"""Parameters of a statement, as many columns as it has."""
+
+
 class MultiRow:
     """A statement over rows of parameters, in few texts, so that drivers prepare it once.
 
     PostgreSQL gets one array a column.  SQLite gets ``(VALUES (...), (...))``: the number of rows
     is rounded up and the rest filled with NULL rows, so the statement must pass over rows whose
     ``column1`` is NULL.
+
+    Attributes:
+        arrays: The text for PostgreSQL.
     """
 
     def __init__(self, types: Sequence[str], before: str, after: str) -> None:
@@ -35,15 +42,14 @@ class MultiRow:
         arrays = ", ".join(f"%s::{kind}[]" for kind in types)
         names = ", ".join(f"column{index}" for index in range(1, self._columns + 1))
         parts = (before.replace("%", "%%"), after.replace("%", "%%"))
-        self._arrays = f"{parts[0]} unnest({arrays}) AS v({names}) {parts[1]}"
+        self.arrays = f"{parts[0]} unnest({arrays}) AS v({names}) {parts[1]}"
 
-    def execute(self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]) -> int:
+    def execute(self, connection: sa.Connection, rows: Rows) -> int:
         """Run it for ``rows`` and return how many rows of the table it changed."""
         if not rows:
             return 0
         if connection.dialect.name == "postgresql":
-            columns = tuple(list(column) for column in zip(*rows, strict=True))
-            return connection.exec_driver_sql(self._arrays, columns).rowcount
+            return connection.exec_driver_sql(self.arrays, columns_of(rows)).rowcount
         changed = 0
         for start in range(0, len(rows), self._most):
             part = rows[start : start + self._most]
@@ -62,6 +68,15 @@ class MultiRow:
             values = "(VALUES " + ",".join([row] * size) + ")"
             text = self._texts[size] = f"{self._before} {values} AS v {self._after}"
         return text
+
+
+def columns_of(rows: Rows) -> tuple[list[object], ...]:
+    """The parameters of :attr:`MultiRow.arrays`.
+
+    >>> columns_of([("a", 1), ("b", 2)])
+    (['a', 'b'], [1, 2])
+    """
+    return tuple(map(list, zip(*rows, strict=True)))
 
 
 def insert(table: sa.Table, after: str = "") -> MultiRow:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import sqlalchemy as sa
 
 from indelible.events.event import Event, RecordedEvent
+from indelible.projections.together import Together
 
 Pair: TypeAlias = tuple[RecordedEvent, Event]
 """An event of the log with its typed form; both are shared, so nobody changes them."""
@@ -57,11 +58,12 @@ class Projection(Protocol):
         """
         ...
 
-    def write(self, connection: sa.Connection, changes: Any) -> None:
+    def write(self, together: Together, changes: Any) -> None:
         """Bring the rows up to date with ``changes``, in as few statements as can be.
 
-        Must not commit.  A refusal of the database to take a row, and any error that is not the
-        database's, parks the event that causes it; then nothing of the batch has been kept.
+        It adds them to ``together``, or uses its connection, and must not commit.  A refusal of
+        the database to take a row, and any error that is not the database's, parks the event that
+        causes it; then nothing of the batch has been kept.
         """
         ...
 

@@ -16,6 +16,7 @@ from indelible.events.store import Cursor
 from indelible.projections import cursors, parking
 from indelible.projections.lane import Lane
 from indelible.projections.projection import Projection
+from indelible.projections.together import Together
 
 SUFFIX = "__rebuild"
 """Ends the names of a rebuild's tables and of its cursor."""
@@ -90,8 +91,10 @@ class Rebuild:
                 if index.name in taken:
                     index.name = sa.quoted_name(f"{index.name}_2", quote=None)
             table.create(connection, checkfirst=False)
-        version = self._projection.version
-        cursors.move(connection, [cursors.Moved(self.lane.name, version, {0: 0})])
+        together = Together(connection)
+        begun = cursors.Moved(self.lane.name, self._projection.version, {0: 0})
+        cursors.move(together, [begun])
+        together.run()
 
     def covers(self, live: Cursor) -> bool:
         """Whether it holds all that it must, and all that the live view at ``live`` does."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from indelible.clock import Clock
 from indelible.errors import RoleLostError
-from indelible.events.roles import hold_role, is_leased, leave_role, take_role
+from indelible.events.roles import hold_roles, is_leased, leave_role, take_role
 from indelible.events.store import EventStore
 
 _log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ LEASE = 10.0
 _LOOK = 1_000_000_000
 """ns between looks for a view that nobody moves; what a clean hand-over takes at most."""
 
+_PREFIX = "projection:"  # of the role of a view
 _RENEWALS = 3  # in a lease: two may fail
 
 
@@ -64,8 +65,7 @@ class Tenure:
         """
         with self._store.write_views() as connection:
             if self.shared:
-                for name in sorted(names):
-                    self._hold(connection, name)
+                self._hold(connection, names)
             yield connection
 
     def take(self, names: Collection[str], *, by_force: bool = False) -> list[str]:
@@ -132,12 +132,12 @@ class Tenure:
     def _microseconds(self) -> int:
         return round(self._lease * 1e6)
 
-    def _hold(self, connection: sa.Connection, name: str) -> None:
-        epoch = self._held.get(name, 0)  # 0 is nobody's
+    def _hold(self, connection: sa.Connection, names: Collection[str]) -> None:
+        epochs = {_role(name): self._held.get(name, 0) for name in names}  # 0 is nobody's
         try:
-            hold_role(connection, _role(name), self._owner, epoch, self._microseconds)
-        except RoleLostError:
-            raise RoleLostError(name) from None
+            hold_roles(connection, epochs, self._owner, self._microseconds)
+        except RoleLostError as error:
+            raise RoleLostError(error.role.removeprefix(_PREFIX)) from None
 
     def _keep(self, name: str) -> None:
         try:
@@ -148,4 +148,4 @@ class Tenure:
 
 
 def _role(name: str) -> str:
-    return f"projection:{name}"
+    return _PREFIX + name

@@ -25,9 +25,10 @@ from indelible.events.run_events import (
     StepsReleased,
     StepsStarted,
 )
-from indelible.projections.multirow import MultiRow, insert
+from indelible.projections.multirow import MultiRow, Rows, insert
 from indelible.projections.projection import Pair
 from indelible.projections.tables import WORKFLOW_STATUS, renamed, stored_text
+from indelible.projections.together import Together
 
 _PREFIX = len("run-")
 
@@ -103,7 +104,7 @@ class WorkflowStatus:
             _APPLY[type(event)](change, event)
         return changes
 
-    def write(self, connection: sa.Connection, changes: dict[str, RunChange]) -> None:
+    def write(self, together: Together, changes: dict[str, RunChange]) -> None:
         """Insert new runs, then update the others.
 
         Raises:
@@ -119,13 +120,17 @@ class WorkflowStatus:
                 wide.append(_wide_row(change))
             else:
                 narrow.append(_narrow_row(change))
-        if new:
-            self._insert.execute(connection, new)
-        updated = self._wide.execute(connection, wide) if wide else 0
-        updated += self._narrow.execute(connection, narrow) if narrow else 0
-        if updated != len(wide) + len(narrow):
-            first = (wide or narrow)[0][0]
-            raise UnknownRunError(str(first), f"{self.tables[0].name}, or in a run of its batch")
+        together.add(self._insert, new)
+        together.add(self._wide, wide, self._expect(wide))
+        together.add(self._narrow, narrow, self._expect(narrow))
+
+    def _expect(self, rows: Rows) -> Callable[[int], None]:
+        def check(changed: int) -> None:
+            if changed != len(rows):
+                where = f"{self.tables[0].name}, or in a run of its batch"
+                raise UnknownRunError(str(rows[0][0]), where)
+
+        return check
 
 
 _NARROW = """

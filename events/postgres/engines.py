@@ -54,8 +54,17 @@ def reading_engine(url: sa.URL) -> sa.Engine:
 
 
 def transaction_engine(url: sa.URL) -> sa.Engine:
-    """Connections for transactions beside the log: views, the inbox, migrations."""
+    """Connections for transactions beside the log: the inbox, migrations."""
     return _engine(url, "SET synchronous_commit = on", **_POOL)
+
+
+def views_engine(url: sa.URL) -> sa.Engine:
+    """Connections for what the log can make again: their commits do not wait for the disk.
+
+    Statements are planned once: views say the same few ones again and again, by keys.
+    """
+    settings = "SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan"
+    return _engine(url, settings, **_POOL)
 
 
 _POOL: dict[str, Any] = {

@@ -17,7 +17,12 @@ from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
 from indelible.events.postgres.address import parse_address
-from indelible.events.postgres.engines import check_server, reading_engine, transaction_engine
+from indelible.events.postgres.engines import (
+    check_server,
+    reading_engine,
+    transaction_engine,
+    views_engine,
+)
 from indelible.events.postgres.faults import of_the_database, translated
 from indelible.events.postgres.hints import EVENTS_CHANNEL
 from indelible.events.postgres.inbox import INBOX_CHANNEL, PostgresInbox
@@ -83,6 +88,7 @@ class PostgresEventStore(StoredLog):
         self._listening: Listening | None = None
         self._reader: PostgresReader | None = None
         self._transactions = transaction_engine(self._address)
+        self._views = views_engine(self._address)
         self._member = Member(
             self._address,
             self.url,
@@ -131,7 +137,7 @@ class PostgresEventStore(StoredLog):
                     self._join() if self._mode == "own" else self._look(reader)
             except BaseException:
                 reader.engine.dispose()
-                self._transactions.dispose()
+                self._dispose()
                 raise
             self._reader = reader
             self._listening = self._new_listening()
@@ -151,7 +157,11 @@ class PostgresEventStore(StoredLog):
             reader, self._reader = self._reader, None
             if reader is not None:
                 reader.engine.dispose()
-            self._transactions.dispose()
+            self._dispose()
+
+    def _dispose(self, *, close: bool = True) -> None:
+        for engine in (self._transactions, self._views):
+            engine.dispose(close=close)
 
     def _join(self) -> None:
         with self._transactions.connect() as connection:
@@ -184,7 +194,7 @@ class PostgresEventStore(StoredLog):
     def _abandon(self) -> None:
         self._member.abandon()
         self._inherited = (self._reader, self._listening)
-        self._transactions.dispose(close=False)
+        self._dispose(close=False)
         if self._reader is not None:
             self._reader.engine.dispose(close=False)
         self._reader = self._listening = None
@@ -270,8 +280,7 @@ class PostgresEventStore(StoredLog):
         self._open_reader()
         if self._mode == "read":
             raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
-        with self._write() as connection:
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        with self._begin(self._views) as connection:
             yield connection
 
     @contextmanager
@@ -282,7 +291,12 @@ class PostgresEventStore(StoredLog):
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        engine = self._transactions.execution_options(isolation_level="READ COMMITTED")
+        with self._begin(self._transactions) as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        engine = engine.execution_options(isolation_level="READ COMMITTED")
         with of_the_database(self.url), engine.begin() as connection:
             yield connection
 

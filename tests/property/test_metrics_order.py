@@ -20,6 +20,7 @@ from indelible.events.run_events import (
 from indelible.projections.metrics import Metrics
 from indelible.projections.projection import Pair
 from indelible.projections.tables import METADATA
+from indelible.projections.together import Together
 
 T0 = 1_700_000_000_000_000
 number = st.integers(0, 10**7)
@@ -65,7 +66,9 @@ def rows(batches: list[list[Pair]]) -> list[list[Any]]:
         METADATA.create_all(connection)
         metrics = Metrics()
         for batch in batches:
-            metrics.write(connection, metrics.fold(batch))
+            together = Together(connection)
+            metrics.write(together, metrics.fold(batch))
+            together.run()
         found = [
             list(connection.execute(sa.select(table).order_by(*table.primary_key.columns)).all())
             for table in metrics.tables

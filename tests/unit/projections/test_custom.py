@@ -12,6 +12,7 @@ from indelible.events.event import Event
 from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.projections.custom import CustomView, Projection, check_projections
 from indelible.projections.projection import Pair
+from indelible.projections.together import Together
 
 T0 = 1_700_000_000_000_000
 
@@ -137,7 +138,7 @@ def test_a_projection_must_say_how_events_are_applied() -> None:
         handles = (RunAccepted,)
 
     with pytest.raises(NotImplementedError):
-        CustomView(Silent()).write(None, [])  # type: ignore[arg-type]
+        CustomView(Silent()).write(Together(None), [])  # type: ignore[arg-type]
 
 
 def projection(**fields: Any) -> Projection:
