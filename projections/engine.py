@@ -40,6 +40,9 @@ _POLL = 50_000_000
 _IDLE_POLL = 250_000_000
 """... and when there has been nothing for a while, or a flood: then hints are not heard."""
 
+_LOOK_AGAIN = 30_000_000_000
+"""ns between looks whether a view is of newer code still."""
+
 _SHORT = 30_000_000
 """ns over which a flood is measured at least."""
 
@@ -84,6 +87,7 @@ class Engine:
         self._failpoints = failpoints
         self._tenure = Tenure(store, clock, owner, lease)
         self._decide = Decider(store, types).carry_out
+        self._left: dict[str, int] = {}  # views of newer code, and when to look at them again
         self._poll_at = 0  # on the monotonic clock
         self._polled_at = 0
         self._polite_until = 0  # while other processes commit floods
@@ -99,7 +103,10 @@ class Engine:
         return name in self._projections and self._tenure.holds(name)
 
     def open(self) -> None:
-        """Learn where every view stands; a view of another version is rebuilt."""
+        """Learn where every view stands; a view of another version is rebuilt.
+
+        Where several processes share the store, a newer one is left to those that know it.
+        """
         self._tenure.open()
         if self._tenure.shared:
             self.feed.rest()  # until there is a view to move
@@ -121,6 +128,7 @@ class Engine:
         projection = self._projections.get(name)
         if projection is None:
             raise UnknownProjectionError(name, self.names)
+        self._left.pop(name, None)
         return self.rebuilds.setdefault(name, Rebuild(projection, self._store.positions()))
 
     def step(self) -> bool:
@@ -155,7 +163,7 @@ class Engine:
         lanes = [*self.lanes.values(), *(rebuild.lane for rebuild in self.rebuilds.values())]
         times = [max(0, lane.retry_at - now) / 1e9 for lane in lanes if lane.failures]
         if self._tenure.shared:
-            tend = self._tenure.due_in(self.names)
+            tend = self._tenure.due_in(self._may_take(now))
             times += [] if tend is None else [tend]
             poll_at = max(self._poll_at, self._polite_until)
             times += [] if self.feed.idle else [max(0, poll_at - now) / 1e9]
@@ -176,7 +184,7 @@ class Engine:
     def _look_around(self, now: int) -> None:
         """Keep and take views, and see what other processes have committed."""
         try:
-            gained = self._tenure.tend(self.names)
+            gained = self._tenure.tend(self._may_take(now))
             for name in list(self.lanes):
                 if not self._tenure.holds(name):
                     self._lose(name)
@@ -212,13 +220,26 @@ class Engine:
             stands = cursors.read_stands(connection)
         self.feed.expect(self._store.positions())
         for name in names:
-            projection = self._projections[name]
+            projection, rebuilt = self._projections[name], name in self.rebuilds
             stand = stands.get(name, cursors.Stand(projection.version, {}))
             if stand.version == projection.version:
                 self.lanes[name] = Lane(projection, name, stand.cursor)
+            elif stand.version > projection.version and self._tenure.shared and not rebuilt:
+                self._leave(name)
             else:
                 _log.info("view %s changes its version, rebuilding", name)
                 self.rebuild(name)
+
+    def _may_take(self, now: int) -> Sequence[str]:
+        """The views that are not left to others for the moment."""
+        return [name for name in self._projections if self._left.get(name, 0) <= now]
+
+    def _leave(self, name: str) -> None:
+        """Leave a view to processes whose code knows its rows."""
+        if name not in self._left:
+            _log.warning("view %s is left to newer code, which has made its rows", name)
+        self._left[name] = self._clock.monotonic() + _LOOK_AGAIN
+        self._tenure.give_up(name)
 
     def _lose(self, name: str) -> None:
         """Stop moving the view of the cursor ``name``, which another process has taken."""

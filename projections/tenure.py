@@ -112,6 +112,12 @@ class Tenure:
         """Take note that the transaction of :meth:`leave` is committed."""
         self._held.pop(name, None)
 
+    def give_up(self, name: str) -> None:
+        """Let another process take ``name`` at once."""
+        with self._store.write_views() as connection:
+            self.leave(connection, name)
+        self.left(name)
+
     def close(self) -> None:
         """Give up everything, so that others need not wait for the leases."""
         if self._held:

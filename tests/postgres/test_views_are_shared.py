@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from indelible.clock import ManualClock, SystemClock
+from indelible.clock import Clock, ManualClock, SystemClock
 from indelible.errors import RebuildUnderWayError, ShardNotOwnedError
 from indelible.events.event import EncodedEvent
 from indelible.events.opening import open_store
@@ -18,8 +18,11 @@ from indelible.events.store import Cursor, EventStore
 from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
+from indelible.projections import cursors
 from indelible.projections.defaults import default_projections
 from indelible.projections.engine import Engine
+from indelible.projections.metrics import Metrics
+from indelible.projections.projection import Projection
 from indelible.projections.queries import Views
 from indelible.projections.runner import ProjectionRunner
 from indelible.projections.tables import CURSORS
@@ -85,9 +88,29 @@ def processes(postgres_url: str, stack: ExitStack) -> Processes:
     return Processes(postgres_url, stack)
 
 
-def engine_of(store: EventStore, owner: str) -> Engine:
+class NewMetrics(Metrics):
+    """As the next version of the code has them."""
+
+    version = 2
+
+    def beside(self, suffix: str) -> NewMetrics:
+        return NewMetrics(suffix)
+
+
+def engine_of(
+    store: EventStore,
+    owner: str,
+    views: Sequence[Projection] = (),
+    clock: Clock | None = None,
+) -> Engine:
     engine = Engine(
-        store, TYPES, default_projections(), SystemClock(), Failpoints(), owner=owner, batch=2
+        store,
+        TYPES,
+        views or default_projections(),
+        clock or SystemClock(),
+        Failpoints(),
+        owner=owner,
+        batch=2,
     )
     store.subscribe(engine.feed.push)
     engine.open()
@@ -266,3 +289,88 @@ def test_a_rebuild_that_died_with_its_process_is_gone_on_with_elsewhere(
     with first.read_views() as connection:
         names = connection.execute(sa.select(CURSORS.c.projection)).scalars().all()
     assert set(names) == NAMES
+
+
+def version_of(store: EventStore) -> int:
+    with store.read_views() as connection:
+        return cursors.read_stands(connection)["metrics"].version
+
+
+def test_older_code_leaves_a_view_to_the_newer_that_has_made_it(processes: Processes) -> None:
+    first, second = processes.open(), processes.open()
+    processes.write("1", "2")
+    newer, clock = engine_of(first, "newer", [NewMetrics()]), ManualClock()
+    settle(newer)
+    assert version_of(first) == 2
+    newer.close()
+    older = engine_of(second, "older", [Metrics()], clock)
+    settle(older)
+    assert not older.lanes
+    assert not older.rebuilds
+    assert not older.moves("metrics")
+    again = engine_of(first, "again", [NewMetrics()])
+    assert set(again.lanes) == {"metrics"}  # the older one does not keep it from others
+    again.close()
+    clock.advance(60)
+    settle(older)
+    assert version_of(first) == 2
+    assert not older.lanes
+
+
+def test_older_code_moves_what_it_has_been_told_to_rebuild(processes: Processes) -> None:
+    first, second = processes.open(), processes.open()
+    processes.write("1", "2")
+    newer = engine_of(first, "newer", [NewMetrics()])
+    settle(newer)
+    older = engine_of(second, "older", [Metrics()])
+    rebuild = older.rebuild("metrics")
+    while not rebuild.finished:
+        older.step()
+    assert version_of(first) == 1
+    assert set(older.lanes) == {"metrics"}
+    processes.write("3")
+    while newer.lanes:
+        newer.step()
+    assert version_of(first) == 1
+
+
+def test_newer_code_rebuilds_the_view_when_the_older_has_gone(processes: Processes) -> None:
+    first, second = processes.open(), processes.open()
+    older, clock = engine_of(first, "older", [Metrics()]), ManualClock()
+    processes.write("1", "2")
+    settle(older)
+    newer = engine_of(second, "newer", [NewMetrics()], clock)
+    settle(newer)
+    assert version_of(first) == 1
+    processes.write("3")
+    while not older.covers(processes.ends()):
+        older.step()
+    assert Views(first).metrics()[0].succeeded == 3  # it goes on until it goes
+    older.close()
+    clock.advance(2)
+    while version_of(first) != 2:
+        newer.step()
+    assert Views(first).metrics()[0].succeeded == 3
+
+
+def test_newer_code_takes_a_view_over_when_it_has_rebuilt_it(processes: Processes) -> None:
+    first, second = processes.open(), processes.open()
+    older, newer = (
+        engine_of(store, owner, [view])
+        for store, owner, view in ((first, "older", Metrics()), (second, "newer", NewMetrics()))
+    )
+    processes.write("1", "2")
+    settle(older)
+    rebuild = newer.rebuild("metrics")
+    while not rebuild.finished:
+        newer.step()
+        older.step()
+    assert version_of(first) == 2
+    processes.write("3")
+    while older.lanes:
+        older.step()
+    while not newer.covers(processes.ends()):
+        newer.step()
+    settle(older)
+    assert version_of(first) == 2
+    assert Views(first).metrics()[0].succeeded == 3
