@@ -7,8 +7,11 @@ cost 5 ms; so a batch is few statements of many rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
+
+from indelible.events.postgres.columns import Integers, Texts
 
 _VARIABLES = 32_766
 """SQLite takes no more parameters in a statement (its limit 9, SQLITE_MAX_VARIABLE_NUMBER)."""
@@ -35,6 +38,7 @@ class MultiRow:
         ``types`` are those of the columns: ``text`` or ``bigint``.
         """
         self._columns = len(types)
+        self._kinds: list[type[list[Any]]] = [Texts if t == "text" else Integers for t in types]
         self._before = before
         self._after = after
         self._most = _VARIABLES // self._columns
@@ -49,7 +53,7 @@ class MultiRow:
         if not rows:
             return 0
         if connection.dialect.name == "postgresql":
-            return connection.exec_driver_sql(self.arrays, columns_of(rows)).rowcount
+            return connection.exec_driver_sql(self.arrays, self.columns(rows)).rowcount
         changed = 0
         for start in range(0, len(rows), self._most):
             part = rows[start : start + self._most]
@@ -61,6 +65,11 @@ class MultiRow:
             changed += connection.exec_driver_sql(self._text(size), tuple(parameters)).rowcount
         return changed
 
+    def columns(self, rows: Rows) -> tuple[list[Any], ...]:
+        """The parameters of :attr:`arrays`: ``rows`` by column, at least one."""
+        columns = zip(*rows, strict=True)
+        return tuple(kind(column) for kind, column in zip(self._kinds, columns, strict=True))
+
     def _text(self, size: int) -> str:
         text = self._texts.get(size)
         if text is None:
@@ -68,15 +77,6 @@ class MultiRow:
             values = "(VALUES " + ",".join([row] * size) + ")"
             text = self._texts[size] = f"{self._before} {values} AS v {self._after}"
         return text
-
-
-def columns_of(rows: Rows) -> tuple[list[object], ...]:
-    """The parameters of :attr:`MultiRow.arrays`.
-
-    >>> columns_of([("a", 1), ("b", 2)])
-    (['a', 'b'], [1, 2])
-    """
-    return tuple(map(list, zip(*rows, strict=True)))
 
 
 def insert(table: sa.Table, after: str = "") -> MultiRow:

@@ -7,10 +7,11 @@ as with a turn for each, and appends wait less for the host.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
-from indelible.projections.multirow import MultiRow, Rows, columns_of
+from indelible.projections.multirow import MultiRow, Rows
 
 Check = Callable[[int], object]
 """Gets how many rows a statement has changed; what it raises must keep them from being kept."""
@@ -45,10 +46,10 @@ class Together:
                 check(count)
 
     def _run_at_once(self, work: list[tuple[MultiRow, Rows, Check | None]]) -> list[int]:
-        parts, counts, columns = list[str](), list[str](), list[list[object]]()
+        parts, counts, columns = list[str](), list[str](), list[list[Any]]()
         for number, (statement, rows, _) in enumerate(work):
             parts.append(f"part{number} AS ({statement.arrays} RETURNING 1)")
             counts.append(f"(SELECT count(*) FROM part{number})")  # noqa: S608 - a number
-            columns += columns_of(rows)
+            columns += statement.columns(rows)
         text = f"WITH {', '.join(parts)} SELECT {', '.join(counts)}"
         return list(self.connection.exec_driver_sql(text, tuple(columns)).one())

@@ -13,23 +13,14 @@ from psycopg import Connection
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from indelible.events.postgres.columns import Blobs, Integers, Texts
+
 _INT8, _BYTEA, _TEXT = 20, 17, 25  # oids of the elements, in every database
 _INT8_ARRAY, _BYTEA_ARRAY, _TEXT_ARRAY = 1016, 1001, 1009
 
 _length = struct.Struct(">i").pack
+_NULL = _length(-1)
 _head = struct.Struct(">iiIii").pack  # dimensions, has nulls, element's oid, size, lower bound
-
-
-class Integers(list[int]):
-    """A column of ``bigint``."""
-
-
-class Blobs(list[bytes]):
-    """A column of ``bytea``."""
-
-
-class Texts(list[str]):
-    """A column of ``text``."""
 
 
 class _IntegersDumper(Dumper):
@@ -38,6 +29,8 @@ class _IntegersDumper(Dumper):
 
     def dump(self, obj: Any) -> bytes:
         count = len(obj)
+        if None in obj:
+            return _head(1, 1, _INT8, count, 1) + b"".join(map(_integer, obj))
         values = [8] * (2 * count)
         values[1::2] = obj
         return _head(1, 0, _INT8, count, 1) + struct.pack(">" + "iq" * count, *values)
@@ -59,11 +52,18 @@ class _TextsDumper(Dumper):
     oid = _TEXT_ARRAY
 
     def dump(self, obj: Any) -> bytes:
-        parts = [_head(1, 0, _TEXT, len(obj), 1)]
+        parts = [_head(1, None in obj, _TEXT, len(obj), 1)]
         for value in obj:
-            text = value.encode()
-            parts += (_length(len(text)), text)
+            if value is None:
+                parts.append(_NULL)
+            else:
+                text = value.encode()
+                parts += (_length(len(text)), text)
         return b"".join(parts)
+
+
+def _integer(value: int | None) -> bytes:
+    return _NULL if value is None else struct.pack(">iq", 8, value)
 
 
 def register_arrays(connection: Connection[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from indelible.events.plan import Head, Plan
 from indelible.events.postgres import statements as sql
-from indelible.events.postgres.arrays import Blobs, Integers, Texts
+from indelible.events.postgres.columns import Blobs, Integers, Texts
 
 Statement = tuple[LiteralString, tuple[Any, ...]]
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.owners import Owner
 from indelible.events.plan import Shard
-from indelible.events.postgres.arrays import Integers
+from indelible.events.postgres.columns import Integers
 from indelible.events.postgres.faults import translated
 from indelible.events.postgres.writer import read_ends
 

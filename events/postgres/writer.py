@@ -20,7 +20,7 @@ from indelible.events.chain import GENESIS
 from indelible.events.names import is_text
 from indelible.events.plan import Head, Plan, Shard
 from indelible.events.postgres import statements as sql
-from indelible.events.postgres.arrays import Blobs, Integers, Texts
+from indelible.events.postgres.columns import Blobs, Integers, Texts
 from indelible.events.postgres.faults import sqlstate, translated
 from indelible.events.postgres.groups import Statement, statements_of
 from indelible.failpoints import Failpoints
@@ -122,9 +122,9 @@ class PostgresWriter:
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
         """The heads of those of ``names`` that exist, in one query."""
-        names = Texts(name for name in names if is_text(name))
+        texts = Texts(name for name in names if is_text(name))
         with translated(self._url):
-            rows = self._open().execute(sql.FIND, (names,), prepare=True).fetchall()
+            rows = self._open().execute(sql.FIND, (texts,), prepare=True).fetchall()
         return [Head(*row) for row in rows]
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
