@@ -29,7 +29,7 @@ _MANY = 2_000
 _HIGH_WATER = 15_000
 """Events that end that wait; memory keeps 20,000 before the rest must be read back."""
 
-_BREATH = 0.008
+_BREATH = 0.007
 """Seconds after which views show an event while more keep coming: below the lag of DESIGN §9."""
 
 _WINDOW = 0.030  # s over which a flood is measured: a few groups of the size that floods have

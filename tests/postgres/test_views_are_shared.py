@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -38,11 +38,11 @@ class Processes:
 
     def __init__(self, url: str, stack: ExitStack) -> None:
         self.stores: list[EventStore] = []
-        self._url = url
+        self.url = url
         self._stack = stack
 
     def open(self) -> EventStore:
-        store = open_store(self._url, shards=4)
+        store = open_store(self.url, shards=4)
         self._stack.callback(store.close)
         self.stores.append(store)
         return store
@@ -170,6 +170,7 @@ def test_events_of_shards_that_another_process_owns_are_polled(processes: Proces
 
 
 def test_while_another_process_commits_a_flood_hints_are_not_followed(processes: Processes) -> None:
+    processes.open()
     store, clock = processes.open(), ManualClock()
     engine = Engine(
         store, TYPES, default_projections(), clock, Failpoints(), owner="here", batch=1_000
@@ -191,6 +192,7 @@ def test_while_another_process_commits_a_flood_hints_are_not_followed(processes:
 
 
 def test_a_few_events_of_another_process_are_seen_at_each_hint(processes: Processes) -> None:
+    processes.open()
     store, clock = processes.open(), ManualClock()
     engine = Engine(store, TYPES, default_projections(), clock, Failpoints(), owner="here")
     engine.open()
@@ -199,6 +201,25 @@ def test_a_few_events_of_another_process_are_seen_at_each_hint(processes: Proces
         engine.look()
         settle(engine)
         assert engine.covers(processes.ends())
+
+
+def test_what_others_have_written_is_seen_by_the_one_that_stays_alone(
+    processes: Processes, stack: ExitStack
+) -> None:
+    first = processes.open()
+    second = stack.enter_context(closing(open_store(processes.url, shards=4)))
+    processes.stores.append(second)
+    engine = engine_of(first, "here")
+    settle(engine)
+    processes.write(*(str(n) for n in range(8)))
+    ends = processes.ends()
+    second.close()
+    processes.stores.remove(second)
+    while len(first.owned()) < first.shards:
+        pass
+    while not engine.covers(ends):
+        engine.step()
+    assert Views(first).summary().completed == 8
 
 
 def test_a_process_whose_lease_was_taken_writes_nothing_more(processes: Processes) -> None:
