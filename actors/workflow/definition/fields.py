@@ -121,5 +121,10 @@ def choice(
 
 
 def join(place: str, key: object) -> str:
-    """The path of ``key`` in the mapping at ``place``; the root's place is empty."""
-    return f"{place}.{key}" if place else str(key)
+    """The path of ``key`` in the mapping at ``place``; the root's place is empty.
+
+    >>> join("steps[0]", "retry"), join("", " ")
+    ('steps[0].retry', "' '")
+    """
+    name = key if isinstance(key, str) and key.strip() else repr(key)
+    return f"{place}.{name}" if place else name

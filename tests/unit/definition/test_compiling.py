@@ -192,6 +192,11 @@ def test_a_key_that_is_no_text_is_an_error() -> None:
     assert "steps[0].params" in fault(STEP | {"params": {3: 1}})
 
 
+def test_a_key_that_nobody_can_see_is_quoted() -> None:
+    assert fault(STEP, **{"": 1}).startswith("'': an unknown field")
+    assert fault(STEP | {"retry": {" ": 1}}).startswith("steps[0].retry.' ': an unknown field")
+
+
 def test_an_unknown_step_type_lists_the_known_ones() -> None:
     [problem] = faults_in({"name": "w", "steps": [{"type": "lod"}]}, types("load", "clean"))
     assert problem == Problem(
