@@ -274,14 +274,18 @@ class ProjectionRunner:
         self._wait_for(enough, min(max(_BREATH - 2 * took, took), _LONGEST_PAUSE))
 
     def _sit_out(self, began: int) -> None:
-        """If events have flooded in since ``began``, leave the host to them until they ebb."""
+        """If events have flooded in since ``began``, leave the host to them until they ebb.
+
+        Of a flood that does not, as much is applied as comes in, from the high water on.
+        """
         feed, left = self._engine.feed, _PATIENCE
+        room = _HIGH_WATER - self._engine.backlog()
         arrived, seconds = feed.pending, (self._clock.monotonic() - began) / 1e9
-        while arrived > FLOOD * max(seconds, _WINDOW) and feed.pending < _HIGH_WATER:
+        while arrived > FLOOD * max(seconds, _WINDOW) and feed.pending < room:
             if left <= 0 or self._hurried or self._stopping:
                 return
             before, seconds = feed.pending, _WINDOW
-            self._wait_for(_HIGH_WATER, _WINDOW)
+            self._wait_for(room, _WINDOW)
             arrived, left = feed.pending - before, left - _WINDOW
 
     def _await_flood(self) -> None:

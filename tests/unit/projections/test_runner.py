@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from indelible.clock import SystemClock
+from indelible.clock import ManualClock, SystemClock
 from indelible.errors import StoreReadOnlyError, SystemClosedError, UnknownProjectionError
 from indelible.failpoints import Failpoints
+from indelible.projections import runner as runner_module
 from indelible.projections.defaults import default_projections
 from indelible.projections.metrics import Metrics
 from indelible.projections.runner import ProjectionRunner
@@ -244,6 +245,49 @@ def test_a_store_opened_for_reading_has_no_runner(log: Any, runner: Any) -> None
     one = ProjectionRunner(reading, log.types, (), SystemClock(), Failpoints())
     with pytest.raises(StoreReadOnlyError):
         one.start()
+
+
+class Flooded(ProjectionRunner):
+    """Whenever it folds a batch of 400 events or waits, 200 more are committed."""
+
+    def __init__(self, log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(log.store, log.types, default_projections(), ManualClock(), Failpoints())
+        self.log, self.runs = log, 0
+        self._engine._limit = 400
+        fold = Metrics.fold
+
+        def flooded(metrics: Metrics, events: Any) -> Any:
+            self.flood()
+            return fold(metrics, events)
+
+        monkeypatch.setattr(Metrics, "fold", flooded)
+
+    def flood(self) -> None:
+        for _ in range(50):
+            self.runs += 1
+            self.log.run(str(self.runs))
+
+    def _wait_for(self, pending: int, timeout: float) -> None:
+        self._wake.release()
+        self.flood()
+        self._wake.acquire()
+
+    def backlog_after_a_turn(self) -> int:
+        self._once()
+        return self._engine.backlog() + self._engine.feed.pending
+
+
+def test_views_leave_a_flood_the_host_but_fall_behind_no_further_than_the_high_water(
+    log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "_HIGH_WATER", 1_000)
+    following = Flooded(log, monkeypatch)
+    log.store.subscribe(following._engine.feed.push)
+    following._open()
+    following.flood()
+    backlogs = [following.backlog_after_a_turn() for _ in range(10)]
+    assert max(backlogs) >= 1_000
+    assert max(backlogs) <= 1_400
 
 
 def test_many_writers_and_one_runner_end_with_every_run_in_the_views(log: Any, runner: Any) -> None:
