@@ -63,8 +63,14 @@ def test_events_that_nobody_announced_are_found_by_who_waits_for_them(
 
 def test_waiting_for_what_does_not_come_ends_with_the_timeout(log: Any, runner: Any) -> None:
     log.run("1")
-    held = threading.Event()
-    following = runner(view_before=lambda: held.wait(LONG))
+    reached, held = threading.Event(), threading.Event()
+
+    def before() -> None:
+        reached.set()
+        held.wait(LONG)
+
+    following = runner(view_before=before)
+    assert reached.wait(LONG)  # until it has the views, it covers all that it moves
     assert not following.caught_up(log.store.positions(), 0.01)
     assert not following.covers(log.store.positions())
     held.set()
