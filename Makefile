@@ -31,7 +31,7 @@ types: install ## Check every type, with two checkers
 contracts: install ## Check who may import whom
 	$(BIN)/lint-imports
 
-test: install ## Run the tests (under 4 minutes)
+test: install ## Run the tests (some 4 minutes on 2 cores)
 	$(BIN)/pytest -n 3 --dist worksteal
 
 check: ## Run all that CI runs, in a scratch copy with a fresh environment
