@@ -90,7 +90,6 @@ class Engine:
         self._left: dict[str, int] = {}  # views of newer code, and when to look at them again
         self._poll_at = 0  # on the monotonic clock
         self._polled_at = 0
-        self._sole = False  # whether nobody else has committed since then
         self._polite_until = 0  # while other processes commit floods
         self._poll = _POLL
 
@@ -167,7 +166,7 @@ class Engine:
             tend = self._tenure.due_in(self._may_take(now))
             times += [] if tend is None else [tend]
             poll_at = max(self._poll_at, self._polite_until)
-            times += [max(0, poll_at - now) / 1e9] if self._others_write() else []
+            times += [] if self.feed.idle else [max(0, poll_at - now) / 1e9]
         return min(times, default=None)
 
     def backlog(self) -> int:
@@ -191,21 +190,13 @@ class Engine:
                     self._lose(name)
             self._gain(gained)
             self.feed.idle = self.feed.idle and not (self.lanes or self.rebuilds)
-            if now >= max(self._poll_at, self._polite_until) and self._others_write():
-                before, self._sole = self.backlog(), self._owns_all()
+            if now >= max(self._poll_at, self._polite_until) and not self.feed.idle:
+                before = self.backlog()
                 self.feed.expect(self._store.positions())
                 self._pace(now, self.backlog() - before)
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             _log.debug("the store does not say who moves the views: %r", error)
             self._poll_at = now + _IDLE_POLL
-
-    def _others_write(self) -> bool:
-        """Whether events may have been committed that are wanted here and were not heard of."""
-        self._sole = self._sole and self._owns_all()
-        return not (self.feed.idle or self._sole)
-
-    def _owns_all(self) -> bool:
-        return len(self._store.owned()) == self._store.shards
 
     def _pace(self, now: int, found: int) -> None:
         """Choose when to look again, now that others have committed ``found`` events."""
