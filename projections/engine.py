@@ -184,11 +184,13 @@ class Engine:
     def _look_around(self, now: int) -> None:
         """Keep and take views, and see what other processes have committed."""
         try:
-            gained = self._tenure.tend(self._may_take(now))
+            self._tenure.tend(self._may_take(now))
             for name in list(self.lanes):
                 if not self._tenure.holds(name):
                     self._lose(name)
-            self._gain(gained)
+            # Not only those that were taken now: reading where they stand may have failed then.
+            held = [name for name in self._projections if self._tenure.holds(name)]
+            self._gain([n for n in held if n not in self.lanes and n not in self.rebuilds])
             self.feed.idle = self.feed.idle and not (self.lanes or self.rebuilds)
             if now >= max(self._poll_at, self._polite_until) and not self.feed.idle:
                 before = self.backlog()
