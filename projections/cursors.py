@@ -6,12 +6,14 @@ They are written in the transaction of the view itself: they never say more or l
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from indelible.errors import StoreUnavailableError
 from indelible.events.store import Cursor
-from indelible.projections.multirow import insert
+from indelible.projections.multirow import MultiRow
 from indelible.projections.tables import CURSORS, PARKED
 from indelible.projections.together import Together
 
@@ -29,13 +31,20 @@ class Moved(NamedTuple):
     name: str
     version: int
     positions: Cursor  # of the shards that move
+    before: Cursor  # where it stands, as far as is known
 
 
-_MOVE = insert(
-    CURSORS,
-    "ON CONFLICT (projection, shard) DO UPDATE"
+_MOVE = MultiRow(
+    ("text", "bigint", "bigint", "bigint", "bigint"),
+    "INSERT INTO projection_cursors (projection, shard, position, version)"
+    " SELECT column1, column2, column3, column4 FROM",
+    "WHERE column5 = coalesce((SELECT c.position FROM projection_cursors c"
+    " WHERE c.projection = column1 AND c.shard = column2), 0)"
+    " ON CONFLICT (projection, shard) DO UPDATE"
     " SET position = excluded.position, version = excluded.version",
 )
+"""Changes a row only if it stands where the view is thought to: a server that crashed may have lost
+what it had not yet written of the views."""
 
 
 def read_stands(connection: sa.Connection) -> dict[str, Stand]:
@@ -49,13 +58,22 @@ def read_stands(connection: sa.Connection) -> dict[str, Stand]:
 
 
 def move(together: Together, views: Iterable[Moved]) -> None:
-    """Store where ``views`` will be when the transaction commits."""
+    """Store where ``views`` will be when the transaction commits.
+
+    Raises:
+        StoreUnavailableError: When it is run, if one of them does not stand where it was thought.
+    """
     rows = [
-        (view.name, shard, position, view.version)
+        (view.name, shard, position, view.version, view.before.get(shard, 0))
         for view in views
         for shard, position in view.positions.items()
     ]
-    together.add(_MOVE, rows)
+    together.add(_MOVE, rows, partial(_check, len(rows)))
+
+
+def _check(wanted: int, moved: int) -> None:
+    if moved != wanted:
+        raise StoreUnavailableError("the rows of a view do not stand where it was left")
 
 
 def forget(connection: sa.Connection, name: str) -> None:

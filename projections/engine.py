@@ -40,6 +40,9 @@ _POLL = 50_000_000
 _IDLE_POLL = 250_000_000
 """... and when there has been nothing for a while, or a flood: then hints are not heard."""
 
+_COMPARE = 3_000_000_000
+"""ns between looks whether the rows still stand where they were left: a server may have crashed."""
+
 _LOOK_AGAIN = 30_000_000_000
 """ns between looks whether a view is of newer code still."""
 
@@ -90,6 +93,7 @@ class Engine:
         self._left: dict[str, int] = {}  # views of newer code, and when to look at them again
         self._poll_at = 0  # on the monotonic clock
         self._polled_at = 0
+        self._compare_at = 0
         self._polite_until = 0  # while other processes commit floods
         self._poll = _POLL
 
@@ -192,6 +196,9 @@ class Engine:
             held = [name for name in self._projections if self._tenure.holds(name)]
             self._gain([n for n in held if n not in self.lanes and n not in self.rebuilds])
             self.feed.idle = self.feed.idle and not (self.lanes or self.rebuilds)
+            if now >= self._compare_at:
+                self._compare()
+                self._compare_at = now + _COMPARE
             if now >= max(self._poll_at, self._polite_until) and not self.feed.idle:
                 before = self.backlog()
                 self.feed.expect(self._store.positions())
@@ -199,6 +206,17 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             _log.debug("the store does not say who moves the views: %r", error)
             self._poll_at = now + _IDLE_POLL
+
+    def _compare(self) -> None:
+        """Go back to where the rows stand, if that is elsewhere."""
+        with self._store.read_views() as connection:
+            stands = cursors.read_stands(connection)
+        for name, lane in self.lanes.items():
+            stand = stands.get(name)
+            cursor = stand.cursor if stand is not None else {}
+            if not lane.suspect and cursor != lane.cursor:
+                _log.warning("view %s does not stand where it was left, going on from there", name)
+                lane.stand_at(cursor)
 
     def _pace(self, now: int, found: int) -> None:
         """Choose when to look again, now that others have committed ``found`` events."""

@@ -56,11 +56,15 @@ class Lane:
 
     def moved(self, batch: Batch) -> cursors.Moved:
         """Its cursor behind ``batch``."""
-        return cursors.Moved(self.name, self.projection.version, batch.positions)
+        return cursors.Moved(self.name, self.projection.version, batch.positions, self.cursor)
 
     def advance(self, positions: Cursor) -> None:
         """Take note that everything up to ``positions`` is committed."""
-        self.cursor = {**self.cursor, **positions}
+        self.stand_at({**self.cursor, **positions})
+
+    def stand_at(self, cursor: Cursor) -> None:
+        """Take note that what is committed ends at ``cursor``, which may lie further back."""
+        self.cursor = cursor
         self.suspect = False
         self.failures = 0
 
@@ -113,8 +117,9 @@ def apply_or_park(
     """
     with begin() as connection:
         stand = cursors.read_stands(connection).get(lane.name)
-        if stand is not None and stand.cursor != lane.cursor:
-            lane.advance(stand.cursor)
+        cursor = stand.cursor if stand is not None else {}
+        if cursor != lane.cursor:
+            lane.stand_at(cursor)
             return
         bad = lane.undecodable(batch)
         bad += apply_part(lane.projection, connection, lane.wanted(batch))

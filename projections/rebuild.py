@@ -92,7 +92,7 @@ class Rebuild:
                     index.name = sa.quoted_name(f"{index.name}_2", quote=None)
             table.create(connection, checkfirst=False)
         together = Together(connection)
-        begun = cursors.Moved(self.lane.name, self._projection.version, {0: 0})
+        begun = cursors.Moved(self.lane.name, self._projection.version, {0: 0}, {})
         cursors.move(together, [begun])
         together.run()
 
