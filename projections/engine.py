@@ -200,9 +200,7 @@ class Engine:
                 self._compare()
                 self._compare_at = now + _COMPARE
             if now >= max(self._poll_at, self._polite_until) and not self.feed.idle:
-                before = self.backlog()
-                self.feed.expect(self._store.positions())
-                self._pace(now, self.backlog() - before)
+                self._poll_others(now)
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             _log.debug("the store does not say who moves the views: %r", error)
             self._poll_at = now + _IDLE_POLL
@@ -217,6 +215,14 @@ class Engine:
             if not lane.suspect and cursor != lane.cursor:
                 _log.warning("view %s does not stand where it was left, going on from there", name)
                 lane.stand_at(cursor)
+
+    def _poll_others(self, now: int) -> None:
+        """Learn of all that is committed; how soon again depends on what others have written."""
+        positions, own = self._store.positions(), self._store.owned()
+        others = {shard: end for shard, end in positions.items() if shard not in own}
+        found = self.feed.unknown(others)
+        self.feed.expect(positions)
+        self._pace(now, found)
 
     def _pace(self, now: int, found: int) -> None:
         """Choose when to look again, now that others have committed ``found`` events."""

@@ -92,6 +92,10 @@ class Feed:
             if position > self._tips.get(shard, 0):
                 self._tips[shard] = position
 
+    def unknown(self, positions: Cursor) -> int:
+        """How many events up to ``positions`` were not known of so far."""
+        return sum(max(0, end - self._tips.get(shard, 0)) for shard, end in positions.items())
+
     def behind(self, cursor: Cursor) -> int:
         """How many known events lie behind ``cursor``."""
         return sum(max(0, tip - cursor.get(shard, 0)) for shard, tip in self._tips.items())

@@ -61,10 +61,12 @@ def transaction_engine(url: sa.URL) -> sa.Engine:
 def views_engine(url: sa.URL) -> sa.Engine:
     """Connections for what the log can make again: their commits do not wait for the disk.
 
-    Statements are planned once: views say the same few ones again and again, by keys.
+    Statements are planned once: views say the same few ones again and again, by keys.  A connection
+    that a restart of the server has ended is not replaced unseen: whoever writes tries again, and
+    views look up first what has become of their last commits.
     """
     settings = "SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan"
-    return _engine(url, settings, **_POOL)
+    return _engine(url, settings, **(_POOL | {"pool_pre_ping": False}))
 
 
 _POOL: dict[str, Any] = {

@@ -96,7 +96,7 @@ def test_while_another_process_commits_a_flood_hints_are_not_followed(processes:
         store, TYPES, default_projections(), clock, Failpoints(), owner="here", batch=1_000
     )
     engine.open()
-    processes.write(*(f"flood-{n}" for n in range(100)))  # not heard of here, as if elsewhere
+    processes.write(*(f"flood-{n}" for n in range(300)))  # not heard of here, as if elsewhere
     clock.advance(0.05)
     engine.look()
     settle(engine)
@@ -140,6 +140,27 @@ def test_what_others_have_written_is_seen_by_the_one_that_stays_alone(
     while not engine.covers(ends):
         engine.step()
     assert Views(first).summary().completed == 8
+
+
+def test_what_a_process_has_written_that_came_and_went_unseen_is_found(
+    processes: Processes,
+) -> None:
+    first = processes.open()
+    engine = engine_of(first, "here")
+    processes.write("1")
+    settle(engine)
+    with closing(open_store(processes.url, shards=4)) as second:
+        processes.stores.append(second)
+        while not second.owned():
+            pass
+        processes.write(*(str(n) for n in range(2, 10)))
+    processes.stores.remove(second)
+    while len(first.owned()) < first.shards:
+        pass
+    ends = processes.ends()  # the engine has not looked since
+    while not engine.covers(ends):
+        engine.step()
+    assert Views(first).summary().completed == 9
 
 
 def test_a_process_whose_lease_was_taken_writes_nothing_more(processes: Processes) -> None:
