@@ -20,8 +20,10 @@ from indelible.projections import cursors
 from indelible.projections.batch import Batch, make_batch
 from indelible.projections.custom import CustomView
 from indelible.projections.deciding import Decider
-from indelible.projections.feed import FLOOD, KEPT, Feed
+from indelible.projections.durability import wait_for_disk
+from indelible.projections.feed import KEPT, Feed
 from indelible.projections.lane import Lane, apply_or_park, apply_together
+from indelible.projections.polling import POLL, Polling
 from indelible.projections.projection import Projection
 from indelible.projections.rebuild import SUFFIX, Rebuild
 from indelible.projections.tenure import LEASE, Tenure
@@ -34,20 +36,11 @@ BATCH = 1_000
 _FIRST_RETRY = 50_000_000  # ns
 _LAST_RETRY = 5_000_000_000  # ns; an unavailable database is asked this often
 
-_POLL = 50_000_000
-"""ns between looks at what other processes have committed, while there is something ..."""
-
-_IDLE_POLL = 250_000_000
-"""... and when there has been nothing for a while, or a flood: then hints are not heard."""
-
 _COMPARE = 3_000_000_000
 """ns between looks whether the rows still stand where they were left: a server may have crashed."""
 
 _LOOK_AGAIN = 30_000_000_000
 """ns between looks whether a view is of newer code still."""
-
-_SHORT = 30_000_000
-"""ns over which a flood is measured at least."""
 
 
 class Engine:
@@ -91,11 +84,8 @@ class Engine:
         self._tenure = Tenure(store, clock, owner, lease)
         self._decide = Decider(store, types).carry_out
         self._left: dict[str, int] = {}  # views of newer code, and when to look at them again
-        self._poll_at = 0  # on the monotonic clock
-        self._polled_at = 0
-        self._compare_at = 0
-        self._polite_until = 0  # while other processes commit floods
-        self._poll = _POLL
+        self._compare_at = 0  # on the monotonic clock
+        self._polling = Polling(store, self.feed)
 
     @property
     def names(self) -> Sequence[str]:
@@ -159,18 +149,19 @@ class Engine:
 
     def look(self) -> None:
         """Look at what others have committed in the next step; for any thread."""
-        self._poll_at = 0
+        self._polling.hint()
 
     def due_in(self) -> float | None:
         """Seconds until there is something to do without new events here, ``None`` for never."""
         now = self._clock.monotonic()
-        lanes = [*self.lanes.values(), *(rebuild.lane for rebuild in self.rebuilds.values())]
+        lanes = list(self.lanes.values())
         times = [max(0, lane.retry_at - now) / 1e9 for lane in lanes if lane.failures]
+        growing = [rebuild.lane for rebuild in list(self.rebuilds.values())]
+        times += [max(POLL, lane.retry_at - now) / 1e9 for lane in growing]
         if self._tenure.shared:
             tend = self._tenure.due_in(self._may_take(now))
             times += [] if tend is None else [tend]
-            poll_at = max(self._poll_at, self._polite_until)
-            times += [] if self.feed.idle else [max(0, poll_at - now) / 1e9]
+            times += [] if self.feed.idle else [max(0, self._polling.due_at - now) / 1e9]
         return min(times, default=None)
 
     def backlog(self) -> int:
@@ -199,11 +190,11 @@ class Engine:
             if now >= self._compare_at:
                 self._compare()
                 self._compare_at = now + _COMPARE
-            if now >= max(self._poll_at, self._polite_until) and not self.feed.idle:
-                self._poll_others(now)
+            if now >= self._polling.due_at and not self.feed.idle:
+                self._polling.look(now)
         except Exception as error:  # noqa: BLE001 - it is tried again until it works
             _log.debug("the store does not say who moves the views: %r", error)
-            self._poll_at = now + _IDLE_POLL
+            self._polling.put_off(now)
 
     def _compare(self) -> None:
         """Go back to where the rows stand, if that is elsewhere."""
@@ -216,22 +207,6 @@ class Engine:
                 _log.warning("view %s does not stand where it was left, going on from there", name)
                 lane.stand_at(cursor)
 
-    def _poll_others(self, now: int) -> None:
-        """Learn of all that is committed; how soon again depends on what others have written."""
-        positions, own = self._store.positions(), self._store.owned()
-        others = {shard: end for shard, end in positions.items() if shard not in own}
-        found = self.feed.unknown(others)
-        self.feed.expect(positions)
-        self._pace(now, found)
-
-    def _pace(self, now: int, found: int) -> None:
-        """Choose when to look again, now that others have committed ``found`` events."""
-        self._poll = _POLL if found else min(2 * self._poll, _IDLE_POLL)
-        self._poll_at = now + self._poll
-        if found * 1_000_000_000 > FLOOD * max(now - self._polled_at, _SHORT):
-            self._polite_until = now + _IDLE_POLL
-        self._polled_at = now
-
     def _gain(self, names: Sequence[str]) -> None:
         """Begin to move ``names`` from where they stand."""
         if not names:
@@ -240,6 +215,7 @@ class Engine:
         own = [view for view in views if isinstance(view, CustomView)]
         if own:
             with self._store.write_views() as connection:
+                wait_for_disk(connection)
                 for view in own:
                     view.make_tables(connection)
         with self._store.read_views() as connection:

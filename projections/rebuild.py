@@ -14,6 +14,7 @@ from sqlalchemy.schema import DropTable
 
 from indelible.events.store import Cursor
 from indelible.projections import cursors, parking
+from indelible.projections.durability import wait_for_disk
 from indelible.projections.lane import Lane
 from indelible.projections.projection import Projection
 from indelible.projections.together import Together
@@ -66,6 +67,7 @@ class Rebuild:
     def prepare(self, begin: Begin) -> None:
         """Make the empty tables, or go on with those of an interrupted rebuild of this version."""
         with begin([self.lane.name]) as connection:
+            wait_for_disk(connection)
             stand = cursors.read_stands(connection).get(self.lane.name)
             if stand is not None and stand.version == self._projection.version:
                 self.lane.cursor = stand.cursor
@@ -120,6 +122,7 @@ class Rebuild:
         name = self._projection.name
         self.swapping = True
         with begin([name, self.lane.name]) as connection:
+            wait_for_disk(connection)
             stands = cursors.read_stands(connection)
             if self.lane.name not in stands:
                 self.finished = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -66,6 +66,30 @@ def test_a_view_that_could_not_be_left_to_newer_code_is_left_later(
     older.step()
     assert not older.moves("metrics")
     assert set(engine_of(first, "again", [NewMetrics()]).lanes) == {"metrics"}
+
+
+def test_tables_that_a_rebuild_makes_or_swaps_wait_for_the_disk(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = processes.open()
+    engine = engine_of(store, "here")
+    processes.write(*(str(n) for n in range(8)))
+    settle(engine)
+    real, ended = store.write_views, list[str]()
+
+    @contextmanager
+    def seen() -> Iterator[sa.Connection]:
+        with real() as connection:
+            yield connection
+            ended.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
+
+    monkeypatch.setattr(store, "write_views", seen)
+    rebuild = engine.rebuild("metrics")
+    while not rebuild.finished:
+        engine.step()
+    assert ended[-1] == "on"  # the swap
+    assert ended.count("on") == 2  # and what made the tables; batches do not wait
+    assert ended.count("off") > 8
 
 
 def lose_all(processes: Processes) -> None:

@@ -192,6 +192,17 @@ def test_a_database_that_is_away_is_not_asked_without_a_pause(
     assert due is None or due > 0
 
 
+def test_a_rebuild_that_was_asked_for_unheard_is_not_slept_through(log: Any) -> None:
+    engine = log.engine()
+    log.settle(engine)
+    engine.rebuild("metrics")
+    due = engine.due_in()
+    assert due is not None
+    assert due <= 0.05
+    log.settle(engine)
+    assert not engine.rebuilds
+
+
 def test_what_memory_could_not_hold_is_read_from_the_rows(log: Any) -> None:
     engine = log.engine(kept=3, batch=2)
     for run in range(10):
