@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from indelible import errors
-from indelible.errors import DefinitionError, IndelibleError, Problem
+from indelible.errors import DefinitionError, IndelibleError, Problem, StoreCorruptError
 
 BASES = {"ActorError", "IndelibleError", "StoreError"}
 CLASSES = [
@@ -95,3 +95,14 @@ def test_a_definition_error_lists_every_problem() -> None:
     assert "steps[0].type: no type; give one" in str(error)
     assert "steps[1].name: 'a' twice; rename one" in str(error)
     assert [problem.path for problem in error.problems] == ["steps[0].type", "steps[1].name"]
+
+
+def test_damage_says_where_it_is_as_far_as_that_is_known() -> None:
+    whole = StoreCorruptError("sqlite:///a.db", "it holds no table")
+    assert (whole.stream, whole.version, whole.shard, whole.position) == ("", 0, -1, 0)
+    assert "sqlite:///a.db is not a usable store: it holds no table" in str(whole)
+    event = StoreCorruptError("sqlite:///a.db", "it is missing", stream="run-1", version=2, shard=3)
+    assert "stream 'run-1' at version 2 of sqlite:///a.db is damaged: it is missing" in str(event)
+    placed = StoreCorruptError("sqlite:///a.db", "it is missing", shard=3, position=41)
+    assert "position 41 of shard 3 of sqlite:///a.db" in str(placed)
+    assert (placed.shard, placed.position) == (3, 41)

@@ -64,14 +64,50 @@ class StoreReadOnlyError(StoreError):
 
 
 class StoreCorruptError(StoreError):
-    """The file is not a store, or its contents contradict each other."""
+    """The file is not a store, or its contents contradict each other.
 
-    def __init__(self, url: str, found: str) -> None:
-        """``found`` says what contradicts what."""
+    Where ``stream`` or ``position`` says where the damage is, it stays there: that stream is set
+    aside, and all others go on.
+    """
+
+    found: str
+    stream: str
+    version: int
+    shard: int
+    position: int
+
+    def __init__(
+        self,
+        url: str,
+        found: str,
+        *,
+        stream: str = "",
+        version: int = 0,
+        shard: int = -1,
+        position: int = 0,
+    ) -> None:
+        """``found`` says what contradicts what.
+
+        ``stream`` and ``version``, and ``shard`` and ``position``, are the place of the damage;
+        they are "", 0, -1 and 0 where they cannot be told.
+        """
+        places = []
+        if stream:
+            places.append(f"stream {stream!r}" + (f" at version {version}" if version else ""))
+        if position:
+            places.append(f"position {position} of shard {shard}")
+        where = ", ".join(places)
         super().__init__(
-            f"{url} is not a usable store: {found}; restore a backup or give another file",
+            f"{where} of {url} is damaged: {found}; nothing else is touched by it: run verify, and "
+            "restore this from a backup"
+            if where
+            else f"{url} is not a usable store: {found}; restore a backup or give another file",
             url=url,
             found=found,
+            stream=stream,
+            version=version,
+            shard=shard,
+            position=position,
         )
 
 
