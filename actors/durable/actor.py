@@ -14,7 +14,7 @@ from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.supervision import Restarts
-from indelible.actors.durable.trouble import WAKE, Trouble, refuse
+from indelible.actors.durable.trouble import WAKE, Trouble, in_order, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
 from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
@@ -369,10 +369,7 @@ class DurableActor(PooledActor):
         resumption = None
         if found.version:
             resumption = self._handler.resumption(self, self._state, found.own)
-        # What has arrived until now comes first: a result in the mailbox is not cut-off work.
-        trouble.keep(self.actor_inbox.take_all())
-        if resumption is not None:
-            trouble.keep((resumption,))
+        trouble.keep(in_order(self.actor_inbox.take_all(), resumption))
         return True
 
     def _is_final(self, failure: BaseException | None) -> bool:

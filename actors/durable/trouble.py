@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pykka._envelope import Envelope
@@ -66,3 +66,15 @@ def refuse(items: Iterable[Any], why: BaseException, bury: Callable[[Any, str], 
             answer([(item.reply_to, why)])
         elif item is not WAKE:
             bury(item.message if type(item) is Envelope else item, str(why))
+
+
+def in_order(arrived: Sequence[Any], resumption: Any) -> Sequence[Any]:
+    """What an actor that was read back takes first of what has ``arrived`` meanwhile.
+
+    A result comes before ``resumption``, since its attempt was not cut off; a command or a
+    question after it, since it means a run that goes on.
+    """
+    if resumption is None:
+        return arrived
+    asked = [item for item in arrived if type(item) is Envelope]
+    return [*(item for item in arrived if type(item) is not Envelope), resumption, *asked]

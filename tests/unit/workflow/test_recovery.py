@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from indelible.actors.durable.host import Host
+from indelible.actors.workflow.messages import Resolve
 from indelible.errors import (
     DefinitionError,
     RefusedError,
     ResultTimeoutError,
     ValueNotStorableError,
 )
+from indelible.events.values import encode_value
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
@@ -109,6 +112,26 @@ def test_a_step_whose_policy_is_to_ask_waits_for_a_person_visibly(flow: Flow, ki
             assert head.status == "waiting"
             flow.check()
     assert flow.types().count("step_outcome_unknown") == 1
+
+
+def test_a_command_that_comes_while_a_run_is_read_back_finds_it_resumed(
+    flow: Flow, killed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(on_unknown_outcome="ask")
+    asked = threading.Event()
+    recover = Host.recover
+
+    def read(*args: Any) -> Any:
+        found = recover(*args)
+        assert asked.wait(20)
+        return found
+
+    monkeypatch.setattr(Host, "recover", read)
+    with flow.make() as system:
+        answer = system.send("run-r", Resolve("two", "complete", "ann", 1, encode_value("seen")))
+        asked.set()
+        answer.get(timeout=20)
+        assert system.run("r").result(20)["result"]["two"] == "seen"
 
 
 @pytest.mark.parametrize(
