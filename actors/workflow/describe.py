@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,15 +76,19 @@ def error_of(state: RunState) -> dict[str, Any] | None:
 def waiting_for(state: RunState) -> list[str]:
     """What holds the run, in words; empty when steps are running or nothing is left."""
     nodes = state.plan.nodes
-    unknown = [
-        f"step {nodes[index].name!r}: its outcome is unknown, call resolve_step()"
-        for index in sorted(state.unknown)
-    ]
+    unknown = [_unknown(state, nodes[index].name) for index in sorted(state.unknown)]
     retries = [
         f"step {nodes[index].name!r}: attempt {state.attempts[index] + 1} is due"
         for index in sorted(state.retry_at)
     ]
     return unknown + retries
+
+
+def _unknown(state: RunState, step: str) -> str:
+    run = state.accepted.run_id if state.accepted else ""
+    line = shlex.join(["indelible", "resolve", run, step])
+    how = f"call resolve_step() or `{line} retry|fail|complete`"
+    return f"step {step!r}: its outcome is unknown, {how}"
 
 
 def _step(state: RunState, node: Node) -> Mapping[str, Any]:

@@ -31,6 +31,9 @@ from indelible.events.run_events import (
 INTERRUPTIONS = 10
 """A step cut off this often without other progress is taken for what kills the process."""
 
+_NAMED = 20
+"""Steps that a refusal names: more would not be read."""
+
 
 def retry_due(state: RunState, message: RetryDue) -> Decision:
     """Start the next attempt, unless the retry is no longer pending."""
@@ -133,7 +136,8 @@ def resolve(state: RunState, message: Resolve) -> Decision:
     """
     index = None if state.accepted is None else state.plan.by_name.get(message.step)
     if index is None or state.end is not None or state.status[index] != UNKNOWN:
-        raise RefusedError(f"the run does not wait for the outcome of step {message.step!r}")
+        found = f"the run does not wait for the outcome of step {message.step!r}"
+        raise RefusedError(f"{found}; {_awaited(state)}")
     attempt = state.attempts[index]
     if message.action == "retry":
         return _begin(state, [index], message.now, "resolved", by=message.by)
@@ -144,6 +148,15 @@ def resolve(state: RunState, message: Resolve) -> Decision:
         raised = _cut_off(index, attempt, message.now, hold=message.hold)
         return step_raised(state, raised, by=message.by)
     raise RefusedError(f"no action {message.action!r}; there are retry, complete and fail")
+
+
+def _awaited(state: RunState) -> str:
+    """The steps whose outcome the run does wait for, in words."""
+    if state.end is not None:
+        return "the run has ended"
+    names = [repr(state.plan.nodes[index].name) for index in sorted(state.unknown)]
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"it waits for {', '.join(names[:_NAMED])}{more}" if names else "it waits for none"
 
 
 def _begin(

@@ -39,6 +39,11 @@ class Unregistered:
         """The types for which something waits."""
         return list(self._waiting)
 
+    def by_type(self) -> dict[str, tuple[int, Waiting]]:
+        """How many steps wait for each type, and one of them."""
+        with self._lock:
+            return {name: (len(waiting), waiting[0]) for name, waiting in self._waiting.items()}
+
     def registered(self, step_type: str) -> None:
         """Have every step of ``step_type`` that waits try again."""
         with self._lock:

@@ -25,11 +25,13 @@ class Ending(NamedTuple):
         status: As ``run.status()`` gives it.
         reasons: What holds the run, when it has not ended.
         value: Of the whole run, or of its last step: what :meth:`read` was asked for.
+        served: Whether another process executes the run.
     """
 
     status: Mapping[str, Any]
     reasons: Sequence[str]
     value: Any
+    served: bool
 
     @classmethod
     def read(
@@ -40,7 +42,7 @@ class Ending(NamedTuple):
         blob = system.store.blob
         last = len(state.plan.nodes) - 1
         value = outcome_value(state, blob) if whole else value_of(state, last, blob)
-        return cls(describe(state), reasons, value)
+        return cls(describe(state), reasons, value, not system.owns)
 
     @property
     def succeeded(self) -> bool:

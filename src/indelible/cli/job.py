@@ -18,13 +18,14 @@ from indelible.actors.workflow.state import UNFINISHED
 from indelible.cli.elsewhere import Place
 from indelible.cli.ending import Ending
 from indelible.cli.modules import Equipment
+from indelible.cli.options import CommandLine
 from indelible.cli.output import count, say
 from indelible.cli.progress import Display
 from indelible.cli.stopping import Stop
 from indelible.cli.waiting import held, what_holds
 from indelible.cli.watch import CrashAfter, Watch
 from indelible.cli.watch import watch as watch_of
-from indelible.errors import DefinitionError, StoreUnavailableError
+from indelible.errors import DefinitionError, Problem, StoreUnavailableError
 from indelible.run import RunHandle
 from indelible.system import ActorSystem
 
@@ -49,10 +50,20 @@ def prepare(
     """
     definition = parse(file)
     types = equipment.step_types()
-    plan = compile_definition(definition, None if place.owner is not None else types)
+    try:
+        plan = compile_definition(definition, None if place.owner is not None else types)
+    except DefinitionError as error:
+        raise DefinitionError(error.workflow, [_for_a_shell(p) for p in error.problems]) from error
     if problems := check_input(plan, value):
         raise DefinitionError(plan.name, problems)
     return definition, plan
+
+
+def _for_a_shell(problem: Problem) -> Problem:
+    """The same, where a step type is missing that a module might have."""
+    if "unknown step type" not in problem.found:
+        return problem
+    return problem._replace(fix=f"{problem.fix}, or give its module with --steps MODULE")
 
 
 class Job(NamedTuple):
@@ -65,7 +76,7 @@ class Job(NamedTuple):
     given: Any
     agent: str
     crash_paths: Sequence[str]
-    again: str  # the command that finishes it
+    line: CommandLine
     whole: bool  # read all results, not just the last
 
     def execute(self) -> Ending:
@@ -80,7 +91,7 @@ class Job(NamedTuple):
                 try:
                     ending = self._run(system, stop)
                 except StoreUnavailableError:
-                    say(f"once that is mended, go on with\n  {self.again}")
+                    say(f"once that is mended, go on with\n  {self.line.command('recover')}")
                     raise
                 if ending is None and owns:
                     system.executor.hold()  # first: nothing begins once it is said
@@ -88,7 +99,9 @@ class Job(NamedTuple):
             if ending is None and not owns:
                 stop.leave(f"run {self.run_id} goes on in the process that executes it")
             if ending is None:
-                stop.leave(f"run {self.run_id} has stopped; go on with\n  {self.again}")
+                stop.leave(
+                    f"run {self.run_id} has stopped; go on with\n  {self.line.command('recover')}"
+                )
         assert ending is not None
         return ending
 
@@ -98,7 +111,7 @@ class Job(NamedTuple):
             why = "another process executes the run, and this one's end would show nothing"
             raise typer.BadParameter(why, param_hint="--crash-after")
         if self.crash_paths:  # before the watch: nobody is to see an end that was to be a crash
-            words = f"killed as asked; go on with\n  {self.again}"
+            words = f"killed as asked; go on with\n  {self.line.command('recover')}"
             CrashAfter(system, stream, self.crash_paths, words)
         watch = watch_of(system, [stream])
         run = system.workflow_agent(self.agent).start(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -75,18 +75,27 @@ def parse_json(option: str, text: str) -> Any:
         _refuse(option, "nested too deep")
 
 
-def recover_command(
-    store: str, modules: Sequence[str] | None, connections: Sequence[str] | None
-) -> str:
-    """The command line that finishes what these options have begun."""
-    words = ["indelible", "recover"]
-    if store != DEFAULT_STORE:
-        words += ["--store", store]
-    for module in modules or ():
-        words += ["--steps", module]
-    for connection in connections or ():
-        words += ["--connection", connection]
-    return shlex.join(words)
+class CommandLine(NamedTuple):
+    """The options of a command that others need, too, to find the same store and steps."""
+
+    store: str
+    modules: Sequence[str] | None = None
+    connections: Sequence[str] | None = None
+
+    def command(self, *words: str) -> str:
+        """A line for the shell that gives the command ``words`` these options.
+
+        >>> CommandLine("sqlite:///a b.db", ["mysteps"]).command("resolve", "r1", "pay", "retry")
+        "indelible resolve r1 pay retry --store 'sqlite:///a b.db' --steps mysteps"
+        """
+        line = ["indelible", *words]
+        if self.store != DEFAULT_STORE:
+            line += ["--store", self.store]
+        for module in self.modules or ():
+            line += ["--steps", module]
+        for connection in self.connections or ():
+            line += ["--connection", connection]
+        return shlex.join(line)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -11,10 +11,10 @@ from indelible.cli.modules import load_equipment
 from indelible.cli.options import (
     DEFAULT_STORE,
     AsJson,
+    CommandLine,
     ConnectionUrls,
     StepModules,
     Store,
-    recover_command,
 )
 
 
@@ -29,16 +29,18 @@ def recover_runs(
 
     Exit code 0 only if all of them ended in success. A run that waits for a step type which no
     module given by --steps has, or for a person, is listed with what it needs and stays as it is.
+    So does one that is quarantined: it has ended.
     """
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
 
     from indelible.cli.recovery import Recovery
 
-    recovery = Recovery(store, equipment, recover_command(store, steps, connection))
-    rows = recovery.execute()
+    line = CommandLine(store, steps, connection)
+    recovered = Recovery(store, equipment, line).execute()
     if as_json:
-        recovery.write_json(rows)
+        recovered.write_json()
     else:
-        recovery.show(rows)
-    raise typer.Exit(0 if all(row.status == "success" for row in rows) else 1)
+        recovered.show()
+    recovered.say_what_is_left(line)
+    raise typer.Exit(0 if recovered.succeeded else 1)

@@ -12,11 +12,11 @@ import typer
 from indelible.cli.modules import load_equipment
 from indelible.cli.options import (
     DEFAULT_STORE,
+    CommandLine,
     ConnectionUrls,
     StepModules,
     Store,
     parse_json,
-    recover_command,
 )
 
 ACTIONS = ("retry", "fail", "complete")
@@ -32,7 +32,12 @@ By = Annotated[
     typer.Option("--by", metavar="NAME", help="Who says so, recorded; the user's name if not."),
 ]
 Result = Annotated[
-    str, typer.Option("--result", metavar="JSON", help="What the step would have returned.")
+    str | None,
+    typer.Option(
+        "--result",
+        metavar="JSON",
+        help="What the step would have returned; complete needs it, and may be given null.",
+    ),
 ]
 
 
@@ -42,7 +47,7 @@ def resolve_step(
     action: Action,
     *,
     by: By = None,
-    result: Result = "null",
+    result: Result = None,
     store: Store = DEFAULT_STORE,
     steps: StepModules = None,
     connection: ConnectionUrls = None,
@@ -54,20 +59,33 @@ def resolve_step(
     """
     if action not in ACTIONS:
         raise typer.BadParameter(f"no action {action!r}; there are {', '.join(ACTIONS)}")
-    value: Any = parse_json("--result", result)
+    value = _value(action, result)
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
 
+    line = CommandLine(store, steps, connection)
+
     from indelible.cli.elsewhere import Place
     from indelible.cli.output import out, say
+    from indelible.cli.resolving import record
     from indelible.errors import StoreNotFoundError
 
     place = Place.of(store)
     if not place.exists:
         raise StoreNotFoundError(store)
     with redirect_stdout(sys.stderr), place.open(equipment) as system:
-        system.run(run).resolve_step(step, action, by=by or getpass.getuser(), result=value)
+        record(system, run, step, action, by=by or getpass.getuser(), result=value, line=line)
         owns = system.owns
-    out().print(f"step {step} of run {run}: {action}")
+    out().print(f"step {step} of run {run}: {action}", soft_wrap=True)
     if owns:
-        say(f"go on with\n  {recover_command(store, steps, connection)}")
+        say(f"go on with\n  {line.command('recover')}")
+
+
+def _value(action: str, result: str | None) -> Any:
+    """The value of ``--result``, which goes with ``complete`` and with nothing else."""
+    if action == "complete" and result is None:
+        why = "complete needs what the step would have returned; give null for no result"
+        raise typer.BadParameter(why, param_hint="--result")
+    if action != "complete" and result is not None:
+        raise typer.BadParameter(f"{action} takes none; only complete does", param_hint="--result")
+    return None if result is None else parse_json("--result", result)

@@ -13,11 +13,11 @@ from indelible.cli.modules import load_equipment
 from indelible.cli.options import (
     DEFAULT_STORE,
     AsJson,
+    CommandLine,
     ConnectionUrls,
     StepModules,
     Store,
     parse_input,
-    recover_command,
 )
 
 RunId = Annotated[
@@ -62,6 +62,7 @@ def run_workflow(
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
 
+    from indelible.cli.advice import advise, asked
     from indelible.cli.crash import still_to_come
     from indelible.cli.elsewhere import Place
     from indelible.cli.job import Job, prepare
@@ -80,7 +81,7 @@ def run_workflow(
         given=value,
         agent=agent or plan.name,
         crash_paths=crash_paths,
-        again=recover_command(store, steps, connection),
+        line=CommandLine(store, steps, connection),
         whole=as_json,
     )
     ending = job.execute()
@@ -88,4 +89,5 @@ def run_workflow(
         ending.write_json()
     else:
         ending.show()
+    advise(asked(ending.status), ending.reasons, job.line, served=ending.served)
     raise typer.Exit(0 if ending.succeeded else 1)

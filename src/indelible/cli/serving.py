@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from indelible.actors.decider import Decider
+from indelible.cli.attention import Attention
 from indelible.cli.journal import last_words, note
 from indelible.cli.modules import Equipment
 from indelible.cli.output import count
 from indelible.cli.stopping import Stop
-from indelible.errors import StoreOwnedError, SystemClosedError
+from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
 from indelible.health import Health
 from indelible.projections.custom import Projection
 from indelible.reports import Reporter
@@ -109,9 +110,12 @@ class Service(NamedTuple):
 
     def _wait(self, system: ActorSystem, stop: ServiceStop) -> bool:
         """Until told to stop; ``True`` if the store is lost before."""
+        attention = Attention(system, self.place)
         while not stop.requested:
             if system.store.state == "closed":
                 return True
+            with suppress(StoreError):  # the next look has it
+                attention.look()
             stop.wait(_LOOK)
         return False
 

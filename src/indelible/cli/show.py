@@ -8,7 +8,7 @@ import typer
 
 from indelible.cli.as_of import Moment, parse_as_of
 from indelible.cli.opening import reading
-from indelible.cli.options import DEFAULT_STORE, AsJson, Full, Store, Until
+from indelible.cli.options import DEFAULT_STORE, AsJson, CommandLine, Full, Store, Until
 
 if TYPE_CHECKING:
     from indelible.events.as_of import AsOf
@@ -60,6 +60,7 @@ def _show(
     as_json: bool,
     replayed: bool,
 ) -> None:
+    from indelible.cli.advice import advise, asked
     from indelible.cli.portrait import Portrait
 
     with reading(store) as system:
@@ -70,3 +71,5 @@ def _show(
         portrait.write_json()
     else:
         portrait.show(full=full, replayed=replayed)
+    if not replayed:
+        advise(asked(portrait.status), (), CommandLine(store), served=False)

@@ -19,6 +19,7 @@ class Problem(NamedTuple):
 class DefinitionError(IndelibleError):
     """A workflow definition cannot be run; nothing has been stored."""
 
+    workflow: str
     problems: tuple[Problem, ...]
 
     def __init__(self, workflow: str, problems: Sequence[Problem]) -> None:

@@ -102,7 +102,10 @@ def test_a_step_whose_policy_is_to_ask_waits_for_a_person_visibly(flow: Flow, ki
             status = run.status()
             assert status["state"] == "waiting"
             assert status["steps"][1]["state"] == "unknown"
-            says = "step 'two': its outcome is unknown, call resolve_step()"
+            says = (
+                "step 'two': its outcome is unknown, call resolve_step()"
+                " or `indelible resolve r two retry|fail|complete`"
+            )
             assert status["waiting_for"] == [says]
             with pytest.raises(ResultTimeoutError, match="its outcome is unknown") as late:
                 run.result(0.01)

@@ -1,0 +1,81 @@
+"""What a service says of runs that cannot go on by themselves: which, and what a person can do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from indelible.cli.advice import asked
+from indelible.cli.journal import note
+from indelible.cli.options import CommandLine
+from indelible.cli.output import count
+from indelible.errors import StoreUnavailableError
+from indelible.events.event import RecordedEvent
+from indelible.events.run_events import StepOutcomeUnknown
+from indelible.system import ActorSystem
+
+_RUNS = 20
+"""Runs that one look names: after a crash of many, a line each would hide the rest of the log."""
+
+
+class Attention:
+    """Logs each run that comes to wait for a person, and each step type that is missing, once."""
+
+    def __init__(self, system: ActorSystem, place: str) -> None:
+        """Follow the commits of ``system``, which is open on ``place``, and what waits already."""
+        self._system = system
+        self._line = CommandLine(place)
+        self._waiting: dict[str, None] = {}  # streams to be looked at, as an ordered set
+        self._types: set[str] = set()  # step types that were named
+        system.store.subscribe(self._see)
+        for head in system.store.heads("run", ["waiting"], system.store.owned()):
+            self._waiting[head.stream] = None
+
+    def look(self) -> None:
+        """Log what is new; it reads the runs that have come to wait.
+
+        Raises:
+            StoreError: A run cannot be read; the next look has the rest.
+        """
+        self._say_what_lacks()
+        for _ in range(min(_RUNS, len(self._waiting))):
+            stream = next(iter(self._waiting))
+            del self._waiting[stream]
+            try:
+                self._say_what_asks(stream.removeprefix("run-"))
+            except StoreUnavailableError:
+                self._waiting[stream] = None
+                raise
+        if self._waiting:
+            command = self._line.command("runs", "--state", "waiting")
+            more = count(len(self._waiting), "more run")
+            note("waiting", f"{more} may wait for a person; see {command}", logging.WARNING)
+            self._waiting.clear()
+
+    def _see(self, group: Sequence[RecordedEvent]) -> None:
+        """Take note of a commit; on the thread that led it."""
+        for recorded in group:
+            if recorded.type == StepOutcomeUnknown.wire_name:
+                self._waiting[recorded.stream] = None
+
+    def _say_what_asks(self, run_id: str) -> None:
+        for run, step in asked(self._system.reader.describe(run_id)):
+            command = self._line.command("resolve", run, step, "retry")
+            note(
+                "waiting",
+                f"the outcome of step {step!r} of run {run!r} is unknown; say how it ended (retry,"
+                f" fail, or complete with --result): {command}",
+                logging.WARNING,
+            )
+
+    def _say_what_lacks(self) -> None:
+        lacking = self._system.executor.unregistered.by_type()
+        for step_type in lacking.keys() - self._types:
+            steps, one = lacking[step_type]
+            note(
+                "waiting",
+                f"{count(steps, 'step')} of type {step_type!r} cannot run here, such as"
+                f" {one.step!r} of {one.stream!r}: {one.lacks}; start this service anew with it",
+                logging.WARNING,
+            )
+        self._types = set(lacking)

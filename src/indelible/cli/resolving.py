@@ -1,0 +1,37 @@
+"""Records in a run how a step ended that waits for a person, and begins nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indelible.cli.advice import advise, asked
+from indelible.cli.options import CommandLine
+from indelible.errors import RefusedError
+from indelible.system import ActorSystem
+
+
+def record(
+    system: ActorSystem,
+    run_id: str,
+    step: str,
+    action: str,
+    *,
+    by: str,
+    result: Any,
+    line: CommandLine,
+) -> None:
+    """Resolve ``step`` of a run; where this process executes it, the run stands still after that.
+
+    Raises:
+        UnknownRunError: There is no such run.
+        RefusedError: It does not wait for that step; what it does wait for has been said.
+    """
+    run = system.run(run_id)
+    status = run.status()  # after it, an attempt that was cut off is known to be
+    if system.owns:
+        system.executor.hold()  # or this process, about to end, would cut the next attempt off
+    try:
+        run.resolve_step(step, action, by=by, result=result)
+    except RefusedError:
+        advise(asked(status), status["waiting_for"], line, served=not system.owns)
+        raise
