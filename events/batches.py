@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import overload
 
-from indelible.events.event import Event, RecordedEvent
+from indelible.events.event import UNREADABLE, Event, RecordedEvent
 from indelible.events.names import category_of
 from indelible.events.store import Cursor
 
@@ -32,17 +32,23 @@ class Selection:
         self._types = (
             None
             if types is None
-            else frozenset(kind if isinstance(kind, str) else kind.wire_name for kind in types)
+            else frozenset(
+                (*(kind if isinstance(kind, str) else kind.wire_name for kind in types), UNREADABLE)
+            )
         )
         self._category = category
-        self._streams = None if streams is None else frozenset(streams)
+        self._streams = None if streams is None else frozenset((*streams, UNREADABLE))
         self.everything = types is None and category is None and streams is None
 
     def wants(self, event: RecordedEvent) -> bool:
-        """Whether ``event`` fits."""
+        """Whether ``event`` fits; one whose type or stream cannot be read fits as far as that."""
         return (
             (self._types is None or event.type in self._types)
-            and (self._category is None or category_of(event.stream) == self._category)
+            and (
+                self._category is None
+                or category_of(event.stream) == self._category
+                or event.stream == UNREADABLE
+            )
             and (self._streams is None or event.stream in self._streams)
         )
 
@@ -74,7 +80,7 @@ class Delivery:
 
         Raises:
             UnknownEventTypeError: The system has no class for it; ``recorded`` has the bytes.
-            EventDecodeError: The payload does not fit the class.
+            EventDecodeError: The payload does not fit the class, or the row is damaged.
         """
         if self._event is None:
             self._event = self._batch.decode(self.recorded)

@@ -71,6 +71,22 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     data: Any = None
 
 
+UNREADABLE = "(unreadable)"
+"""Stands for a stream's name or an event's type that is no text: no filter passes over it."""
+
+
+class DamagedEvent(RecordedEvent, frozen=True, gc=False):
+    """An event whose row cannot be read as it was written; what can be read stands in its place.
+
+    It has no payload, so that it is never decoded, and no chain fits it.
+
+    Attributes:
+        found: What is wrong with the row.
+    """
+
+    found: str = ""
+
+
 def by_stream(events: Iterable[RecordedEvent]) -> dict[str, list[RecordedEvent]]:
     """``events`` of several streams, each stream's in the order in which they came."""
     streams: dict[str, list[RecordedEvent]] = {}

@@ -11,7 +11,12 @@ from zlib import crc32
 
 import msgspec
 
-from indelible.errors import PipelineBrokenError, ValueNotStorableError, WrongExpectedVersionError
+from indelible.errors import (
+    PipelineBrokenError,
+    StoreCorruptError,
+    ValueNotStorableError,
+    WrongExpectedVersionError,
+)
 from indelible.events.chain import GENESIS, event_hash, link
 from indelible.events.event import RecordedEvent
 from indelible.events.names import category_of, check_kind, check_name, is_text
@@ -66,6 +71,21 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     version: int
     status: str
     wake_at: int
+
+
+class DamagedHead(Head, frozen=True, gc=False):
+    """The head of a stream whose row cannot be read; no append fits it.
+
+    Attributes:
+        damage: What an append to it is refused with.
+    """
+
+    damage: StoreCorruptError
+
+
+def damaged_head(damage: StoreCorruptError) -> DamagedHead:
+    """The head of the stream that ``damage`` names."""
+    return DamagedHead(0, damage.stream, "", -1, "", 0, damage)
 
 
 class Plan:
@@ -171,6 +191,7 @@ def make_plan(
 _REFUSALS = (
     WrongExpectedVersionError,
     PipelineBrokenError,
+    StoreCorruptError,
     ValueNotStorableError,
     TypeError,
     ValueError,
@@ -185,6 +206,8 @@ def _check(append: Append, head: Head | None) -> None:
         raise PipelineBrokenError(append.stream)
     version = 0 if head is None else head.version
     if append.expected != version:
+        if isinstance(head, DamagedHead):
+            raise head.damage
         raise WrongExpectedVersionError(append.stream, append.expected, version)
     if head is None:
         check_name(append.stream)

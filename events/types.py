@@ -14,7 +14,13 @@ from indelible.errors import (
     UnknownEventTypeError,
     ValueNotStorableError,
 )
-from indelible.events.event import EncodedEvent, Event, RecordedEvent
+from indelible.events.event import (
+    UNREADABLE,
+    DamagedEvent,
+    EncodedEvent,
+    Event,
+    RecordedEvent,
+)
 from indelible.events.projection_events import PROJECTION_EVENTS
 from indelible.events.run_events import RUN_EVENTS
 
@@ -96,24 +102,28 @@ class EventTypes:
 
         Raises:
             UnknownEventTypeError: No class has this name, or it is of a newer schema.
-            EventDecodeError: The payload does not fit the class.
+            EventDecodeError: The payload does not fit the class, or the row cannot be read; like
+                the other one it says where the event is.
         """
         data = recorded.data
         if data is not None:
             typed: Event = data
             return typed
-        return self.decode_payload(recorded.type, recorded.schema, recorded.payload)
+        try:
+            return self.decode_payload(recorded.type, recorded.schema, recorded.payload)
+        except (EventDecodeError, UnknownEventTypeError) as error:
+            raise _placed(error, recorded) from error.__cause__
 
     def decode_payload(self, wire_name: str, schema: int, payload: bytes) -> Event:
         """As :meth:`decode`, from the parts."""
         entry = self._by_name.get(wire_name)
         if entry is None:
             raise UnknownEventTypeError(wire_name, schema)
-        if schema != entry.schema and not 1 <= schema < entry.schema:
+        if schema != entry.schema and schema not in range(1, entry.schema):
             raise UnknownEventTypeError(wire_name, schema, known=f"1 to {entry.schema}")
-        if len(payload) > EVENT_LIMIT:
-            raise EventDecodeError(wire_name, schema, f"its {len(payload):,} bytes are too many")
         try:
+            if len(payload) > EVENT_LIMIT:
+                raise ValueError(f"its {len(payload):,} bytes are too many")
             if schema == entry.schema:  # nearly always, and three times as fast
                 return entry.decode(payload)
             fields = msgpack.unpackb(payload)
@@ -128,6 +138,26 @@ class EventTypes:
 def run_event_types() -> EventTypes:
     """A new registry that knows the engine's own events: those of runs, and of views."""
     return EventTypes((*RUN_EVENTS, *PROJECTION_EVENTS))
+
+
+def _placed(
+    error: EventDecodeError | UnknownEventTypeError, recorded: RecordedEvent
+) -> EventDecodeError | UnknownEventTypeError:
+    """``error`` with the place of the event that it is about, and with what is known of its row."""
+    place: dict[str, Any] = {
+        "stream": "" if recorded.stream == UNREADABLE else recorded.stream,
+        "version": recorded.version,
+        "shard": recorded.shard,
+        "position": recorded.position,
+    }
+    if isinstance(recorded, DamagedEvent):
+        return EventDecodeError(recorded.type, recorded.schema, recorded.found, **place)
+    if isinstance(error, UnknownEventTypeError):
+        return UnknownEventTypeError(error.type, error.schema, error.known, **place)
+    why = error.why
+    if not recorded.payload:  # as a store hands out what is too large to be loaded
+        why = f"its payload is empty, or larger than {EVENT_LIMIT:,} bytes"
+    return EventDecodeError(error.type, error.schema, why, **place)
 
 
 def _not_storable(wire_name: str, error: Exception) -> ValueNotStorableError:

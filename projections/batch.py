@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from indelible.errors import EventDecodeError, UnknownEventTypeError
-from indelible.events.event import Event, RecordedEvent
+from indelible.events.event import UNREADABLE, Event, RecordedEvent
 from indelible.events.projection_events import PROJECTION_EVENTS, EventRetried, EventSkipped
 from indelible.events.store import Cursor
 from indelible.events.types import EventTypes
@@ -31,7 +31,11 @@ class Batch(NamedTuple):
 def decode(
     events: Iterable[RecordedEvent], wanted: Collection[str], types: EventTypes
 ) -> tuple[list[Pair], list[Bad]]:
-    """The typed events of the ``wanted`` wire names, and those that cannot be read."""
+    """The typed events of the ``wanted`` wire names, and those that cannot be read.
+
+    One whose type cannot be read may be a wanted one: it is among the latter.
+    """
+    wanted = {*wanted, UNREADABLE}
     pairs: list[Pair] = []
     undecodable: list[Bad] = []
     for event in events:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from indelible.errors import StoreError
+from indelible.events.event import UNREADABLE
 from indelible.events.store import Cursor
 from indelible.projections import cursors, parking
 from indelible.projections.batch import Bad, Batch
@@ -51,7 +52,7 @@ class Lane:
 
     def undecodable(self, batch: Batch) -> list[Bad]:
         """Those that it asks for and that nobody can read."""
-        types = self.projection.event_types
+        types = {*self.projection.event_types, UNREADABLE}
         return [bad for bad in batch.undecodable if bad[0].type in types]
 
     def moved(self, batch: Batch) -> cursors.Moved:

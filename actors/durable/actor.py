@@ -13,16 +13,15 @@ from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.read_ahead import ReadAhead
+from indelible.actors.durable.setting_aside import is_damage, refusal_after
 from indelible.actors.durable.supervision import Restarts
 from indelible.actors.durable.trouble import WAKE, Trouble, in_order, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
 from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
-    ActorQuarantinedError,
     ActorStoppedError,
     IndelibleError,
     RefusedError,
-    StaleEpochError,
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
@@ -355,6 +354,8 @@ class DurableActor(PooledActor):
             found = host.recover(self, self._since)
         except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
             trouble.error = error
+            if is_damage(error):
+                return self._read_back(trouble)  # which sets it aside
             trouble.turn_away(trouble.take_all(), self.bury)
             trouble.paused = True
             host.retry_later(self)
@@ -374,17 +375,11 @@ class DurableActor(PooledActor):
 
     def _is_final(self, failure: BaseException | None) -> bool:
         """Whether the actor is to be set aside after ``failure``."""
-        if isinstance(failure, StaleEpochError):
-            self._refusal = ActorStoppedError(self.stream, str(failure))
-        elif failure is not None and not isinstance(failure, StoreUnavailableError):
+        if failure is not None and not isinstance(failure, StoreUnavailableError):
             if self._presumed and isinstance(failure, WrongExpectedVersionError):
                 return False
-            limit = self._host.intensity
             if self._restarts is None:
-                self._restarts = Restarts(limit)
-            if self._restarts.exceeded_by(self._host.clock.monotonic()):
-                self._refusal = ActorQuarantinedError(
-                    self.stream, limit.restarts + 1, limit.within, repr(failure)
-                )
-                logger.error("%s", self._refusal)
+                self._restarts = Restarts(self._host.intensity)
+            now = self._host.clock.monotonic()
+            self._refusal = refusal_after(self.stream, failure, self._restarts, now, self._refusal)
         return self._refusal is not None

@@ -21,17 +21,17 @@ class Restarts:
     [False, False, False, False, True]
     """
 
-    __slots__ = ("_failures", "_intensity")
+    __slots__ = ("_failures", "intensity")
 
     def __init__(self, intensity: RestartIntensity) -> None:
         """Start without failures."""
-        self._intensity = intensity
+        self.intensity = intensity
         self._failures: deque[int] = deque(maxlen=intensity.restarts + 1)
 
     def exceeded_by(self, now: int) -> bool:
         """Count a failure at ``now`` (monotonic nanoseconds): is that one too many?"""
         self._failures.append(now)
-        horizon = now - round(self._intensity.within * 1_000_000_000)
+        horizon = now - round(self.intensity.within * 1_000_000_000)
         while self._failures[0] < horizon:
             self._failures.popleft()
-        return len(self._failures) > self._intensity.restarts
+        return len(self._failures) > self.intensity.restarts

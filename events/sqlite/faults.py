@@ -34,9 +34,9 @@ _OF_THE_STATEMENT = frozenset(
 
 
 def is_of_the_database(error: BaseException) -> bool:
-    """Whether the database failed, rather than one statement being wrong."""
+    """Whether the database failed, or cannot give a row, rather than one statement being wrong."""
     code = primary_code(error)
-    return code is not None and code not in _OF_THE_STATEMENT
+    return is_of_a_row(error) if code is None else code not in _OF_THE_STATEMENT
 
 
 def primary_code(error: BaseException) -> int | None:
@@ -47,13 +47,26 @@ def primary_code(error: BaseException) -> int | None:
     return None if code is None else code & 0xFF
 
 
+def is_of_a_row(error: BaseException) -> bool:
+    """Whether what a row holds was the trouble, so that the other rows may be read without it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    code = primary_code(error)
+    return code in _OF_A_ROW if code is not None else str(error).startswith(_NO_TEXT)
+
+
+_OF_A_ROW = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CORRUPT})
+_NO_TEXT = "Could not decode to UTF-8"
+"""How the driver begins; it gives no code, as SQLite itself has nothing to say against the row."""
+
+
 def meaning(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
     """The error to raise instead of the driver's."""
     words = str(error.orig if isinstance(error, DBAPIError) else error)
     code = primary_code(error)
     if code in _LOCKED:
         return StoreUnavailableError("another program holds the database's write lock")
-    if code in _CORRUPT:
+    if code in _CORRUPT or is_of_a_row(error):
         return StoreCorruptError(url, words)
     if code in _READ_ONLY:
         return StoreReadOnlyError(url, words)

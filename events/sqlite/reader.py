@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from itertools import starmap
 from typing import Any
@@ -14,30 +16,30 @@ from indelible.errors import StoreCorruptError
 from indelible.events.event import RecordedEvent, by_stream
 from indelible.events.names import is_text
 from indelible.events.plan import SHARD
-from indelible.events.sqlite.faults import translated
+from indelible.events.sqlite.faults import is_of_a_row, translated
 from indelible.events.sqlite.many_rows import MOST
+from indelible.events.sqlite.rows import EVENT, EVENT_BYTES, ROW_IDS, one_by_one
 from indelible.events.store import Cursor, StreamHead
+from indelible.events.values import VALUE_LIMIT
+
+_log = logging.getLogger(__name__)
 
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB
 _INT_MAX = 2**63 - 1
 
-_EVENT = """
-    SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
-        e.payload, e.metadata, e.recorded_at, e.chain
-"""
-_STREAM = f"""{_EVENT}
+_STREAM = """
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name = ? AND e.version > ? AND e.version <= ? ORDER BY e.version LIMIT ?
 """
-_FIRSTS = f"""{_EVENT}
+_FIRSTS = """
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
-    WHERE s.name IN ({{names}}) AND e.version <= ? ORDER BY s.id, e.version
+    WHERE s.name IN ({names}) AND e.version <= ? ORDER BY s.id, e.version
 """
-_SHARD = f"""{_EVENT}
+_SHARD = """
     FROM events AS e JOIN streams AS s ON s.id = e.stream_id
     WHERE e.shard = ? AND e.position > ? ORDER BY e.position LIMIT ?
 """
-_HEAD = "SELECT name, category, version, status, wake_at FROM streams"
+_HEAD = "SELECT name, category, version, status, wake_at"
 _ENDS = """
     SELECT shard, head, chain, coalesce(
         (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0) FROM shards
@@ -58,11 +60,11 @@ class SqliteReader:
             return
         last = _INT_MAX if until is None else until
         while after < last:
-            page = self._rows(_STREAM, (stream, after, last, _PAGE))
-            yield from starmap(RecordedEvent, page)
+            page = self._events(_STREAM, (stream, after, last, _PAGE))
+            yield from page
             if len(page) < _PAGE:
                 return
-            after = page[-1][3]
+            after = page[-1].version
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
@@ -73,17 +75,22 @@ class SqliteReader:
         for start in range(0, len(names), MOST):
             part = names[start : start + MOST]
             statement = _FIRSTS.format(names=", ".join("?" * len(part)))
-            events += starmap(RecordedEvent, self._rows(statement, (*part, limit)))
+            events += self._events(statement, (*part, limit))
         return by_stream(events)
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""
-        return list(starmap(RecordedEvent, self._rows(_SHARD, (shard, after, limit))))
+        return self._events(_SHARD, (shard, after, limit))
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends."""
-        rows = self._rows(f"{_HEAD} WHERE name = ?", (stream,)) if is_text(stream) else ()
-        return StreamHead(*rows[0]) if rows else None
+        if not is_text(stream):
+            return None
+        try:
+            rows = self._rows(f"{_HEAD} FROM streams WHERE name = ?", (stream,))
+        except StoreCorruptError as error:
+            raise StoreCorruptError(self._url, error.found, stream=stream) from error
+        return _head(rows[0], self._url) if rows else None
 
     def heads(
         self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
@@ -92,14 +99,34 @@ class SqliteReader:
         if shards is not None and SHARD not in shards:
             return []
         marks = "" if statuses is None else f" AND status IN ({', '.join('?' * len(statuses))})"
-        rows = self._rows(
-            f"{_HEAD} WHERE category = ?{marks} ORDER BY id", (category, *(statuses or ()))
-        )
-        return [StreamHead(*row) for row in rows]
+        which = f"FROM streams WHERE category = ?{marks} ORDER BY id"
+        heads: list[StreamHead] = []
+        for row in self._head_rows(which, (category, *(statuses or ()))):
+            try:
+                heads.append(_head(row, self._url))
+            except StoreCorruptError as error:
+                _log.error("passed over: %s", error)
+        return heads
+
+    def _head_rows(self, which: str, parameters: tuple[Any, ...]) -> Iterator[Sequence[Any]]:
+        """Rows of ``streams``; one that cannot be read is logged and left out."""
+        try:
+            yield from self._rows(f"{_HEAD} {which}", parameters)
+        except StoreCorruptError:
+            for (number,) in self._rows(f"SELECT id {which}", parameters):
+                try:
+                    yield from self._rows(f"{_HEAD} FROM streams WHERE id = ?", (number,))
+                except StoreCorruptError as error:
+                    _log.error("stream number %d is passed over: %s", number, error.found)
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""
-        rows = self._rows("SELECT content FROM blobs WHERE digest = ?", (digest,))
+        try:
+            query = "SELECT content FROM blobs WHERE digest = ?"
+            rows = self._rows(query, (digest,), VALUE_LIMIT)
+        except StoreCorruptError as error:
+            found = f"blob {digest.hex()} cannot be read: {error.found}"
+            raise StoreCorruptError(self._url, found) from error
         if not rows:
             raise StoreCorruptError(self._url, f"blob {digest.hex()} is missing")
         content = rows[0][0]
@@ -109,21 +136,66 @@ class SqliteReader:
 
     def positions(self) -> Cursor:
         """The last committed position of every shard."""
-        return dict(self._rows("SELECT shard, head FROM shards", ()))
+        rows = self._rows("SELECT shard, head FROM shards", ())
+        for row in rows:
+            if set(map(type, row)) != {int}:
+                raise StoreCorruptError(self._url, f"the row of a shard holds {tuple(row)!r:.80}")
+        return dict(rows)
 
     def ends(self) -> Sequence[tuple[int, int, bytes, int]]:
         """Of every shard its number, its row's head and chain, and its last event's position."""
         return self._rows(_ENDS, ())
 
-    def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
-        """All rows, the connection back in its pool.
+    def _events(self, which: str, parameters: tuple[Any, ...]) -> Sequence[RecordedEvent]:
+        """The events that ``which`` selects, the damaged ones as such."""
+        with self._cursor(EVENT_BYTES) as cursor:
+            try:
+                rows = cursor.execute(EVENT + which, parameters).fetchall()
+            except sqlite3.Error as error:
+                if not is_of_a_row(error):
+                    raise
+                return one_by_one(cursor, cursor.execute(ROW_IDS + which, parameters).fetchall())
+            return list(starmap(RecordedEvent, rows))
 
-        From the driver's own cursor: SQLAlchemy's rows were measured to cost half as much again.
+    def _rows(
+        self, statement: str, parameters: tuple[Any, ...], most: int = EVENT_BYTES
+    ) -> Sequence[Any]:
+        """All rows of a statement, none of whose values may have more than ``most`` bytes."""
+        with self._cursor(most) as cursor:
+            rows: Sequence[Any] = cursor.execute(statement, parameters).fetchall()
+            return rows
+
+    @contextmanager
+    def _cursor(self, most: int) -> Iterator[sqlite3.Cursor]:
+        """The driver's own cursor: SQLAlchemy's rows were measured to cost half as much again.
+
+        SQLite loads no value of more than ``most`` bytes.
         """
         with translated(self._url), closing(self.engine.raw_connection()) as connection:
-            cursor = connection.cursor()
+            driver = connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            before = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
             try:
-                cursor.execute(statement, parameters)
-                return cursor.fetchall()
+                with closing(driver.cursor()) as cursor:
+                    yield cursor
             finally:
-                cursor.close()
+                driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+
+
+def _head(row: Sequence[Any], url: str) -> StreamHead:
+    """A row of ``streams``, in which SQLite takes any type for any column.
+
+    Raises:
+        StoreCorruptError: One of them is of another type.
+    """
+    for value, (name, kind) in zip(row, _HEAD_COLUMNS, strict=True):
+        if not isinstance(value, kind):
+            found = f"its {name} in streams is {value!r:.80}, where {kind.__name__} was wanted"
+            raise StoreCorruptError(url, found, stream=str(row[0]))
+    return StreamHead(*row)
+
+
+_HEAD_COLUMNS = (
+    *(("name", str), ("category", str)),
+    *(("version", int), ("status", str), ("wake_at", int)),
+)

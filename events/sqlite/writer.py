@@ -19,14 +19,16 @@ from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
-from indelible.events.plan import SHARD, Head, Plan, Shard
+from indelible.events.plan import SHARD, Head, Plan, Shard, damaged_head
 from indelible.events.sqlite import statements as sql
-from indelible.events.sqlite.faults import of_the_database, translated
+from indelible.events.sqlite.faults import is_of_a_row, of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
 from indelible.events.sqlite.room import make_room
 from indelible.events.sqlite.upkeep import WAL_GROWTH, Growth, copy_back
 from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
+
+_HEAD_TYPES = (int, str, str, int, str, int)
 
 _PROBE_BYTES = 64 * 1024  # more than a freed page or two: a full disk must not look well
 
@@ -119,7 +121,29 @@ class SqliteWriter:
         """The heads of those of ``names`` that exist, in one query."""
         names = [name for name in names if is_text(name)]
         with translated(self._url):
-            return [Head(*row) for row in sql.FIND.fetch(self._statements(), names)]
+            execute = self._statements()
+            try:
+                return [self._head(row) for row in sql.FIND.fetch(execute, names)]
+            except sqlite3.Error as error:
+                if not is_of_a_row(error):
+                    raise
+            return [head for name in names for head in self._find_alone(execute, name)]
+
+    def _find_alone(self, execute: Execute, name: str) -> Sequence[Head]:
+        """The head of ``name``, if it exists; damage is that of this stream alone."""
+        try:
+            return [self._head(row) for row in sql.FIND.fetch(execute, (name,))]
+        except sqlite3.Error as error:
+            if not is_of_a_row(error):
+                raise
+            return [damaged_head(StoreCorruptError(self._url, str(error), stream=name))]
+
+    def _head(self, row: Sequence[Any]) -> Head:
+        """A row of ``streams``, in which SQLite takes any type for any column."""
+        if tuple(map(type, row)) == _HEAD_TYPES:
+            return Head(*row)
+        found = f"its row in streams is {tuple(row[2:])!r:.200}"
+        return damaged_head(StoreCorruptError(self._url, found, stream=str(row[1])))
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
         """The event id at each (stream id, version)."""

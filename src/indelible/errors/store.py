@@ -91,12 +91,7 @@ class StoreCorruptError(StoreError):
         ``stream`` and ``version``, and ``shard`` and ``position``, are the place of the damage;
         they are "", 0, -1 and 0 where they cannot be told.
         """
-        places = []
-        if stream:
-            places.append(f"stream {stream!r}" + (f" at version {version}" if version else ""))
-        if position:
-            places.append(f"position {position} of shard {shard}")
-        where = ", ".join(places)
+        where = _place(stream, version, shard, position)
         super().__init__(
             f"{where} of {url} is damaged: {found}; nothing else is touched by it: run verify, and "
             "restore this from a backup"
@@ -183,27 +178,78 @@ class PipelineBrokenError(StoreError):
 class UnknownEventTypeError(StoreError):
     """The log holds an event that this code does not know."""
 
-    def __init__(self, type: str, schema: int, known: str = "") -> None:  # noqa: A002 - the field's name
-        """``known`` lists the schemas that are known of this type."""
+    type: str
+    schema: int
+    known: str
+    stream: str
+    version: int
+    shard: int
+    position: int
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the field's name
+        schema: int,
+        known: str = "",
+        *,
+        stream: str = "",
+        version: int = 0,
+        shard: int = -1,
+        position: int = 0,
+    ) -> None:
+        """``known`` lists the schemas that are known of this type.
+
+        The place is that of :class:`StoreCorruptError`; an event that is not in the log has none.
+        """
+        where = _place(stream, version, shard, position)
         super().__init__(
-            f"no event type {type!r} schema {schema} is registered"
+            (f"{where}: " if where else "")
+            + f"no event type {type!r} schema {schema} is registered"
             + (f" (known: {known})" if known else "")
             + "; register its class, or run the version that wrote it",
             type=type,
             schema=schema,
+            known=known,
+            stream=stream,
+            version=version,
+            shard=shard,
+            position=position,
         )
 
 
-class EventDecodeError(StoreError):
+class EventDecodeError(StoreCorruptError):
     """Stored bytes do not fit the event type that they claim to be."""
 
-    def __init__(self, type: str, schema: int, why: str) -> None:  # noqa: A002 - the field's name
-        """``why`` is the decoder's own message."""
-        super().__init__(
-            f"event {type!r} schema {schema} cannot be read: {why}; run verify on the store",
+    type: str
+    schema: int
+    why: str
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the field's name
+        schema: int,
+        why: str,
+        *,
+        stream: str = "",
+        version: int = 0,
+        shard: int = -1,
+        position: int = 0,
+    ) -> None:
+        """``why`` is the decoder's own message, the place that of :class:`StoreCorruptError`."""
+        where = _place(stream, version, shard, position)
+        StoreError.__init__(
+            self,
+            (f"{where}: " if where else "")
+            + f"event {type!r} schema {schema} cannot be read: {why}; run verify on the store",
+            url="",
+            found=why,
             type=type,
             schema=schema,
             why=why,
+            stream=stream,
+            version=version,
+            shard=shard,
+            position=position,
         )
 
 
@@ -296,3 +342,13 @@ class ConsumerFailedError(StoreError):
             first=first,
             last=last,
         )
+
+
+def _place(stream: str, version: int, shard: int, position: int) -> str:
+    """Where an event is, for people; empty if that cannot be told."""
+    places = []
+    if stream:
+        places.append(f"stream {stream!r}" + (f" at version {version}" if version else ""))
+    if position:
+        places.append(f"position {position} of shard {shard}")
+    return ", ".join(places)
