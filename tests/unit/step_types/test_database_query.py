@@ -19,7 +19,7 @@ from sqlalchemy import event
 from indelible.actors.step_types import connections as connections_module
 from indelible.actors.step_types.connections import Connections
 from indelible.actors.step_types.database_query import DatabaseQuery
-from indelible.actors.step_types.sql_values import fetch_rows, to_driver
+from indelible.actors.step_types.database_query.values import fetch_rows, to_driver
 from indelible.clock import ManualClock
 from indelible.errors import StepDataError, UnknownConnectionError
 from indelible.events.values import decode_value, encode_value

@@ -13,10 +13,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from indelible.actors.step_types.connections import SQLITE_WAIT, Connections
+from indelible.actors.step_types.database_query.checks import check_query
+from indelible.actors.step_types.database_query.sql import (
+    bind_names,
+    expanded_names,
+    listed_names,
+    reads_only,
+)
+from indelible.actors.step_types.database_query.values import fetch_rows, to_driver
 from indelible.actors.step_types.expectations import check_expectation
-from indelible.actors.step_types.query_checks import check_query
-from indelible.actors.step_types.sql import bind_names, expanded_names, listed_names, reads_only
-from indelible.actors.step_types.sql_values import fetch_rows, to_driver
 from indelible.actors.workflow.definition.fields import close_to, describe
 from indelible.actors.workflow.definition.refs import UNKNOWN, blank_refs
 from indelible.clock import Clock, SystemClock

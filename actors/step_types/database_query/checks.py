@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from indelible.actors.step_types.database_query.sql import bind_names, listed_names
 from indelible.actors.step_types.expectations import validate_expectation
-from indelible.actors.step_types.sql import bind_names, listed_names
 from indelible.actors.workflow.definition.fields import close_to, describe
 from indelible.actors.workflow.definition.refs import UNKNOWN
 from indelible.errors import Problem
