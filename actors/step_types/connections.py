@@ -1,41 +1,38 @@
-"""Named connections: steps say a name, the system knows the address and its password.
-
-SQLite databases are made fit for parallel steps: a writer takes its lock when it begins and waits
-its turn, so that nobody meets "database is locked".  Engines that a user gives are left alone.
-"""
+"""Named connections: steps say a name, the system knows the address and its password."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
+from indelible.actors.step_types.databases import Database, is_same_file, sqlite_file
 from indelible.errors import UnknownConnectionError
 
-SQLITE_WAIT = 60.0
-"""Seconds a SQLite connection waits for one of another process; ours queue before that."""
-
-_KEPT = 16  # connections that stay open
-_MORE = 48  # and with these as many as there are threads for blocking steps
-_POOL_WAIT = 300.0  # seconds for a free one; long, since a slow query of another step is no error
+_ONE_SESSION = (StaticPool, SingletonThreadPool)
 _SECRETS = ("key", "pass", "pwd", "secret", "token")
-_WRITES = "indelible_writes"
 
 
 class Connections:
     """The named connections of one system; every method may be called from any thread."""
 
-    def __init__(self, addresses: Mapping[str, str | sa.Engine] | None = None) -> None:
-        """Keep database URLs or engines by name; nothing is connected yet."""
+    def __init__(
+        self, addresses: Mapping[str, str | sa.Engine] | None = None, store: str = ""
+    ) -> None:
+        """Keep database URLs or engines by name; nothing is connected yet.
+
+        Args:
+            addresses: The declared connections.
+            store: The address of the store whose steps use them.
+        """
         self._addresses = dict(addresses or {})
+        self._store = sqlite_file(store)
         self._lock = threading.Lock()
-        self._open: dict[str, _Connection] = {}
+        self._open: dict[str, Database] = {}
 
     def names(self) -> tuple[str, ...]:
         """The declared names, sorted."""
@@ -51,13 +48,40 @@ class Connections:
         """
         return self._connection(name).engine
 
-    def begin(self, name: str, *, writes: bool) -> AbstractContextManager[sa.Connection]:
+    def begin(
+        self, name: str, *, writes: bool, session: bool = False
+    ) -> AbstractContextManager[sa.Connection]:
         """One transaction on ``name``: committed at the end, rolled back by an exception.
+
+        What it changes in its session ends with it; of engines that a user gives, and of other
+        databases than SQLite and PostgreSQL, ``session`` says whether there is such a change.
 
         Raises:
             UnknownConnectionError: No connection has this name.
         """
-        return self._connection(name).begin(writes=writes)
+        return self._connection(name).begin(writes=writes, session=session)
+
+    def dialect(self, name: str | None) -> str:
+        """The kind of database that ``name`` is, such as ``sqlite``; empty if that is not known.
+
+        ``None`` asks for the kind that all connections have.
+        """
+        names = self.names() if name is None else (name,)
+        kinds = {self._kind(one) for one in names}
+        return kinds.pop() if len(kinds) == 1 else ""
+
+    def is_store(self, name: str) -> bool:
+        """Whether ``name`` is the file that the system keeps its own store in."""
+        return self.is_store_file(sqlite_file(self._addresses.get(name, "")))
+
+    def is_store_file(self, file: str) -> bool:
+        """Whether a file is the store, by whatever path."""
+        return is_same_file(file, self._store)
+
+    def shares_session(self, name: str) -> bool:
+        """Whether all steps have one session of ``name``, which the program has made itself."""
+        address = self._addresses.get(name)
+        return isinstance(address, sa.Engine) and isinstance(address.pool, _ONE_SESSION)
 
     def shown(self, name: str) -> str:
         """The address of ``name``, without what should stay secret."""
@@ -88,7 +112,16 @@ class Connections:
         for connection in connections:
             connection.close()
 
-    def _connection(self, name: str) -> _Connection:
+    def _kind(self, name: str) -> str:
+        address = self._addresses.get(name, "")
+        if isinstance(address, sa.Engine):
+            return address.dialect.name
+        try:
+            return sa.make_url(address).get_backend_name()
+        except ArgumentError:
+            return ""
+
+    def _connection(self, name: str) -> Database:
         found = self._open.get(name)
         if found is not None:
             return found
@@ -96,74 +129,8 @@ class Connections:
             if name not in self._addresses:
                 raise UnknownConnectionError(name, self.names())
             if name not in self._open:
-                self._open[name] = _Connection(self._addresses[name])
+                self._open[name] = Database(self._addresses[name])
             return self._open[name]
-
-
-class _Connection:
-    """An engine, with the turns that SQLite's writers take."""
-
-    def __init__(self, address: str | sa.Engine) -> None:
-        self._own = not isinstance(address, sa.Engine)
-        self._write_turn: AbstractContextManager[Any] = nullcontext()
-        self._read_turn: AbstractContextManager[Any] = nullcontext()
-        if isinstance(address, sa.Engine):
-            self.engine = address
-            return
-        url = sa.make_url(address)
-        if url.get_backend_name() != "sqlite":
-            self.engine = sa.create_engine(
-                url,
-                pool_size=_KEPT,
-                max_overflow=_MORE,
-                pool_timeout=_POOL_WAIT,
-                hide_parameters=True,
-            )
-            return
-        self._write_turn = threading.Lock()
-        if _is_memory(url):  # one connection, which only one thread may use at a time
-            self._read_turn = self._write_turn
-        self.engine = _sqlite(url)
-
-    @contextmanager
-    def begin(self, *, writes: bool) -> Iterator[sa.Connection]:
-        turn = self._write_turn if writes else self._read_turn
-        with turn, self.engine.connect() as connection:
-            connection.execution_options(**{_WRITES: writes})  # changes it in place
-            with connection.begin():
-                yield connection
-
-    def close(self) -> None:
-        if self._own:
-            self.engine.dispose()
-
-
-def _sqlite(url: sa.URL) -> sa.Engine:
-    arguments = {"timeout": SQLITE_WAIT, "check_same_thread": False, "isolation_level": None}
-    if _is_memory(url):
-        engine = sa.create_engine(
-            url, connect_args=arguments, poolclass=StaticPool, hide_parameters=True
-        )
-    else:
-        engine = sa.create_engine(
-            url,
-            connect_args=arguments,
-            pool_size=_KEPT,
-            max_overflow=_MORE,
-            pool_timeout=_POOL_WAIT,
-            hide_parameters=True,
-        )
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _is_memory(url: sa.URL) -> bool:
-    return url.database in {None, "", ":memory:"} or "memory" in url.query.get("mode", "")
 
 
 def _is_secret(key: str) -> bool:

@@ -24,11 +24,20 @@ class Steps:
     """
 
     def __init__(
-        self, connections: dict[str, str | sa.Engine], functions: dict[str, Callable[..., Any]]
+        self,
+        connections: dict[str, str | sa.Engine],
+        functions: dict[str, Callable[..., Any]],
+        store: str = "",
     ) -> None:
-        """Begin with the built-in types; nothing is connected yet."""
+        """Begin with the built-in types; nothing is connected yet.
+
+        Args:
+            connections: Databases by name.
+            functions: Functions of one row by name.
+            store: The address of the system's store, if it is known: no step may write to its file.
+        """
         self.functions = functions
-        self._connections = Connections(connections)
+        self._connections = Connections(connections, store)
         self.types = StepTypes([DatabaseQuery(self._connections), DataProcessing(self.functions)])
 
     def register(self, function: Callable[..., Any] | StepType, name: str | None = None) -> None:

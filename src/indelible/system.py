@@ -114,7 +114,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         check_projections(self._projections)
         for decider in self._deciders:
             takes_snapshots(decider)  # refuses half of it
-        self._steps = Steps(dict(connections or {}), dict(functions or {}))
+        self._steps = Steps(dict(connections or {}), dict(functions or {}), self.url)
         self._known = KnownPlans()
         self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
         self._lock = threading.Lock()

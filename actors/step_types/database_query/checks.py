@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from indelible.actors.step_types.database_query.sql import bind_names, listed_names
+from indelible.actors.step_types.database_query.sql import Sql, read_sql
 from indelible.actors.step_types.expectations import validate_expectation
 from indelible.actors.workflow.definition.fields import close_to, describe
 from indelible.actors.workflow.definition.refs import UNKNOWN
@@ -15,21 +15,38 @@ STATEMENT_KEYS = ("query", "parameters", "rows", "expected_rows")
 KEYS = (*STATEMENT_KEYS, "statements", "connection")
 
 
-def check_query(params: Mapping[str, Any]) -> Iterator[Problem]:
-    """Problems of ``params``, in which :data:`UNKNOWN` stands for what only the run will know."""
+def check_query(params: Mapping[str, Any], dialect: str) -> Iterator[Problem]:
+    """Problems of ``params``, in which :data:`UNKNOWN` stands for what only the run will know.
+
+    The SQL is read as databases of ``dialect`` do; it is empty where the run will know.
+    """
     for key in params:
         if key not in KEYS:
             yield Problem(str(key), "an unknown parameter", close_to(key, KEYS))
     if "statements" not in params:
-        yield from _check_statement(params, "")
+        yield from _check_statement(params, "", dialect)
         return
     for key in STATEMENT_KEYS:
         if key in params:
             yield Problem(key, "a field beside statements", "move it into a statement")
-    yield from _check_statements(params["statements"])
+    yield from _check_statements(params["statements"], dialect)
 
 
-def _check_statements(statements: Any) -> Iterator[Problem]:
+def check_text(sql: Sql) -> Iterator[Problem]:
+    """What is wrong with the text of a query, whatever its parameters are."""
+    if not sql.verb:
+        yield Problem("query", "no statement", "write the SQL itself; values go into parameters")
+    elif sql.is_several:
+        fix = "write each by itself in statements, which are one transaction"
+        yield Problem("query", "several statements", fix)
+    elif sql.control:
+        fix = "leave it out: the statements of one step are a transaction of their own"
+        yield Problem("query", f"{sql.control}, which begins or ends a transaction", fix)
+    elif sql.stray:
+        yield Problem("query", f"a parameter written {sql.stray}", "write :name")
+
+
+def _check_statements(statements: Any, dialect: str) -> Iterator[Problem]:
     if not isinstance(statements, list) or not statements:
         yield Problem("statements", describe(statements), "write a list of {query: …}")
         return
@@ -41,15 +58,18 @@ def _check_statements(statements: Any) -> Iterator[Problem]:
         for key in statement:
             if key not in STATEMENT_KEYS:
                 yield Problem(f"{path}.{key}", "an unknown field", close_to(key, STATEMENT_KEYS))
-        yield from _check_statement(statement, f"{path}.")
+        yield from _check_statement(statement, f"{path}.", dialect)
 
 
-def _check_statement(statement: Mapping[str, Any], prefix: str) -> Iterator[Problem]:
+def _check_statement(statement: Mapping[str, Any], prefix: str, dialect: str) -> Iterator[Problem]:
     query = statement.get("query")
     if not isinstance(query, str) or not query.strip():
         fix = "write the SQL itself; values go into parameters"
         yield Problem(f"{prefix}query", describe(query), fix)
         return
+    sql = read_sql(query, dialect)
+    for problem in check_text(sql):
+        yield problem._replace(path=f"{prefix}{problem.path}")
     rows = statement.get("rows", UNKNOWN)
     if rows is not UNKNOWN and not isinstance(rows, list):
         fix = "write a list of mappings, or refer to one"
@@ -58,24 +78,24 @@ def _check_statement(statement: Mapping[str, Any], prefix: str) -> Iterator[Prob
         yield from validate_expectation(f"{prefix}expected_rows", statement["expected_rows"])
     parameters = statement.get("parameters", {})
     if isinstance(parameters, Mapping):
-        yield from _check_binding(query, parameters, prefix, complete="rows" not in statement)
+        yield from _check_binding(sql, parameters, prefix, complete="rows" not in statement)
     elif parameters is not UNKNOWN:
         fix = "write a mapping of name to value"
         yield Problem(f"{prefix}parameters", describe(parameters), fix)
 
 
 def _check_binding(
-    query: str, parameters: Mapping[str, Any], prefix: str, *, complete: bool
+    sql: Sql, parameters: Mapping[str, Any], prefix: str, *, complete: bool
 ) -> Iterator[Problem]:
     """The names in ``query`` and those in ``parameters``; with rows these need not be complete."""
-    names = bind_names(query)
+    names = sql.names
     for name in sorted(names - parameters.keys()) if complete else ():
         fix = f"the query has :{name}; give it, or write \\:{name} if it is no parameter"
         yield Problem(f"{prefix}parameters.{name}", "nothing", fix)
     has = ", ".join(f":{name}" for name in sorted(names)) or "no parameter"
     for name in sorted(map(str, parameters.keys() - names)):
         yield Problem(f"{prefix}parameters.{name}", "an unused parameter", f"the query has {has}")
-    for name in sorted(listed_names(query)):
+    for name in sorted(sql.enclosed):
         if isinstance(parameters.get(name), list):
             fix = f"write IN :{name}, without parentheses"
             yield Problem(f"{prefix}query", f"a list inside IN (:{name})", fix)

@@ -1,54 +1,173 @@
-"""What SQL text says about itself: its parameters, and whether it only reads; all of it pure."""
+"""What SQL text says about itself: its parameters, what it does, what it must not do; all pure."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 
-_BIND = re.compile(r"(?<![:\w\\]):(\w+)(?![:\w])")  # as SQLAlchemy's text() reads them
-_EXPANDED = re.compile(r"\bIN\s+:(\w+)", re.IGNORECASE)
-_LISTED = re.compile(r"\bIN\s*\(\s*:(\w+)\s*\)", re.IGNORECASE)
-_SILENT = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL
+from indelible.actors.step_types.database_query.lexer import tokens
+from indelible.actors.step_types.database_query.session import changes_session
+
+_KEPT = 256  # texts whose tokens are kept: the queries of a few definitions
+_READING = frozenset({"SELECT", "VALUES", "TABLE", "EXPLAIN", "SHOW", "DESCRIBE", "DESC"})
+_COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
+_MAIN = _COUNTED | {"SELECT", "VALUES", "TABLE"}
+_BATCHED = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE"})
+_CONTROL = frozenset(
+    {"ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"}
 )
-_FIRST = re.compile(r"[\s(]*(\w+)")
-_WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE\s+INTO)\b", re.IGNORECASE)
-_READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "SHOW", "DESCRIBE"})
+_LOOKING = frozenset(
+    {"FOREIGN_KEY_CHECK", "FOREIGN_KEY_LIST", "INDEX_INFO", "INDEX_LIST", "INDEX_XINFO"}
+    | {"INTEGRITY_CHECK", "QUICK_CHECK", "TABLE_INFO", "TABLE_LIST", "TABLE_XINFO"}
+)
+"""Pragmas of SQLite that take an argument and change nothing."""
+
+_ROUTINES = frozenset({"TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"})
 
 
-def bind_names(query: str) -> frozenset[str]:
-    r"""Names that stand as ``:name``; ``\:name`` and ``::type`` are none.
+class Sql:
+    """The text of a query, as the database of a dialect reads it.
 
-    >>> sorted(bind_names("SELECT :a, x::int, '12:30' FROM t WHERE b = :b"))
-    ['a', 'b']
+    Attributes:
+        dialect: SQLAlchemy's name of the kind of database; empty where it is not known.
+        tokens: All but comments, and semicolons at the end.
+        words: The words and marks among them in capitals; empty text for the others.
     """
-    return frozenset(_BIND.findall(query))
+
+    def __init__(self, query: str, dialect: str) -> None:
+        """Take ``query`` apart."""
+        found = [token for token in tokens(query, dialect) if token.kind != "comment"]
+        while found and found[-1].text == ";":
+            found.pop()
+        self.tokens = found
+        self.dialect = dialect
+        self.words = [token.upper for token in found]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The parameters, as ``:name``."""
+        return frozenset(token.text[1:] for token in self.tokens if token.kind == "bind")
+
+    @cached_property
+    def expanded(self) -> frozenset[str]:
+        """The parameters in ``IN :name``, which take a list."""
+        return frozenset(self.tokens[at].text[1:] for at in self.behind_in())
+
+    @cached_property
+    def enclosed(self) -> frozenset[str]:
+        """The parameters in ``IN (:name)``, which take one value."""
+        return frozenset(
+            self.tokens[at].text[1:]
+            for at in self._behind(("IN", "("))
+            if self.words[at + 1 : at + 2] == [")"]
+        )
+
+    @cached_property
+    def verb(self) -> str:
+        """The word that says what it does; empty where there is no statement."""
+        words = [word for word in self.words if word != "("]
+        first = words[0] if words else ""
+        if first != "WITH":
+            return first
+        return next((word for word in _outside(self.words) if word in _MAIN), first)
+
+    @cached_property
+    def writes(self) -> bool:
+        """Whether it may change something; in doubt it does."""
+        if self.verb == "PRAGMA":
+            return "=" in self.words or ("(" in self.words and not _LOOKING & {*self.words})
+        return self.verb not in _READING or (self.words[:1] == ["WITH"] and self._writes_within)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the statement itself inserts, updates or deletes rows."""
+        return self.verb in _COUNTED
+
+    @property
+    def hides_its_count(self) -> bool:
+        """Whether it reads, and a part of it writes: nothing says how many rows."""
+        return self.writes and self.verb in _READING
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether drivers take many rows of values at once, and give nothing back."""
+        return self.words[:1] != ["WITH"] and self.verb in _BATCHED and not self._returns
+
+    @cached_property
+    def is_several(self) -> bool:
+        """Whether it is more than one statement."""
+        depth = 0
+        routine = self.verb in {"CREATE", "ALTER"} and not _ROUTINES.isdisjoint(self.words)
+        for word in self.words:
+            if routine and word in {"BEGIN", "CASE"}:
+                depth += 1
+            elif routine and word == "END":
+                depth -= 1
+            elif word == ";" and depth <= 0:
+                return True
+        return False
+
+    @cached_property
+    def control(self) -> str:
+        """The word that begins or ends a transaction, if that is what it does."""
+        first, second = (*self.words, "", "")[:2]
+        if first in _CONTROL:
+            return first
+        if (first, second) == ("PREPARE", "TRANSACTION"):
+            return "PREPARE TRANSACTION"
+        return ""
+
+    @cached_property
+    def stray(self) -> str:
+        """The first mark of a parameter that is not ``:name``, if SQLite would take it for one."""
+        if self.dialect != "sqlite":
+            return ""
+        return next((word for word in self.words if word in {"?", "@", "$"}), "")
+
+    @cached_property
+    def has_session_state(self) -> bool:
+        """Whether its words tell that a session is changed by it beyond its transaction."""
+        return changes_session(self.words, [t.text for t in self.tokens if t.kind == "quoted"])
+
+    def behind_in(self) -> Iterator[int]:
+        """Where parameters stand in ``IN :name``, as indexes of the tokens."""
+        return self._behind(("IN",))
+
+    def _behind(self, words: tuple[str, ...]) -> Iterator[int]:
+        """Where parameters are that stand right behind ``words``."""
+        count = len(words)
+        for at, token in enumerate(self.tokens):
+            if token.kind == "bind" and tuple(self.words[max(at - count, 0) : at]) == words:
+                yield at
+
+    @property
+    def _returns(self) -> bool:
+        return "RETURNING" in self.words or "OUTPUT" in self.words
+
+    @property
+    def _writes_within(self) -> bool:
+        pairs = zip(self.words, [*self.words[1:], ""], strict=True)
+        return any(
+            word in _COUNTED and (word != "REPLACE" or after == "INTO") for word, after in pairs
+        )
 
 
-def expanded_names(query: str) -> frozenset[str]:
-    """Names in ``IN :name``, which take a list.
+def _outside(words: list[str]) -> Iterator[str]:
+    """The words that stand in no parentheses."""
+    depth = 0
+    for word in words:
+        depth += (word == "(") - (word == ")")
+        if depth == 0:
+            yield word
 
-    >>> expanded_names("SELECT 1 WHERE x IN :xs")
-    frozenset({'xs'})
+
+@lru_cache(maxsize=_KEPT)
+def read_sql(query: str, dialect: str) -> Sql:
+    r"""``query`` as the database of ``dialect`` reads it.
+
+    >>> read_sql("WITH a AS (SELECT 1) SELECT * FROM a", "sqlite").writes
+    False
+    >>> read_sql("-- all\nDELETE FROM t", "sqlite").writes
+    True
     """
-    return frozenset(_EXPANDED.findall(query))
-
-
-def listed_names(query: str) -> frozenset[str]:
-    """Names in ``IN (:name)``, which take one value.
-
-    >>> listed_names("SELECT 1 WHERE x IN (:x)")
-    frozenset({'x'})
-    """
-    return frozenset(_LISTED.findall(query))
-
-
-def reads_only(query: str) -> bool:
-    r"""Whether ``query`` surely changes nothing; in doubt it is taken to write.
-
-    >>> reads_only("WITH a AS (SELECT 1) SELECT * FROM a"), reads_only("-- all\nDELETE FROM t")
-    (True, False)
-    """
-    text = _SILENT.sub(" ", query)
-    first = _FIRST.match(text)
-    word = first[1].upper() if first else ""
-    return word in _READING or (word == "WITH" and not _WRITING.search(text))
+    return Sql(query, dialect)

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from indelible.actors.step_types.connections import SQLITE_WAIT, Connections
+from indelible.actors.step_types.connections import Connections
 from indelible.actors.step_types.database_query.checks import check_query
-from indelible.actors.step_types.database_query.sql import (
-    bind_names,
-    expanded_names,
-    listed_names,
-    reads_only,
-)
-from indelible.actors.step_types.database_query.values import fetch_rows, to_driver
-from indelible.actors.step_types.expectations import check_expectation
+from indelible.actors.step_types.database_query.sql import Sql, read_sql
+from indelible.actors.step_types.database_query.statement import execute
+from indelible.actors.step_types.databases import SQLITE_WAIT
 from indelible.actors.workflow.definition.fields import close_to, describe
 from indelible.actors.workflow.definition.refs import UNKNOWN, blank_refs
 from indelible.clock import Clock, SystemClock
 from indelible.errors import Problem, StepDataError
 
-_DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Warning, OverflowError, ImportError)
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Warning, OverflowError, UnicodeError, ImportError)
+
+_OWN_FILE = "write to another file: SQLite has one writer a file, and all runs would wait for it"
 
 
 class DatabaseQuery:
@@ -54,11 +53,15 @@ class DatabaseQuery:
         """What is wrong with ``params`` as far as it shows before a run."""
         params = blank_refs(params)
         known = self._connections.names()
-        connection = params.get("connection", "default")
-        if connection is not UNKNOWN and connection not in known:
-            fix = close_to(connection, known) + "; pass connections={...} to ActorSystem"
-            yield Problem("connection", f"{describe(connection)}, which is not declared", fix)
-        yield from check_query(params)
+        given = params.get("connection", "default")
+        name = given if isinstance(given, str) and given in known else None
+        if name is None and given is not UNKNOWN:
+            fix = close_to(given, known) + "; pass connections={...} to ActorSystem"
+            yield Problem("connection", f"{describe(given)}, which is not declared", fix)
+        dialect = self._connections.dialect(name)
+        yield from check_query(params, dialect)
+        if name is not None:
+            yield from self._misuse(name, list(_texts(params, dialect)))
 
     def run(self, context: Any, step: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the port's signature
         """Run the statements and return what they gave; on any error all are undone.
@@ -71,15 +74,44 @@ class DatabaseQuery:
         name = step.get("name", "")
         connection = params.get("connection", "default")
         statements = params.get("statements", [params])
-        writes = not all(reads_only(statement["query"]) for statement in statements)
+        texts = list(_texts(params, self._connections.dialect(connection)))
+        for problem in self._misuse(connection, texts):
+            raise StepDataError(name, f"{problem.path} is {problem.found}", problem.fix)
+        writes = any(sql.writes for sql in texts)
+        session = any(sql.has_session_state for sql in texts)
         begun = self._clock.monotonic()
         try:
-            with self._connections.begin(connection, writes=writes) as database:
-                results = [_execute(database, name, statement) for statement in statements]
+            with self._connections.begin(connection, writes=writes, session=session) as database:
+                results = [self._execute(database, name, statement) for statement in statements]
         except _DRIVER_ERRORS as error:
             raise self._refusal(name, connection, error) from None
         elapsed = round((self._clock.monotonic() - begun) / 1_000_000, 3)
         return _merge(results, elapsed, several="statements" in params)
+
+    def _misuse(self, connection: str, texts: list[Sql]) -> Iterator[Problem]:
+        """What these statements may not do on this connection."""
+        if self._connections.is_store(connection) and any(sql.writes for sql in texts):
+            found = f"{connection!r}, the store's own file, for a statement that writes"
+            yield Problem("connection", found, _OWN_FILE)
+        if self._connections.shares_session(connection):
+            for sql in texts:
+                if sql.has_session_state:
+                    found = f"{connection!r}, whose one session all steps share, for {sql.verb}"
+                    fix = "declare the connection by its URL: each step then has its own session"
+                    yield Problem("connection", found, fix)
+                    return
+
+    def _execute(
+        self, database: sa.Connection, step: str, statement: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        result = execute(database, step, statement)
+        sql = read_sql(statement["query"], database.dialect.name)
+        if sql.verb == "ATTACH" and database.dialect.name == "sqlite":
+            for _, name, file in database.exec_driver_sql("PRAGMA database_list"):
+                if self._connections.is_store_file(file):
+                    found = f"{name!r} is the store's own file, which no step may attach"
+                    raise StepDataError(step, found, _OWN_FILE)
+        return result
 
     def _refusal(self, step: str, connection: str, error: Exception) -> StepDataError:
         """The driver's own words, without what it repeats of parameters and addresses."""
@@ -96,76 +128,18 @@ class DatabaseQuery:
         return StepDataError(step, f"{found} ({at})", fix)
 
 
+def _texts(params: Mapping[str, Any], dialect: str) -> Iterator[Sql]:
+    """The SQL of all statements, as far as it is SQL."""
+    statements = params.get("statements", [params])
+    for statement in statements if isinstance(statements, list) else ():
+        query = statement.get("query") if isinstance(statement, Mapping) else None
+        if isinstance(query, str):
+            yield read_sql(query, dialect)
+
+
 def _is_busy(error: sqlite3.OperationalError) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the extended codes share the low byte
     return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def _execute(database: sa.Connection, step: str, statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one statement; its rows are fetched before the next one runs."""
-    query = statement["query"]
-    parameters = _mapping(step, statement.get("parameters", {}), "parameters")
-    rows: list[dict[str, Any]] = []
-    affected = 0
-    values = _values(step, statement, parameters, database.dialect.name)
-    if values or "rows" not in statement:
-        result = database.execute(_clause(step, query, parameters), values)
-        affected = max(result.rowcount, 0)
-        if result.returns_rows:
-            rows = fetch_rows(step, result)
-            affected = len(rows)
-    check_expectation(step, "rows", statement.get("expected_rows"), affected)
-    done = {"query": query, "rows_returned": len(rows), "rows": rows}
-    return done if reads_only(query) else done | {"rows_affected": affected}
-
-
-def _clause(step: str, query: str, parameters: Mapping[str, Any]) -> sa.TextClause:
-    """The statement, with the names that take a list marked."""
-    lists = {name for name, value in parameters.items() if isinstance(value, list)}
-    for name in lists & listed_names(query):
-        fix = f"write IN :{name}, without parentheses"
-        raise StepDataError(step, f"parameter {name!r} is a list inside IN (:{name})", fix)
-    expanded = lists & expanded_names(query)
-    clause = sa.text(query)
-    return clause.bindparams(*(sa.bindparam(name, expanding=True) for name in expanded))
-
-
-def _values(
-    step: str, statement: Mapping[str, Any], parameters: Mapping[str, Any], dialect: str
-) -> dict[str, Any] | list[dict[str, Any]]:
-    """What to bind: one mapping, or one a row; of the names that the query has."""
-    names = bind_names(statement["query"])
-    if "rows" not in statement:
-        return _bound(step, "parameters", parameters, names, dialect)
-    rows = statement["rows"]
-    if not isinstance(rows, list):
-        raise StepDataError(step, f"rows is {describe(rows)}", "give a list of mappings")
-    return [
-        _bound(
-            step,
-            (what := f"rows[{index}]"),
-            {**parameters, **_mapping(step, row, what)},
-            names,
-            dialect,
-        )
-        for index, row in enumerate(rows)
-    ]
-
-
-def _bound(
-    step: str, what: str, given: Mapping[str, Any], names: frozenset[str], dialect: str
-) -> dict[str, Any]:
-    missing = names - given.keys()
-    if missing:
-        fix = f"give it; there is {', '.join(map(str, given)) or 'nothing'}"
-        raise StepDataError(step, f"{what} has no {min(missing)!r}", fix)
-    return {name: to_driver(given[name], dialect) for name in names}
-
-
-def _mapping(step: str, value: Any, what: str) -> Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return value
-    raise StepDataError(step, f"{what} is {describe(value)}", "give a mapping of name to value")
 
 
 def _merge(results: list[dict[str, Any]], elapsed: float, *, several: bool) -> dict[str, Any]:

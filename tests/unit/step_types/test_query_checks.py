@@ -24,7 +24,7 @@ def validated(**params: Any) -> list[str]:
         {"query": "SELECT :a", "parameters": {"ref": "input"}},
         {"query": "INSERT INTO t VALUES (:a)", "rows": {"ref": "steps.x.rows"}},
         {
-            "query": "SELECT ':x', a::text, '12:30', \\:b",
+            "query": "SELECT ':y', a::text, '12:30', \\:b, :x::int",
             "expected_rows": {"min": {"ref": "input.n"}},
             "parameters": {"x": 1},
         },

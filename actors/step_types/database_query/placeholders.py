@@ -1,0 +1,119 @@
+"""SQL in the words of a driver: each ``:name`` as the placeholder that the driver knows; pure.
+
+SQLAlchemy's ``text()`` is not used for it: it finds ``:name``, ``%(name)s`` and marks of its own
+within literals too, and no name before a cast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from indelible.actors.step_types.database_query.sql import Sql, read_sql
+
+_KEPT = 256  # texts that are kept: the queries of a few definitions
+_STYLES = {
+    "qmark": "?",
+    "format": "%s",
+    "pyformat": "%({name})s",
+    "named": ":{name}",
+    "numeric": ":{number}",
+    "numeric_dollar": "${number}",
+}  # PEP 249, and what SQLAlchemy adds to it
+_BY_NAME = frozenset({"pyformat", "named"})
+_NOTHING = " (SELECT 1 FROM (SELECT 1) AS empty_list WHERE 1 <> 1)"
+
+
+class DriverSql(NamedTuple):
+    """A statement as a driver takes it."""
+
+    text: str
+    slots: tuple[tuple[str, str, int], ...]  # placeholder, parameter, item of its list or -1
+    by_name: bool
+
+    def arrange(self, given: Mapping[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
+        """The values of ``given`` in the driver's order, or by its names."""
+        values = (
+            (slot, given[name] if item < 0 else given[name][item])
+            for slot, name, item in self.slots
+        )
+        return dict(values) if self.by_name else tuple(value for _, value in values)
+
+
+@lru_cache(maxsize=_KEPT)
+def for_driver(
+    query: str, dialect: str, style: str, lists: frozenset[tuple[str, int]] = frozenset()
+) -> DriverSql:
+    """``query`` for a driver whose placeholders are of ``style``.
+
+    ``lists`` are the parameters that are lists, and how long; those in ``IN :name`` are spread.
+
+    >>> for_driver("SELECT ':a', :b WHERE 1 IN :c", "sqlite", "qmark", frozenset({("c", 2)}))[:1]
+    ("SELECT ':a', ? WHERE 1 IN (?, ?)",)
+    """
+    return _Rendering(read_sql(query, dialect), style, dict(lists)).done(query)
+
+
+class _Rendering:
+    """One statement on its way, piece by piece."""
+
+    def __init__(self, sql: Sql, style: str, lists: Mapping[str, int]) -> None:
+        self._sql = sql
+        self._style = style
+        self._lists = lists
+        self._spread = frozenset(sql.behind_in())
+        self._slots: list[tuple[str, str, int]] = []
+
+    def done(self, query: str) -> DriverSql:
+        nothing = dict(self._nothing())
+        parts: list[str] = []
+        end = 0
+        for at, token in enumerate(self._sql.tokens):
+            parts.append(self._plain(query[end : token.start]))  # blanks and comments
+            end = token.start + len(token.text)
+            if at in nothing:
+                parts.append(nothing[at])
+            elif token.kind == "bind":
+                parts.append(self._placeholders(at, token.text[1:]))
+            elif token.kind == "escaped":
+                parts.append(self._plain(token.text[1:]))
+            else:
+                parts.append(self._plain(token.text))
+        return DriverSql("".join(parts), tuple(self._slots), self._style in _BY_NAME)
+
+    def _plain(self, text: str) -> str:
+        return text.replace("%", "%%") if self._style in {"format", "pyformat"} else text
+
+    def _placeholders(self, at: int, name: str) -> str:
+        if name in self._lists and at in self._spread:
+            marks = [self._placeholder(name, item) for item in range(self._lists[name])]
+            return f"({', '.join(marks)})"
+        return self._placeholder(name, -1)
+
+    def _placeholder(self, name: str, item: int) -> str:
+        """A placeholder; where they have names or numbers, one parameter has one."""
+        slot = f"p{len(self._slots)}"
+        same = [place for place, *what in self._slots if what == [name, item]]
+        if same and self._style not in {"qmark", "format"}:
+            slot = same[0]
+        else:
+            self._slots.append((slot, name, item))
+        return _STYLES[self._style].format(name=slot, number=int(slot[1:]) + 1)
+
+    def _nothing(self) -> Iterator[tuple[int, str]]:
+        """What stands for ``[NOT] IN :name`` where the list is empty.
+
+        PostgreSQL compares types before it looks for rows, and only an empty array has any.
+        """
+        for at in self._spread:
+            if self._lists.get(self._sql.tokens[at].text[1:]) != 0:
+                continue
+            if self._sql.dialect != "postgresql":
+                yield at, _NOTHING
+                continue
+            negated = self._sql.words[at - 2 : at - 1] == ["NOT"]
+            if negated:
+                yield at - 2, ""
+            yield at - 1, "<> ALL" if negated else "= ANY"
+            yield at, " ('{}')"

@@ -1,0 +1,109 @@
+"""One statement of a step: bound, run, its rows fetched and counted before the next one runs.
+
+Drivers count differently: SQLite's does not see a write behind ``WITH``, and none gives the rows
+of a statement that runs for many rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from indelible.actors.step_types.database_query.checks import check_text
+from indelible.actors.step_types.database_query.parameters import to_driver
+from indelible.actors.step_types.database_query.placeholders import DriverSql, for_driver
+from indelible.actors.step_types.database_query.rows import FetchedRows
+from indelible.actors.step_types.database_query.sql import Sql, read_sql
+from indelible.actors.step_types.expectations import check_expectation
+from indelible.actors.workflow.definition.fields import describe
+from indelible.errors import StepDataError
+
+Values = dict[str, Any]
+
+
+def execute(database: sa.Connection, step: str, statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Run ``statement``: ``query, rows_returned, rows``, and ``rows_affected`` where it wrote.
+
+    Raises:
+        StepDataError: It is not one statement, data do not fit, or the count is not as expected.
+    """
+    query = statement["query"]
+    sql = read_sql(query, database.dialect.name)
+    for problem in check_text(sql):
+        raise StepDataError(step, f"query {query!r:.200} is {problem.found}", problem.fix)
+    prepared = _for_driver(database, step, sql, statement)
+    values = [prepared.arrange(row) for row in _values(step, sql, statement)]
+    fetched = FetchedRows(step)
+    if sql.is_batch and len(values) > 1:
+        affected = _run(database, sql, prepared.text, values, fetched)
+    else:
+        affected = sum(_run(database, sql, prepared.text, one, fetched) for one in values)
+    count = affected if sql.is_counted else len(fetched.rows)
+    check_expectation(step, "rows", statement.get("expected_rows"), count)
+    done = {"query": query, "rows_returned": len(fetched.rows), "rows": fetched.rows}
+    known = sql.writes and not sql.hides_its_count
+    return done | {"rows_affected": affected} if known else done
+
+
+def _run(
+    database: sa.Connection,
+    sql: Sql,
+    text: str,
+    values: Any,
+    fetched: FetchedRows,
+) -> int:
+    """The rows that the statement itself inserted, updated or deleted, triggers left aside."""
+    result = database.exec_driver_sql(text, values)
+    returned = fetched.fetch(result) if result.returns_rows else None
+    if not sql.is_counted:
+        return 0
+    if returned is not None:
+        return returned
+    if result.rowcount < 0 and database.dialect.name == "sqlite":
+        return int(database.exec_driver_sql("SELECT changes()").scalar_one())
+    return max(result.rowcount, 0)
+
+
+def _for_driver(
+    database: sa.Connection, step: str, sql: Sql, statement: Mapping[str, Any]
+) -> DriverSql:
+    """The statement with its placeholders; lists in ``IN :name`` are spread."""
+    parameters = _mapping(step, statement.get("parameters", {}), "parameters")
+    lists = {name: len(value) for name, value in parameters.items() if isinstance(value, list)}
+    for name in lists.keys() & sql.enclosed:
+        fix = f"write IN :{name}, without parentheses"
+        raise StepDataError(step, f"parameter {name!r} is a list inside IN (:{name})", fix)
+    spread = frozenset((name, lists[name]) for name in lists.keys() & sql.expanded)
+    return for_driver(statement["query"], sql.dialect, database.dialect.paramstyle, spread)
+
+
+def _values(step: str, sql: Sql, statement: Mapping[str, Any]) -> list[Values]:
+    """What to bind: one mapping, or one a row."""
+    shared = _mapping(step, statement.get("parameters", {}), "parameters")
+    if "rows" not in statement:
+        return [_bound(step, "parameters", shared, sql)]
+    rows = statement["rows"]
+    if not isinstance(rows, list):
+        raise StepDataError(step, f"rows is {describe(rows)}", "give a list of mappings")
+    found: list[Values] = []
+    for index, row in enumerate(rows):
+        what = f"rows[{index}]"
+        given = {**shared, **_mapping(step, row, what)}
+        found.append(_bound(step, what, given, sql))
+    return found
+
+
+def _bound(step: str, what: str, given: Mapping[str, Any], sql: Sql) -> Values:
+    missing = sql.names - given.keys()
+    if missing:
+        fix = f"give it; there is {', '.join(map(str, given)) or 'nothing'}"
+        raise StepDataError(step, f"{what} has no {min(missing)!r}", fix)
+    return {name: to_driver(step, f"{what}.{name}", given[name], sql.dialect) for name in sql.names}
+
+
+def _mapping(step: str, value: Any, what: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise StepDataError(step, f"{what} is {describe(value)}", "give a mapping of name to value")

@@ -1,0 +1,168 @@
+"""One database of a named connection: a session of its own for each step, and turns on SQLite.
+
+SQLite databases are made fit for parallel steps: a writer takes its lock when it begins and waits
+its turn, so that no step meets "database is locked".  What a step changes in its session ends with
+the step: SQLite's sessions are opened for one step each, PostgreSQL's are told to forget.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool, PoolResetState
+
+SQLITE_WAIT = 60.0
+"""Seconds a SQLite connection waits for one of another process; ours queue before that."""
+
+_KEPT = 16  # connections that stay open
+_MORE = 48  # and with these as many as there are threads for blocking steps
+_POOL_WAIT = 300.0  # seconds for a free one; long, since a slow query of another step is no error
+_MEMDB = (3, 36)  # SQLite's first in which connections share one; a shared cache has settings, too
+_WRITES = "indelible_writes"
+_OPTIONS = {"sqlite_raw_colnames": True}  # a column "a.b" is not b
+
+
+class Database:
+    """An engine, with the turns that SQLite's writers take; from any thread.
+
+    Attributes:
+        engine: The one that was given, or one that this object has made.
+    """
+
+    def __init__(self, address: str | sa.Engine) -> None:
+        """Make an engine for a URL; nothing is connected yet, unless it is in memory."""
+        self._own = not isinstance(address, sa.Engine)
+        self._forgets = False
+        self._write_turn: AbstractContextManager[Any] = nullcontext()
+        self._read_turn: AbstractContextManager[Any] = nullcontext()
+        self._keeper: sa.PoolProxiedConnection | None = None
+        if isinstance(address, sa.Engine):
+            self.engine = address
+            return
+        url = sa.make_url(address)
+        kind = url.get_backend_name()
+        self._forgets = kind in {"sqlite", "postgresql"}
+        if kind != "sqlite":
+            self.engine = _pooled(url)
+            return
+        self._write_turn = threading.Lock()
+        self.engine = _sqlite(url, id(self))
+        if _is_memory(url):
+            self._read_turn = self._write_turn  # its locks do not wait
+            self._keeper = self.engine.raw_connection()  # it lives as long as one is open
+
+    @contextmanager
+    def begin(self, *, writes: bool, session: bool) -> Iterator[sa.Connection]:
+        """One transaction; ``session`` says that it changes more than that."""
+        turn = self._write_turn if writes else self._read_turn
+        with turn, self.engine.connect() as connection:
+            connection.execution_options(**_OPTIONS, **{_WRITES: writes})  # changes it in place
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                if session and not self._forgets and not connection.invalidated:
+                    connection.invalidate()  # closed, instead of lent to the next step
+
+    def close(self) -> None:
+        """Close what this object has opened."""
+        if self._keeper is not None:
+            self._keeper.close()
+        if self._own:
+            self.engine.dispose()
+
+
+def sqlite_file(address: str | sa.Engine) -> str:
+    """The file of a SQLite database; empty if it is none.
+
+    >>> sqlite_file("sqlite:///a.db"), sqlite_file("postgresql://h/a"), sqlite_file("sqlite://")
+    ('a.db', '', '')
+    """
+    try:
+        url = address.url if isinstance(address, sa.Engine) else sa.make_url(address)
+    except ArgumentError:
+        return ""
+    if url.get_backend_name() != "sqlite" or _is_memory(url):
+        return ""
+    file = url.database or ""
+    return unquote(file.removeprefix("file:").partition("?")[0]) if "uri" in url.query else file
+
+
+def is_same_file(one: str, other: str) -> bool:
+    """Whether two paths lead to one file, which need not exist yet."""
+    if not one or not other:
+        return False
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return Path(one).resolve() == Path(other).resolve()
+
+
+def _pooled(url: sa.URL) -> sa.Engine:
+    forgets = url.get_backend_name() == "postgresql"
+    psycopg = url.get_dialect().driver == "psycopg"
+    engine = sa.create_engine(
+        url,
+        # What it prepares by itself would be forgotten, DISCARD ALL while it runs among it.
+        connect_args={"prepare_threshold": None} if psycopg else {},
+        pool_size=_KEPT,
+        max_overflow=_MORE,
+        pool_timeout=_POOL_WAIT,
+        hide_parameters=True,
+        pool_reset_on_return=None if forgets else "rollback",
+    )
+    if forgets:
+        event.listen(engine, "reset", _forget)
+    return engine
+
+
+def _forget(connection: Any, record: object, state: PoolResetState) -> None:  # noqa: ARG001 - SQLAlchemy's signature
+    """Drop what a step has left in its session: settings, temporary tables, locks, cursors."""
+    connection.rollback()
+    if state.terminate_only:
+        return
+    connection.autocommit = True  # it is refused in a transaction
+    cursor = connection.cursor()
+    cursor.execute("DISCARD ALL")
+    cursor.close()
+    connection.autocommit = False
+
+
+def _sqlite(url: sa.URL, number: int) -> sa.Engine:
+    if _is_memory(url) and url.query.get("cache") != "shared":
+        shared = (
+            "vfs=memdb" if sqlite3.sqlite_version_info >= _MEMDB else "mode=memory&cache=shared"
+        )
+        url = sa.make_url(f"sqlite:///file:/indelible-{number:x}?{shared}&uri=true")
+    engine = sa.create_engine(
+        url,
+        connect_args={
+            "timeout": SQLITE_WAIT,
+            "check_same_thread": False,
+            "isolation_level": None,
+        },
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, True)
+    if not writes:
+        connection.exec_driver_sql("PRAGMA query_only = 1")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_memory(url: sa.URL) -> bool:
+    return url.database in {None, "", ":memory:"} or "memory" in url.query.get("mode", "")
