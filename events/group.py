@@ -16,6 +16,7 @@ from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
 from indelible.events.asking import Asking
 from indelible.events.backend import Backend
+from indelible.events.collecting import collect
 from indelible.events.errands import Errands
 from indelible.events.heads import Heads
 from indelible.events.holdings import Holdings
@@ -27,12 +28,6 @@ from indelible.events.store import Append, Listener
 from indelible.events.telling import fail, tell
 from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
-
-GROUP_EVENTS = 1_000
-"""Events of one group: by then the commit's fixed cost is below a microsecond each."""
-
-GROUP_BYTES = 1024 * 1024
-"""Payload and blob bytes of one group, so that nobody waits long behind somebody's large value."""
 
 GROUP_TIME = 10_000_000
 """Nanoseconds to prepare a group: what the first in it waits for the last."""
@@ -181,7 +176,7 @@ class GroupCommit:
                 while self._queue:
                     refusal = self._ended or self._down
                     if refusal is None:
-                        self._commit(self._collect())
+                        self._commit(collect(self._queue))
                     else:
                         self._refuse_all(refusal)
                     if once or self._asking.now:
@@ -204,19 +199,6 @@ class GroupCommit:
     def _lead_for_others(self) -> None:
         self._woken = False  # before looking at the queue: a later wake() comes again
         self.lead()
-
-    def _collect(self) -> list[Append]:
-        """Take the next group from the queue: whole appends, one at least."""
-        queue, group = self._queue, [self._queue.popleft()]
-        events, size = _measure(group[0])
-        while queue:
-            more_events, more_size = _measure(queue[0])
-            events += more_events
-            size += more_size
-            if events > GROUP_EVENTS or size > GROUP_BYTES:
-                break
-            group.append(queue.popleft())
-        return group
 
     def _commit(self, group: list[Append]) -> None:
         """Write ``group``, then tell everyone in it, whatever happens."""
@@ -374,19 +356,6 @@ class GroupCommit:
         self._upkeep_asked = False
         if self._ended is None and self._down is None:
             self._backend.upkeep()
-
-
-def _measure(append: Append) -> tuple[int, int]:
-    """Events and bytes; an append that makes no sense is refused later, not here."""
-    size = 0
-    try:
-        for event in append.events:
-            size += len(event.payload)
-        for _, content in append.blobs:
-            size += len(content)
-        return len(append.events), size
-    except (TypeError, ValueError, AttributeError):
-        return 1, size
 
 
 def _ignore(_: frozenset[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from indelible.errors import ShardNotOwnedError
-from indelible.events.group import GROUP_EVENTS
+from indelible.events.collecting import GROUP_EVENTS
 from indelible.events.memory import MemoryEventStore
 from indelible.events.store import Append
 from indelible.failpoints import Failpoints

@@ -1,0 +1,40 @@
+"""How much of the queue becomes one group."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from indelible.events.store import Append
+
+GROUP_EVENTS = 1_000
+"""Events of one group: by then the commit's fixed cost is below a microsecond each."""
+
+GROUP_BYTES = 1024 * 1024
+"""Payload and blob bytes of one group, so that nobody waits long behind somebody's large value."""
+
+
+def collect(queue: deque[Append]) -> list[Append]:
+    """Take the next group from ``queue``: whole appends, one at least."""
+    group = [queue.popleft()]
+    events, size = _measure(group[0])
+    while queue:
+        more_events, more_size = _measure(queue[0])
+        events += more_events
+        size += more_size
+        if events > GROUP_EVENTS or size > GROUP_BYTES:
+            break
+        group.append(queue.popleft())
+    return group
+
+
+def _measure(append: Append) -> tuple[int, int]:
+    """Events and bytes; an append that makes no sense is refused later, not here."""
+    size = 0
+    try:
+        for event in append.events:
+            size += len(event.payload)
+        for _, content in append.blobs:
+            size += len(content)
+        return len(append.events), size
+    except (TypeError, ValueError, AttributeError):
+        return 1, size
