@@ -29,6 +29,9 @@ from indelible.events.telling import fail, tell
 from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
 
+SLOW = 2_000_000_000
+"""Nanoseconds after which a commit under way counts as trouble: healthy disks take a hundredth."""
+
 GROUP_TIME = 10_000_000
 """Nanoseconds to prepare a group: what the first in it waits for the last."""
 
@@ -61,6 +64,7 @@ class GroupCommit:
         self._ended: BaseException | None = SystemClosedError("the event store")
         self._down: BaseException | None = None
         self._name = name
+        self._began = 0  # monotonic, while a group is being committed
         self._woken = False
         self._upkeep_asked = False
         self._errands = Errands(name)
@@ -73,6 +77,15 @@ class GroupCommit:
         if self._ended is not None:
             return "closed"
         return "open" if self._down is None else "unavailable"
+
+    @property
+    def trouble(self) -> str:
+        """What keeps appends from being committed now, in words; empty if nothing is known."""
+        began = self._began
+        took = self._clock.monotonic() - began if began else 0
+        if took > SLOW:
+            return f"the database has not answered for {took / 1e9:.0f} s"
+        return "" if self.state == "open" else f"the store is {self.state}"
 
     # -- life
 
@@ -204,6 +217,7 @@ class GroupCommit:
         """Write ``group``, then tell everyone in it, whatever happens."""
         parts: Parts | None = None
         failure: BaseException | None = _INTERRUPTED
+        self._began = self._clock.monotonic()
         try:
             with self._turns:
                 parts = self._part(group)
@@ -221,6 +235,7 @@ class GroupCommit:
             self._suspect(failure)
             raise
         finally:
+            self._began = 0
             if failure is None and parts is not None:
                 self._succeed(parts)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.group import GroupCommit
@@ -20,6 +21,18 @@ class GroupedStore:
     def state(self) -> str:
         """One of "closed", "open", "reading" and "unavailable"."""
         return self._group.state
+
+    @property
+    def trouble(self) -> str:
+        """What keeps appends from being committed now, in words; empty if nothing is known."""
+        return self._group.trouble
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing waits
+        """Have this thread wait no longer than that for the database in the block."""
+        return nullcontext()
+
+    def end_within(self, seconds: float) -> None:
+        """Have no thread wait longer than that for the database, until it is opened again."""
 
     def submit(self, append: Append) -> None:
         """Queue ``append``; a call of :meth:`lead` or :meth:`wake` must follow soon."""

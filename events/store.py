@@ -97,6 +97,28 @@ class EventStore(Protocol):
         """Finish queued appends, fail late ones, give up ownership; may be called twice."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """What keeps appends from being committed now, in words; empty if nothing is known.
+
+        Asks nothing of the database: it follows what came back lately, and what did not.
+        """
+        ...
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Have this thread wait no longer than that for the database in the block.
+
+        What takes longer fails with StoreUnavailableError, its outcome unknown.
+        """
+        ...
+
+    def end_within(self, seconds: float) -> None:
+        """Have no thread wait longer than that for the database: it is to be closed.
+
+        A second call may make it shorter; opening takes it back.
+        """
+        ...
+
     # -- writing
 
     def submit(self, append: Append) -> None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.event import listens_for
 
+from indelible.clock import Clock
 from indelible.errors import StoreUnavailableError
 from indelible.events.postgres.arrays import register_arrays
+from indelible.events.postgres.connection import WatchedConnection
+from indelible.events.postgres.watchdog import LOOKS, Watchdog
 
 CONNECT_SECONDS = 5
 """How long to wait for a server that does not answer before it counts as unavailable."""
@@ -29,52 +33,94 @@ _GONE = {
 }
 """A server that vanished is noticed within some 10 s, not after hours."""
 
+_SHORTEST = 1.0  # s; what a busy machine may take for an answer, however short leases are
 
-def writing_engine(url: sa.URL, idle_seconds: float) -> sa.Engine:
-    """Connections for groups and leases; each is closed when it is returned.
 
-    The store says BEGIN and COMMIT itself.  Statements are planned once, not for each group anew;
-    they look up rows by their keys, whatever the tables hold.  A transaction that stands idle for
-    ``idle_seconds``, since its process was stopped, is ended by the server, so that its locks are
-    in nobody's way; nobody waits longer than that for one either.
+class Engines:
+    """Makes the connections of one store, none of which may keep silent for longer than a lease.
+
+    Attributes:
+        watchdog: Ends exchanges that get no answer.
+        patience: Seconds that most connections may keep silent; those that write have a third.
     """
-    milliseconds = max(100, int(idle_seconds * 1_000))
-    return _engine(
-        url,
-        "SET synchronous_commit = on; SET plan_cache_mode = force_generic_plan; "
-        f"SET idle_in_transaction_session_timeout = {milliseconds}; "
-        f"SET lock_timeout = {milliseconds}",
-        poolclass=sa.NullPool,
-    )
 
+    def __init__(self, url: sa.URL, lease: float, clock: Clock, name: str) -> None:
+        """Connect nowhere yet; ``lease`` is in seconds."""
+        self._url = url
+        self._lease = lease
+        self._short = max(lease / 3, _SHORTEST)  # then a lease can still be renewed elsewhere
+        self.patience = max(lease, _SHORTEST)
+        self.watchdog = Watchdog(clock, self._short / LOOKS, name)
 
-def reading_engine(url: sa.URL) -> sa.Engine:
-    """Connections that cannot write; each statement sees what was committed when it began."""
-    return _engine(url, "SET default_transaction_read_only = on", **_POOL)
+    def writing(self) -> sa.Engine:
+        """Connections for groups and leases; each is closed when it is returned.
 
+        The store says BEGIN and COMMIT itself.  Statements are planned once, not for each group
+        anew; they look up rows by their keys, whatever the tables hold.  A transaction that stands
+        idle for half a lease, since its process was stopped, is ended by the server, so that its
+        locks are in nobody's way; nobody waits longer than that for one either.
+        """
+        milliseconds = max(100, int(self._lease * 500))
+        settings = (
+            "SET synchronous_commit = on; SET plan_cache_mode = force_generic_plan; "
+            f"SET idle_in_transaction_session_timeout = {milliseconds}; "
+            f"SET lock_timeout = {milliseconds}"
+        )
+        return self._make(settings, self._short, poolclass=sa.NullPool)
 
-def transaction_engine(url: sa.URL) -> sa.Engine:
-    """Connections for transactions beside the log: the inbox, migrations."""
-    return _engine(url, "SET synchronous_commit = on", **_POOL)
+    def reading(self) -> sa.Engine:
+        """Connections that cannot write; each statement sees what was committed when it began."""
+        return self._make("SET default_transaction_read_only = on", self.patience, **self._pool())
 
+    def transactions(self) -> sa.Engine:
+        """Connections for transactions beside the log: the inbox, migrations."""
+        return self._make("SET synchronous_commit = on", self.patience, **self._pool())
 
-def views_engine(url: sa.URL) -> sa.Engine:
-    """Connections for what the log can make again: their commits do not wait for the disk.
+    def views(self) -> sa.Engine:
+        """Connections for what the log can make again: their commits do not wait for the disk.
 
-    Statements are planned once: views say the same few ones again and again, by keys.  A connection
-    that a restart of the server has ended is not replaced unseen: whoever writes tries again, and
-    views look up first what has become of their last commits.
-    """
-    settings = "SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan"
-    return _engine(url, settings, **(_POOL | {"pool_pre_ping": False}))
+        Statements are planned once: views say the same few ones again and again, by keys.  A
+        connection that a restart of the server has ended is not replaced unseen: whoever writes
+        tries again, and views look up first what has become of their last commits.
+        """
+        settings = "SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan"
+        return self._make(settings, self.patience, **(self._pool() | {"pool_pre_ping": False}))
 
+    def _pool(self) -> dict[str, Any]:
+        return {
+            "poolclass": sa.QueuePool,
+            "pool_size": _READERS_KEPT,
+            "max_overflow": _READERS_MORE,
+            "pool_pre_ping": True,  # a restarted server needs no restart of ours
+            "pool_timeout": self.patience,
+        }
 
-_POOL: dict[str, Any] = {
-    "poolclass": sa.QueuePool,
-    "pool_size": _READERS_KEPT,
-    "max_overflow": _READERS_MORE,
-    "pool_pre_ping": True,  # a restarted server needs no restart of ours
-}
+    def _make(self, settings: str, seconds: float, **options: Any) -> sa.Engine:
+        url, watchdog = self._url, self.watchdog
+        arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "indelible", **_GONE}
+        arguments = {name: value for name, value in arguments.items() if name not in url.query}
+        engine = sa.create_engine(
+            url, isolation_level="AUTOCOMMIT", connect_args=arguments, **options
+        )
+        connect_within = min(CONNECT_SECONDS, self._short)
+
+        @listens_for(engine, "do_connect")
+        def _(_dialect: object, _record: object, words: Any, options: Any) -> WatchedConnection:
+            try:
+                connection = watchdog.connect(
+                    lambda: WatchedConnection.connect(*words, **options), connect_within
+                )
+            except ConnectionError as error:
+                raise psycopg.OperationalError(str(error)) from error
+            connection.patience = seconds / watchdog.look_every
+            return connection
+
+        @listens_for(engine, "connect")
+        def _(connection: Any, _record: object) -> None:
+            register_arrays(connection)
+            connection.execute(settings)
+
+        return engine
 
 
 def check_server(connection: sa.Connection) -> None:
@@ -89,16 +135,3 @@ def check_server(connection: sa.Connection) -> None:
         raise StoreUnavailableError(f"the server is PostgreSQL {found}; {_OLDEST} is needed")
     if connection.exec_driver_sql("SHOW fsync").scalar_one() != "on":
         _log.warning("the server runs with fsync=off: a power cut loses what was acknowledged")
-
-
-def _engine(url: sa.URL, settings: str, **options: Any) -> sa.Engine:
-    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "indelible", **_GONE}
-    arguments = {name: value for name, value in arguments.items() if name not in url.query}
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args=arguments, **options)
-
-    @listens_for(engine, "connect")
-    def _(connection: Any, _record: object) -> None:
-        register_arrays(connection)
-        connection.execute(settings)
-
-    return engine

@@ -53,6 +53,9 @@ class Keeper:
         self._clock = clock
         self._pause = lease / _RENEWALS / 1e6
         self._term = lease * 1_000 * (_MARGIN - 1) // _MARGIN
+        self._silence = lease * 1_000 * 2 // _RENEWALS
+        self._heard = 0  # when the last renewal that came back was sent, monotonic
+        self._wanted = 0  # shards that are this process's share
         self._lock = threading.Lock()
         self._held: dict[int, int] = {}  # epochs
         self._leaving: Counter[int] = Counter()  # given or lost, the group does not know it yet
@@ -70,6 +73,17 @@ class Keeper:
         with self._lock:
             return frozenset(self._held)
 
+    @property
+    def trouble(self) -> str:
+        """Why no shard can be written now, in words; empty if they can, as far as is known."""
+        heard = max(self._heard, *self._writer.extended.copy().values(), 0)
+        silent = self._clock.monotonic() - heard
+        if silent > self._silence:
+            return f"the database has not answered for {silent / 1e9:.0f} s"
+        if self._wanted and not self.owned():
+            return f"it holds none of the {self._wanted} shards that are its share"
+        return ""
+
     def begin(self) -> None:
         """Say that this process lives and take its share of what is free, on this thread.
 
@@ -79,6 +93,7 @@ class Keeper:
         self._group.on_lost(self._found_lost)
         sent = self._clock.monotonic()
         view = self._leases.renew(())
+        self._note(view, sent)
         for shard in self._acquire(view):
             self._adopt(shard, sent)
         self._leases.announce()
@@ -126,6 +141,7 @@ class Keeper:
         self._put_off(self._writer.extended.copy().items())
         sent = self._clock.monotonic()
         view = self._leases.renew(self.owned())
+        self._note(view, sent)
         self._put_off((number, sent) for number in view.renewed)
         self._put_off(self._writer.extended.copy().items())
         with self._lock:
@@ -139,6 +155,10 @@ class Keeper:
             self._tell(frozenset(shard.number for shard in gained), frozenset())
         self._give_surplus(view)
         return self._next(view, len(gained))
+
+    def _note(self, view: View, sent: int) -> None:
+        self._heard = sent
+        self._wanted = fair_share(self._writer.shards, view.living, self._process)
 
     def _next(self, view: View, gained: int) -> float:
         with self._lock:

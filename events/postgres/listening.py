@@ -25,9 +25,15 @@ Heard = Callable[[str], None]
 class Listening:
     """Listens to some channels; what it hears may come late, twice, or not at all."""
 
-    def __init__(self, engine: sa.Engine, channels: Mapping[str, Heard], name: str) -> None:
-        """Connect on a thread that :meth:`start` starts; ``channels`` are names and who hears."""
+    def __init__(
+        self, engine: sa.Engine, channels: Mapping[str, Heard], name: str, patience: float
+    ) -> None:
+        """Connect on a thread that :meth:`start` starts; ``channels`` are names and who hears.
+
+        After ``patience`` seconds without a hint it asks the server whether it is still there.
+        """
         self._engine = engine
+        self._patience = patience
         self._channels = channels
         self._bell, self._ear = socket.socketpair()  # rung to stop
         self._stopped = False
@@ -80,11 +86,12 @@ class Listening:
         while not self._stopped:
             for hint in driver.notifies(timeout=0):
                 self._channels[hint.channel](hint.payload)
-            if not self._stopped:
-                self._wait([driver.fileno()], None)
+            if not (self._stopped or self._wait([driver.fileno()], self._patience)):
+                driver.execute("")
 
-    def _wait(self, files: list[int], timeout: float | None) -> None:
+    def _wait(self, files: list[int], timeout: float) -> bool:
+        """Wait for one of ``files``, or for the bell; ``False`` if neither came in time."""
         with selectors.DefaultSelector() as selector:
             for file in (*files, self._ear.fileno()):
                 selector.register(file, selectors.EVENT_READ)
-            selector.select(timeout)
+            return bool(selector.select(timeout))

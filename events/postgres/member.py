@@ -13,7 +13,7 @@ from indelible.clock import Clock
 from indelible.errors import IndelibleError, SystemClosedError
 from indelible.events.group import GroupCommit
 from indelible.events.owners import Owner
-from indelible.events.postgres.engines import writing_engine
+from indelible.events.postgres.engines import Engines
 from indelible.events.postgres.followers import Followers
 from indelible.events.postgres.hints import Hints
 from indelible.events.postgres.keeper import Keeper
@@ -32,6 +32,7 @@ class Member:
         self,
         address: sa.URL,
         url: str,
+        engines: Engines,
         *,
         clock: Clock,
         failpoints: Failpoints,
@@ -47,7 +48,7 @@ class Member:
         self._owner = owner
         self._lease = round(lease * 1_000_000)
         self._name = f"event store ({address.database})"
-        self._engine = writing_engine(address, idle_seconds=lease / 2)
+        self._engine = engines.writing()
         turns = Turns()
         self.writer = PostgresWriter(self._engine, url, clock, failpoints, self._lease)
         self.group = GroupCommit(self.writer, clock, failpoints, turns, self._name)
@@ -108,6 +109,11 @@ class Member:
     def owned(self) -> frozenset[int]:
         """The shards that this process may write now."""
         return frozenset() if self._keeper is None else self._keeper.owned()
+
+    @property
+    def trouble(self) -> str:
+        """What keeps shards from being written, in words; empty if nothing is known."""
+        return "" if self._keeper is None else self._keeper.trouble
 
     def look(self, _: str = "") -> None:
         """Look at the leases soon: somebody gave a hint."""

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
 from indelible.events.chain import GENESIS
+from indelible.events.postgres.attending import attended
 from indelible.events.postgres.faults import sqlstate
 from indelible.failpoints import Failpoints
 
@@ -50,11 +51,14 @@ def check_schema(connection: sa.Connection, url: str) -> int:
     return shards
 
 
-def bring_up(engine: sa.Engine, url: str, shards: int, failpoints: Failpoints) -> int:
+def bring_up(
+    engine: sa.Engine, url: str, shards: int, failpoints: Failpoints, patience: float
+) -> int:
     """Migrate and make the shards if need be; how many there are, for ever.
 
     All of it is one transaction under a lock on alembic's own table: of several processes that
-    open an empty database at once, one makes the schema and the others find it made.
+    open an empty database at once, one makes the schema and the others find it made.  It may take
+    long: after ``patience`` seconds without an answer the server is asked whether it works.
 
     Raises:
         SchemaVersionError: The schema is newer than this version.
@@ -63,7 +67,10 @@ def bring_up(engine: sa.Engine, url: str, shards: int, failpoints: Failpoints) -
     failpoints.hit("migrate.before")
     for _ in range(_TRIES):
         try:
-            with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+            with (
+                engine.execution_options(isolation_level="READ COMMITTED").begin() as connection,
+                attended(connection, engine, patience),
+            ):
                 return _bring_up(connection, url, shards, failpoints)
         except DBAPIError as error:
             if sqlstate(error) not in _LOST_RACES:

@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 import sqlalchemy as sa
@@ -17,12 +17,7 @@ from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
 from indelible.events.postgres.address import parse_address
-from indelible.events.postgres.engines import (
-    check_server,
-    reading_engine,
-    transaction_engine,
-    views_engine,
-)
+from indelible.events.postgres.engines import Engines, check_server
 from indelible.events.postgres.faults import of_the_database, translated
 from indelible.events.postgres.hints import EVENTS_CHANNEL
 from indelible.events.postgres.inbox import INBOX_CHANNEL, PostgresInbox
@@ -42,6 +37,8 @@ that a cursor over all of them stays small."""
 LEASE = 10.0
 """Seconds after which others take over from a process that died: long enough for a stopped virtual
 machine or a failing-over server, short enough not to be noticed by a person."""
+
+_CLOSING = 5.0  # s; a commit takes milliseconds
 
 
 class PostgresEventStore(StoredLog):
@@ -87,12 +84,17 @@ class PostgresEventStore(StoredLog):
         self._remote: dict[object, Callable[[], object]] = {}
         self._listening: Listening | None = None
         self._reader: PostgresReader | None = None
-        self._transactions = transaction_engine(self._address)
-        self._views = views_engine(self._address)
+        clock = clock or SystemClock()
+        name = f"event store ({self._address.database}): watchdog"
+        self._engines = Engines(self._address, lease, clock, name)
+        self._watchdog = self._engines.watchdog
+        self._transactions = self._engines.transactions()
+        self._views = self._engines.views()
         self._member = Member(
             self._address,
             self.url,
-            clock=clock or SystemClock(),
+            self._engines,
+            clock=clock,
             failpoints=self._failpoints,
             owner=owner,
             lease=lease,
@@ -131,13 +133,15 @@ class PostgresEventStore(StoredLog):
         with self._opening:
             if self._reader is not None:
                 return
-            reader = PostgresReader(reading_engine(self._address), self.url)
+            reader = PostgresReader(self._engines.reading(), self.url)
+            self._watchdog.start()
             try:
                 with translated(self.url):
                     self._join() if self._mode == "own" else self._look(reader)
             except BaseException:
                 reader.engine.dispose()
                 self._dispose()
+                self._watchdog.stop()
                 raise
             self._reader = reader
             self._listening = self._new_listening()
@@ -147,8 +151,10 @@ class PostgresEventStore(StoredLog):
     def close(self) -> None:
         """Commit what is queued, fail what comes later, let others have the shards at once.
 
-        May be called twice.
+        May be called twice.  A database that does not answer costs 5 s, no more: then leases run
+        out by themselves.
         """
+        self._watchdog.end_within(_CLOSING)
         with self._opening:
             self._member.leave()
             listening, self._listening = self._listening, None
@@ -158,6 +164,7 @@ class PostgresEventStore(StoredLog):
             if reader is not None:
                 reader.engine.dispose()
             self._dispose()
+            self._watchdog.stop()
 
     def _dispose(self, *, close: bool = True) -> None:
         for engine in (self._transactions, self._views):
@@ -166,7 +173,13 @@ class PostgresEventStore(StoredLog):
     def _join(self) -> None:
         with self._transactions.connect() as connection:
             check_server(connection)
-        shards = bring_up(self._transactions, self.url, self._wanted_shards, self._failpoints)
+        shards = bring_up(
+            self._transactions,
+            self.url,
+            self._wanted_shards,
+            self._failpoints,
+            self._engines.patience,
+        )
         self._member.join(shards)
 
     def _look(self, reader: PostgresReader) -> None:
@@ -178,7 +191,8 @@ class PostgresEventStore(StoredLog):
         channels: dict[str, Heard] = {EVENTS_CHANNEL: self._heard, INBOX_CHANNEL: self._inbox.ring}
         if self._mode == "own":
             channels[SHARDS_CHANNEL] = self._member.look
-        return Listening(reading_engine(self._address), channels, self.url)
+        engine = self._engines.reading()
+        return Listening(engine, channels, self.url, self._engines.patience)
 
     def _watch_forks(self) -> None:
         """A forked child inherits the connections and may not use them."""
@@ -192,6 +206,7 @@ class PostgresEventStore(StoredLog):
             os.register_at_fork(after_in_child=abandon)
 
     def _abandon(self) -> None:
+        self._watchdog.reset()
         self._member.abandon()
         self._inherited = (self._reader, self._listening)
         self._dispose(close=False)
@@ -199,6 +214,21 @@ class PostgresEventStore(StoredLog):
             self._reader.engine.dispose(close=False)
         self._reader = self._listening = None
         self._opening = threading.Lock()
+
+    # -- a database that does not answer
+
+    @property
+    def trouble(self) -> str:
+        """What keeps appends from being committed now, in words; empty if nothing is known."""
+        return self._group.trouble or self._member.trouble
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Have this thread wait no longer than that for the database in the block."""
+        return self._watchdog.within(seconds)
+
+    def end_within(self, seconds: float) -> None:
+        """Have no thread wait longer than that for the database, until it is opened again."""
+        self._watchdog.end_within(seconds)
 
     # -- shards
 

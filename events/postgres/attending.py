@@ -1,0 +1,55 @@
+"""Work that may take the server long, such as a migration: it is asked whether it still works.
+
+Such a statement gives no sign for minutes.  So its silence says nothing; what the server says about
+it on another connection does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+_WORKS = "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'"
+
+
+@contextmanager
+def attended(connection: sa.Connection, others: sa.Engine, seconds: float) -> Iterator[None]:
+    """Let statements in the block take as long as the server works on them, but no longer.
+
+    One that has not moved for ``seconds`` is asked about through ``others``.
+    """
+    driver: Any = connection.connection.driver_connection
+    process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    patience, driver.patience = driver.patience, inf
+    over = threading.Event()
+
+    def attend() -> None:
+        moves = -1
+        while not over.wait(seconds):
+            if driver.waiting and driver.moves == moves and not _works(others, process):
+                driver.cut(f"the database has not answered for {seconds:g} s, and does not work")
+            moves = driver.moves
+
+    thread = threading.Thread(target=attend, name="indelible-attending", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        driver.patience = patience
+
+
+def _works(others: sa.Engine, process: int) -> bool:
+    try:
+        with others.connect() as connection:
+            found: int = connection.exec_driver_sql(_WORKS.format(process)).scalar_one()
+    except (SQLAlchemyError, psycopg.Error):
+        return False  # the server is not reached
+    return found > 0

@@ -1,0 +1,153 @@
+"""When a connection goes silent: it is given up within a lease, and made anew; nothing hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from indelible.clock import SystemClock
+from indelible.errors import StoreUnavailableError
+from indelible.events.postgres.attending import attended
+from indelible.events.postgres.engines import Engines
+from indelible.testing.builders import append_when_available, some_event
+from members import LONG, PATIENCE, SHARDS, SHORT, Members, stream_in
+from postgres_server import PostgresServer, connect
+from silent_proxy import SilentProxy
+
+LEASE = 6.0
+
+
+@pytest.fixture
+def proxy(postgres_url: str) -> Iterator[SilentProxy]:
+    with SilentProxy(postgres_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def members(proxy: SilentProxy) -> Iterator[Members]:
+    with Members(proxy.url) as members:
+        yield members
+
+
+def test_connections_that_go_silent_are_replaced_before_a_lease_ends(
+    members: Members, proxy: SilentProxy
+) -> None:
+    member = members.open(lease=LEASE)
+    member.store.append(stream_in(0), [some_event()], expected=0)
+    proxy.silence()
+    append_when_available(member.store, stream_in(0), expected=1)
+    assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
+    assert member.lost == []
+    assert len(member.store.owned()) == SHARDS
+
+
+def test_a_commit_whose_answer_never_comes_is_found_by_its_event_ids(
+    members: Members, proxy: SilentProxy
+) -> None:
+    store = members.open(lease=LEASE).store
+    for version in range(2):  # the second prepares what the third is written with
+        store.append(stream_in(0), [some_event()], expected=version)
+    proxy.silence(answers_only=True)
+    [recorded] = store.append(stream_in(0), [some_event()], expected=2)
+    assert recorded.version == 3
+    assert store.verify() == 3
+
+
+def test_a_database_that_takes_connections_and_says_nothing_is_unavailable_until_it_speaks(
+    members: Members, proxy: SilentProxy
+) -> None:
+    member = members.open(lease=SHORT)
+    member.store.append(stream_in(0), [some_event()], expected=0)
+    proxy.silence(newcomers=True)
+    member.wait_for_share(0)  # no lease could be renewed
+    assert member.store.trouble != ""
+    with pytest.raises(StoreUnavailableError):
+        list(member.store.read(stream_in(0)))
+    proxy.speak()
+    member.wait_for_share(SHARDS)
+    append_when_available(member.store, stream_in(0), expected=1)
+    assert member.store.trouble == ""
+
+
+def test_a_server_process_that_is_stopped_costs_its_connection_and_no_shard(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    if not postgres_server.is_throwaway:
+        return  # the processes of a server of one's own may be elsewhere
+    with Members(postgres_url) as members, connect(postgres_url) as behind:
+        member = members.open(lease=LEASE)
+        member.store.append(stream_in(0), [some_event()], expected=0)
+        pids = "SELECT pid FROM pg_stat_activity WHERE application_name = 'indelible'"
+        pids = f"{pids} AND datname = current_database()"
+        stopped = [int(str(row[0])) for row in behind.execute(pids.encode()).fetchall()]
+        try:
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            append_when_available(member.store, stream_in(0), expected=1)
+            assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        assert len(member.store.owned()) == SHARDS
+        assert member.lost == []
+        assert member.store.verify() == 2
+
+
+def test_a_listener_whose_connection_went_silent_listens_again(
+    members: Members, proxy: SilentProxy
+) -> None:
+    heard = threading.Event()
+    store = members.open(lease=SHORT).store
+    store.on_remote(heard.set)
+    assert heard.wait(PATIENCE)
+    proxy.silence()
+    heard.clear()
+    assert heard.wait(PATIENCE)  # as after each connecting: hints may have been missed
+
+
+def test_closing_keeps_its_limit_when_the_database_never_answers(
+    members: Members, proxy: SilentProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indelible.events.postgres.store._CLOSING", 0.2)
+    store = members.open(lease=LONG).store
+    store.append(stream_in(0), [some_event()], expected=0)
+    proxy.silence(newcomers=True)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    closing.join(LONG / 4)  # less than the database has for one answer
+    assert not closing.is_alive()
+
+
+@pytest.fixture
+def engines(proxy: SilentProxy) -> Iterator[Engines]:
+    engines = Engines(sa.make_url(proxy.url), SHORT, SystemClock(), "watchdog of a test")
+    engines.watchdog.start()
+    yield engines
+    engines.watchdog.stop()
+
+
+def test_a_statement_that_the_server_works_on_may_take_long_where_it_is_attended(
+    engines: Engines,
+) -> None:
+    engine = engines.transactions()
+    with engine.connect() as connection, attended(connection, engine, 0.05):
+        slow = f"SELECT pg_sleep({2 * engines.patience})"
+        assert connection.exec_driver_sql(slow).all() == [("",)]
+    engine.dispose()
+
+
+def test_an_attended_statement_that_has_ended_unheard_is_given_up(
+    engines: Engines, proxy: SilentProxy
+) -> None:
+    engine = engines.transactions()
+    with engine.connect() as connection, attended(connection, engine, 0.05):
+        proxy.silence(answers_only=True)
+        with pytest.raises(OperationalError, match="has not answered"):
+            connection.exec_driver_sql("SELECT 1")
+    engine.dispose()
