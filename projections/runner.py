@@ -11,7 +11,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 
 from indelible.clock import Clock
-from indelible.errors import RebuildUnderWayError, StoreReadOnlyError, SystemClosedError
+from indelible.errors import (
+    RebuildUnderWayError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    SystemClosedError,
+)
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
@@ -119,8 +124,17 @@ class ProjectionRunner:
         ``timeout`` seconds, or when the runner stops first.  Views of other processes are looked
         up in the database.
         """
-        wanted = self._engine.names if view is None else (view,)
         deadline = self._clock.monotonic() + round(timeout * 1e9)
+        try:
+            with self._store.within(timeout):
+                return self._come_to(cursor, deadline, view)
+        except StoreUnavailableError:
+            if self._clock.monotonic() < deadline:
+                raise
+            return False
+
+    def _come_to(self, cursor: Cursor, deadline: int, view: str | None) -> bool:
+        wanted = self._engine.names if view is None else (view,)
         pause = _FIRST_LOOK
         while self._wait_here(cursor, wanted, (deadline - self._clock.monotonic()) / 1e9):
             others = self._others(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,7 @@ class WorkflowAgent:
             StoreUnavailableError, AskTimeoutError: It may have started; retry with the same id.
         """
         self._system.check_may_block("start", "start_async")
-        message = self._start_message(self._system.compile(definition), run_id, input)
-        self._system.ask(f"run-{message.run_id}", message, presume_new=True)
-        return RunHandle(self._system, message.run_id)
+        return self._start(definition, run_id, input)
 
     async def start_async(
         self,
@@ -73,9 +71,7 @@ class WorkflowAgent:
         input: Any = None,  # noqa: A002 - as above
     ) -> RunHandle:
         """Do what :meth:`start` does without blocking the event loop."""
-        message = self._start_message(self._system.compile(definition), run_id, input)
-        await self._system.ask_async(f"run-{message.run_id}", message, presume_new=True)
-        return RunHandle(self._system, message.run_id)
+        return await self._start_async(definition, run_id, input)
 
     def start_many(
         self, runs: Sequence[tuple[str | None, Any]], definition: Definition
@@ -108,8 +104,16 @@ class WorkflowAgent:
         input: Any = None,  # noqa: A002 - as above
         timeout: float | None = None,
     ) -> Outcome:
-        """Start a run and wait for its end: :meth:`start`, then :meth:`RunHandle.result`."""
-        return self.start(definition, run_id=run_id, input=input).result(timeout)
+        """Start a run and wait for its end: :meth:`start`, then :meth:`RunHandle.result`.
+
+        ``timeout`` seconds are for both together; ``None`` waits for the end for ever.
+
+        Raises:
+            As these two do: AskTimeoutError, too, if it was not accepted in time.
+        """
+        self._system.check_may_block("execute_workflow", "execute_workflow_async")
+        left = self._time_left(timeout)
+        return self._start(definition, run_id, input, left()).result(left())
 
     async def execute_workflow_async(
         self,
@@ -120,8 +124,36 @@ class WorkflowAgent:
         timeout: float | None = None,  # noqa: ASYNC109 - as result()
     ) -> Outcome:
         """Do what :meth:`execute_workflow` does without blocking the event loop."""
-        run = await self.start_async(definition, run_id=run_id, input=input)
-        return await run.result_async(timeout)
+        left = self._time_left(timeout)
+        run = await self._start_async(definition, run_id, input, left())
+        return await run.result_async(left())
+
+    def _start(
+        self, definition: Definition, run_id: str | None, given: Any, timeout: float | None = None
+    ) -> RunHandle:
+        message = self._start_message(self._system.compile(definition), run_id, given)
+        self._system.ask(f"run-{message.run_id}", message, presume_new=True, timeout=timeout)
+        return RunHandle(self._system, message.run_id)
+
+    async def _start_async(
+        self,
+        definition: Definition,
+        run_id: str | None,
+        given: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> RunHandle:
+        message = self._start_message(self._system.compile(definition), run_id, given)
+        stream = f"run-{message.run_id}"
+        await self._system.ask_async(stream, message, presume_new=True, timeout=timeout)
+        return RunHandle(self._system, message.run_id)
+
+    def _time_left(self, timeout: float | None) -> Callable[[], float | None]:
+        """What is left of ``timeout`` seconds from now on, whenever the result is called."""
+        if timeout is None:
+            return lambda: None
+        monotonic = self._system.clock.monotonic
+        end = monotonic() + timeout * 1e9
+        return lambda: max(0.0, (end - monotonic()) / 1e9)
 
     def _ask_all(
         self, runs: Sequence[tuple[str | None, Any]], definition: Definition

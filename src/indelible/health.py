@@ -15,6 +15,9 @@ from indelible.events.inbox_sql import INBOX
 from indelible.parts import Parts
 from indelible.projections.lag import ViewLag
 
+PATIENCE = 3.0
+"""Seconds for the store to be read: less than the silence after which others give a process up."""
+
 
 class Shards(msgspec.Struct, frozen=True):
     """Shards that the process may write (leases held), and how many the store has."""
@@ -76,11 +79,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_health(parts: Parts) -> Health:
-    """The health of an open system; reads the store, but never writes it."""
+    """The health of an open system; reads the store, but never writes it.
+
+    It takes some seconds at most, also when the database does not answer.
+    """
     executor, store = parts.executor, parts.store
     held = store.owned()
-    views, inbox = _views(parts), _inbox(parts, held)
     state, why = _state(parts)
+    views, inbox = (None, None) if state == "unavailable" else _read(parts, held)
     if state == "ready" and (views is None or inbox is None):
         state, why = "unavailable", ("the store cannot be read",)
     return Health(
@@ -105,8 +111,9 @@ def _state(parts: Parts) -> tuple[str, tuple[str, ...]]:
     store = parts.store.state
     if store == "reading":
         return "reading", ("the system only reads; another process has to write",)
-    if store != "open":
-        return "unavailable", (f"the store is {store}",)
+    trouble = parts.store.trouble
+    if trouble:
+        return "unavailable", (trouble,)
     return "ready", ()
 
 
@@ -127,20 +134,21 @@ def _timers(parts: Parts) -> Timers:
     return Timers(len(timers), late / 1e6)
 
 
-def _views(parts: Parts) -> dict[str, ViewLag] | None:
+def _read(parts: Parts, held: frozenset[int]) -> tuple[dict[str, ViewLag] | None, int | None]:
+    """How far the views are, and how many commands wait; ``None`` for what cannot be read."""
+    views: dict[str, ViewLag] | None = None
     try:
-        return parts.views.lag()
+        with parts.store.within(PATIENCE):
+            views = parts.views.lag()
+            return views, _inbox(parts, held)
     except StoreError:
-        return None
+        return views, None
 
 
-def _inbox(parts: Parts, held: frozenset[int]) -> int | None:
+def _inbox(parts: Parts, held: frozenset[int]) -> int:
     """Unanswered commands for the shards in ``held``."""
     waiting = sa.select(sa.func.count()).where(INBOX.c.answered_at == 0)
     if len(held) < parts.store.shards:
         waiting = waiting.where(INBOX.c.shard.in_(sorted(held)))
-    try:
-        with parts.store.read_views() as connection:
-            return connection.execute(waiting).scalar_one()
-    except StoreError:
-        return None
+    with parts.store.read_views() as connection:
+        return connection.execute(waiting).scalar_one()

@@ -8,6 +8,9 @@ from contextlib import ExitStack
 
 from indelible.parts import Parts
 
+GRACE = 5.0
+"""Seconds for the database to take what the last steps returned; a commit takes milliseconds."""
+
 logger = logging.getLogger("indelible.system")
 
 
@@ -25,14 +28,18 @@ def drain(parts: Parts, timeout: float) -> list[str]:
     """Start nothing more and name the steps that have not returned within ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     parts.readers.stop_consumers(timeout / 2)  # first: their handlers may need the actors
-    parts.pump.stop()
+    parts.pump.stop(max(0.0, deadline - time.monotonic()))
     parts.directory.close()
     parts.executor.hold()
     return parts.executor.finish(max(0.0, deadline - time.monotonic()))
 
 
 def shut_down(parts: Parts, timeout: float) -> None:
-    """Start nothing more, record what returns within ``timeout`` seconds, then stop all threads."""
+    """Start nothing more, record what returns within ``timeout`` seconds, then stop all threads.
+
+    A database that does not answer is given :data:`GRACE` seconds beyond that, and no more.
+    """
+    parts.store.end_within(timeout + GRACE)
     with ExitStack() as then:  # also when somebody interrupts the wait
         then.callback(parts.store.close)
         then.callback(parts.readers.close)
@@ -44,3 +51,4 @@ def shut_down(parts: Parts, timeout: float) -> None:
         then.callback(lambda: parts.runtime.close(parts.executor.occupied()))
         for name in drain(parts, timeout):
             logger.warning("step left behind: %s; its attempt counts as cut off", name)
+        parts.store.end_within(GRACE)

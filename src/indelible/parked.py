@@ -196,7 +196,10 @@ class ParkedEvents:
     ) -> None:
         if self._views.parked_at(projection, shard, position) is None:
             raise UnknownParkedEventError(projection, shard, position)
+        monotonic = self._clock.monotonic
+        end = monotonic() + timeout * 1e9
         message = kind(projection, shard, position, self._clock.now(), by, reason)
         cursor = self._record(stream_of(projection), message, timeout)
-        if not self._projections.caught_up(cursor, timeout, projection):
+        left = max(0.0, (end - monotonic()) / 1e9)
+        if not self._projections.caught_up(cursor, left, projection):
             raise ViewsBehindError(projection, timeout)

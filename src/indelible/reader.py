@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from indelible.actors.durable.recovery import recover
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.state import UNFINISHED, RunState
-from indelible.errors import AsOfError, ResultTimeoutError, UnknownRunError
+from indelible.errors import (
+    AsOfError,
+    ResultTimeoutError,
+    StoreError,
+    StoreUnavailableError,
+    UnknownRunError,
+)
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
@@ -17,6 +25,9 @@ from indelible.events.types import EventTypes
 _FIRST_POLL = 0.010
 _SLOWEST_POLL = 0.250
 """Seconds between looks at a run that another process executes: quick at first, then gentle."""
+
+MORE = 0.5
+"""Seconds beyond a time-out that saying what a run waits for may take."""
 
 
 class RunReader:
@@ -78,7 +89,20 @@ class RunReader:
             UnknownRunError: There is no such run.
             ResultTimeoutError: It has not ended within ``timeout`` seconds.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        if timeout is None:
+            return self._poll(run_id, inf)
+        end = time.monotonic() + timeout
+        try:
+            with self._store.within(timeout):
+                return self._poll(run_id, end)
+        except TimeoutError:
+            pass
+        except StoreUnavailableError:
+            if time.monotonic() < end:
+                raise
+        raise ResultTimeoutError(run_id, timeout, self._waiting_for(run_id))
+
+    def _poll(self, run_id: str, end: float) -> RunState:
         pause = _FIRST_POLL
         while True:
             head = self._store.head(f"run-{run_id}")
@@ -86,10 +110,16 @@ class RunReader:
                 raise UnknownRunError(run_id, self._store.url)
             if head.status not in UNFINISHED:
                 return self.state(run_id)
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise ResultTimeoutError(
-                    run_id, timeout or 0.0, self.describe(run_id)["waiting_for"]
-                )
-            time.sleep(pause if left is None else min(pause, left))
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            time.sleep(min(pause, left))
             pause = min(pause * 2, _SLOWEST_POLL)
+
+    def _waiting_for(self, run_id: str) -> Sequence[str]:
+        try:
+            with self._store.within(MORE):
+                waiting: Sequence[str] = self.describe(run_id)["waiting_for"]
+        except StoreError:
+            return ()  # the database does not say in time
+        return waiting

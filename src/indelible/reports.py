@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from indelible.errors import StoreError, SystemClosedError
 from indelible.events.database_clock import NOW
 from indelible.events.roles import is_leased
-from indelible.health import Health, take_health
+from indelible.health import PATIENCE, Health, take_health
 
 if TYPE_CHECKING:
     from indelible.system import ActorSystem
@@ -170,8 +170,10 @@ class Reporter:
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join()
+        store = self._system.store
         try:
-            with self._system.store.write_views() as connection:  # a row of the store's own stays
+            with store.within(PATIENCE), store.write_views() as connection:
+                # a row of the store's own stays
                 connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.id == self._own_id))
         except (StoreError, SystemClosedError) as error:
             logger.warning("the row of this process stays, and will grow old: %s", error)
@@ -183,8 +185,16 @@ class Reporter:
     def report(self) -> None:
         """Take the system's health and write it down."""
         health = take_health(self._system.parts)
+        if not health.ready:
+            self._on_report(health)  # first: the database may not answer
+        self._put_down(health)
+        if health.ready:
+            self._on_report(health)  # then others can see it
+
+    def _put_down(self, health: Health) -> None:
+        store = self._system.store
         try:
-            with self._system.store.write_views() as connection:
+            with store.within(PATIENCE), store.write_views() as connection:
                 self._write(connection, msgspec.msgpack.encode(health))
         except StoreError as error:
             if not self._failing:
@@ -192,7 +202,6 @@ class Reporter:
             self._failing = True
         else:
             self._failing = False
-        self._on_report(health)
 
     def _write(self, connection: sa.Connection, report: bytes) -> None:
         now = _now(connection)

@@ -22,6 +22,7 @@ from indelible.events.as_of import AsOf
 from indelible.events.event import RecordedEvent
 from indelible.events.values import encode_value
 from indelible.outcome import Outcome
+from indelible.reader import MORE
 
 if TYPE_CHECKING:
     from indelible.system import ActorSystem
@@ -147,7 +148,7 @@ class RunHandle:
 
     def _waiting_for(self) -> Sequence[str]:
         try:
-            return self.status()["waiting_for"]  # type: ignore[no-any-return]
+            return self._status_here(MORE)["waiting_for"]  # type: ignore[no-any-return]
         except IndelibleError:
             return ()
 
@@ -170,7 +171,10 @@ class RunHandle:
             reader = self._system.reader
             status = reader.describe(self.run_id, reader.version(self.run_id, as_of))
             return status if as_of is not None else self._ask_elsewhere(status)
-        answer = self._system.ask(self._stream, Describe())
+        return self._status_here()
+
+    def _status_here(self, timeout: float | None = None) -> dict[str, Any]:
+        answer = self._system.ask(self._stream, Describe(), timeout=timeout)
         if answer is None:
             raise UnknownRunError(self.run_id, self._system.store.url)
         return self._with_waiting(answer)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from indelible.access import SystemAccess
-from indelible.errors import StoreReadOnlyError
+from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.store import Cursor
 from indelible.inbox.courier import ASK_TIMEOUT
 from indelible.parked import ParkedEvents, RetryEvent, SkipEvent
@@ -29,8 +29,9 @@ class Viewing(SystemAccess):
 
     def _record(self, stream: str, message: RetryEvent | SkipEvent, timeout: float) -> Cursor:
         self.check_may_block("retry or skip", "its async twin")
-        version = self.ask(stream, message, timeout=timeout)
-        [event] = self.store.read(stream, version - 1, version)
+        with self.store.within(timeout):
+            version = self.ask(stream, message, timeout=timeout)
+            [event] = self.store.read(stream, version - 1, version)
         return {event.shard: event.position}
 
     def caught_up(self, timeout: float = ASK_TIMEOUT, *, cursor: Cursor | None = None) -> bool:
@@ -42,9 +43,17 @@ class Viewing(SystemAccess):
             BlockingCallError: Called on the system's event loop.
         """
         self.check_may_block("caught_up", "caught_up_async")
+        monotonic = self.parts.clock.monotonic
+        end = monotonic() + timeout * 1e9
         if cursor is None:
-            cursor = self.store.positions()
-        return self.parts.projections.caught_up(cursor, timeout)
+            try:
+                with self.store.within(timeout):
+                    cursor = self.store.positions()
+            except StoreUnavailableError:
+                if monotonic() < end:
+                    raise
+                return False
+        return self.parts.projections.caught_up(cursor, max(0.0, (end - monotonic()) / 1e9))
 
     async def caught_up_async(
         self,

@@ -21,6 +21,7 @@ from indelible.cli.output import count
 from indelible.cli.stopping import Stop
 from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
 from indelible.health import Health
+from indelible.lifecycle import GRACE
 from indelible.projections.custom import Projection
 from indelible.reports import Reporter
 from indelible.system import ActorSystem
@@ -122,10 +123,13 @@ class Service(NamedTuple):
     def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
         system.executor.hold()  # first: nothing begins once it is said
         reporter.soon()  # so that nobody is sent here who would have to wait
+        system.store.end_within(self.drain + GRACE)
         running = len(system.executor.running())
         words = f"{count(running, 'step')} running, {self.drain:g} s to return"
         note("drain", f"{words}; a second signal ends it at once" if running else "no step runs")
-        return system.drain(self.drain)
+        left = system.drain(self.drain)
+        system.store.end_within(GRACE)
+        return left
 
     def _say_end(self, left: list[str], *, lost: bool) -> int:
         if lost:

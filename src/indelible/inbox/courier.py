@@ -37,7 +37,7 @@ _log = logging.getLogger("indelible.inbox")
 ASK_TIMEOUT = 30.0
 """Seconds that a command may wait for its commit: far above any healthy disk, and not for ever."""
 
-SLACK = 5.0
+SLACK = 1.0
 """Seconds beyond its time-out in which the courier completes a future, whatever happens."""
 
 _SLOWEST = 0.1

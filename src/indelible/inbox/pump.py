@@ -96,13 +96,16 @@ class InboxPump:
         self._thread = threading.Thread(target=self._run, name="indelible-inbox", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Take nothing more; what is under way goes on.  May be called twice."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Take nothing more; what is under way goes on.  May be called twice.
+
+        Waits for a look that is being taken, at most ``timeout`` seconds.
+        """
         self._stopping = True
         self._wake()
         thread = self._thread
         if thread is not None:
-            thread.join()
+            thread.join(timeout)
 
     def finish(self) -> None:
         """Write the answers that are ready, and stop for good; after the actors' threads."""

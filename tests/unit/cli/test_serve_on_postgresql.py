@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postgres_server import connect
+from silent_proxy import SilentProxy
 
 SERVE = ("serve", "--steps", "mysteps")
 
@@ -58,6 +59,25 @@ def test_a_service_outlives_a_restart_of_its_server(
     assert (commands.home / "ready").exists()
     service.send_signal(signal.SIGTERM)
     code, stderr = ended(service)
+    assert code == 0, stderr
+
+
+def test_a_service_whose_database_went_silent_is_unready_and_ends_at_the_first_signal(
+    commands: Any, wait_for: Callable[..., str], postgres_url: str
+) -> None:
+    with SilentProxy(postgres_url) as proxy:
+        words = ("--store", proxy.url, "--ready-file", "ready", "--lease", "1", "--drain", "1")
+        service = commands.start(*SERVE, *words)
+        wait_for(service.stderr, " ready: ")
+        proxy.silence(newcomers=True)
+        wait_for(service.stderr, " unready: ")
+        assert not (commands.home / "ready").exists()
+        proxy.speak()
+        wait_for(service.stderr, " ready: ")
+        assert (commands.home / "ready").exists()
+        proxy.silence(newcomers=True)
+        service.send_signal(signal.SIGTERM)
+        code, stderr = ended(service)
     assert code == 0, stderr
 
 
