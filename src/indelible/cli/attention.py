@@ -22,14 +22,13 @@ class Attention:
     """Logs each run that comes to wait for a person, and each step type that is missing, once."""
 
     def __init__(self, system: ActorSystem, place: str) -> None:
-        """Follow the commits of ``system``, which is open on ``place``, and what waits already."""
+        """Follow the commits of ``system``, which is open on ``place``; read nothing yet."""
         self._system = system
         self._line = CommandLine(place)
         self._waiting: dict[str, None] = {}  # streams to be looked at, as an ordered set
         self._types: set[str] = set()  # step types that were named
+        self._begun = False  # whether it is known what waited before
         system.store.subscribe(self._see)
-        for head in system.store.heads("run", ["waiting"], system.store.owned()):
-            self._waiting[head.stream] = None
 
     def look(self) -> None:
         """Log what is new; it reads the runs that have come to wait.
@@ -38,6 +37,12 @@ class Attention:
             StoreError: A run cannot be read; the next look has the rest.
         """
         self._say_what_lacks()
+        if not self._begun:
+            store = self._system.store
+            self._waiting |= {
+                head.stream: None for head in store.heads("run", ["waiting"], store.owned())
+            }
+            self._begun = True
         for _ in range(min(_RUNS, len(self._waiting))):
             stream = next(iter(self._waiting))
             del self._waiting[stream]

@@ -115,7 +115,7 @@ class Service(NamedTuple):
         while not stop.requested:
             if system.store.state == "closed":
                 return True
-            with suppress(StoreError):  # the next look has it
+            with suppress(StoreError), system.store.within(_LOOK):  # the next look has it
                 attention.look()
             stop.wait(_LOOK)
         return False
