@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from indelible.clock import Clock
 from indelible.errors import StoreNotFoundError
+from indelible.events.addresses import Mode, check_mode
 from indelible.events.memory import MemoryEventStore
 from indelible.events.postgres.address import is_postgres
 from indelible.events.store import EventStore
@@ -15,7 +14,7 @@ from indelible.failpoints import Failpoints
 def open_store(
     url: str,
     *,
-    mode: Literal["own", "read", "client"] = "own",
+    mode: Mode = "own",
     clock: Clock | None = None,
     failpoints: Failpoints | None = None,
     owner: str = "",
@@ -35,13 +34,15 @@ def open_store(
         lease: On PostgreSQL, seconds after which others take over; 10 by default.
 
     Raises:
+        UnknownModeError: ``mode`` is none of them.
         StoreError: It cannot be opened; which one says why.
         MissingExtraError: The driver of that database is not installed.
     """
     store: EventStore
+    check_mode(mode)
     if url.startswith("memory:"):
         if mode != "own":
-            raise StoreNotFoundError(url)
+            raise StoreNotFoundError(url, "a store in memory has no other process")
         store = MemoryEventStore(clock=clock, failpoints=failpoints, url=url)
     elif is_postgres(url):
         from indelible.events.postgres.address import parse_address

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from indelible.errors import MissingExtraError, StoreNotFoundError
+from indelible.errors import MissingExtraError
+from indelible.events.addresses import no_address
 
 DRIVER = "postgresql+psycopg"
 
@@ -30,10 +31,12 @@ def parse_address(url: str) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise StoreNotFoundError(url) from error
-    if parsed.drivername not in ("postgresql", "postgres", DRIVER) or not parsed.database:
-        raise StoreNotFoundError(parsed.render_as_string())
+    except (ArgumentError, ValueError) as error:  # the latter of a port that is no number
+        raise no_address(url) from error
+    if parsed.drivername not in ("postgresql", "postgres", DRIVER):
+        raise no_address(url, f"its driver is not the one that is used, {DRIVER}")
+    if not parsed.database:
+        raise no_address(url, "it names no database")
     if find_spec("psycopg") is None:
         raise MissingExtraError("postgres", "a store on PostgreSQL")
     return parsed.set(drivername=DRIVER)

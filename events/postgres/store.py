@@ -7,12 +7,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
 
 import sqlalchemy as sa
 
 from indelible.clock import Clock, SystemClock
 from indelible.errors import StoreReadOnlyError, SystemClosedError
+from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
@@ -48,7 +48,7 @@ class PostgresEventStore(StoredLog):
         self,
         url: str,
         *,
-        mode: Literal["own", "read", "client"] = "own",
+        mode: Mode = "own",
         clock: Clock | None = None,
         failpoints: Failpoints | None = None,
         owner: str = "",
@@ -72,7 +72,9 @@ class PostgresEventStore(StoredLog):
             StoreNotFoundError: Not the address of a PostgreSQL database.
             MissingExtraError: The driver is not installed.
             ValueError: No shards, or no lease.
+            UnknownModeError: No such mode.
         """
+        check_mode(mode)
         if shards < 1 or lease <= 0:
             raise ValueError(f"{shards} shards with a lease of {lease} s: give more than 0 of each")
         self._address = parse_address(url)

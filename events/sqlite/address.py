@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISDIR
 from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from indelible.errors import StoreNotFoundError
+from indelible.errors import StoreLinkedError, StoreNotFoundError
+from indelible.events.addresses import no_address
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -19,6 +21,11 @@ class Address(msgspec.Struct, frozen=True):
     owner: Path  # holds the lock of the owning process
     wal: Path
 
+    def remove(self) -> None:
+        """Remove a database that was never finished; for who holds the lock."""
+        for end in ("-wal", "-shm", ""):
+            Path(f"{self.database}{end}").unlink(missing_ok=True)
+
     def uri(self, mode: str, *, immutable: bool = False) -> str:
         """SQLite's own form, for ``mode`` "ro", "rw" or "rwc" (``sqlite.org/uri.html``)."""
         path = quote(self.database.as_posix(), safe="/:")
@@ -26,19 +33,51 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse_address(url: str) -> Address:
-    """Read ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; touches no file.
+    """Read ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; changes no file.
 
-    A relative path is taken from the directory of this moment, once.
+    A relative path is taken from the directory of this moment, once.  Links are followed, so that
+    a store has one lock by whatever name it is opened.
 
     Raises:
         StoreNotFoundError: Not such an address.
     """
     try:
         parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise StoreNotFoundError(url) from error
+    except (ArgumentError, ValueError) as error:
+        raise no_address(url) from error
     name = parsed.database
-    if parsed.get_backend_name() != "sqlite" or not name or name == ":memory:" or parsed.query:
-        raise StoreNotFoundError(parsed.render_as_string())
-    database = Path(name).absolute()
+    if parsed.get_backend_name() != "sqlite":
+        raise no_address(url)
+    if parsed.host or not name:
+        raise no_address(url, "it names no file: sqlite: needs three slashes before the name")
+    if name == ":memory:":
+        raise no_address(url, "a database in memory is no store that others can open")
+    if parsed.query:
+        raise no_address(url, "options behind a question mark are not taken")
+    try:
+        database = Path(name).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
+        raise StoreNotFoundError(url, f"its path leads nowhere ({error})") from error
     return Address(database, database.with_name(f"{database.name}-owner"), Path(f"{database}-wal"))
+
+
+def check_file(address: Address, url: str) -> None:
+    """See that the database, if it exists, is a file with one name in a folder that exists.
+
+    Raises:
+        StoreNotFoundError: It is a folder, or lies in none.
+        StoreLinkedError: It has several names.
+    """
+    folder = address.database.parent
+    if not folder.is_dir():
+        raise StoreNotFoundError(url, f"there is no folder {folder}; make it first")
+    try:
+        found = address.database.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreNotFoundError(url, f"{address.database}: {error.strerror}") from error
+    if S_ISDIR(found.st_mode):
+        raise StoreNotFoundError(url, "that is a folder; give the name of a file in it")
+    if found.st_nlink > 1:
+        raise StoreLinkedError(url, found.st_nlink)

@@ -5,6 +5,7 @@ Keeps invariant 3 on one host.  The lock is the truth; what the file says is for
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -17,10 +18,16 @@ from typing import Any
 import msgspec
 
 from indelible.clock import Clock
-from indelible.errors import StoreNotFoundError, StoreOwnedError, StoreReadOnlyError
+from indelible.errors import (
+    StoreNotFoundError,
+    StoreOwnedError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
 from indelible.events.owners import Owner
 
 _LONGEST = 4_096  # bytes of the file that are read
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def this_process(name: str, clock: Clock) -> Owner:
@@ -65,6 +72,7 @@ class OwnerLock:
         self._path = path
         self._url = url
         self._file: int | None = None
+        self._is_new = False  # whether the file was not there before
 
     def acquire(self, owner: Owner) -> None:
         """Take the lock and write down ``owner``.
@@ -75,32 +83,57 @@ class OwnerLock:
             StoreOwnedError: Another process has it, or another store of this process.
             StoreNotFoundError: There is no such directory.
             StoreReadOnlyError: The file cannot be made or written here.
+            StoreUnavailableError: The disk is full.
         """
+        file: int | None = None
+        while file is None:
+            self._is_new = not self._path.exists()
+            file = self._lock_file()
+        with suppress(OSError):  # of a full disk: the lock holds all the same
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, json.dumps(msgspec.to_builtins(owner)).encode())
+        self._file = file
+
+    def _lock_file(self) -> int | None:
+        """The locked file; ``None`` if it was removed at that moment, so that it is no lock."""
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StoreNotFoundError(self._url) from error
         except OSError as error:
             why = f"{self._path}: {error.strerror}"
+            if error.errno in _FULL:
+                raise StoreUnavailableError(why) from error
             raise StoreReadOnlyError(self._url, why) from error
         try:
             if not _try_lock(file):
                 raise self._taken(_read(file))
-            os.ftruncate(file, 0)
-            os.lseek(file, 0, os.SEEK_SET)
-            os.write(file, json.dumps(msgspec.to_builtins(owner)).encode())
+            if _is_at(file, self._path):
+                return file
         except BaseException:
             os.close(file)
             raise
-        self._file = file
+        os.close(file)
+        return None
 
     def release(self) -> None:
-        """Let go; may be called twice.  The file stays: deleting it would race the next owner."""
+        """Let go; may be called twice.  The file stays, for the next owner."""
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):
                 os.ftruncate(file, 0)
             os.close(file)
+
+    def undo(self) -> None:
+        """As :meth:`release`, and leave no file where there was none: nothing came of it.
+
+        It is removed while it is locked; who opens it at that moment looks again.
+        """
+        if self._file is not None and self._is_new:
+            with suppress(OSError):  # Windows removes no open file
+                self._path.unlink()
+        self.release()
 
     def drop(self) -> None:
         """In a forked child: close its copy, so that the lock dies with its real holder."""
@@ -117,7 +150,16 @@ class OwnerLock:
             pid=said.pid,
             since=said.since,
             at=at if said.since else "just now",
+            here=said.pid == os.getpid() and said.host == socket.gethostname(),
         )
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether the open ``file`` is the one at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _read(file: int) -> Owner:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
 from indelible.events.sqlite.engines import use_wal
@@ -49,7 +52,8 @@ def bring_up(connection: sa.Connection, url: str, failpoints: Failpoints) -> Non
         migrate(connection, inside=lambda: failpoints.hit("migrate.inside"))
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        with suppress(SQLAlchemyError):  # a disk that fails has SQLite roll back by itself
+            connection.exec_driver_sql("ROLLBACK")
         raise
 
 

@@ -6,18 +6,18 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from indelible.clock import Clock, SystemClock
 from indelible.errors import StoreNotFoundError, StoreReadOnlyError, SystemClosedError
+from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
-from indelible.events.sqlite.address import parse_address
+from indelible.events.sqlite.address import check_file, parse_address
 from indelible.events.sqlite.engines import check_version, reading_engine, writing_engine
 from indelible.events.sqlite.faults import (
     NO_SHARED_MEMORY,
@@ -43,7 +43,7 @@ class SqlEventStore(StoredLog):
         self,
         url: str,
         *,
-        mode: Literal["own", "read", "client"] = "own",
+        mode: Mode = "own",
         clock: Clock | None = None,
         failpoints: Failpoints | None = None,
         owner: str = "",
@@ -54,7 +54,9 @@ class SqlEventStore(StoredLog):
 
         Raises:
             StoreNotFoundError: Not the address of a SQLite file.
+            UnknownModeError: No such mode.
         """
+        check_mode(mode)
         self._address = parse_address(url)
         self.url = url
         self._mode = mode
@@ -89,6 +91,7 @@ class SqlEventStore(StoredLog):
         Raises:
             StoreOwnedError: Another process, or another store of this one, owns it.
             StoreNotFoundError: No such directory, or nothing to read.
+            StoreLinkedError: The file has several names.
             StoreReadOnlyError: The files cannot be written here.
             SchemaVersionError: Made by a newer version, or to be migrated before reading.
             StoreCorruptError: Not a store.
@@ -98,16 +101,11 @@ class SqlEventStore(StoredLog):
             if self._reader is not None:
                 return
             check_version()
+            check_file(self._address, self.url)
             if self._mode != "own":
                 self._reader = self._open_for_reading()
             else:
-                self._lock.acquire(this_process(self._owner, self._clock))
-                try:
-                    self._reader = self._take_over()
-                except BaseException:
-                    self._writer.discard()
-                    self._lock.release()
-                    raise
+                self._reader = self._own()
 
     def close(self) -> None:
         """Commit what is queued, fail what comes later, give up ownership; may be called twice."""
@@ -120,6 +118,20 @@ class SqlEventStore(StoredLog):
                 self._writer.discard()  # the last connection copies the WAL back and removes it
             self._guest.close()
             self._lock.release()
+
+    def _own(self) -> SqliteReader:
+        """Take the lock and the database over, or leave all as it was."""
+        self._lock.acquire(this_process(self._owner, self._clock))
+        was_there = self._address.database.exists()
+        try:
+            return self._take_over()
+        except BaseException:
+            self._writer.discard()
+            if not was_there:
+                with suppress(OSError):
+                    self._address.remove()
+            self._lock.undo()
+            raise
 
     def _take_over(self) -> SqliteReader:
         with translated(self.url):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pykka
 
@@ -13,6 +13,7 @@ from indelible.actors.durable.recovery import recover
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.executor import Executor
 from indelible.errors import AskTimeoutError, StoreReadOnlyError, SystemClosedError
+from indelible.events.addresses import Mode
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.event import RecordedEvent
 from indelible.events.snapshots import drop_snapshots
@@ -36,7 +37,7 @@ class SystemAccess:
 
     url: str
     ids: Ids
-    _mode: Literal["own", "read", "client"]
+    _mode: Mode
     _parts: Parts | None
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from indelible.actor import ActorHandle
 from indelible.actors.decider import Decider, takes_snapshots
@@ -17,10 +17,8 @@ from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
 from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
-from indelible.errors import (
-    Problem,
-    UnknownRunError,
-)
+from indelible.errors import Problem, RefusedError, UnknownRunError
+from indelible.events.addresses import Mode, check_mode
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
@@ -68,7 +66,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         functions: Mapping[str, Callable[..., Any]] | None = None,
         actors: Iterable[Decider[Any]] = (),
         projections: Iterable[Projection] = (),
-        mode: Literal["own", "read", "client"] = "own",
+        mode: Mode = "own",
         drain: float = DRAIN,
         lease: float | None = None,
         max_threads: int = 64,
@@ -97,7 +95,12 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             ids: Replaced in tests.
             failpoints: Armed in tests.
             runtime: Makes the threads; replaced by a simulation in tests.
+
+        Raises:
+            UnknownModeError: ``mode`` is none of the three.
+            ValueError: Something else that cannot work; the message says what.
         """
+        check_mode(mode)
         if lease is not None and (lease <= 0 or not isinstance(url, str)):
             raise ValueError(f"lease={lease!r}: give more than 0, or give it to your own store")
         self._given = None if isinstance(url, str) else url
@@ -128,9 +131,9 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         """Open the store and resume what is unfinished; an open system stays as it is.
 
         Raises:
-            StoreOwnedError: Another process owns the store.
-            StoreNotFoundError, StoreCorruptError, SchemaVersionError, StoreReadOnlyError,
-            StoreUnavailableError: What is wrong with it; nothing has been changed.
+            StoreOwnedError: Another process owns the store, or it is open in this one already.
+            StoreNotFoundError, StoreLinkedError, StoreCorruptError, SchemaVersionError,
+            StoreReadOnlyError, StoreUnavailableError: What is wrong with it; nothing has changed.
         """
         with self._lock:
             if self._parts is None:
@@ -277,14 +280,16 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         """A handle of one of your own actors, whether or not it has events yet; no I/O.
 
         Raises:
-            RefusedError: ``id`` is not text of 1 to 200 printable characters.
-            KeyError: No decider of that category was given to the system.
+            RefusedError: ``id`` is not text of 1 to 200 printable characters, or no decider of
+                that category was given to the system.
         """
         check_id("actor id", id)
         known = sorted(decider.category for decider in self._deciders)
         if category not in known:
-            raise KeyError(
-                f"no actor category {category!r}; there are {', '.join(known) or 'none'}"
+            there_are = f"there are {', '.join(known)}" if known else "there is none"
+            raise RefusedError(
+                f"no actor category {category!r:.80}; {there_are}: give its decider to the system, "
+                "as actors=[...]"
             )
         return ActorHandle(self, f"{category}-{id}")
 

@@ -40,6 +40,7 @@ from indelible.errors.store import (
     StaleEpochError,
     StoreCorruptError,
     StoreError,
+    StoreLinkedError,
     StoreNotFoundError,
     StoreOwnedError,
     StoreReadOnlyError,
@@ -54,6 +55,7 @@ from indelible.errors.values import (
     DefinitionError,
     PayloadTooLargeError,
     Problem,
+    UnknownModeError,
     ValueNotStorableError,
 )
 from indelible.errors.views import (
@@ -99,6 +101,7 @@ __all__ = [
     "StepTimeoutError",
     "StoreCorruptError",
     "StoreError",
+    "StoreLinkedError",
     "StoreNotFoundError",
     "StoreOwnedError",
     "StoreReadOnlyError",
@@ -106,6 +109,7 @@ __all__ = [
     "SystemClosedError",
     "UnknownConnectionError",
     "UnknownEventTypeError",
+    "UnknownModeError",
     "UnknownParkedEventError",
     "UnknownProjectionError",
     "UnknownRunError",

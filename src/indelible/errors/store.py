@@ -14,9 +14,25 @@ class StoreError(IndelibleError):
 class StoreNotFoundError(StoreError):
     """There is no store where one was expected; none has been created."""
 
-    def __init__(self, url: str) -> None:
-        """``url`` as given, without its password."""
-        super().__init__(f"no store at {url}; check the address, or write to it first", url=url)
+    url: str
+    why: str
+
+    def __init__(self, url: str, why: str = "check the address, or write to it first") -> None:
+        """``url`` as given, without its password; ``why`` says what is wrong, or what to do."""
+        super().__init__(f"no store at {url}: {why}", url=url, why=why)
+
+
+class StoreLinkedError(StoreError):
+    """The database's file has several names, by which several owners would spoil it."""
+
+    def __init__(self, url: str, links: int) -> None:
+        """``links`` is how many names the file has."""
+        super().__init__(
+            f"the file of {url} has {links} names (hard links): opened by two of them it would be "
+            "spoilt; remove all but one, or make a copy of its own",
+            url=url,
+            links=links,
+        )
 
 
 class StoreOwnedError(StoreError):
@@ -27,12 +43,25 @@ class StoreOwnedError(StoreError):
     pid: int
     since: int
 
-    def __init__(self, url: str, *, owner: str, host: str, pid: int, since: int, at: str) -> None:
-        """``since`` is microseconds UTC; ``at`` is the same instant for people."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        owner: str,
+        host: str,
+        pid: int,
+        since: int,
+        at: str,
+        here: bool = False,
+    ) -> None:
+        """``since`` is microseconds UTC, ``at`` the same instant for people; ``here``: by us."""
         super().__init__(
             f"{url} is owned by {owner or 'a process'} (host {host}, pid {pid}, since {at}); "
             'stop it, work with it through mode="client", or wait: the lock is free '
-            "the moment that process ends",
+            "the moment that process ends"
+            if not here
+            else f"{url} is open already in this process{f', by {owner}' * bool(owner)} "
+            f"(host {host}, pid {pid}, since {at}); use that one, or close it first",
             url=url,
             owner=owner,
             host=host,

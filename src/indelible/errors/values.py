@@ -75,3 +75,14 @@ class PayloadTooLargeError(IndelibleError):
             size=size,
             limit=limit,
         )
+
+
+class UnknownModeError(IndelibleError, ValueError):
+    """A store or a system cannot be opened in such a way."""
+
+    def __init__(self, mode: object, modes: Sequence[str]) -> None:
+        """``modes`` are those that there are."""
+        known = ", ".join(repr(one) for one in modes)
+        super().__init__(
+            f"mode={mode!r:.80} is none; give one of {known}", mode=mode, modes=tuple(modes)
+        )

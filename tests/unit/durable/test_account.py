@@ -224,5 +224,5 @@ def test_an_id_that_cannot_name_a_stream_is_refused(bank: Any, name: Any) -> Non
 
 
 def test_a_category_that_was_not_given_is_named(bank: Any) -> None:
-    with pytest.raises(KeyError, match="no actor category 'savings'; there are account"):
+    with pytest.raises(RefusedError, match="no actor category 'savings'; there are account"):
         bank.system.actor("savings", "ann")

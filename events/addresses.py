@@ -1,0 +1,43 @@
+"""What an address of a store looks like, said to those who give another one."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from indelible.errors import StoreNotFoundError, UnknownModeError
+
+FORMS = (
+    "sqlite:///FILE (sqlite:////FILE from the root), postgresql+psycopg://USER@HOST/DATABASE, or "
+    "memory:// for a test"
+)
+"""The accepted forms, for people."""
+
+Mode = Literal["own", "read", "client"]
+"""How a store is opened: to write it, to read it, or to send commands to its owner."""
+
+
+def no_address(url: str, what: str = "that is no address of a store") -> StoreNotFoundError:
+    """The error that names the accepted forms; ``what`` is wrong with ``url``."""
+    return StoreNotFoundError(_without_password(url), f"{what}; give {FORMS}")
+
+
+def check_mode(mode: str) -> None:
+    """See that ``mode`` is one.
+
+    Raises:
+        UnknownModeError: It is not.
+
+    >>> check_mode("read")
+    """
+    if mode not in get_args(Mode):
+        raise UnknownModeError(mode, get_args(Mode))
+
+
+def _without_password(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string()
+    except (ArgumentError, ValueError):
+        return url
