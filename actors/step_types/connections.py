@@ -88,7 +88,7 @@ class Connections:
         address = self._addresses[name]
         try:
             url = address.url if isinstance(address, sa.Engine) else sa.make_url(address)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             return "a malformed URL"
         hidden = {key: "***" for key in url.query if _is_secret(key)}
         return url.update_query_dict(hidden).render_as_string(hide_password=True)
@@ -98,7 +98,7 @@ class Connections:
         address = self._addresses[name]
         try:
             url = address.url if isinstance(address, sa.Engine) else sa.make_url(address)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             return text.replace(str(address), "a malformed URL")
         values = [value for key, value in url.query.items() if _is_secret(key)]
         for secret in (str(url.password or ""), *(v for v in values if isinstance(v, str))):
@@ -118,7 +118,7 @@ class Connections:
             return address.dialect.name
         try:
             return sa.make_url(address).get_backend_name()
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             return ""
 
     def _connection(self, name: str) -> Database:

@@ -89,7 +89,7 @@ def sqlite_file(address: str | sa.Engine) -> str:
     """
     try:
         url = address.url if isinstance(address, sa.Engine) else sa.make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return ""
     if url.get_backend_name() != "sqlite" or _is_memory(url):
         return ""

@@ -59,7 +59,7 @@ class Service(NamedTuple):
         """The address of the store, without its password."""
         try:
             return sa.make_url(self.store).render_as_string()
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             return self.store  # opening it will say what is wrong
 
     def serve(self) -> int:
