@@ -8,10 +8,38 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
 from indelible.events.event import Event
 
 Start = tuple[str, int]
 """A step's path and the number of the attempt, from 1; recorded before the attempt runs."""
+
+
+class Cause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An exception behind the one that a step raised.
+
+    Attributes:
+        relation: ``cause`` (``raise … from``), ``context`` (raised while handling it) or
+            ``member`` (of an exception group).
+        depth: How many steps from the step's own exception, from 1; an entry belongs to the last
+            one before it that is less deep.
+        at: Where it was raised, ``FILE:LINE in FUNCTION``; empty if it never was.
+    """
+
+    relation: str
+    depth: int
+    error_type: str
+    error_message: str
+    at: str = ""
+
+
+class FailedStep(msgspec.Struct, frozen=True, gc=False):
+    """A step without a result, as the end of its run names it; ``step`` is its path."""
+
+    step: str
+    error_type: str
+    error_message: str
 
 
 class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
@@ -85,6 +113,8 @@ class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
     starts: tuple[Start, ...] = ()
     checkpoint: int = 0
     by: str = ""  # who declared it failed, when the step did not
+    traceback: str = ""  # the last frames of the step's own code
+    causes: tuple[Cause, ...] = ()
 
 
 class StepOutcomeUnknown(Event, frozen=True, gc=False, omit_defaults=True):
@@ -98,7 +128,10 @@ class StepOutcomeUnknown(Event, frozen=True, gc=False, omit_defaults=True):
 
 
 class RunCompleted(Event, frozen=True, gc=False, omit_defaults=True):
-    """The run reached its end; ``outcome`` is ``success`` or ``partial``."""
+    """The run reached its end; ``outcome`` is ``success`` or ``partial``.
+
+    ``failures`` names the first steps that failed, in the order of the definition.
+    """
 
     wire_name: ClassVar[str] = "run.completed"
 
@@ -110,10 +143,14 @@ class RunCompleted(Event, frozen=True, gc=False, omit_defaults=True):
     duration: int  # since it was accepted, by the wall clock
     state_bytes: int  # encoded input and results
     agent: str = ""
+    failures: tuple[FailedStep, ...] = ()
 
 
 class RunFailed(Event, frozen=True, gc=False, omit_defaults=True):
-    """The run ended without its result; ``step`` is the path that ended it."""
+    """The run ended without its result; ``step`` is the path that ended it.
+
+    ``failures`` names the first steps that failed, in the order of the definition.
+    """
 
     wire_name: ClassVar[str] = "run.failed"
 
@@ -127,6 +164,7 @@ class RunFailed(Event, frozen=True, gc=False, omit_defaults=True):
     duration: int
     state_bytes: int
     agent: str = ""
+    failures: tuple[FailedStep, ...] = ()
 
 
 class RunQuarantined(Event, frozen=True, gc=False, omit_defaults=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _HERE = Path(__file__).parent
+_TALKATIVE = ("alembic.runtime.migration", "alembic.runtime.plugins")
+"""Loggers of alembic that tell of each step at INFO."""
+
 _one_at_a_time = threading.Lock()  # alembic keeps its context in a module of its own
 
 
@@ -21,6 +26,27 @@ _one_at_a_time = threading.Lock()  # alembic keeps its context in a module of it
 def revisions() -> tuple[str, ...]:
     """The revisions that this version brings, oldest first; read once, from the files' names."""
     return tuple(sorted(path.stem[1:5] for path in (_HERE / "versions").glob("v[0-9]*.py")))
+
+
+@contextmanager
+def _alembic_is_quiet() -> Iterator[None]:
+    """Keep what alembic says of its own work, below a warning, out of the program's log.
+
+    Only what this thread has it say: the program may use alembic for its own databases.
+    """
+    here = threading.get_ident()
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or threading.get_ident() != here
+
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    for logger in loggers:
+        logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(passes)
 
 
 def head_revision() -> str:
@@ -40,9 +66,9 @@ def alembic_config(url: str) -> Config:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at ``url`` to ``revision`` in a transaction of its own."""
-    from alembic import command
+    with _one_at_a_time, _alembic_is_quiet():
+        from alembic import command
 
-    with _one_at_a_time:
         command.upgrade(alembic_config(url), revision)
 
 
@@ -53,11 +79,11 @@ def migrate(
 
     The caller has begun it, with the write lock, and commits; ``inside`` is called at the end.
     """
-    from alembic import command
+    with _one_at_a_time, _alembic_is_quiet():
+        from alembic import command
 
-    config = alembic_config("sqlite://")
-    config.attributes["connection"] = connection
-    with _one_at_a_time:
+        config = alembic_config("sqlite://")
+        config.attributes["connection"] = connection
         command.upgrade(config, revision)
     if inside is not None:
         inside()

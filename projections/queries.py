@@ -23,7 +23,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     ``outcome`` is ``success``, ``partial``, ``failed``, ``cancelled`` or, before the end,
     ``None``.  ``attempts`` counts those that began, ``retries`` those that followed a failure.
-    The error is the newest one that its step did not recover from.
+    The error is the newest one that its step did not recover from; after the end it is that of
+    ``run.result()``.
     """
 
     run_id: str

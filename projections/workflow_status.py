@@ -277,6 +277,9 @@ def _outcome_unknown(change: RunChange, event: StepOutcomeUnknown) -> None:
 
 
 def _run_completed(change: RunChange, event: RunCompleted) -> None:
+    if event.failures:
+        first = event.failures[0]
+        _error(change, first.error_type, first.error_message, first.step)
     _end(change, "completed", event.outcome, event.at)
     change.skipped += event.skipped
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,18 @@ from indelible.actors.step_types.base import StepType
 from indelible.actors.workflow.context import StepContext
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import resolve
+from indelible.actors.workflow.error_record import record_of
 from indelible.actors.workflow.messages import StepRaised, StepReturned
 from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.step_log import log_failure
 from indelible.errors import PayloadTooLargeError, StepFailedError, ValueNotStorableError
 from indelible.events.values import encode_value
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.executor import Executor
 
-_MESSAGE_LIMIT = 8_192
-"""Characters of an error message that the log keeps: a page of text."""
+_UNFIT = (ValueNotStorableError, PayloadTooLargeError)
+"""A result that the log does not take: another attempt would return the like."""
 
 
 class Attempt(msgspec.Struct, gc=False, eq=False):
@@ -125,52 +126,59 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     def message(
         self, value: Any, error: BaseException | None, took: int, cpu: int
     ) -> StepReturned | StepRaised:
-        """What to tell the run: the encoded result, or why there is none; times in ns."""
+        """What to tell the run: the encoded result, or why there is none; times in ns.
+
+        Nothing that the value or the error does on the way is raised.
+        """
         executor = self.executor
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
-        clock, duration, cpu = executor.clock, took // 1_000, cpu // 1_000
-        index, number = self.node.index, self.number
-        retryable = True
+        clock, stream = executor.clock, self.actor.stream
+        duration, cpu = took // 1_000, cpu // 1_000
         if error is None:
             try:
-                if type(value) is dict and value.get("success") is False:
-                    said = value.get("error") or value.get("message") or value
-                    raise StepFailedError(self.node.name, str(said))
-                result = encode_value(value)
-            except (ValueNotStorableError, PayloadTooLargeError) as unfit:
-                error, retryable = unfit, False
-                unfit.add_note(f"It is the result of step {self.node.name!r}.")
-            except Exception as failed:  # noqa: BLE001 - recorded as the step's failure
+                result = self._encoded(value)
+            except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
                 error = failed
             else:
-                hold = executor.held(self.actor.stream)
+                index, number, hold = self.node.index, self.number, executor.held(stream)
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
+        return self.failure(error, duration, cpu, late=self.cancelled)
+
+    def _encoded(self, value: Any) -> bytes:
+        if type(value) is dict and value.get("success") is False:
+            said = value.get("error") or value.get("message") or value
+            raise StepFailedError(self.node.name, str(said))
+        try:
+            return encode_value(value)
+        except _UNFIT as unfit:
+            unfit.add_note(f"It is the result of step {self.node.name!r}.")
+            raise
+
+    def failure(
+        self, error: BaseException, duration: int, cpu: int, *, late: bool = False
+    ) -> StepRaised:
+        """What to tell the run of ``error``; it is logged, unless it is ``late``.
+
+        Times are microseconds.
+        """
+        executor, node = self.executor, self.node
+        record = record_of(error)
+        retryable = not isinstance(error, _UNFIT)
+        if not late:
+            failures = self.state.failures.get(node.index, 0) + 1
+            again = retryable and failures < node.retry.attempts
+            log_failure(self.actor.identity, node.path, self.number, error, record, again=again)
         return StepRaised(
-            index,
-            number,
-            type(error).__name__,
-            _words(error),
-            clock.now(),
+            node.index,
+            self.number,
+            record.error_type,
+            record.message,
+            executor.clock.now(),
             duration,
             cpu,
             retryable,
             executor.held(self.actor.stream),
+            record.traceback,
+            record.causes,
         )
-
-
-def _words(error: BaseException) -> str:
-    try:
-        text = "\n".join([str(error) or _place(error), *getattr(error, "__notes__", ())])
-    except Exception as unreadable:  # noqa: BLE001 - an error's own text is user code, too
-        text = f"its text cannot be read: {type(unreadable).__name__}"
-    if len(text) > _MESSAGE_LIMIT:
-        text = text[:_MESSAGE_LIMIT] + f" … ({len(text):,} characters in all)"
-    return text.encode(errors="replace").decode()  # half a surrogate pair has no encoding
-
-
-def _place(error: BaseException) -> str:
-    """What to say of an error that says nothing."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" (at {frames[-1].name}, line {frames[-1].lineno})" if frames else ""
-    return repr(error) + where

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.state import NODE_TIMES, PENDING, RunState, get_times
+from indelible.actors.workflow.state import NODE_TIMES, PENDING, Failure, RunState, get_times
 from indelible.actors.workflow.state import WORDS as STEP_WORDS
-from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined
+from indelible.events.run_events import RunCompleted, RunQuarantined
 
 
 def state_word(state: RunState) -> str:
@@ -60,17 +60,26 @@ def outcome_word(state: RunState) -> str | None:
 
 
 def error_of(state: RunState) -> dict[str, Any] | None:
-    """What ended a failed run."""
+    """What ended a failed run, or which step failed first in a run that ended without it.
+
+    The first is meant in the order of the definition; ``steps`` are the failed ones in that order,
+    the first ten of them.
+    """
     end = state.end
-    if isinstance(end, RunFailed):
-        return {"step": end.step, "type": end.error_type, "message": end.error_message}
     if isinstance(end, RunQuarantined):
-        return {
-            "step": end.step,
-            "type": "Quarantined",
-            "message": f"the step was cut off {end.interruptions} times without other progress",
-        }
-    return None
+        words = f"the step was cut off {end.interruptions} times without other progress"
+        error = {"step": end.step, "type": "Quarantined", "message": words}
+        return {**error, "steps": [error]}
+    if end is None or not end.failed:
+        return None
+    steps = [
+        {"step": failed.step, "type": failed.error_type, "message": failed.error_message}
+        for failed in end.failures
+    ]
+    if isinstance(end, RunCompleted):
+        return {**steps[0], "steps": steps} if steps else None
+    error = {"step": end.step, "type": end.error_type, "message": end.error_message}
+    return {**error, "steps": steps}
 
 
 def waiting_for(state: RunState) -> list[str]:
@@ -107,5 +116,23 @@ def _step(state: RunState, node: Node) -> Mapping[str, Any]:
         "finished_at": finished,
         "duration_us": duration,
         "retry_at": state.retry_at.get(index, 0),
-        "error": {"type": error.error_type, "message": error.message} if error else None,
+        "error": None if error is None else _failure(error),
+    }
+
+
+def _failure(error: Failure) -> dict[str, Any]:
+    return {
+        "type": error.error_type,
+        "message": error.message,
+        "traceback": error.traceback,
+        "causes": [
+            {
+                "relation": cause.relation,
+                "depth": cause.depth,
+                "type": cause.error_type,
+                "message": cause.error_message,
+                "at": cause.at,
+            }
+            for cause in error.causes
+        ],
     }

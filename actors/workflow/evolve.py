@@ -68,7 +68,9 @@ def _step_completed(state: RunState, event: StepCompleted) -> None:
 def _step_failed(state: RunState, event: StepFailed) -> None:
     index = state.plan.by_path[event.path]
     put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
-    state.errors[index] = Failure(event.error_type, event.error_message)
+    state.errors[index] = Failure(
+        event.error_type, event.error_message, event.traceback, event.causes
+    )
     state.failures[index] = state.failures.get(index, 0) + 1
     state.interruptions.clear()
     state.unknown.pop(index, None)

@@ -253,20 +253,11 @@ class Executor:
             self._returned.notify_all()
 
     def _time_out(self, attempt: Attempt) -> None:
-        node, clock = attempt.node, self.clock
-        attempt.cancel()
+        node = attempt.node
         assert node.timeout is not None
-        attempt.actor.deliver(
-            StepRaised(
-                node=node.index,
-                attempt=attempt.number,
-                error_type=StepTimeoutError.__name__,
-                error_message=str(StepTimeoutError(node.name, node.timeout)),
-                now=clock.now(),
-                duration=round(node.timeout * 1_000_000),
-                hold=self.held(attempt.actor.stream),
-            )
-        )
+        attempt.cancel()
+        late = StepTimeoutError(node.name, node.timeout)
+        attempt.actor.deliver(attempt.failure(late, round(node.timeout * 1_000_000), 0))
         self._deadlines.pop(attempt, None)
         call = self._calls.get(attempt)
         if call is not None:

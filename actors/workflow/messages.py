@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.events.run_events import Cause
 
 
 class StartRun(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +46,8 @@ class StepRaised(msgspec.Struct, frozen=True, gc=False):
     cpu: int = 0
     retryable: bool = True
     hold: bool = False
+    traceback: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 class RetryDue(msgspec.Struct, frozen=True, gc=False):

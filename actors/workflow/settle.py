@@ -70,7 +70,7 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
     failed = _failed(state, message, by, final=True, starts=starts)
     if not ended:
         return Decision((failed,), None, effects)
-    end, over = conclude(state, message.now, failed=1, cause=failed if root_failed else None)
+    end, over = conclude(state, message.now, failure=failed, root_failed=root_failed)
     return Decision((failed, end), None, (over,))
 
 
@@ -115,4 +115,6 @@ def _failed(
         cpu=message.cpu,
         starts=starts,
         by=by,
+        traceback=message.traceback,
+        causes=message.causes,
     )

@@ -11,12 +11,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state import Failure, InBlob, RunState
-from indelible.events.run_events import RunAccepted, RunCompleted, RunFailed, RunQuarantined
+from indelible.events.run_events import (
+    Cause,
+    RunAccepted,
+    RunCompleted,
+    RunFailed,
+    RunQuarantined,
+)
 
-SCHEMA = f"1-{sys.byteorder}"
+SCHEMA = f"2-{sys.byteorder}"
 """To be raised with the layout, and when ``evolve`` gives other states of the same events.
 
 The byte order is of this machine: numbers are kept as they lie in memory.
@@ -61,7 +68,10 @@ def to_value(state: RunState) -> dict[str, Any]:
     value["results"] = [
         result if type(result) is not InBlob else list(result) for result in state.results.values()
     ]
-    value["errors"] = [[index, *error] for index, error in state.errors.items()]
+    value["errors"] = [
+        [index, *error[:-1], [[*astuple(cause)] for cause in error.causes]]
+        for index, error in state.errors.items()
+    ]
     for name in _BY_NODE:
         numbers: dict[int, int] = getattr(state, name)
         value[name] = [[*numbers], [*numbers.values()]]
@@ -84,7 +94,10 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
             index: result if type(result) is not list else InBlob(*result)
             for index, result in enumerate(value["results"])
         }
-        state.errors = {index: Failure(*error) for index, *error in value["errors"]}
+        state.errors = {
+            index: Failure(kind, message, trace, tuple(Cause(*cause) for cause in causes))
+            for index, kind, message, trace, causes in value["errors"]
+        }
         for name in _BY_NODE:
             setattr(state, name, dict(zip(*value[name], strict=True)))
         count = len(state.plan.nodes)

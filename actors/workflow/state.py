@@ -6,7 +6,13 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.events.run_events import RunAccepted, RunCompleted, RunFailed, RunQuarantined
+from indelible.events.run_events import (
+    Cause,
+    RunAccepted,
+    RunCompleted,
+    RunFailed,
+    RunQuarantined,
+)
 
 PENDING: Final = 0
 RUNNING: Final = 1
@@ -44,6 +50,8 @@ class Failure(NamedTuple):
 
     error_type: str
     message: str
+    traceback: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 class RunState:

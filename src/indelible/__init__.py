@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,9 @@ __all__ = [
     "WorkflowAgent",
     "step",
 ]
+
+# Without it Python prints warnings of a logger that nobody has configured to stderr.
+logging.getLogger("indelible").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

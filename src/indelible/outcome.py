@@ -30,7 +30,8 @@ class Outcome(Mapping[str, Any]):
 
     ``result`` maps the names of the workflow's outermost steps and blocks to what they returned;
     it is decoded when it is first looked at, unless it must be fetched from the store.
-    ``error`` is ``None``, or ``{step, type, message}``.
+    ``error`` is ``None`` after success; else ``{step, type, message, steps}``: what ended the run,
+    or the first failure of a partial one, and in ``steps`` the first ten steps that failed.
     ``execution_time_ms`` runs from acceptance to the end, waiting included.  Every look at
     ``result`` gives the same object; it is yours.
     """

@@ -16,6 +16,8 @@ import pytest
 from indelible.events.event import Event
 from indelible.events.projection_events import EventRetried, EventSkipped
 from indelible.events.run_events import (
+    Cause,
+    FailedStep,
     RunAccepted,
     RunCompleted,
     RunFailed,
@@ -72,6 +74,8 @@ EXAMPLES: tuple[Event, ...] = (
         starts=(("clean", 1),),
         checkpoint=3,
         by="operator",
+        traceback='  File "steps.py", line 7, in load\n    open(path)\n',
+        causes=(Cause("cause", 1, "OSError", "disk 7 is full", "disk.py:3 in write"),),
     ),
     StepOutcomeUnknown(path="load", attempt=1, at=AT),
     RunCompleted(
@@ -83,6 +87,7 @@ EXAMPLES: tuple[Event, ...] = (
         duration=99,
         state_bytes=1_000,
         agent="etl",
+        failures=(FailedStep("load", "ValueError", "no such table"),),
     ),
     RunFailed(
         at=AT,
@@ -95,6 +100,7 @@ EXAMPLES: tuple[Event, ...] = (
         duration=99,
         state_bytes=1_000,
         agent="etl",
+        failures=(FailedStep("load", "ValueError", "no such table"),),
     ),
     RunQuarantined(at=AT, step="load", interruptions=10),
     EventRetried(

@@ -111,7 +111,7 @@ def details(event: RecordedEvent) -> str:
 
 def _say_briefly(fields: dict[str, Any]) -> None:
     """Make the fields of a run event fit for one line, what matters most first."""
-    for name in ("at", "run_id"):  # the line's time and the stream say it
+    for name in ("at", "run_id", "traceback"):  # the line's time, the stream and --json say it
         fields.pop(name, None)
     for name in fields.keys() & {"duration", "cpu"}:
         fields[name] = duration(fields[name])

@@ -14,6 +14,8 @@ from indelible.cli.output import plain
 
 logger = logging.getLogger("indelible.serve")
 
+_ATTRIBUTES = frozenset({"run", "step", "attempt"})
+
 
 def note(event: str, message: str, level: int = logging.INFO) -> None:
     """Log what becomes of the service; ``event`` is one word for programs."""
@@ -65,7 +67,10 @@ class Lines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object a line: ``at`` (microseconds UTC), level, logger, event if any, and message."""
+    """An object a line: ``at`` (microseconds UTC), level, logger, event if any, and message.
+
+    A failed attempt has its ``run``, ``step`` and ``attempt``, too.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of ``record``; a traceback is in ``traceback``."""
@@ -77,6 +82,8 @@ class JsonLines(logging.Formatter):
         event = getattr(record, "event", None)
         if event is not None:
             line["event"] = event
+        for name in _ATTRIBUTES & record.__dict__.keys():
+            line[name] = record.__dict__[name]
         line["message"] = record.getMessage()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

@@ -13,6 +13,7 @@ from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.results import value_of
 from indelible.actors.workflow.state import COMPLETED, RunState
 from indelible.cli.ending import errors_of, steps_text
+from indelible.cli.failures import show_failures
 from indelible.cli.output import (
     NOTHING,
     count,
@@ -108,6 +109,7 @@ class Portrait(NamedTuple):
         console.print(facts(self._facts(replayed)))
         console.print()
         _show_steps(console, status["steps"], full=full)
+        show_failures(console, status["steps"], full=full)
         if self.results:
             console.print("\nresults")
             for path, value in self.results.items():

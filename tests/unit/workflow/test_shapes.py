@@ -164,7 +164,8 @@ def test_a_failed_parallel_step_is_an_entry_and_the_outcome_is_partial(flow: Flo
         "error": "bad is broken",
     }
     assert outcome["result"]["good"]["name"] == "good"
-    assert outcome["error"] is None
+    bad = {"step": "bad", "type": "ValueError", "message": "bad is broken"}
+    assert outcome["error"] == {**bad, "steps": [bad]}
     assert [outcome[f"steps_{word}"] for word in ("completed", "failed", "skipped", "total")] == [
         2,
         1,
@@ -177,7 +178,8 @@ def test_a_failed_parallel_step_is_an_entry_and_the_outcome_is_partial(flow: Flo
 def test_a_failed_sequential_step_ends_the_run_and_the_rest_is_skipped(flow: Flow) -> None:
     outcome = flow.run(sequential(s("one"), s("two", "fail"), s("three"), s("four")))
     assert outcome["status"] == "failed"
-    assert outcome["error"] == {"step": "two", "type": "ValueError", "message": "two is broken"}
+    two = {"step": "two", "type": "ValueError", "message": "two is broken"}
+    assert outcome["error"] == {**two, "steps": [two]}
     assert outcome["result"]["one"]["name"] == "one"
     assert outcome["result"]["two"]["failed"]
     assert outcome["result"]["three"] == {"skipped": True, "reason": "an earlier step failed"}

@@ -65,11 +65,12 @@ def test_a_blocking_step_that_hangs_fails_at_its_time_out(
     assert run.status()["state"] == "running"
     slow.pass_(0.001)
     outcome = run.result(20)
-    assert outcome["error"] == {
+    late = {
         "step": "s",
         "type": "StepTimeoutError",
         "message": "step 's' did not return within 5 s",
     }
+    assert outcome["error"] == {**late, "steps": [late]}
     assert contexts[0].cancelled
     gate.go.set()
     assert left.wait(20)

@@ -1,0 +1,36 @@
+"""The log record of an attempt that failed, on the logger ``indelible.steps``."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from indelible.actors.workflow.error_record import ErrorRecord
+
+logger = logging.getLogger("indelible.steps")
+
+_TEXT = 200
+"""Characters of the error's text in the record's own line; the traceback follows it."""
+
+
+def log_failure(
+    run: str, step: str, attempt: int, error: BaseException, record: ErrorRecord, *, again: bool
+) -> None:
+    """Log one record with the traceback and the attributes ``run``, ``step`` and ``attempt``.
+
+    It is a warning if the step is tried ``again``, else an error.  What a handler raises is
+    dropped: the log of a program does not decide how its steps end.
+    """
+    with suppress(BaseException):  # a formatter calls the error's own text
+        logger.log(
+            logging.WARNING if again else logging.ERROR,
+            "step %s of run %s failed in attempt %d%s: %s: %s",
+            step,
+            run,
+            attempt,
+            ", and will be tried again" if again else "",
+            record.error_type,
+            " ".join(record.message[:_TEXT].split()),
+            exc_info=error,
+            extra={"run": run, "step": step, "attempt": attempt},
+        )
