@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from operator import attrgetter
 
 import sqlalchemy as sa
 from sqlalchemy.event import listens_for
@@ -15,6 +17,7 @@ from indelible.errors import StaleEpochError, StoreCorruptError, SystemClosedErr
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
+from indelible.events.holes import Span, whole
 from indelible.events.inbox import Inbox
 from indelible.events.memory_inbox import MemoryInbox
 from indelible.events.owners import Owner
@@ -72,24 +75,37 @@ class MemoryEventStore(GroupedStore):
 
     def read(
         self, stream: str, after: int = 0, until: int | None = None
-    ) -> Sequence[RecordedEvent]:
+    ) -> Iterable[RecordedEvent]:
         """Events of ``stream`` with ``after < version <= until``, in order."""
         self._check_open()
-        with self._memory.lock:
-            return self._memory.streams.get(stream, [])[max(after, 0) : until]
+        memory, after = self._memory, max(after, 0)
+        with memory.lock:
+            head, events = memory.heads.get(stream), memory.streams.get(stream, [])
+            end = None if until is None else _behind(events, until, _version)
+            part = events[_behind(events, after, _version) : end]
+        if head is None:
+            return ()
+        limit = head.version if until is None else until
+        span = Span.of(self.url, stream, (head.id, head.version), after, limit, len(part) + 1)
+        return whole(span, part, lambda _: (), self.read_shard)
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
         """The first ``limit`` events of each of ``streams`` that has any."""
-        return {name: events for name in streams if (events := self.read(name, until=limit))}
+        self._check_open()
+        with self._memory.lock:
+            known = {name: self._memory.streams.get(name, []) for name in streams}
+            found = {name: all_[: _behind(all_, limit, _version)] for name, all_ in known.items()}
+        return {name: events for name, events in found.items() if events}
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``, in order."""
         self._check_open()
-        after = max(after, 0)
         with self._memory.lock:
-            return self._memory.events.get(shard, [])[after : after + limit]
+            events = self._memory.events.get(shard, [])
+            start = _behind(events, max(after, 0), _position)
+            return events[start : start + limit]
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends, ``None`` if it has no event."""
@@ -262,6 +278,16 @@ class MemoryViews:
                 self._engine = _migrated()
             with self._engine.begin() as connection:
                 yield connection
+
+
+_version, _position = attrgetter("version"), attrgetter("position")
+
+
+def _behind(
+    events: Sequence[RecordedEvent], number: int, key: Callable[[RecordedEvent], int]
+) -> int:
+    """Where the first of ``events`` stands whose version or position is above ``number``."""
+    return bisect_right(events, number, key=key)
 
 
 def _migrated() -> sa.Engine:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from indelible.errors import StoreError
+from indelible.errors import StoreCorruptError, StoreError
 from indelible.events.store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -110,16 +110,20 @@ def find_snapshot(
 def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
     """Store states of different streams in one transaction, and return how many.
 
-    A state whose event is not committed is left out.  Rows at the same or a later version are
-    replaced: only the owner writes here, and he has just seen where the stream ends.  The writer
-    is held for two statements: each may cost 5 ms beside a busy thread.
+    A state whose event is not committed, or lost, is left out.  Rows at the same or a later
+    version are replaced: only the owner writes here, and he has just seen where the stream ends.
+    The writer is held for two statements: each may cost 5 ms beside a busy thread.
 
     Raises:
         StoreError: They cannot be written; nothing else is harmed.
     """
     rows = []
     for one in taken:
-        event_id = _event_id(store, one.stream, one.version)
+        try:
+            event_id = _event_id(store, one.stream, one.version)
+        except StoreCorruptError as error:
+            logger.warning("no snapshot of %s is kept: %s", one.stream, error)
+            continue
         if event_id is not None:
             state = _pack(Snapshot(*one[:3], event_id, *one[3:]))
             rows.append({**one._asdict(), "state": state})

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from indelible.actors.durable.recovery import SHORT
 from indelible.events.event import RecordedEvent
+from indelible.events.holes import gapless
 from indelible.events.store import EventStore, StreamHead
 
 _EVENTS = 1_000
@@ -20,24 +21,29 @@ _EVENTS = 1_000
 class ReadAhead:
     """The events of some streams, each of which one actor of this process takes once."""
 
-    def __init__(self, store: EventStore, streams: Sequence[str]) -> None:
-        """Read nothing yet; nobody else may write to ``streams`` from now on."""
+    def __init__(self, store: EventStore, streams: Mapping[str, int]) -> None:
+        """Read nothing yet; nobody else may write to ``streams``, by version, from now on."""
         self._store = store
         self._streams = streams
         self._lock = threading.Lock()
         self._read: dict[str, Sequence[RecordedEvent]] | None = None
 
     def take(self, stream: str) -> Sequence[RecordedEvent] | None:
-        """All events of ``stream``; ``None`` if it has become too long to be read here.
+        """All events of ``stream``; ``None`` if it is to be read by itself.
+
+        That is if it has become too long, or is not whole: then its reader says what is missing.
 
         Raises:
             StoreError: The log cannot be read now.
         """
         with self._lock:
             if self._read is None:
-                self._read = dict(self._store.read_firsts(self._streams, SHORT))
+                self._read = dict(self._store.read_firsts(list(self._streams), SHORT))
             events = self._read.pop(stream, ())
-        return events if 0 < len(events) < SHORT else None
+        count = len(events)
+        if not max(1, self._streams[stream]) <= count < SHORT:
+            return None
+        return events if gapless([event.version for event in events], 0) == count else None
 
 
 def together(
@@ -50,16 +56,16 @@ def together(
 
 
 def _batches(store: EventStore, heads: Sequence[StreamHead]) -> Iterator[tuple[str, ReadAhead]]:
-    names: list[str] = []
+    versions: dict[str, int] = {}
     events = 0
     for head in heads:
-        if names and events + head.version > _EVENTS:
-            yield from _batch(store, names).items()
-            names, events = [], 0
-        names.append(head.stream)
+        if versions and events + head.version > _EVENTS:
+            yield from _batch(store, versions).items()
+            versions, events = {}, 0
+        versions[head.stream] = head.version
         events += head.version
-    yield from _batch(store, names).items()
+    yield from _batch(store, versions).items()
 
 
-def _batch(store: EventStore, names: Sequence[str]) -> Mapping[str, ReadAhead]:
-    return dict.fromkeys(names, ReadAhead(store, names))
+def _batch(store: EventStore, versions: Mapping[str, int]) -> Mapping[str, ReadAhead]:
+    return dict.fromkeys(versions, ReadAhead(store, versions))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from indelible.errors import StoreCorruptError
 from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.event import RecordedEvent, by_stream
+from indelible.events.holes import Span, whole
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS
@@ -26,10 +27,20 @@ _EVENT = """
     SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
         e.payload, e.metadata, e.recorded_at, e.chain
 """
-_STREAM = f"""{_EVENT}
-    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
-    WHERE s.name = %s AND e.version > %s AND e.version <= %s ORDER BY e.version LIMIT %s
+# One look at a stream's end and its first page; the end alone if there is no such event.
+_FIRST_PAGE = f"""{_EVENT}, s.id, s.version
+    FROM streams AS s LEFT JOIN LATERAL (
+        SELECT * FROM events
+        WHERE stream_id = s.id AND version > %s AND version <= %s ORDER BY version LIMIT %s
+    ) AS e ON true
+    WHERE s.name = %s
 """
+_NEXT_PAGE = """
+    SELECT shard, position, %s::text, version, event_id, epoch, type, schema, payload, metadata,
+        recorded_at, chain
+    FROM events WHERE stream_id = %s AND version > %s AND version <= %s ORDER BY version LIMIT %s
+"""
+_FIELDS = 12  # columns of an event
 _FIRSTS = f"""{_EVENT}
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name = ANY (%s::text[]) AND e.version <= %s ORDER BY s.id, e.version
@@ -65,16 +76,17 @@ class PostgresReader:
 
     def read(self, stream: str, after: int, until: int | None) -> Iterator[RecordedEvent]:
         """Events of ``stream``, page by page."""
-        if not is_text(stream):
-            return
-        last = _INT_MAX if until is None else until
-        while after < last:
-            page = self._rows(_STREAM, (stream, after, last, _PAGE))
-            for row in page:
-                yield RecordedEvent(*row)
-            if len(page) < _PAGE:
-                return
-            after = page[-1][3]
+        after, until = max(0, after), _INT_MAX if until is None else until
+        rows = self._rows(_FIRST_PAGE, (after, until, _PAGE, stream)) if is_text(stream) else ()
+        if not rows:
+            return iter(())
+        span = Span.of(self._url, stream, rows[0][_FIELDS:], after, until, _PAGE)
+        return whole(
+            span,
+            [RecordedEvent(*row[:_FIELDS]) for row in rows if row[0] is not None],
+            lambda version: self._events(_NEXT_PAGE, (stream, span.number, version, until, _PAGE)),
+            self.read_shard,
+        )
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
@@ -85,7 +97,7 @@ class PostgresReader:
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""
-        return [RecordedEvent(*row) for row in self._rows(_SHARD, (shard, after, limit))]
+        return self._events(_SHARD, (shard, after, limit))
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends."""
@@ -128,6 +140,9 @@ class PostgresReader:
         """A read-only transaction that sees one state of the database."""
         with of_the_database(self._url), self._views.connect() as connection:
             yield connection
+
+    def _events(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[RecordedEvent]:
+        return [RecordedEvent(*row) for row in self._rows(statement, parameters)]
 
     def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
         """All rows, the connection back in its pool; bytes come in binary, not as hexadecimals."""

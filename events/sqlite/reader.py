@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
 from indelible.events.event import RecordedEvent, by_stream
+from indelible.events.holes import Span, whole
 from indelible.events.names import is_text
 from indelible.events.plan import SHARD
 from indelible.events.sqlite.faults import is_of_a_row, translated
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB
 _INT_MAX = 2**63 - 1
 
+_LAST = "SELECT id, version FROM streams WHERE name = ?"
 _STREAM = """
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name = ? AND e.version > ? AND e.version <= ? ORDER BY e.version LIMIT ?
@@ -57,14 +59,21 @@ class SqliteReader:
     def read(self, stream: str, after: int, until: int | None) -> Iterator[RecordedEvent]:
         """Events of ``stream``, page by page."""
         if not is_text(stream):
-            return
-        last = _INT_MAX if until is None else until
-        while after < last:
-            page = self._events(_STREAM, (stream, after, last, _PAGE))
-            yield from page
-            if len(page) < _PAGE:
-                return
-            after = page[-1].version
+            return iter(())
+        after, until = max(0, after), _INT_MAX if until is None else until
+        with self._cursor(EVENT_BYTES) as cursor:
+            # Where the stream ends is read first, so that its events reach as far at least.
+            ends = cursor.execute(_LAST, (stream,)).fetchall()
+            page = _events(cursor, _STREAM, (stream, after, until, _PAGE)) if ends else ()
+        if not ends:
+            return iter(())
+        span = Span.of(self._url, stream, ends[0], after, until, _PAGE)
+        return whole(
+            span,
+            page,
+            lambda version: self._events(_STREAM, (stream, version, until, _PAGE)),
+            self.read_shard,
+        )
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
@@ -147,15 +156,8 @@ class SqliteReader:
         return self._rows(_ENDS, ())
 
     def _events(self, which: str, parameters: tuple[Any, ...]) -> Sequence[RecordedEvent]:
-        """The events that ``which`` selects, the damaged ones as such."""
         with self._cursor(EVENT_BYTES) as cursor:
-            try:
-                rows = cursor.execute(EVENT + which, parameters).fetchall()
-            except sqlite3.Error as error:
-                if not is_of_a_row(error):
-                    raise
-                return one_by_one(cursor, cursor.execute(ROW_IDS + which, parameters).fetchall())
-            return list(starmap(RecordedEvent, rows))
+            return _events(cursor, which, parameters)
 
     def _rows(
         self, statement: str, parameters: tuple[Any, ...], most: int = EVENT_BYTES
@@ -180,6 +182,19 @@ class SqliteReader:
                     yield cursor
             finally:
                 driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+
+
+def _events(
+    cursor: sqlite3.Cursor, which: str, parameters: tuple[Any, ...]
+) -> Sequence[RecordedEvent]:
+    """The events that ``which`` selects, the damaged ones as such."""
+    try:
+        rows = cursor.execute(EVENT + which, parameters).fetchall()
+    except sqlite3.Error as error:
+        if not is_of_a_row(error):
+            raise
+        return one_by_one(cursor, cursor.execute(ROW_IDS + which, parameters).fetchall())
+    return list(starmap(RecordedEvent, rows))
 
 
 def _head(row: Sequence[Any], url: str) -> StreamHead:

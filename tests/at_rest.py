@@ -1,0 +1,44 @@
+"""Edits of a store's tables behind its back, as damage and people make them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from indelible.events.memory import MemoryEventStore
+from indelible.events.sqlite.address import parse_address
+from indelible.events.store import EventStore
+from postgres_server import connect
+
+OF_STREAM = "stream_id = (SELECT id FROM streams WHERE name = '{stream}')"
+"""Where an event is of that stream."""
+
+
+def edit(url: str, *statements: str) -> None:
+    """Run ``statements`` in the database of a store, each of which must touch a row."""
+    if url.startswith("sqlite"):
+        database = parse_address(url).database
+        with closing(sqlite3.connect(database, isolation_level=None)) as lite:
+            touched = [lite.execute(statement).rowcount for statement in statements]
+    else:
+        with connect(url) as postgres:
+            touched = [postgres.execute(statement.encode()).rowcount for statement in statements]
+    assert all(touched), dict(zip(statements, touched, strict=True))
+
+
+def lose(store: EventStore, stream: str, *versions: int) -> None:
+    """Remove events from ``store``, as if they had never been written."""
+    if isinstance(store, MemoryEventStore):
+        _forget(store, stream, versions)
+        return
+    wanted = ", ".join(map(str, versions))
+    place = OF_STREAM.format(stream=stream)
+    edit(store.url, f"DELETE FROM events WHERE {place} AND version IN ({wanted})")
+
+
+def _forget(store: MemoryEventStore, stream: str, versions: tuple[int, ...]) -> None:
+    memory: Any = store._memory
+    lists = [memory.streams[stream], memory.events[store.shard_of(stream)]]
+    for events in lists:
+        events[:] = [e for e in events if e.stream != stream or e.version not in versions]

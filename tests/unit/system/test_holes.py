@@ -1,0 +1,214 @@
+"""An actor or a run whose stream has lost an event is set aside; all others go on (invariant 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from at_rest import lose
+from indelible import ActorSystem, Decider, Event, RunHandle, step
+from indelible.actor import ActorHandle as Handle
+from indelible.errors import StoreCorruptError, VerificationError
+from indelible.events.opening import open_store
+from indelible.events.snapshots import Taken, drop_snapshots, keep_snapshots
+from indelible.events.values import encode_value
+from indelible.testing.builders import url_of
+
+
+class Deposited(Event, frozen=True, gc=False):
+    wire_name: ClassVar[str] = "account.deposited"
+
+    amount: int
+
+
+class Account(Decider[int]):
+    category: ClassVar[str] = "account"
+    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
+    snapshot_every: ClassVar[int] = 150
+
+    def initial_state(self) -> int:
+        return 0
+
+    def decide(self, state: int, message: Any) -> list[Event]:
+        return [Deposited(1) for _ in range(message)]
+
+    def evolve(self, state: int, event: Any) -> int:
+        return state + event.amount  # type: ignore[no-any-return] # of one type
+
+    def snapshot(self, state: int) -> int:
+        return state
+
+    def restore(self, value: Any) -> int:
+        return value  # type: ignore[no-any-return] # what snapshot() gave
+
+
+class Steps:
+    """Steps that tell that they ran; the gate is never passed unless it is open."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.ran: list[str] = []
+        self.waiting = threading.Semaphore(0)
+        self.is_open = is_open
+
+    def all(self) -> list[Any]:
+        @step("note")
+        def note(context: Any, step: Any) -> None:
+            self.ran.append(f"{context.run_id}/{context.step_name}")
+
+        @step("gate")
+        async def gate(context: Any, step: Any) -> None:
+            self.waiting.release()
+            if not self.is_open:
+                await asyncio.Event().wait()
+
+        return [note, gate]
+
+
+GATED = {
+    "name": "gated",
+    "steps": [
+        {"name": "one", "type": "note"},
+        {"name": "two", "type": "note"},
+        {"name": "three", "type": "gate"},
+    ],
+}
+SHORT = {"name": "short", "steps": [{"name": "one", "type": "note"}]}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return url_of(tmp_path / "store.db")
+    url: str = request.getfixturevalue("postgres_url")
+    open_store(url, shards=1).close()
+    return url
+
+
+def opened(url: str, steps: Steps | None = None) -> ActorSystem:
+    return ActorSystem(url, actors=[Account()], steps=steps.all() if steps else (), drain=0.1)
+
+
+def lose_from(url: str, stream: str, *versions: int) -> None:
+    """Lose events of a stream, but not the last of the log, without which no store opens."""
+    with opened(url) as system:
+        system.actor("account", "last").ask(1)
+    store = open_store(url, mode="read")
+    lose(store, stream, *versions)
+    store.close()
+
+
+def test_an_actor_with_a_hole_answers_nobody_and_others_go_on(url: str) -> None:
+    holes = {"first": 1, "middle": 2, "last": 5}
+    with opened(url) as system:
+        for name in (*holes, "whole"):
+            system.actor("account", name).ask(5)
+    for name, lost in holes.items():
+        lose_from(url, f"account-{name}", lost)
+    with opened(url) as system:
+        before = system.store.positions()
+        for name, lost in holes.items():
+            broken = system.actor("account", name)
+            for asked in (lambda a: a.ask(1), lambda a: a.ask(1), Handle.state, Handle.events):
+                with pytest.raises(StoreCorruptError) as caught:
+                    asked(broken)
+                found = caught.value
+                assert (found.stream, found.version) == (f"account-{name}", lost)
+                assert found.position > 0
+            with pytest.raises(StoreCorruptError):
+                broken.state(as_of=5)
+        assert system.store.positions() == before, "nothing was appended"
+        whole = system.actor("account", "whole")
+        whole.ask(1)
+        assert whole.state() == 6
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> str:
+    """The address of a store with an account of 400 events and a snapshot at 300."""
+    url = url_of(tmp_path / "store.db")
+    with opened(url) as system:
+        for _ in range(4):
+            system.actor("account", "long").ask(100)
+    store = open_store(url)
+    drop_snapshots(store)
+    keep_snapshots(store, [Taken("account-long", 300, "1", 0, encode_value(300))])
+    store.close()
+    return url
+
+
+@pytest.mark.parametrize("lost", [50, 300, 350, 400])
+def test_a_hole_behind_a_snapshot_at_it_or_near_the_beginning_is_found_on_waking(
+    long: str, lost: int
+) -> None:
+    lose_from(long, "account-long", lost)
+    with opened(long) as system:
+        account = system.actor("account", "long")
+        with pytest.raises(StoreCorruptError, match=f"version {lost}"):
+            account.ask(1)
+        with pytest.raises(StoreCorruptError, match=f"version {lost}"):
+            account.state()
+
+
+def test_a_hole_before_a_snapshot_spoils_no_answer_and_is_found_where_it_would(long: str) -> None:
+    lose_from(long, "account-long", 200)
+    with opened(long) as system:
+        account = system.actor("account", "long")
+        assert account.state() == 400, "the snapshot has counted the lost event"
+        account.ask(1)
+        assert account.state() == 401
+        for asked in (lambda: account.state(as_of=250), account.events, system.store.verify):
+            with pytest.raises((StoreCorruptError, VerificationError)):
+                asked()
+
+
+def test_a_hole_in_one_stream_keeps_no_other_from_its_snapshot(long: str) -> None:
+    lose_from(long, "account-long", 400)
+    with opened(long) as system:
+        system.actor("account", "other").ask(100)
+        taken = [Taken(f"account-{n}", v, "1", 0, b"") for n, v in (("long", 400), ("other", 100))]
+        assert keep_snapshots(system.store, taken) == 1
+
+
+def test_a_run_with_a_hole_repeats_no_step_and_other_runs_end(url: str) -> None:
+    first, holes = Steps(), {"first": 1, "middle": 2, "last": 3}
+    with opened(url, first) as system:
+        agent = system.workflow_agent("agent")
+        for run_id in (*holes, "whole"):
+            agent.start(GATED, run_id=run_id)
+            assert first.waiting.acquire(timeout=30)
+    for run_id, lost in holes.items():
+        lose_from(url, f"run-{run_id}", lost)
+    then = Steps(is_open=True)
+    with opened(url, then) as system:
+        assert system.run("whole").result(timeout=30)["status"] == "success"
+        agent = system.workflow_agent("agent")
+        for run_id, lost in holes.items():
+            for asked in (RunHandle.result, RunHandle.status, RunHandle.events):
+                with pytest.raises(StoreCorruptError) as caught:
+                    asked(system.run(run_id))
+                assert (caught.value.stream, caught.value.version) == (f"run-{run_id}", lost)
+            with pytest.raises(StoreCorruptError):
+                agent.start(GATED, run_id=run_id)
+    assert then.ran == []
+
+
+def test_an_ended_run_with_a_hole_has_no_result(url: str) -> None:
+    holes = {"middle": 2, "last": 3}
+    with opened(url, Steps()) as system:
+        for run_id in holes:
+            system.workflow_agent("agent").start(SHORT, run_id=run_id).result(timeout=30)
+    for run_id, lost in holes.items():
+        lose_from(url, f"run-{run_id}", lost)
+    again = Steps()
+    for mode in ("own", "read"):
+        with ActorSystem(url, mode=mode, steps=again.all()) as system:
+            for run_id, lost in holes.items():
+                for asked in (RunHandle.result, RunHandle.status):
+                    with pytest.raises(StoreCorruptError, match=f"run-{run_id}' at version {lost}"):
+                        asked(system.run(run_id))
+    assert again.ran == []
