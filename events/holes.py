@@ -5,7 +5,7 @@ Keeps invariant 4: no fold goes on with what is left of a stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 from indelible.errors import StoreCorruptError
@@ -63,7 +63,7 @@ class Span(NamedTuple):
 
 def whole(
     span: Span, first: Events, next_page: Callable[[int], Events], read_shard: ReadShard
-) -> Iterator[RecordedEvent]:
+) -> Iterable[RecordedEvent]:
     """The events of the ``first`` page, and of those that ``next_page`` reads behind a version.
 
     Raises:
@@ -71,7 +71,7 @@ def whole(
     """
     after, count = span.after, len(first)
     if count < span.page and after + count >= span.last and _follow(first, after):
-        return iter(first)  # as most streams are: no step of ours an event
+        return first  # as most streams are: no step of ours an event
     return _page_by_page(span, first, next_page, read_shard)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import starmap
@@ -74,12 +74,12 @@ class PostgresReader:
         self._views = engine.execution_options(isolation_level="REPEATABLE READ")
         self._url = url
 
-    def read(self, stream: str, after: int, until: int | None) -> Iterator[RecordedEvent]:
+    def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
         """Events of ``stream``, page by page."""
         after, until = max(0, after), _INT_MAX if until is None else until
         rows = self._rows(_FIRST_PAGE, (after, until, _PAGE, stream)) if is_text(stream) else ()
         if not rows:
-            return iter(())
+            return ()
         span = Span.of(self._url, stream, rows[0][_FIELDS:], after, until, _PAGE)
         return whole(
             span,

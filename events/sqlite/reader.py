@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from itertools import starmap
@@ -56,17 +56,17 @@ class SqliteReader:
         self.engine = engine
         self._url = url
 
-    def read(self, stream: str, after: int, until: int | None) -> Iterator[RecordedEvent]:
+    def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
         """Events of ``stream``, page by page."""
         if not is_text(stream):
-            return iter(())
+            return ()
         after, until = max(0, after), _INT_MAX if until is None else until
         with self._cursor(EVENT_BYTES) as cursor:
             # Where the stream ends is read first, so that its events reach as far at least.
             ends = cursor.execute(_LAST, (stream,)).fetchall()
             page = _events(cursor, _STREAM, (stream, after, until, _PAGE)) if ends else ()
         if not ends:
-            return iter(())
+            return ()
         span = Span.of(self._url, stream, ends[0], after, until, _PAGE)
         return whole(
             span,
