@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
-_log = logging.getLogger(__name__)
+from indelible.threads import wanted
+
+logger = logging.getLogger(__name__)
+
+Task = Callable[[], object]
 
 
 class Errands:
@@ -16,34 +20,49 @@ class Errands:
     def __init__(self, name: str) -> None:
         """``name`` is the thread's; no thread exists yet."""
         self._name = name
-        self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Task | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def run(self, task: Callable[[], object]) -> None:
-        """Run ``task`` soon; what it raises is logged."""
+    def run(self, task: Task) -> None:
+        """Run ``task`` soon; what it raises is logged.  It waits while the host has no thread."""
+        self._queue.put(task)
         if self._thread is None:
             self._begin()
-        self._queue.put(task)
 
     def stop(self) -> None:
-        """Finish what is queued and end the thread; not for the thread itself."""
+        """Finish what is queued and end the thread; not for the thread itself.
+
+        What no thread could be had for is finished on this one.
+        """
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
             thread.join()
+            return
+        wanted.forget(self._begin)
+        while True:
+            try:
+                task = self._queue.get_nowait()
+            except Empty:
+                return
+            if task is not None:
+                self._do(task)
 
     def _begin(self) -> None:
         with self._lock:
-            if self._thread is None:
+            if self._thread is None and not self._queue.empty():
                 thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                thread.start()
-                self._thread = thread
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
-            try:
-                task()
-            except Exception:  # noqa: BLE001 - whatever it is, the next errand is not to blame
-                _log.exception("an errand of the %s failed", self._name)
+            self._do(task)
+
+    def _do(self, task: Task) -> None:
+        try:
+            task()
+        except BaseException:  # SystemExit too: the next errand is not to blame
+            logger.exception("an errand of the %s failed", self._name)

@@ -28,6 +28,7 @@ from indelible.events.store import Append, Listener
 from indelible.events.telling import fail, tell
 from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
+from indelible.threads import wanted
 
 SLOW = 2_000_000_000
 """Nanoseconds after which a commit under way counts as trouble: healthy disks take a hundredth."""
@@ -171,10 +172,16 @@ class GroupCommit:
     def wake(self) -> None:
         """Have the store's own thread lead."""
         if self._ended is not None:  # the thread is gone; this one only says no
-            threading.Thread(target=self.lead, name="refuse appends", daemon=True).start()
+            self._refuse_elsewhere()
         elif not self._woken:
             self._woken = True
             self._errands.run(self._lead_for_others)
+
+    def _refuse_elsewhere(self) -> None:
+        """Say no on another thread, for this one may hold what those who are told want."""
+        if self._queue:
+            thread = threading.Thread(target=self.lead, name="refuse appends", daemon=True)
+            wanted.start(thread, self._refuse_elsewhere)
 
     def lead(self, *, once: bool = False) -> bool:
         """Commit group after group until the queue is empty, unless another thread does it.
@@ -185,6 +192,7 @@ class GroupCommit:
         # A thread that finds a leader may go: the leader looks at the queue again after it has
         # let go of the lead, so it sees what was queued before that thread came.
         while self._queue and not self._asking.now and self._leading.acquire(blocking=False):
+            interrupted = True
             try:
                 while self._queue:
                     refusal = self._ended or self._down
@@ -194,11 +202,11 @@ class GroupCommit:
                         self._refuse_all(refusal)
                     if once or self._asking.now:
                         break
-            except BaseException:  # a signal's: those that are queued have nobody else
-                self._errands.run(self.lead)
-                raise
+                interrupted = False
             finally:
                 self._leading.release()
+                if interrupted:  # by a signal: those that are queued have nobody else
+                    self._errands.run(self.lead)
             if once:
                 break
         return bool(self._queue) and not self._leading.locked()

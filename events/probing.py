@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from indelible.threads import wanted
+
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 1.0  # seconds; doubled from one look to the next
 
 
@@ -25,9 +27,7 @@ class Prober:
         """Look soon: at once, or later if a look said that all was well and it was not."""
         with self._lock:
             self._wanted = True
-            if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+        self._begin()
 
     def relax(self) -> None:
         """All is well indeed: the next trouble is looked at without a pause."""
@@ -40,6 +40,13 @@ class Prober:
             thread = self._thread
         if thread is not None:
             thread.join()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._wanted and self._thread is None and not self._stopped.is_set():
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
 
     def _work(self) -> None:
         while self._is_wanted():

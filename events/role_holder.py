@@ -17,6 +17,7 @@ from indelible.clock import Clock
 from indelible.errors import IndelibleError, RoleLostError
 from indelible.events.roles import hold_roles, is_leased, leave_role, take_role, time_left
 from indelible.events.store import EventStore
+from indelible.threads import wanted
 
 _log = logging.getLogger(__name__)
 
@@ -177,14 +178,17 @@ class RoleHolder:
         role = Role(self, name, epoch, until, on_change)
         with self._lock:
             self._held[name] = role
-            if until is not None:
-                self._begin()
+        if until is not None:
+            self._begin()
         return role
 
     def _begin(self) -> None:
-        if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._work, name="indelible-roles", daemon=True)
-            self._thread.start()
+        """Start to renew; while there is no thread for it, roles are lost when their time ends."""
+        with self._lock:
+            if self._held and self._thread is None and not self._stopped.is_set():
+                thread = threading.Thread(target=self._work, name="indelible-roles", daemon=True)
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
 
     def _work(self) -> None:
         while not self._stopped.wait(self._pause):

@@ -16,6 +16,7 @@ from indelible.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
     SystemClosedError,
+    ThreadUnavailableError,
 )
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
@@ -25,6 +26,7 @@ from indelible.projections.engine import Engine, reaches
 from indelible.projections.feed import FLOOD
 from indelible.projections.projection import Projection
 from indelible.projections.tenure import LEASE
+from indelible.threads import start_now
 
 _log = logging.getLogger(__name__)
 
@@ -86,18 +88,25 @@ class ProjectionRunner:
         Raises:
             StoreReadOnlyError: The store was opened for reading.
             SystemClosedError: The runner was stopped; make a new one.
+            ThreadUnavailableError: The host gives no thread; nothing follows the store.
         """
         if self._store.state == "reading":
             raise StoreReadOnlyError(self._store.url, "only its owner keeps views up to date")
         if self._stopping:
             raise SystemClosedError("start()", "this runner was stopped")
         if self._thread is None:
+            thread = threading.Thread(target=self._run, name="indelible-views", daemon=True)
             self._unsubscribe = self._store.subscribe(self._engine.feed.push)
             on_remote = getattr(self._store, "on_remote", None)
             if on_remote is not None:  # a hint only: without it the store is polled
                 on_remote(self._look)
-            self._thread = threading.Thread(target=self._run, name="indelible-views", daemon=True)
-            self._thread.start()
+            self._thread = thread
+            try:
+                start_now(thread)
+            except ThreadUnavailableError:
+                self._thread = None
+                self._unsubscribe()
+                raise
 
     def stop(self, timeout: float = 5.0) -> None:
         """Apply what is committed so far, for at most ``timeout`` seconds, and end the thread.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
+from indelible.threads import wanted
 
 logger = logging.getLogger("indelible.actors")
 
@@ -73,11 +74,17 @@ class SnapshotWriter:
             if others and sum(one.size for one in others) + waiting.size > _BYTES:
                 return
             self._waiting[waiting.stream] = waiting
-            if self._thread is None:
-                name = "indelible-snapshots"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
             self._changed.notify_all()
+        if self._thread is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._changed:
+            if self._waiting and self._thread is None and not self._stopping:
+                name = "indelible-snapshots"
+                thread = threading.Thread(target=self._run, name=name, daemon=True)
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
 
     def stop(self) -> None:
         """Write what waits and end the thread; takes nothing from now on."""
@@ -86,6 +93,8 @@ class SnapshotWriter:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+        else:
+            self._write(list(self._waiting.values()))
 
     def _run(self) -> None:
         while True:

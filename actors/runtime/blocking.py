@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from indelible.actors.runtime.tasks import Task
+from indelible.actors.runtime.waits import BLOCKED_LIMIT, Waits
 from indelible.actors.runtime.workers import LINGER_S, Workers
 from indelible.clock import Clock, SystemClock
 
@@ -27,7 +28,8 @@ class BlockingPool(Workers):
         """Start no thread yet.
 
         Args:
-            max_threads: How many tasks may be in progress at once.
+            max_threads: How many tasks may be in progress at once, besides up to 64 that wait for
+                what others are to do.
             name: Begins the name of each thread.
             clock: Measures bursts; the host's by default.
             linger: Seconds that a thread beyond the first stays idle before it ends.
@@ -35,7 +37,9 @@ class BlockingPool(Workers):
         super().__init__(
             name,
             base=min(BASE, max_threads),
-            limit=max_threads,
+            limit=max_threads + BLOCKED_LIMIT,
+            at_once=max_threads,
+            waits=Waits(max_threads - 1, "steps"),
             daemon=True,
             clock=clock or SystemClock(),
             linger=linger,

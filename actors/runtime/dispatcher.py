@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from indelible.actors.runtime.tasks import Task
-from indelible.actors.runtime.workers import LINGER_S, Worker, Workers
+from indelible.actors.runtime.waits import BLOCKED_LIMIT, Waits
+from indelible.actors.runtime.workers import LINGER_S, Workers
 from indelible.clock import Clock, SystemClock
-from indelible.errors import ActorStoppedError, DeadlockError
-
-BLOCKED_LIMIT = 64  # about 100 KiB each while they wait; more waiters hint at a cycle
+from indelible.errors import ActorStoppedError, ThreadUnavailableError
+from indelible.threads import wanted
 
 
 class Runnable(Protocol):
@@ -31,6 +31,10 @@ class Dispatcher(Protocol):
         """Have ``runnable`` run once, soon, after what was scheduled before it."""
         ...
 
+    def begin(self, runnable: Runnable) -> None:
+        """Have ``runnable`` run for the first time; see :meth:`PoolDispatcher.begin`."""
+        ...
+
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:
         """Schedule each of ``runnables`` in their order."""
         ...
@@ -44,7 +48,7 @@ class Dispatcher(Protocol):
         ...
 
     def blocking(self, on: object = None, *, forever: bool = False) -> AbstractContextManager[None]:
-        """Surround a wait for ``on``; see :meth:`PoolDispatcher.blocking`."""
+        """Surround a wait for ``on``; see :meth:`.Workers.blocking`."""
         ...
 
     def is_worker_thread(self) -> bool:
@@ -89,14 +93,17 @@ class PoolDispatcher(Workers):
             name,
             base=threads,
             limit=threads + BLOCKED_LIMIT,
+            at_once=threads + BLOCKED_LIMIT,
+            waits=Waits(),
             daemon=daemon,
             clock=clock or SystemClock(),
             linger=linger,
         )
-        self._waits: dict[Worker, _Wait] = {}  # in the order in which they began
 
     def schedule(self, runnable: Runnable) -> None:
         """Have ``runnable`` run once, soon; wakes at most one idle thread.
+
+        It waits if the host gives no thread, and runs when there is one.
 
         Raises:
             ActorStoppedError: The dispatcher is closed; nothing was scheduled.
@@ -106,6 +113,19 @@ class PoolDispatcher(Workers):
         if self._closed:
             self._refuse(runnable, task)
         self._wake(1)
+
+    def begin(self, runnable: Runnable) -> None:
+        """Schedule ``runnable`` if there is a thread to run it, now or soon.
+
+        Raises:
+            ActorStoppedError: The dispatcher is closed; nothing was scheduled.
+            ThreadUnavailableError: There is none, and the host gives none; as above.
+        """
+        self.schedule(runnable)
+        if not self._alive and self._tasks.take_back(runnable.run_activation):
+            if not self._tasks:
+                wanted.forget(self._try_again)
+            raise ThreadUnavailableError(self.name, "can't start new thread")
 
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:
         """Schedule each of ``runnables`` in their order, waking threads once for all.
@@ -121,30 +141,6 @@ class PoolDispatcher(Workers):
                 self._refuse(runnable, task)
             number += 1
         self._wake(number)
-
-    @contextmanager
-    def blocking(self, on: object = None, *, forever: bool = False) -> Iterator[None]:
-        """Let another thread run actors while this one waits; elsewhere it does nothing.
-
-        Args:
-            on: Who is waited for, by identity; for finding cycles and for the message.
-            forever: Whether the wait has no time-out, so that a cycle can never resolve.
-
-        Raises:
-            DeadlockError: 64 actors wait already, or the wait closes a cycle in which all wait
-                for ever; the body has not run.
-        """
-        worker = self._worker()
-        if worker is None or worker in self._waits:
-            yield
-            return
-        self._begin_wait(worker, _Wait(_runnable(worker.current), on, forever))
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._waits[worker]
-                self._blocked -= 1
 
     def close(self, timeout: float = 10.0) -> bool:
         """Run what is scheduled, then end the threads; may be called twice.
@@ -162,60 +158,3 @@ class PoolDispatcher(Workers):
         if not self._tasks.take_back(task):
             return  # a thread took it in its last burst
         raise ActorStoppedError(str(runnable), f"the dispatcher {self.name} is closed")
-
-    def _begin_wait(self, worker: Worker, wait: _Wait) -> None:
-        with self._lock:
-            waits = list(self._waits.values())
-            full = len(waits) >= BLOCKED_LIMIT
-            cycle = wait.forever and _closes_cycle(waits, wait)
-            if not full and not cycle:
-                self._waits[worker] = wait
-                self._blocked += 1
-        if full or cycle:
-            chain = _chain(waits, wait)
-            raise DeadlockError([str(link) for link in chain], len(waits))
-        if self._tasks:
-            self._wake(len(self._tasks))
-
-
-class _Wait:
-    __slots__ = ("forever", "on", "waiter")
-
-    def __init__(self, waiter: object, on: object, forever: bool) -> None:
-        self.waiter = waiter
-        self.on = on
-        self.forever = forever
-
-
-def _runnable(task: Task | None) -> object:
-    return getattr(task, "__self__", task)
-
-
-def _closes_cycle(waits: list[_Wait], wait: _Wait) -> bool:
-    """Whether following ``wait.on`` over waits that last for ever leads back to the waiter."""
-    after = {id(other.waiter): other.on for other in waits if other.forever}
-    on = wait.on
-    for _ in range(len(waits) + 1):
-        if on is wait.waiter:
-            return True
-        if id(on) not in after:
-            return False
-        on = after[id(on)]
-    return False
-
-
-def _chain(waits: list[_Wait], last: _Wait) -> list[object]:
-    """Who waits for whom, first waiter first: all links that hang together with ``last``."""
-    before = {id(other.on): other.waiter for other in waits}
-    after = {id(other.waiter): other.on for other in waits}
-    chain = [last.waiter, "something" if last.on is None else last.on]
-    seen = {id(link) for link in chain}
-    while id(chain[0]) in before:
-        chain.insert(0, before[id(chain[0])])
-        if id(chain[0]) in seen:  # a cycle, shown closed
-            return chain
-        seen.add(id(chain[0]))
-    while id(chain[-1]) in after and id(after[id(chain[-1])]) not in seen:
-        chain.append(after[id(chain[-1])])
-        seen.add(id(chain[-1]))
-    return chain

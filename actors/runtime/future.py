@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pykka import Future, ThreadingFuture, Timeout
 
-from indelible.actors.runtime.dispatcher import PoolDispatcher
 from indelible.actors.runtime.workers import Worker
+from indelible.threads import RETRY_S, wanted
 
 if TYPE_CHECKING:  # private names of pykka, needed for signatures alone
     from pykka._future import GetHookFunc
@@ -35,7 +35,7 @@ class _Unset:
 class PooledFuture(ThreadingFuture[T]):
     """A pykka future that is cheap to make, can be awaited and calls back.
 
-    ``get`` on a dispatcher's thread lets another thread run actors meanwhile; ``await`` blocks no
+    ``get`` on a thread for actors or steps lets another one work meanwhile; ``await`` blocks no
     event loop.  Any thread may call any method.
     """
 
@@ -214,7 +214,7 @@ class PooledFuture(ThreadingFuture[T]):
 
         with let_others_run(self.asked, forever=timeout is None):
             self.add_done_callback(release)
-            if ready.acquire(timeout=-1 if timeout is None else timeout):
+            if acquire(ready, timeout):
                 return self._outcome
         self.remove_done_callback(release)
         return self._outcome
@@ -233,11 +233,25 @@ class PooledFuture(ThreadingFuture[T]):
 
 
 def let_others_run(on: object, *, forever: bool) -> AbstractContextManager[None]:
-    """Surround a wait for ``on``: on a dispatcher's thread another one runs actors meanwhile."""
+    """Surround a wait for ``on``: in a group of threads another one works meanwhile."""
     thread = threading.current_thread()
-    if isinstance(thread, Worker) and isinstance(thread.workers, PoolDispatcher):
+    if isinstance(thread, Worker):
         return thread.workers.blocking(on, forever=forever)
     return nullcontext()
+
+
+def acquire(lock: threading.Lock, timeout: float | None) -> bool:
+    """Acquire ``lock`` within ``timeout`` seconds.
+
+    While the host refuses threads, this one tries to start them: there may be no other.
+    """
+    left = timeout
+    while wanted and (left is None or left > RETRY_S):
+        if lock.acquire(timeout=RETRY_S):
+            return True
+        left = None if left is None else left - RETRY_S
+        wanted.try_again()
+    return lock.acquire(timeout=-1 if left is None else left)
 
 
 def _derived(future: Any, *sources: Future[Any]) -> Any:

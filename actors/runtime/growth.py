@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from indelible.clock import Clock
+from indelible.threads import wanted
 
 LOOK_S = 0.005  # the interpreter's switch interval: a busy one makes a look late by as much
 LATE_S = 1.5 * LOOK_S  # a look that took longer was kept waiting by running Python code
@@ -91,13 +92,21 @@ class Watcher:
         if self._alerted:
             return
         with self._lock:
-            if self._closed.is_set():
+            if self._closed.is_set() or not (self._thread or self._begin()):
                 return
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
             self._alerted = True
             self._alarm.set()
+
+    def _begin(self) -> bool:
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        if not wanted.start(thread, self._again):
+            return False
+        self._thread = thread
+        return True
+
+    def _again(self) -> None:
+        if self._waiting():
+            self.alert()
 
     def close(self) -> None:
         """End the thread and wait for it."""

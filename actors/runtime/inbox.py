@@ -39,10 +39,17 @@ class Inbox(Mailbox):
         self.try_acquire()
 
     def open(self, owner: Owner, dispatcher: Dispatcher) -> None:
-        """Begin to run ``owner`` on ``dispatcher``."""
+        """Begin to run ``owner`` on ``dispatcher``.
+
+        Raises:
+            ThreadUnavailableError: There is no thread to run it, and the host gives none.
+        """
         self._dispatcher = dispatcher
         self._owner = owner
-        self.schedule()
+        try:
+            dispatcher.begin(owner)
+        except ActorStoppedError:
+            owner._abandon()
 
     def end(self) -> list[Envelope[Any]]:
         """Close, let go of the actor and return what it has not handled; for the flag's holder."""

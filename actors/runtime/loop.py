@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from indelible.threads import wanted
+
 OnDone = Callable[[Any, BaseException | None], None]
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class LoopThread:
         return call
 
     def kick(self) -> None:
-        """Hand over what is queued, with one wake-up for all."""
+        """Hand over what is queued, with one wake-up for all; it waits if there is no thread."""
         if self._kicked or not self._calls:
             return
         loop = self._loop or self._start()
@@ -118,11 +120,18 @@ class LoopThread:
     def _start(self) -> asyncio.AbstractEventLoop | None:
         with self._lock:
             if self._loop is None and not self._closed:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._loop,), name=self.name, daemon=True
+                try:
+                    loop = asyncio.new_event_loop()
+                except OSError as error:  # no more files: as good as no thread
+                    wanted.refused(self.name, error, self.kick)
+                    return None
+                thread = threading.Thread(
+                    target=self._run, args=(loop,), name=self.name, daemon=True
                 )
-                self._thread.start()
+                if not wanted.start(thread, self.kick):
+                    loop.close()
+                    return None
+                self._loop, self._thread = loop, thread
             return self._loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:

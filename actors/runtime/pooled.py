@@ -63,7 +63,11 @@ class PooledActor(Actor):
     def start(  # pyright: ignore[reportIncompatibleMethodOverride]  # the same as pykka's
         cls, *args: Any, **kwargs: Any
     ) -> ActorRef[Self]:
-        """Start an actor; see :meth:`pykka.Actor.start`."""
+        """Start an actor; see :meth:`pykka.Actor.start`.
+
+        Raises:
+            ThreadUnavailableError: There is no thread to run it; nothing of it is left.
+        """
         if cls.registered:
             return super().start(*args, **kwargs)
         actor = cls(*args, **kwargs)
@@ -84,9 +88,17 @@ class PooledActor(Actor):
         return PooledFuture()
 
     def _start_actor_loop(self) -> None:
-        dispatcher = self._choose_dispatcher()
-        dispatcher.retain()
-        self.actor_inbox.open(self, dispatcher)
+        try:
+            dispatcher = self._choose_dispatcher()
+            dispatcher.retain()
+        except BaseException:
+            self._unregister()
+            raise
+        try:
+            self.actor_inbox.open(self, dispatcher)
+        except BaseException:
+            self._abandon()  # what a finder of the registered actor has asked is answered
+            raise
 
     def _choose_dispatcher(self) -> Dispatcher:
         """Say who runs this actor; called once, by :meth:`start`."""
@@ -106,7 +118,7 @@ class PooledActor(Actor):
             self._end()
 
     def _abandon(self) -> None:
-        """End without running again, because the dispatcher is closed; no hook is called."""
+        """End without running again, because the dispatcher takes nothing; no hook is called."""
         self._unregister()
         self.actor_stopped.set()
         self._end()

@@ -97,6 +97,10 @@ class Part:
         """Always false: no thread may wait for this one."""
         return False
 
+    def waiting(self) -> int:
+        """Always none: as above."""
+        return 0
+
     def drain(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - the port's
         """Run until idle."""
         self._simulation.run_until_idle()
@@ -109,6 +113,8 @@ class SimulatedDispatcher(Part):
     def schedule(self, runnable: Runnable) -> None:
         """Make ``runnable`` ready."""
         self._simulation.add(self, runnable.run_activation)
+
+    begin = schedule
 
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:
         """Make each of ``runnables`` ready."""

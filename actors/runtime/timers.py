@@ -1,4 +1,4 @@
-"""Calls back at given instants, in order of (due, key); under a manual clock only when told to."""
+"""Calls back at given instants, in order of (due, key)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import count
 
 from indelible.clock import Clock, ManualClock
+from indelible.threads import RETRY_S, start_now, wanted
 
 RECHECK_S = 1.0  # the host's clock may be set while a timer waits; this bounds how late it fires
 SPARE = 64  # cancelled entries that the heap may hold without being rebuilt
@@ -29,15 +30,22 @@ class Timer:
 class Timers:
     """A heap of callbacks and the thread that waits for the first one.
 
-    The thread is a daemon and starts with the first timer; with a :class:`ManualClock` there is
-    none, and :meth:`run_due` fires what is due.  Any thread may call any method.
+    The thread is a daemon and starts with the first timer.  A manual clock wakes it when it is
+    advanced.  Without a thread only :meth:`run_due` fires what is due.  Any thread may call any
+    method.
+
+    The thread also tries again to start those that the host has refused to this process.
     """
 
-    def __init__(self, clock: Clock, name: str = "timers") -> None:
-        """Start nothing yet."""
+    def __init__(self, clock: Clock, name: str = "timers", *, threaded: bool | None = None) -> None:
+        """Start nothing yet; by default there is a thread unless ``clock`` is a manual one."""
         self._clock = clock
         self._name = name
-        self._threaded = not isinstance(clock, ManualClock)
+        self._threaded = not isinstance(clock, ManualClock) if threaded is None else threaded
+        self._firing = threading.RLock()  # re-entrant: a callback may run what is due
+        self._deaf: Callable[[], None] = _nothing
+        if self._threaded and isinstance(clock, ManualClock):
+            self._deaf = clock.on_advance(self._look)
         self._heap: list[tuple[int, str, int, Timer]] = []
         self._order = count()
         self._cancelled = 0
@@ -63,6 +71,18 @@ class Timers:
             if self._threaded and self._heap[0] is entry:
                 self._wake()
         return timer
+
+    def start(self) -> None:
+        """Start the thread now.
+
+        Raises:
+            ThreadUnavailableError: The host gives none.
+        """
+        with self._changed:
+            if self._threaded and self._thread is None and not self._closed:
+                thread = self._new_thread()
+                start_now(thread)
+                self._thread = thread
 
     def cancel(self, timer: Timer) -> bool:
         """Drop ``timer``.
@@ -93,18 +113,24 @@ class Timers:
             return self._heap[0][0] if self._heap else None
 
     def run_due(self) -> int:
-        """Fire on this thread what is due now, in order; returns how many."""
+        """Fire on this thread what is due now, in order; returns how many.
+
+        What another thread is firing has fired when this returns.
+        """
         fired = 0
-        while (callback := self._pop_due()) is not None:
-            fired += 1
-            try:
-                callback()
-            except Exception:
-                logger.exception("the callback of a timer raised")
+        with self._firing:
+            while (callback := self._pop_due()) is not None:
+                fired += 1
+                try:
+                    callback()
+                except Exception:
+                    logger.exception("the callback of a timer raised")
         return fired
 
     def close(self) -> None:
         """Fire no more and end the thread; may be called twice."""
+        self._deaf()
+        wanted.forget(self._begin)
         with self._changed:
             self._closed = True
             self._heap.clear()
@@ -131,25 +157,44 @@ class Timers:
 
     def _wake(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            self._begin()
         else:
             self._changed.notify()
 
+    def _look(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    def _begin(self) -> None:
+        with self._changed:
+            if self._heap and self._thread is None:
+                thread = self._new_thread()
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=self._name, daemon=True)
+
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._closed:
-                    return
-                self._drop_cancelled()
-                if not self._heap:
-                    self._changed.wait()
-                    continue
-                wait = (self._heap[0][0] - self._clock.now()) / 1e6
-                if wait > 0:
-                    self._changed.wait(min(wait, RECHECK_S))
-                    continue
+        while self._wait():
             try:
                 self.run_due()
+                if wanted:
+                    wanted.try_again()
             except BaseException:  # SystemExit, which run_due() leaves to the caller
                 logger.exception("the callback of a timer ended its batch")
+
+    def _wait(self) -> bool:
+        """Wait until something may be due; ``False`` when the thread shall end."""
+        with self._changed:
+            self._drop_cancelled()
+            wait = RETRY_S if wanted else RECHECK_S
+            if self._heap:
+                wait = min(wait, (self._heap[0][0] - self._clock.now()) / 1e6)
+            if wait > 0 and not self._closed:
+                self._changed.wait(wait)
+            return not self._closed
+
+
+def _nothing() -> None:
+    """There is no clock to stop listening to."""

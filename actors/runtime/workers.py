@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 from indelible.actors.runtime.growth import Growth, Watcher
 from indelible.actors.runtime.pace import Pace
 from indelible.actors.runtime.tasks import Task, Tasks
+from indelible.actors.runtime.waits import Wait, Waits
 from indelible.clock import Clock
+from indelible.threads import wanted
 
 BURST_NS = 8_000_000  # what is decided waits so long for its commit, if there is so much to do
 QUICK = 32  # tasks in one burst; blocking ones hardly fit that often into 8 ms
@@ -58,6 +61,8 @@ class Workers:
         *,
         base: int,
         limit: int,
+        at_once: int,
+        waits: Waits,
         daemon: bool,
         clock: Clock,
         linger: float = LINGER_S,
@@ -68,6 +73,8 @@ class Workers:
             name: What the threads are called.
             base: How many run at once as long as tasks do not block.
             limit: How many threads there may be in all.
+            at_once: How many of them may work, the others waiting for their work.
+            waits: How many may wait.
             daemon: Whether the process may end while they live.
             clock: Measures bursts and lateness.
             linger: Seconds that a thread beyond ``base`` stays idle before it ends.
@@ -75,6 +82,7 @@ class Workers:
         self.name = name
         self._base = base
         self._limit = limit
+        self._at_once = at_once
         self._pace = Pace()
         self._daemon = daemon
         self._clock = clock
@@ -84,7 +92,9 @@ class Workers:
         self._threads: set[Worker] = set()
         self._numbers = count(1)
         self._alive = 0
-        self._blocked = 0
+        self._waits = waits
+        self._blocked = 0  # threads that wait, and have another one in their place
+        self._starved = False  # the host gives no more threads
         self._retained = 0
         self._begun_by_retired = 0
         self._begun = 0  # as of the last look
@@ -93,7 +103,7 @@ class Workers:
         self._drainers = 0
         self._closed = False
         self._dropping = False
-        self._growth = Growth(base, limit)
+        self._growth = Growth(base, at_once)
         self._watcher = Watcher(f"{name}-watcher", lambda: bool(self._tasks), self._look, clock)
 
     def is_worker_thread(self) -> bool:
@@ -102,7 +112,7 @@ class Workers:
 
     def has_room_beside_others(self) -> bool:
         """Whether a thread is at work and one more could join it, if that one does not return."""
-        return 0 < self._alive - len(self._idle) < self._limit
+        return 0 < self._alive - len(self._idle) < self._at_once + self._blocked
 
     def retain(self) -> None:
         """Keep threads that are not daemons, and with them the process, until :meth:`release`."""
@@ -132,6 +142,40 @@ class Workers:
                 return self._quiet.wait_for(quiet, timeout)
             finally:
                 self._drainers -= 1
+
+    # -- waiting
+
+    def waiting(self) -> int:
+        """How many threads wait for the work of others."""
+        return len(self._waits)
+
+    @contextmanager
+    def blocking(self, on: object = None, *, forever: bool = False) -> Iterator[None]:
+        """Let another thread work while this one waits; elsewhere it does nothing.
+
+        Args:
+            on: What is waited for, see :class:`~indelible.actors.runtime.waits.Wait`.
+            forever: Whether the wait has no time-out, so that a cycle can never resolve.
+
+        Raises:
+            DeadlockError: Too many wait already, or the wait closes a cycle in which all wait for
+                ever; the body has not run.
+        """
+        worker = self._worker()
+        if worker is None or worker in self._waits:
+            yield
+            return
+        with self._lock:
+            self._waits.begin(worker, Wait(worker.current, on, forever=forever))
+            self._blocked = self._waits.compensated
+        if self._tasks:
+            self._wake(len(self._tasks))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waits.end(worker)
+                self._blocked = self._waits.compensated
 
     # -- waking
 
@@ -170,21 +214,28 @@ class Workers:
             running = self._alive - self._blocked - len(self._idle)
             if self._closed or self._alive >= self._limit or running >= self._growth.width:
                 return False
+            if self._starved and self._alive:
+                return False  # asking the host each time would cost those that run
             worker = Worker(self, next(self._numbers), daemon=self._daemon)
             self._alive += 1
             self._threads.add(worker)
-        try:
-            worker.start()  # outside the lock: the new thread may run a finaliser that needs it
-        except RuntimeError as error:  # the host gives no more threads
+        # outside the lock: the new thread may run a finaliser that needs it
+        started = wanted.start(worker, self._try_again)
+        if not started:
             with self._quiet:
                 self._alive -= 1
                 self._threads.discard(worker)
                 self._quiet.notify_all()
-                if not self._alive:
-                    raise
-            logger.warning("%s goes on with %d threads: %s", self.name, self._alive, error)
-            return False
-        return True
+            if not self._starved:
+                logger.warning("%s goes on with %d threads", self.name, self._alive)
+        self._starved = not started
+        return started
+
+    def _try_again(self) -> None:
+        """Start the threads that the host refused, if there is still something for them to do."""
+        self._starved = False
+        if self._tasks and not self._dropping:
+            self._wake(len(self._tasks))
 
     def _look(self, elapsed: float) -> None:
         since = self._clock.monotonic() - HOOK_NS

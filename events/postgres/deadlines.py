@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from indelible.clock import Clock
+from indelible.threads import start_now
 
 
 class Deadlines:
@@ -25,9 +26,14 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-        self._thread.start()
+        """Begin to watch.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread.
+        """
+        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        start_now(thread)
+        self._thread = thread
 
     def stop(self) -> None:
         """Watch no more."""

@@ -15,6 +15,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.threads import start_now
+
 EVENTS_CHANNEL = "indelible_events"
 """Rung with ``process:shard,shard`` after commits."""
 
@@ -39,8 +41,12 @@ class Hints:
         self._thread = threading.Thread(target=self._work, name=f"{name}: hints", daemon=True)
 
     def start(self) -> None:
-        """Ring from now on."""
-        self._thread.start()
+        """Ring from now on.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread.
+        """
+        start_now(self._thread)
 
     def stop(self) -> None:
         """Ring no more."""

@@ -22,6 +22,7 @@ from indelible.events.postgres.followers import Followers
 from indelible.events.postgres.leases import Leases, View
 from indelible.events.postgres.sharing import fair_share
 from indelible.events.postgres.writer import PostgresWriter
+from indelible.threads import start_now
 
 _RENEWALS = 3  # in one lease, so that two may fail
 _MARGIN = 10  # a tenth of the lease: for clocks that run unevenly, and for actors to stop
@@ -99,10 +100,14 @@ class Keeper:
         self._leases.announce()
 
     def start(self) -> None:
-        """Keep the leases from now on, on a thread."""
+        """Keep the leases from now on, on a thread.
+
+        Raises:
+            ThreadUnavailableError: The host gives too few threads; :meth:`stop` ends the others.
+        """
         self._woken.set()
         self._deadlines.start()
-        self._thread.start()
+        start_now(self._thread)
 
     def wake(self) -> None:
         """Look at the leases soon; from any thread."""

@@ -14,6 +14,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.threads import wanted
+
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds until the next try, when the server is away
 
 _log = logging.getLogger(__name__)
@@ -42,11 +44,15 @@ class Listening:
         self._name = f"{name}: hints of others"
 
     def start(self) -> None:
-        """Listen from now on; may be called twice."""
+        """Listen from now on; may be called twice.
+
+        While the host gives no thread, nothing is heard: hints are missed, and polls find the rest.
+        """
         with self._lock:
             if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                if wanted.start(thread, self.start):
+                    self._thread = thread
 
     def stop(self) -> None:
         """Listen no more."""

@@ -61,6 +61,7 @@ class Member:
 
         Raises:
             StoreUnavailableError: The database failed; nothing is held.
+            ThreadUnavailableError: The host gives too few threads; nothing is held any more.
         """
         self.process = uuid.uuid4().hex
         self.writer.shards = shards
@@ -85,16 +86,20 @@ class Member:
             raise
         hints = Hints(self._engine, self.process, self._name)
         self.writer.on_written = hints.written
-        hints.start()
-        keeper.start()
         self._leases, self._keeper, self._hints = leases, keeper, hints
+        try:
+            hints.start()
+            keeper.start()
+        except BaseException:
+            self.leave("was not opened")
+            raise
 
-    def leave(self) -> None:
+    def leave(self, why: str = "is closed") -> None:
         """Commit what is queued, refuse what comes later, let others have everything at once."""
         leases, keeper, hints = self._leases, self._keeper, self._hints
         if keeper is not None:
             keeper.stop()
-        self.group.end(SystemClosedError("the event store", f"{self._url} is closed"))
+        self.group.end(SystemClosedError("the event store", f"{self._url} {why}"))
         self._leases = self._keeper = self._hints = None
         if hints is not None:
             hints.stop()

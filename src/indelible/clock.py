@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -53,6 +54,7 @@ class ManualClock:
         self._lock = threading.Lock()
         self._now = now
         self._monotonic = 0
+        self._listeners: dict[object, Callable[[], object]] = {}
 
     def now(self) -> int:
         """Microseconds since 1970-01-01 UTC, as last set."""
@@ -69,6 +71,8 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move both instants and durations forward by ``seconds`` (>= 0).
 
+        The timers of open systems that have this clock fire on threads of their own then.
+
         Raises:
             ValueError: ``seconds`` is negative; nothing has moved.
         """
@@ -77,3 +81,21 @@ class ManualClock:
         with self._lock:
             self._now += round(seconds * 1_000_000)
             self._monotonic += round(seconds * 1_000_000_000)
+            listeners = list(self._listeners.values())
+        for listener in listeners:
+            listener()
+
+    def on_advance(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call ``listener`` after each :meth:`advance`, on its thread; the result ends it.
+
+        It must be quick and may not raise.
+        """
+        key = object()
+        with self._lock:
+            self._listeners[key] = listener
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.pop(key, None)
+
+        return end

@@ -16,11 +16,13 @@ from indelible.errors import (
     ConsumerFailedError,
     RoleLostError,
     StoreUnavailableError,
+    ThreadUnavailableError,
 )
 from indelible.events.batches import Batch
 from indelible.events.consumers import Consumer
 from indelible.events.store import Cursor
 from indelible.events.subscription import format_cursor
+from indelible.threads import start_now
 
 logger = logging.getLogger("indelible.consumers")
 
@@ -55,7 +57,11 @@ class ConsumerTask:
         run_async: Callable[[Callable[[], Awaitable[Any]]], None],
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
-        """Start the thread; ``run_async`` runs what an async handler returns, and waits for it."""
+        """Start the thread; ``run_async`` runs what an async handler returns, and waits for it.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread; ``consumer`` is closed.
+        """
         if max_attempts < 1:
             raise ValueError("max_attempts must be at least 1")
         self.name = consumer.name
@@ -70,7 +76,11 @@ class ConsumerTask:
         self._thread = threading.Thread(
             target=self._run, name=f"indelible-consumer-{self.name}", daemon=True
         )
-        self._thread.start()
+        try:
+            start_now(self._thread)
+        except ThreadUnavailableError:
+            consumer.close()
+            raise
 
     def __repr__(self) -> str:
         """Name it and its state."""

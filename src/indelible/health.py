@@ -6,14 +6,20 @@ Nothing here is needed to run; all of it is plain data that a probe or another p
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import msgspec
 import sqlalchemy as sa
 
+from indelible.actors.runtime.waits import BLOCKED_LIMIT
 from indelible.errors import StoreError
 from indelible.events.inbox_sql import INBOX
 from indelible.parts import Parts
 from indelible.projections.lag import ViewLag
+from indelible.threads import wanted
+
+_NAMED = 3
+"""Threads that are named where a system says what it lacks."""
 
 PATIENCE = 3.0
 """Seconds for the store to be read: less than the silence after which others give a process up."""
@@ -114,7 +120,29 @@ def _state(parts: Parts) -> tuple[str, tuple[str, ...]]:
     trouble = parts.store.trouble
     if trouble:
         return "unavailable", (trouble,)
-    return "ready", ()
+    why = (*_missing_threads(), *_waiting_steps(parts))
+    return ("unavailable" if why else "ready"), why
+
+
+def _missing_threads() -> Iterator[str]:
+    """What work waits for a thread that the host does not give; in words."""
+    names = wanted.names()
+    if names:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield (
+            f"the host gives no thread for {', '.join(names[:_NAMED])}{more}: it is tried again; "
+            "raise the limit (pids of the container, RLIMIT_NPROC)"
+        )
+
+
+def _waiting_steps(parts: Parts) -> Iterator[str]:
+    """Whether so many steps wait for others that these lack threads; in words."""
+    waiting = parts.runtime.pool.waiting()
+    if waiting >= BLOCKED_LIMIT:
+        yield (
+            f"{waiting} steps wait for runs or actors of this system, and {BLOCKED_LIMIT} get "
+            "another thread in their place: start such runs, and await their results elsewhere"
+        )
 
 
 def _mailboxes(parts: Parts) -> Mailboxes:

@@ -15,12 +15,16 @@ logger = logging.getLogger("indelible.system")
 
 
 def begin(parts: Parts) -> int:
-    """Follow the log with the views, wake every unfinished run and return how many there are."""
+    """Follow the log with the views, wake every unfinished run and return how many there are.
+
+    Raises:
+        ThreadUnavailableError: The host gives too few threads; no run has been woken.
+    """
     if parts.runtime.threads:
         parts.projections.start()
-    resumed = parts.ownership.begin()
-    if parts.runtime.threads:
         parts.pump.start()
+    resumed = parts.ownership.begin()
+    parts.pump.begin()
     return resumed
 
 

@@ -143,6 +143,14 @@ class Parts:
         self.services.offer("rebuild", self.projections.rebuild, slow=True)
         self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))
         runtime.lead_with(store.lead)
+
+    def start(self) -> None:
+        """Start the timers.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread for them.
+        """
+        self.runtime.start()
         self._sweep_later()
 
     def _retire(self, actor: DurableActor) -> None:

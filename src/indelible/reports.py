@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import sqlalchemy as sa
 
-from indelible.errors import StoreError, SystemClosedError
+from indelible.errors import StoreError, SystemClosedError, ThreadUnavailableError
 from indelible.events.database_clock import NOW
 from indelible.events.roles import is_leased
 from indelible.health import PATIENCE, Health, take_health
+from indelible.threads import start_now
 
 if TYPE_CHECKING:
     from indelible.system import ActorSystem
@@ -150,9 +151,17 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="indelible-reports", daemon=True)
 
     def __enter__(self) -> Self:
-        """Report once, then go on on the thread."""
+        """Report once, then go on on the thread.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread; there is no row.
+        """
         self.report()
-        self._thread.start()
+        try:
+            start_now(self._thread)
+        except ThreadUnavailableError:
+            self.stop()
+            raise
         return self
 
     def __exit__(

@@ -37,6 +37,14 @@ class Runtime(Protocol):
         """Who runs actors."""
         ...
 
+    def start(self) -> None:
+        """Start what the others cannot do without.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread.
+        """
+        ...
+
     def lead_with(self, lead: Lead) -> None:
         """Have worker threads call ``lead`` after each burst of work."""
         ...
@@ -66,8 +74,16 @@ class ThreadRuntime:
         )
         self.pool = BlockingPool(max_threads=max_threads, name=f"{name}-steps", clock=clock)
         self.loop = LoopThread(f"{name}-loop")
-        self.timers = Timers(clock)
+        self.timers = Timers(clock, f"{name}-timers", threaded=True)
         self._passing_on = True
+
+    def start(self) -> None:
+        """Start the timers, which also try again to start threads that the host has refused.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread for them.
+        """
+        self.timers.start()
 
     def lead_with(self, lead: Lead) -> None:
         """Have worker threads call ``lead`` after each burst of work.

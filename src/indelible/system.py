@@ -134,30 +134,38 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             StoreOwnedError: Another process owns the store, or it is open in this one already.
             StoreNotFoundError, StoreLinkedError, StoreCorruptError, SchemaVersionError,
             StoreReadOnlyError, StoreUnavailableError: What is wrong with it; nothing has changed.
+            ThreadUnavailableError: The host gives too few threads; nothing runs, and the store is
+                free for others.
         """
         with self._lock:
             if self._parts is None:
-                store = self._open_store()
-                try:
-                    self._parts = Parts(
-                        store=store,
-                        runtime=self._runtime(),
-                        deciders=self._deciders,
-                        projections=self._projections,
-                        step_types=self._steps.types,
-                        clock=self.clock,
-                        ids=self.ids,
-                        failpoints=self._failpoints,
-                        drain=self._drain,
-                        lease=self._lease,
-                    )
-                    if self.owns:
-                        begin(self._parts)  # from here on steps run, which may use the system
-                except BaseException:
-                    self._parts = None
-                    store.close()  # or nobody else could own it
-                    raise
+                self._begin(self._open_store())
         return self
+
+    def _begin(self, store: EventStore) -> None:
+        try:
+            self._parts = Parts(
+                store=store,
+                runtime=self._runtime(),
+                deciders=self._deciders,
+                projections=self._projections,
+                step_types=self._steps.types,
+                clock=self.clock,
+                ids=self.ids,
+                failpoints=self._failpoints,
+                drain=self._drain,
+                lease=self._lease,
+            )
+            self._parts.start()
+            if self.owns:
+                begin(self._parts)  # from here on steps run, which may use the system
+        except BaseException:
+            parts, self._parts = self._parts, None
+            if parts is None:
+                store.close()  # or nobody else could own it
+            else:
+                shut_down(parts, 0.0)
+            raise
 
     def _open_store(self) -> EventStore:
         if self._given is not None:

@@ -16,6 +16,9 @@ from indelible.errors.actors import (
 from indelible.errors.base import (
     IndelibleError,
 )
+from indelible.errors.host import (
+    ThreadUnavailableError,
+)
 from indelible.errors.runs import (
     MissingExtraError,
     ResultTimeoutError,
@@ -107,6 +110,7 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreUnavailableError",
     "SystemClosedError",
+    "ThreadUnavailableError",
     "UnknownConnectionError",
     "UnknownEventTypeError",
     "UnknownModeError",

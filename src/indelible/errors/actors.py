@@ -110,17 +110,18 @@ class ActorQuarantinedError(ActorError):
 
 
 class DeadlockError(ActorError):
-    """Too many actors wait for each other on a bounded pool."""
+    """Too many actors or steps wait for each other on a bounded pool."""
 
     chain: tuple[str, ...]
 
-    def __init__(self, chain: Sequence[str], limit: int) -> None:
-        """``chain`` is who waits for whom, first waiter first."""
+    def __init__(self, chain: Sequence[str], limit: int, who: str = "actors") -> None:
+        """``chain`` is who waits for whom, first waiter first; ``who`` says what they are."""
         super().__init__(
-            f"{limit} actors already block on an answer; the wait chain is "
-            f"{' -> '.join(chain)}; use tell, or await the future outside the actor",
+            f"{limit} {who} already block on an answer; the wait chain is "
+            f"{' -> '.join(chain)}; use tell, or await the answer outside of {who}",
             chain=tuple(chain),
             limit=limit,
+            who=who,
         )
 
 

@@ -31,6 +31,7 @@ from indelible.events.values import encode_value
 from indelible.ids import Ids
 from indelible.inbox.answers import decode_answer
 from indelible.inbox.wire import DESCRIBE, SERVICE, MessageTypes, check_size, encode_message
+from indelible.threads import wanted
 
 _log = logging.getLogger("indelible.inbox")
 
@@ -164,23 +165,33 @@ class Courier:
         with self._lock:
             self._closed = True
             thread, watcher = self._thread, self._watcher
-        if thread is not None and watcher is not None:
-            watcher.wake()
+        if watcher is None:
+            return
+        watcher.wake()
+        if thread is not None:
             thread.join()
+        else:  # no thread could be had: this one submits what was asked
+            self._run(watcher)
 
     def _enqueue(self, errand: _Errand) -> None:
         with self._lock:
             if self._closed:
                 raise SystemClosedError("a command for another process", "the system was closed")
-            self._asked.append(errand)
-            if self._thread is None:
+            if self._watcher is None:
                 self._watcher = self._store.inbox.watch()
-                self._thread = threading.Thread(
+            self._asked.append(errand)
+            self._watcher.wake()
+        if self._thread is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._asked and self._thread is None and not self._closed:
+                thread = threading.Thread(
                     target=self._run, args=[self._watcher], name="indelible-courier", daemon=True
                 )
-                self._thread.start()
-            assert self._watcher is not None
-            self._watcher.wake()
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
 
     # -- the courier's thread
 

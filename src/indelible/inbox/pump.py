@@ -35,6 +35,7 @@ from indelible.inbox.answers import encode_error
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
 from indelible.inbox.wire import SERVICE, START
+from indelible.threads import start_now
 
 _log = logging.getLogger("indelible.inbox")
 
@@ -80,6 +81,7 @@ class InboxPump:
         self._services = services
         self._clock = clock
         self._stopping = False
+        self._begun = threading.Event()
         self._wake: Callable[[], None] = _nothing
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -92,9 +94,18 @@ class InboxPump:
     # -- life
 
     def start(self) -> None:
-        """Begin to look."""
-        self._thread = threading.Thread(target=self._run, name="indelible-inbox", daemon=True)
-        self._thread.start()
+        """Start the thread, which waits for :meth:`begin`.
+
+        Raises:
+            ThreadUnavailableError: The host gives none.
+        """
+        thread = threading.Thread(target=self._run, name="indelible-inbox", daemon=True)
+        start_now(thread)
+        self._thread = thread
+
+    def begin(self) -> None:
+        """Begin to look: the actors of this process can take commands."""
+        self._begun.set()
 
     def stop(self, timeout: float | None = None) -> None:
         """Take nothing more; what is under way goes on.  May be called twice.
@@ -102,6 +113,7 @@ class InboxPump:
         Waits for a look that is being taken, at most ``timeout`` seconds.
         """
         self._stopping = True
+        self._begun.set()
         self._wake()
         thread = self._thread
         if thread is not None:
@@ -114,6 +126,7 @@ class InboxPump:
         self._errands.stop()
 
     def _run(self) -> None:
+        self._begun.wait()
         watcher = self._store.inbox.watch(for_commands=True)
         self._wake = watcher.wake
         unsubscribe = self._store.on_ownership(lambda _gained, _lost: watcher.wake())

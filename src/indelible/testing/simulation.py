@@ -31,6 +31,9 @@ class SimulatedRuntime:
         self.loop = SimulatedLoop(self.simulation)
         self.timers = self.simulation.timers
 
+    def start(self) -> None:
+        """Do nothing: there is no thread to start."""
+
     def lead_with(self, lead: Lead) -> None:
         """Call ``lead`` after bursts of work, and before a wait ends."""
         self.dispatcher.after_burst = lead

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indelible.actors.runtime.dispatcher import BLOCKED_LIMIT, PoolDispatcher
+from indelible.actors.runtime.dispatcher import PoolDispatcher
+from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.runtime.waits import BLOCKED_LIMIT
 from indelible.errors import ActorStoppedError, DeadlockError
+from indelible.threads import wanted
 
 if TYPE_CHECKING:
     from unit.runtime.conftest import Job
@@ -269,13 +272,51 @@ def test_a_host_without_more_threads_leaves_the_work_to_those_there_are(
     assert "goes on with 1 threads" in caplog.text
 
 
-def test_a_host_without_any_thread_is_an_error(
+def test_a_host_without_any_thread_is_an_error_to_who_begins(
     new_job: type[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dispatcher = PoolDispatcher("none", daemon=True)
     monkeypatch.setattr("indelible.actors.runtime.workers.Worker.start", _no_thread)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        dispatcher.schedule(new_job())
+        dispatcher.begin(new_job())
+    assert not wanted
+    assert not dispatcher._tasks
+
+
+def test_what_was_scheduled_on_a_host_without_any_thread_runs_when_there_is_one(
+    new_job: type[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher = PoolDispatcher("none", daemon=True)
+    job = new_job()
+    with monkeypatch.context() as patch:
+        patch.setattr("indelible.actors.runtime.workers.Worker.start", _no_thread)
+        dispatcher.schedule(job)
+        wanted.try_again()
+        assert wanted.names() == ["none-2"]
+    wanted.try_again()
+    assert job.done.wait(50)
+    assert not wanted
+    assert dispatcher.close()
+
+
+def test_who_waits_for_an_answer_tries_again_to_start_the_thread_that_gives_it(
+    new_job: type[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher = PoolDispatcher("none", daemon=True)
+    answer: PooledFuture[str] = PooledFuture()
+    refusals = iter([True, True, True])
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if next(refusals, False):
+            _no_thread(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    dispatcher.schedule(new_job(lambda: answer.set("here")))
+    assert answer.get(timeout=50) == "here"
+    assert not wanted
+    assert dispatcher.close()
 
 
 def _no_thread(_: object) -> None:

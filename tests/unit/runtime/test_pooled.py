@@ -163,7 +163,7 @@ def test_all_are_stopped_even_if_too_many_wait_to_stop_them_in_turn(
     echo_class: EchoClass, actor_base: type[PooledActor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refs = [echo_class(actor_base).start() for _ in range(5)]
-    monkeypatch.setattr("indelible.actors.runtime.dispatcher.BLOCKED_LIMIT", 0)
+    monkeypatch.setattr("indelible.actors.runtime.waits.BLOCKED_LIMIT", 0)
     refs[-1].tell(SystemExit(3))
     assert all(ref.actor_stopped.wait(50) for ref in refs)
 

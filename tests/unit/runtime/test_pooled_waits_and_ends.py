@@ -18,6 +18,7 @@ from indelible.actors.runtime.dispatcher import PoolDispatcher
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.pooled import PooledActor, default_dispatcher
 from indelible.errors import DeadlockError
+from indelible.threads import wanted
 
 EchoClass = Callable[[type[PooledActor]], type[PooledActor]]
 
@@ -265,3 +266,27 @@ def test_a_process_does_not_wait_for_daemon_actors() -> None:
 def test_plain_programs_share_one_dispatcher_for_each_kind_of_thread() -> None:
     assert default_dispatcher(daemon=True) is default_dispatcher(daemon=True)
     assert default_dispatcher(daemon=True) is not default_dispatcher(daemon=False)
+
+
+# -- a host without threads
+
+
+def test_a_start_for_which_there_is_no_thread_leaves_nothing(
+    echo_class: EchoClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lone(echo_class(PooledActor)):  # type: ignore[misc]
+        dispatcher = PoolDispatcher("lone", daemon=True)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="lone could not be started"):
+            Lone.start()
+        assert ActorRegistry.get_all() == []
+        assert not wanted
+    ref = Lone.start()
+    assert ref.ask("x", timeout=50) == "x"
+    ref.stop(timeout=50)
+    assert Lone.dispatcher.close()
