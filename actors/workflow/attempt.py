@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from indelible.actors.durable.actor import DurableActor
+from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.step_types.base import StepType
 from indelible.actors.workflow.context import StepContext
 from indelible.actors.workflow.definition.plan import Node
@@ -54,6 +55,20 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     def name(self) -> str:
         """What people call it: ``RUN/PATH``."""
         return f"{self.actor.identity}/{self.node.path}"
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def waits_as(self) -> RunEnd:
+        """What cannot come while this waits; see :mod:`indelible.actors.runtime.waits`."""
+        return RunEnd(id(self.executor), self.actor.stream)
+
+    @property
+    def may_last(self) -> bool:
+        """Whether no time-out gives it up."""
+        return self.node.timeout is None
 
     @property
     def running(self) -> bool:

@@ -184,6 +184,7 @@ class SystemAccess:
     ) -> Any:
         """The answer, or AskTimeoutError; an error that was answered is raised."""
         timeout = ASK_TIMEOUT if timeout is None else timeout
+        future.asked = stream  # names deadlocks
         try:
             return self.wait(future, timeout + _slack(future))
         except TimeoutError:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.runtime.future import PooledFuture, let_others_run
+from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
 from indelible.actors.workflow.state import RunState
 from indelible.checks import check_id
@@ -64,7 +65,7 @@ class RunHandle:
         """
         self._system.check_may_block("result", "result_async")
         if not self._here():
-            return self._outcome(self._system.reader.wait_for_end(self.run_id, timeout))
+            return self._outcome(self._wait_elsewhere(timeout))
         recent = self._system.executor.endings.recent(self._stream)
         if recent is not None:
             return self._outcome(recent)
@@ -75,8 +76,7 @@ class RunHandle:
         except TimeoutError:
             raise self._timed_out(timeout, self._waiting_for()) from None
         except ShardNotOwnedError:  # another process goes on with the run
-            left = self._left(timeout, began)
-            return self._outcome(self._system.reader.wait_for_end(self.run_id, left))
+            return self._outcome(self._wait_elsewhere(self._left(timeout, began)))
         finally:
             forget()
 
@@ -96,6 +96,11 @@ class RunHandle:
         finally:
             forget()
 
+    def _wait_elsewhere(self, timeout: float | None) -> RunState:
+        """Wait for another process to end the run; a step's thread is replaced meanwhile."""
+        with let_others_run(self._stream, forever=timeout is None):
+            return self._system.reader.wait_for_end(self.run_id, timeout)
+
     def _here(self) -> bool:
         """Whether this process executes the run."""
         return self._system.owns and self._system.directory.owns(self._stream)
@@ -109,6 +114,7 @@ class RunHandle:
         """A future of the run's last state, and how to give it up."""
         executor, directory = self._system.executor, self._system.directory
         ending: PooledFuture[RunState] = PooledFuture()
+        ending.asked = RunEnd(id(executor), self._stream)  # names deadlocks
 
         def ended(end: RunState | BaseException) -> None:
             if ending.done():
