@@ -61,7 +61,7 @@ def try_with(threads: int, folder: str) -> dict[str, Any]:
         refused(*arguments)
         happened.set()
 
-    wanted.refused = note  # type: ignore[method-assign]
+    wanted.refused = note  # type: ignore[assignment, method-assign]
     agent = system.workflow_agent("a")
     message = agent._start_message(system.compile(FLOW), "r", None)
     started = system.send("run-r", message, presume_new=True)

@@ -28,7 +28,7 @@ class Family:
         self.system.register_step("leaf on the loop", self.leaf_on_loop)
         self.system.register_step("await", self.wait_for)
 
-    def child(self, number: int, leaf: str, context: Any) -> str:
+    def child(self, number: int, leaf: str, context: Any) -> Any:
         definition = {"name": "child", "steps": [{"name": "leaf", "type": leaf}]}
         agent = self.system.workflow_agent("child")
         self.begun.release()
@@ -40,7 +40,7 @@ class Family:
     async def leaf_on_loop(self) -> None:
         assert await asyncio.to_thread(self.go.wait, 50)
 
-    def wait_for(self, run: str) -> str:
+    def wait_for(self, run: str) -> Any:
         assert self.go.wait(50)
         return self.system.run(run).result()["status"]
 
@@ -113,7 +113,7 @@ def test_a_run_of_the_same_name_in_another_system_is_no_circle(family: Family) -
     with other.system:
         waited = threading.Event()
 
-        def wait_there() -> str:
+        def wait_there() -> Any:
             waited.set()
             return other.system.run("p").result()["status"]
 
