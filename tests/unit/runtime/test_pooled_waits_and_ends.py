@@ -274,8 +274,10 @@ def test_plain_programs_share_one_dispatcher_for_each_kind_of_thread() -> None:
 def test_a_start_for_which_there_is_no_thread_leaves_nothing(
     echo_class: EchoClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lone = PoolDispatcher("lone", daemon=True)
+
     class Lone(echo_class(PooledActor)):  # type: ignore[misc]
-        dispatcher = PoolDispatcher("lone", daemon=True)
+        dispatcher = lone
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -289,4 +291,4 @@ def test_a_start_for_which_there_is_no_thread_leaves_nothing(
     ref = Lone.start()
     assert ref.ask("x", timeout=50) == "x"
     ref.stop(timeout=50)
-    assert Lone.dispatcher.close()
+    assert lone.close()
