@@ -38,6 +38,7 @@ class Prober:
         with self._lock:
             self._stopped.set()
             thread = self._thread
+        wanted.forget(self._begin)
         if thread is not None:
             thread.join()
 

@@ -233,6 +233,7 @@ class RoleHolder:
         self._stopped.set()
         with self._lock:
             roles, thread = list(self._held.values()), self._thread
+        wanted.forget(self._begin)
         for role in roles:
             role.release()
         if thread is not None and thread is not threading.current_thread():

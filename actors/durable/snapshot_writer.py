@@ -91,6 +91,7 @@ class SnapshotWriter:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        wanted.forget(self._begin)
         if self._thread is not None:
             self._thread.join()
         else:

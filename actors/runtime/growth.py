@@ -114,6 +114,7 @@ class Watcher:
             self._closed.set()
             self._alarm.set()
             thread = self._thread
+        wanted.forget(self._again)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 

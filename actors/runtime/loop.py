@@ -109,6 +109,7 @@ class LoopThread:
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
+        wanted.forget(self.kick)
         if loop is None or thread is None:
             return ()
         _call(loop, self._begin_end, loop, timeout)

@@ -350,6 +350,7 @@ class Workers:
         with self._lock:
             self._closed = True
             threads = list(self._threads)
+        wanted.forget(self._try_again)
         self._wake_all()
         self._watcher.close()
         own = self._worker()

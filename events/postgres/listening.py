@@ -59,6 +59,7 @@ class Listening:
         with self._lock:
             self._stopped = True
             thread = self._thread
+        wanted.forget(self.start)
         if thread is not None:
             self._bell.send(b"!")
             thread.join()

@@ -165,6 +165,7 @@ class Courier:
         with self._lock:
             self._closed = True
             thread, watcher = self._thread, self._watcher
+        wanted.forget(self._begin)
         if watcher is None:
             return
         watcher.wake()
