@@ -16,6 +16,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.threads import start_now
+
 _WORKS = "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'"
 
 
@@ -24,6 +26,9 @@ def attended(connection: sa.Connection, others: sa.Engine, seconds: float) -> It
     """Let statements in the block take as long as the server works on them, but no longer.
 
     One that has not moved for ``seconds`` is asked about through ``others``.
+
+    Raises:
+        ThreadUnavailableError: The host gives no thread; nothing has been done.
     """
     driver: Any = connection.connection.driver_connection
     process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
@@ -38,7 +43,7 @@ def attended(connection: sa.Connection, others: sa.Engine, seconds: float) -> It
             moves = driver.moves
 
     thread = threading.Thread(target=attend, name="indelible-attending", daemon=True)
-    thread.start()
+    start_now(thread)
     try:
         yield
     finally:

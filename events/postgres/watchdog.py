@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from indelible.clock import Clock
+from indelible.threads import start_now
 
 LOOKS = 8
 """Looks at an exchange until it is taken for silent: so a process that was stopped for a while
@@ -74,13 +75,18 @@ class Watchdog:
     # -- life
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Watch from now on.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread; nothing is watched.
+        """
         with self._changed:
             self._end = None
             self._stopped = False
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                start_now(thread)
+                self._thread = thread
 
     def stop(self) -> None:
         """Watch no more, once nobody waits for an answer."""
