@@ -1,15 +1,12 @@
-"""Group, aggregate and sum as SQL does: ``None`` is left out, and groups with it are one group.
-
-Floats are added with ``math.fsum``, so that the order of the rows does not show in a sum.
-"""
+"""Group, aggregate and sum as SQL does: ``None`` is left out, and groups with it are one group."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from indelible.actors.step_types.data_processing.arithmetic import mean, total
+from indelible.actors.step_types.data_processing.comparing import identities, order_of
 from indelible.actors.step_types.data_processing.table import (
     Row,
     Table,
@@ -39,28 +36,39 @@ def check_group(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _check_aggregate(place, one)
 
 
-def group(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def group(table: Table, params: Mapping[str, Any]) -> Table:
     """One row a group, in order of first appearance; with no ``by`` the whole input is one.
 
     >>> rows = [{"k": "a", "n": 1}, {"k": "b", "n": 5}, {"k": "a", "n": None}]
-    >>> group(Table("s", rows), {"by": ["k"], "aggregate": {"total": {"op": "sum", "column": "n"}}})
+    >>> aggregate = {"total": {"op": "sum", "column": "n"}}
+    >>> group(Table("s", rows), {"by": ["k"], "aggregate": aggregate}).rows
     [{'k': 'a', 'total': 1}, {'k': 'b', 'total': 5}]
     """
     by: list[str] = params["by"]
     aggregate: Mapping[str, Mapping[str, str]] = params.get("aggregate", {})
     table.need(*by, *(one["column"] for one in aggregate.values() if "column" in one))
-    groups: dict[tuple[Any, ...], list[Row]] = {} if by else {(): []}
+    found = [
+        {name: rows[0].get(name) for name in by}
+        | {name: _aggregate(table, rows, one) for name, one in aggregate.items()}
+        for rows in _groups(table, by)
+    ]
+    return Table(table.step, found, [*by, *aggregate])
+
+
+def _groups(table: Table, by: list[str]) -> Iterable[list[Row]]:
+    """The rows of each group, in order of first appearance."""
+    if not by:
+        return [table.rows]
+    columns = [[row.get(name) for row in table.rows] for name in by]
     try:
-        for row in table.rows:
-            groups.setdefault(tuple([row.get(name) for name in by]), []).append(row)
+        keys = [identities(column)[0] for column in columns]
     except TypeError:
         found = f"a column of {', '.join(by)} holds a list or mapping"
         raise table.wrong(found, "group by columns of plain values") from None
-    return [
-        dict(zip(by, key, strict=True))
-        | {name: _aggregate(table, rows, one) for name, one in aggregate.items()}
-        for key, rows in groups.items()
-    ]
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row, key in zip(table.rows, zip(*keys, strict=True), strict=True):
+        groups.setdefault(key, []).append(row)
+    return groups.values()
 
 
 def check_sum(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
@@ -68,11 +76,12 @@ def check_sum(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_column(f"{path}column", params.get("column"))
 
 
-def sum_column(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def sum_column(table: Table, params: Mapping[str, Any]) -> Table:
     """One row with the sum of ``column`` under its name; ``None`` when there is nothing to add."""
     column = params["column"]
     table.need(column)
-    return [{column: _aggregate(table, table.rows, {"op": "sum", "column": column})}]
+    added = _aggregate(table, table.rows, {"op": "sum", "column": column})
+    return Table(table.step, [{column: added}], [column])
 
 
 def _check_aggregate(path: str, one: Any) -> Iterator[Problem]:
@@ -114,22 +123,17 @@ def _aggregate(table: Table, rows: list[Row], one: Mapping[str, str]) -> Any:
         raise table.wrong(found, "filter or convert its values first") from None
 
 
-def _sum(values: list[Any]) -> Any:
-    kinds = {type(value) for value in values}
-    if kinds == {int} or kinds == {Decimal}:
-        return sum(values)
-    if kinds <= {int, float}:
-        try:
-            return math.fsum(values)
-        except (OverflowError, ValueError):  # infinities, or a sum beyond 1e308
-            return sum(values)
-    if kinds == {int, Decimal}:
-        return sum(values)
-    raise TypeError("these do not add up")
+def _least(values: list[Any]) -> Any:
+    return min(values, key=order_of(values))
 
 
-def _mean(values: list[Any]) -> Any:
-    return _sum(values) / len(values)
+def _greatest(values: list[Any]) -> Any:
+    return max(values, key=order_of(values))
 
 
-_OF: dict[str, Callable[[list[Any]], Any]] = {"sum": _sum, "mean": _mean, "min": min, "max": max}
+_OF: dict[str, Callable[[list[Any]], Any]] = {
+    "sum": total,
+    "mean": mean,
+    "min": _least,
+    "max": _greatest,
+}

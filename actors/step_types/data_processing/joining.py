@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from indelible.actors.step_types.data_processing.comparing import identities
 from indelible.actors.step_types.data_processing.table import (
     Row,
     Table,
@@ -12,6 +13,7 @@ from indelible.actors.step_types.data_processing.table import (
     check_column,
     check_columns,
 )
+from indelible.actors.step_types.row_sizes import check_size, least_bytes
 from indelible.actors.workflow.definition.fields import describe
 from indelible.actors.workflow.definition.refs import UNKNOWN
 from indelible.errors import Problem
@@ -41,14 +43,17 @@ def check_join(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
         yield from check_columns(f"{path}columns", params["columns"])
 
 
-def join(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def join(table: Table, params: Mapping[str, Any]) -> Table:
     """Rows of the left side, each with every row of the right side that has equal keys.
 
     The right side's keys are left out; another column of it that the left side has too gets
     ``suffix``.  ``columns`` says which columns to take, which a left join of no rows cannot know.
 
+    Raises:
+        StepDataError: A column does not exist, or there are too many rows for one result.
+
     >>> left, right = [{"a": 1}, {"a": 2}], [{"a": 1, "n": "one"}]
-    >>> join(Table("s", left), {"right": right, "on": ["a"], "how": "left"})
+    >>> join(Table("s", left), {"right": right, "on": ["a"], "how": "left"}).rows
     [{'a': 1, 'n': 'one'}, {'a': 2, 'n': None}]
     """
     right = Table(table.step, as_rows(table.step, params["right"], "right"))
@@ -57,13 +62,22 @@ def join(table: Table, params: Mapping[str, Any]) -> list[Row]:
     table.need(*pairs)
     right.need(*pairs.values())
     names = _names(table, right, params, pairs)
-    matches = _index(right, list(pairs.values()), names)
+    left_keys, right_keys = _keys(table, right, pairs)
+    matches: dict[tuple[Any, ...], list[Row]] = {}
+    for row, key in zip(right.rows, right_keys, strict=True):
+        if None not in key:
+            taken = {result: row.get(name) for name, result in names.items()}
+            matches.setdefault(key, []).append(taken)
     nothing = [dict.fromkeys(names.values())] if params.get("how", "inner") == "left" else []
-    keys = list(pairs)
+    columns = [*table.columns, *names.values()]
+    least = least_bytes(columns)
     found: list[Row] = []
-    for row in table.rows:
-        found.extend(row | other for other in matches.get(_key(table, row, keys), nothing))
-    return found
+    for row, key in zip(table.rows, left_keys, strict=True):
+        others = nothing if None in key else matches.get(key, nothing)
+        count = len(found) + len(others)
+        check_size(table.step, count, count * least, "join on more columns, or filter first")
+        found.extend(row | other for other in others)
+    return Table(table.step, found, columns)
 
 
 def _names(
@@ -83,26 +97,17 @@ def _names(
     return names
 
 
-def _index(
-    right: Table, keys: list[str], names: Mapping[str, str]
-) -> dict[tuple[Any, ...] | None, list[Row]]:
-    matches: dict[tuple[Any, ...] | None, list[Row]] = {}
-    for row in right.rows:
-        key = _key(right, row, keys)
-        if key is not None:
-            taken = {result: row.get(name) for name, result in names.items()}
-            matches.setdefault(key, []).append(taken)
-    return matches
-
-
-def _key(table: Table, row: Row, names: list[str]) -> tuple[Any, ...] | None:
-    """The values of ``names``; ``None``, which matches nothing, when one is ``None``."""
-    key = tuple([row.get(name) for name in names])
-    if None in key:
-        return None
-    try:
-        hash(key)
-    except TypeError:
-        found = f"a column of {', '.join(names)} holds a list or mapping"
-        raise table.wrong(found, "join on columns of plain values") from None
-    return key
+def _keys(
+    left: Table, right: Table, pairs: Mapping[str, str]
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The keys of all rows of both sides; one with a ``None`` matches nothing."""
+    compared: list[Sequence[Sequence[Any]]] = []
+    for one, other in pairs.items():
+        sides = [row.get(one) for row in left.rows], [row.get(other) for row in right.rows]
+        try:
+            compared.append(identities(*sides))
+        except TypeError:
+            found = f"column {one!r} or {other!r} holds a list or mapping"
+            raise left.wrong(found, "join on columns of plain values") from None
+    lefts, rights = zip(*compared, strict=True)
+    return list(zip(*lefts, strict=True)), list(zip(*rights, strict=True))

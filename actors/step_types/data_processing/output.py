@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ from indelible.actors.step_types.data_processing.table import Row, Table
 from indelible.actors.workflow.definition.fields import describe
 from indelible.events.values import encode_value
 
+_END = "\r\n"  # before Python 3.11.9 a writer quotes no line break but these
 FORMATS = ("json", "csv", "msgpack")
 
 
@@ -31,14 +31,21 @@ def render(table: Table, form: str) -> list[Row] | str | bytes:
         return table.rows
     if form == "msgpack":
         return encode_value(table.rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = _Lines()
+    writer = csv.writer(text, lineterminator=_END)
     columns = list(table.columns)
     if columns:
         writer.writerow(columns)
     for row in table.rows:
         writer.writerow([_cell(table, name, row.get(name)) for name in columns])
-    return text.getvalue()
+    return "".join(text)
+
+
+class _Lines(list[str]):
+    """Lines as they are written, each ended by a line feed."""
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix(_END) + "\n")
 
 
 def _cell(table: Table, column: str, value: Any) -> str:

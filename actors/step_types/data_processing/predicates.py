@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from indelible.actors.step_types.data_processing.comparing import compare, identity
 from indelible.actors.step_types.data_processing.table import Row, Table, check_column
 from indelible.actors.workflow.definition.fields import close_to, describe
 from indelible.actors.workflow.definition.refs import UNKNOWN
@@ -17,9 +19,7 @@ from indelible.errors import Problem
 Truth = bool | None
 Predicate = Callable[[Row], Truth]
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "le": operator.le,
     "gt": operator.gt,
@@ -27,8 +27,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 _LISTS = ("in", "not_in")
 _NULLS = ("is_null", "not_null")
-_TEXTS = ("contains", "starts_with")
-OPS = (*_COMPARE, *_LISTS, *_NULLS, *_TEXTS)
+OPS = ("eq", "ne", *_ORDER, *_LISTS, *_NULLS, "contains", "starts_with")
 
 
 def check_predicate(path: str, where: Any) -> Iterator[Problem]:
@@ -81,10 +80,13 @@ def build_predicate(table: Table, where: Mapping[str, Any]) -> Predicate:
         return lambda row: row.get(column) is None
     if op == "not_null":
         return lambda row: row.get(column) is not None
+    value = where["value"]
     if op in _LISTS:
-        return _membership(column, where["value"], wanted=op == "in")
-    test = _COMPARE.get(op) or (_contains if op == "contains" else _starts_with)
-    return _comparison(table, column, op, test, where["value"])
+        return _membership(column, value, wanted=op == "in")
+    if op in {"eq", "ne"}:
+        return _equality(column, value, wanted=op == "eq")
+    test = partial(compare, _ORDER[op]) if op in _ORDER else _SEARCH[op]
+    return _comparison(table, column, op, test, value)
 
 
 def _check_comparison(path: str, where: Mapping[str, Any]) -> Iterator[Problem]:
@@ -129,14 +131,24 @@ def _first(parts: list[Predicate], row: Row, *, stop: bool) -> Truth:
 
 
 def _membership(column: str, values: list[Any], *, wanted: bool) -> Predicate:
-    known = [value for value in values if value is not None]
-    absent: Truth = None if len(known) < len(values) else not wanted
+    known = {identity(value) for value in values if value is not None}
+    absent: Truth = None if None in values else not wanted
 
     def test(row: Row) -> Truth:
         value = row.get(column)
         if value is None and values:
             return None
-        return wanted if value in known else absent
+        return wanted if identity(value) in known else absent
+
+    return test
+
+
+def _equality(column: str, value: Any, *, wanted: bool) -> Predicate:
+    key = identity(value)
+
+    def test(row: Row) -> Truth:
+        found = row.get(column)
+        return None if found is None else (identity(found) == key) is wanted
 
     return test
 
@@ -160,8 +172,10 @@ def _comparison(
 
 
 def _contains(found: Any, value: Any) -> bool:
-    if isinstance(found, str | list):
-        return value in found  # text in text, or a member of a list
+    if isinstance(found, list):
+        return identity(value) in map(identity, found)
+    if isinstance(found, str) and isinstance(value, str):
+        return value in found
     raise TypeError
 
 
@@ -169,3 +183,9 @@ def _starts_with(found: Any, value: Any) -> bool:
     if isinstance(found, str):
         return found.startswith(value)
     raise TypeError
+
+
+_SEARCH: dict[str, Callable[[Any, Any], bool]] = {
+    "contains": _contains,
+    "starts_with": _starts_with,
+}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
+from indelible.actors.step_types.data_processing.comparing import order_of
 from indelible.actors.step_types.data_processing.predicates import build_predicate, check_predicate
 from indelible.actors.step_types.data_processing.table import (
     Row,
@@ -25,10 +26,10 @@ def check_filter(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_predicate(f"{path}where", params.get("where"))
 
 
-def keep(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def keep(table: Table, params: Mapping[str, Any]) -> Table:
     """The rows for which ``where`` is true; neither false nor unknown."""
     test = build_predicate(table, params["where"])
-    return [row for row in table.rows if test(row) is True]
+    return table.with_rows([row for row in table.rows if test(row) is True])
 
 
 def check_project(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
@@ -53,13 +54,13 @@ def check_project(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_columns(place, names)
 
 
-def project(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def project(table: Table, params: Mapping[str, Any]) -> Table:
     """Rows of some columns only.
 
     A mapping of new names to old ones has no order of its own (its keys come sorted); a list may
     hold such mappings, of one key each, and keeps its order.
 
-    >>> project(Table("s", [{"a": 1, "b": 2}]), {"columns": ["b", {"first": "a"}]})
+    >>> project(Table("s", [{"a": 1, "b": 2}]), {"columns": ["b", {"first": "a"}]}).rows
     [{'b': 2, 'first': 1}]
     """
     columns = params["columns"]
@@ -67,7 +68,8 @@ def project(table: Table, params: Mapping[str, Any]) -> list[Row]:
     for one in columns if isinstance(columns, list) else [columns]:
         pairs.extend(one.items() if isinstance(one, Mapping) else [(one, one)])
     table.need(*(old for _, old in pairs))
-    return [{new: row.get(old) for new, old in pairs} for row in table.rows]
+    rows = [{new: row.get(old) for new, old in pairs} for row in table.rows]
+    return Table(table.step, rows, [new for new, _ in pairs])
 
 
 def check_sort(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
@@ -75,10 +77,10 @@ def check_sort(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_columns(f"{path}by", params.get("by"))
 
 
-def sort(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def sort(table: Table, params: Mapping[str, Any]) -> Table:
     """Rows in the order of ``by``, ``-name`` falling; equal ones stay in place, ``None`` is last.
 
-    >>> sort(Table("s", [{"n": 1}, {"n": None}, {"n": 2}]), {"by": ["-n"]})
+    >>> sort(Table("s", [{"n": 1}, {"n": None}, {"n": 2}]), {"by": ["-n"]}).rows
     [{'n': 2}, {'n': 1}, {'n': None}]
     """
     rows = table.rows
@@ -88,12 +90,17 @@ def sort(table: Table, params: Mapping[str, Any]) -> list[Row]:
         present = [row for row in rows if row.get(column) is not None]
         absent = [row for row in rows if row.get(column) is None]
         try:
-            present.sort(key=itemgetter(column), reverse=name.startswith("-"))
+            present.sort(key=_key(present, column), reverse=name.startswith("-"))
         except TypeError as error:
             found = f"column {column!r} holds values that do not compare ({error})"
             raise table.wrong(found, "convert or filter them first") from None
         rows = present + absent
-    return rows
+    return table.with_rows(rows)
+
+
+def _key(rows: list[Row], column: str) -> Callable[[Row], Any]:
+    order = order_of([row[column] for row in rows])
+    return itemgetter(column) if order is None else lambda row: order(row[column])
 
 
 def check_limit(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
@@ -103,9 +110,9 @@ def check_limit(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(f"{path}count", describe(count), "write a whole number from 0")
 
 
-def limit(table: Table, params: Mapping[str, Any]) -> list[Row]:
+def limit(table: Table, params: Mapping[str, Any]) -> Table:
     """The first ``count`` rows."""
-    return table.rows[: params["count"]]
+    return table.with_rows(table.rows[: params["count"]])
 
 
 def check_function(
@@ -120,7 +127,7 @@ def check_function(
 
 def map_rows(
     table: Table, params: Mapping[str, Any], functions: Mapping[str, RowFunction]
-) -> list[Row]:
+) -> Table:
     """What the function makes of each row, which it may change.
 
     Raises:
@@ -141,4 +148,4 @@ def map_rows(
                 "return a dict, column to value",
             )
         found.append(result)
-    return found
+    return Table(table.step, found)

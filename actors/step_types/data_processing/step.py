@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from indelible.actors.step_types.data_processing import grouping, joining, output, shaping
 from indelible.actors.step_types.data_processing.shaping import RowFunction
-from indelible.actors.step_types.data_processing.table import Row, Table, as_rows
+from indelible.actors.step_types.data_processing.table import Table, as_rows
 from indelible.actors.step_types.expectations import check_expectation, validate_expectation
 from indelible.actors.workflow.definition.fields import close_to, describe
 from indelible.actors.workflow.definition.refs import UNKNOWN, blank_refs
@@ -21,7 +21,7 @@ class _Operation(NamedTuple):
     required: tuple[str, ...]
     optional: tuple[str, ...]
     check: Callable[[str, Mapping[str, Any]], Iterator[Problem]]
-    apply: Callable[[Table, Mapping[str, Any]], list[Row]]
+    apply: Callable[[Table, Mapping[str, Any]], Table]
 
 
 class DataProcessing:
@@ -74,7 +74,7 @@ class DataProcessing:
         check_expectation(name, "input rows", params.get("input_size"), count)
         for one in params.get("operations", (params,)):
             if "operation" in one:
-                table = Table(name, self._operations[one["operation"]].apply(table, one))
+                table = self._operations[one["operation"]].apply(table, one)
         form = params.get("output_format", "json")
         return {
             "processed_records": count,

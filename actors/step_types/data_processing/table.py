@@ -1,12 +1,12 @@
 """Rows as an operation sees them: mappings of column to value, where an absent value is ``None``.
 
-A column that no row has is an error that lists the columns there are; without any row there is
-nothing to say about columns, and every one is accepted.
+A column that no row has is an error that lists the columns there are.  Operations keep the columns
+when they leave no row; of an input without rows nothing is known, and every column is accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from indelible.actors.workflow.definition.fields import describe
@@ -23,15 +23,22 @@ class Table:
 
     __slots__ = ("_columns", "rows", "step")
 
-    def __init__(self, step: str, rows: list[Row]) -> None:
-        """Take ``rows`` over; operations may change them in place."""
+    def __init__(self, step: str, rows: list[Row], columns: Iterable[str] | None = None) -> None:
+        """Take ``rows`` over; operations may change them in place.
+
+        ``columns`` are known where an operation says them, and stay when it leaves no row.
+        """
         self.step = step
         self.rows = rows
-        self._columns: dict[str, None] | None = None
+        self._columns = None if columns is None else dict.fromkeys(columns)
+
+    def with_rows(self, rows: list[Row]) -> Table:
+        """Some of the rows, or all in another order, with the same columns."""
+        return Table(self.step, rows, self.columns)
 
     @property
     def columns(self) -> dict[str, None]:
-        """Every column that some row has, in order of first appearance."""
+        """The known columns, or those that some row has, in order of first appearance."""
         if self._columns is None:
             columns: dict[str, None] = {}
             for row in self.rows:
@@ -46,7 +53,7 @@ class Table:
         Raises:
             StepDataError: One does not.
         """
-        if not self.rows:
+        if not self.rows and not self.columns:
             return
         for name in names:
             if name not in self.columns:
