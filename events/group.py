@@ -149,6 +149,13 @@ class GroupCommit:
         """
         self._holdings.set_deadline(number, monotonic)
 
+    def holds(self, number: int) -> bool:
+        """Whether the time of a shard is not over; if it is, the shard is lost from here on."""
+        if self._holdings.holds(number, self._clock.monotonic()):
+            return True
+        self._errands.run(lambda: self._on_lost(frozenset((number,))))
+        return False
+
     @contextmanager
     def _between_groups(self) -> Iterator[None]:
         """Hold the lead, however long the queue is: the leader stops after its group."""

@@ -99,6 +99,10 @@ class GroupedStore:
         """The shards that this process may write now."""
         return self._group.owned() if self.state in ("open", "unavailable") else frozenset()
 
+    def holds(self, stream: str) -> bool:
+        """Whether this process may act for ``stream`` at this instant."""
+        return self.shards == 1 or self._group.holds(self.shard_of(stream))
+
     @property
     def process(self) -> str:
         """Empty: the store keeps no row of this process."""

@@ -65,6 +65,11 @@ class Holdings:
         if number in self.shards:
             self._deadlines[number] = monotonic
 
+    def holds(self, number: int, monotonic: int) -> bool:
+        """Whether a shard is owned and its deadline has not passed; any thread may ask."""
+        until = self._deadlines.get(number)
+        return number in self.shards and (until is None or monotonic <= until)
+
     def expired(self, monotonic: int) -> list[int]:
         """The owned shards whose deadline has passed."""
         deadlines = list(self._deadlines.items())  # set by a thread that does not hold the lead

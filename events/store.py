@@ -176,6 +176,14 @@ class EventStore(Protocol):
         """The shards that this process may write now."""
         ...
 
+    def holds(self, stream: str) -> bool:
+        """Whether this process may act for ``stream`` at this instant, by the monotonic clock.
+
+        Asked where something is about to begin: a process that was stopped past the end of its
+        lease finds that out here before anything else tells it.  What is over is lost for good.
+        """
+        ...
+
     def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:
         """Call ``listener`` with shards gained and lost from now on; the result ends it."""
         ...

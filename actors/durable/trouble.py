@@ -10,6 +10,7 @@ from pykka._envelope import Envelope
 
 from indelible.actors.durable import inbox as inboxes
 from indelible.actors.durable.flight import answer
+from indelible.errors import ActorStoppedError, StaleEpochError
 
 WAKE = object()
 """A message that does nothing but have the actor look around."""
@@ -60,11 +61,15 @@ class Trouble:
 
 
 def refuse(items: Iterable[Any], why: BaseException, bury: Callable[[Any, str], None]) -> None:
-    """Answer the askers among ``items`` with ``why``; everything else goes to ``bury``."""
+    """Answer the askers among ``items`` with ``why``; everything else goes to ``bury``.
+
+    Results and timers of a stream that has left this process are the new owner's matter.
+    """
+    left = isinstance(why, StaleEpochError | ActorStoppedError)
     for item in items:
         if type(item) is Envelope and item.reply_to is not None:
             answer([(item.reply_to, why)])
-        elif item is not WAKE:
+        elif item is not WAKE and not (left and type(item) is not Envelope):
             bury(item.message if type(item) is Envelope else item, str(why))
 
 

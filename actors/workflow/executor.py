@@ -43,6 +43,9 @@ _CHECKED = 1_000
 """Definitions known to be executable here; one that was forgotten is checked step by step."""
 
 
+_NAMED = 3  # steps in a line of log
+
+
 class Executor:
     """The effect handler of the category ``run``.
 
@@ -62,6 +65,7 @@ class Executor:
         read_blob: ReadBlob,
         retire: Callable[[DurableActor], object],
         shard_of: Callable[[str], int],
+        is_ours: Callable[[str], bool],
     ) -> None:
         """Execute on ``pool`` and ``loop``; ``retire`` gets actors whose run is over."""
         self.step_types = step_types
@@ -72,7 +76,7 @@ class Executor:
         self.endings = Endings()
         self.unregistered = Unregistered()
         self._shard_of = shard_of
-        self._holds = Holds(shard_of)
+        self._holds = Holds(shard_of, is_ours)
         self.closed = False  # take no result any more
         self.late_results = 0  # came back when nobody waited for them any more
         self._pool = pool
@@ -207,8 +211,8 @@ class Executor:
     def begins(self, attempt: Attempt) -> bool:
         """Called on the step's thread before its function: may it begin?"""
         with self._begins:
-            if self._holds.any and self.held(attempt.actor.stream):
-                return False  # it stays listed as not begun, and is released
+            if self._holds.forbid(attempt.actor.stream):
+                return False  # it stays listed as not begun, and is released or left
             attempt.begun = True
         if self.failpoints.armed:
             self.failpoints.hit("step.before")
@@ -225,6 +229,9 @@ class Executor:
             deadline = self._deadlines.pop(attempt, None)
             if deadline is not None:
                 self._timers.cancel(deadline)
+        if self._attempts.get(attempt.key) is not attempt:
+            self.late_results += 1  # its run has left, as leave() has said
+            return
         if attempt.cancelled:
             self.late_results += 1
             logger.info("late result of step %s, attempt %d", attempt.node.name, attempt.number)
@@ -325,14 +332,22 @@ class Executor:
         such a run gets ``why``.
         """
         self.hold(shards)
-        for attempt in self._all():
-            if self._shard_of(attempt.actor.stream) in shards:
-                attempt.cancel()
-                deadline = self._deadlines.pop(attempt, None)
-                if deadline is not None:
-                    self._timers.cancel(deadline)
-                self.unregistered.forget(attempt.actor.stream)
-                self._forget(attempt)
+        gone = [a for a in self._all() if self._shard_of(a.actor.stream) in shards]
+        if late := [attempt.name for attempt in gone if attempt.running]:
+            logger.warning(
+                "%d steps run on though their shards %s have left this process, such as %s; what"
+                " they return is ignored",
+                len(late),
+                sorted(shards),
+                ", ".join(late[:_NAMED]),
+            )
+        for attempt in gone:
+            attempt.cancel()
+            deadline = self._deadlines.pop(attempt, None)
+            if deadline is not None:
+                self._timers.cancel(deadline)
+            self.unregistered.forget(attempt.actor.stream)
+            self._forget(attempt)
         self.endings.leave(lambda stream: self._shard_of(stream) in shards, why)
 
     def occupied(self) -> int:

@@ -13,9 +13,10 @@ class Holds:
         everything: Whether all runs are: the system closes.
     """
 
-    def __init__(self, shard_of: Callable[[str], int]) -> None:
-        """Hold nothing; ``shard_of`` gives the shard of a stream."""
+    def __init__(self, shard_of: Callable[[str], int], is_ours: Callable[[str], bool]) -> None:
+        """Hold nothing; ``shard_of`` gives the shard of a stream, ``is_ours`` if it still is."""
         self.any = False
+        self._is_ours = is_ours
         self._shard_of = shard_of
         self.everything = False
         self._shards: frozenset[int] = frozenset()
@@ -32,6 +33,10 @@ class Holds:
         """Let runs of ``shards`` go on."""
         self._shards -= frozenset(shards)
         self.any = self.everything or bool(self._shards)
+
+    def forbid(self, stream: str) -> bool:
+        """Whether nothing may begin in ``stream`` now: it is held, or its lease is over."""
+        return self.cover(stream) or not self._is_ours(stream)
 
     def cover(self, stream: str) -> bool:
         """Whether the run in ``stream`` is held."""

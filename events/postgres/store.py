@@ -238,6 +238,10 @@ class PostgresEventStore(StoredLog):
         """The shards that this process may write now."""
         return self._member.owned()
 
+    def holds(self, stream: str) -> bool:
+        """Whether this process may act for ``stream`` at this instant, by the monotonic clock."""
+        return self._group.holds(self.shard_of(stream))
+
     def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:
         """Call ``listener`` with shards gained and lost from now on; the result ends it.
 

@@ -92,6 +92,7 @@ class Parts:
             read_blob=store.blob,
             retire=self._retire,
             shard_of=store.shard_of,
+            is_ours=store.holds,
         )
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         teller = Teller(self._tell, frozenset(d.category for d in deciders))

@@ -63,11 +63,18 @@ class Handle:
 class Member(MemoryEventStore):
     """The store of one of several processes; it owns what a test gives it."""
 
-    def __init__(self, shared: MemoryBackend, name: str, shards: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        shared: MemoryBackend,
+        name: str,
+        shards: Collection[int] = (),
+        clock: Clock | None = None,
+    ) -> None:
         super().__init__(shards=SHARDS, url=f"memory://{name}")
         self._memory = shared
         self._handle = Handle(shared)
-        self._group = GroupCommit(self._handle, SystemClock(), Failpoints(), self._turns, name)
+        clock = clock or SystemClock()
+        self._group = GroupCommit(self._handle, clock, Failpoints(), self._turns, name)
         self._first = tuple(shards)
         self._changed: list[OwnershipListener] = []
         self._drain: Callable[[frozenset[int]], None] | None = None
@@ -88,6 +95,11 @@ class Member(MemoryEventStore):
             self._group.adopt(self._handle.take(number))
         for listener in list(self._changed):
             listener(frozenset(shards), frozenset())
+
+    def lease_until(self, monotonic: int, *shards: int) -> None:
+        """Write to these shards only until ``monotonic`` ns."""
+        for number in shards:
+            self._group.deadline(number, monotonic)
 
     def learn_of_loss(self, *shards: int) -> None:
         """Hear that another process has them."""
