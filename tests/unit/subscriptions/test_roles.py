@@ -116,6 +116,24 @@ def test_the_time_of_a_renewal_counts_from_before_it_was_sent(
     assert role.lost
 
 
+def test_the_time_of_a_role_counts_from_before_it_was_asked_for(
+    leased: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = leased.store.write_views
+
+    @contextmanager
+    def slowly() -> Iterator[sa.Connection]:
+        leased.clock.advance(8)  # the question takes that long
+        with write() as connection:
+            yield connection
+
+    monkeypatch.setattr(leased.store, "write_views", slowly)
+    role = taken(leased.process("one"))
+    assert not role.lost
+    leased.clock.advance(1.1)
+    assert role.lost
+
+
 def test_a_process_that_was_paused_past_its_lease_writes_nothing(leased: Any) -> None:
     one, other = leased.process("one"), leased.process("other")
     told: list[str] = []
