@@ -102,7 +102,9 @@ class Consumer(Following):
             StoreUnavailableError: It may have been stored; commit again.
             SystemClosedError: The consumer is closed; nothing was stored.
             BlockingCallError: This is the system's event loop; nothing was stored.
+            ForkedError: This process was forked from the consumer's; nothing was stored.
         """
+        self.check_process()
         self._followers.check_may_block("commit", "commit_async")
         delivered = self._cursor
         for shard, position in check_cursor(cursor).items():
@@ -115,7 +117,13 @@ class Consumer(Following):
 
     async def commit_async(self, cursor: Cursor) -> None:
         """Do what :meth:`commit` does without blocking the event loop."""
+        self.check_process()
         await asyncio.to_thread(self.commit, cursor)
+
+    def forked(self, parent: int) -> None:
+        """In a child: the name stays the parent's."""
+        super().forked(parent)
+        self._role = None
 
     def close(self) -> None:
         """End the iteration and let the next consumer of the name begin; may be called twice."""

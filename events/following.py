@@ -14,12 +14,18 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Literal, Self
 
-from indelible.errors import EventGapError, StoreUnavailableError, SystemClosedError
+from indelible.errors import (
+    EventGapError,
+    ForkedError,
+    StoreUnavailableError,
+    SystemClosedError,
+)
 from indelible.events.batches import Batch, Selection
 from indelible.events.store import Cursor, EventStore
 from indelible.events.subscription import MAX_BATCH, MAX_BYTES, Pages
 from indelible.events.types import EventTypes
 from indelible.events.waking import Followers, Wake
+from indelible.forks import watch
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +52,19 @@ class Following(ABC):
         self._gaps = 0
         self._troubled = False
         self._cursor: Cursor = {}
+        self._parent = 0  # in a forked child, the process whose reader it is
+        watch(self)
         followers.add(self)
 
     @property
     def cursor(self) -> Cursor:
         """Where to go on after the batches that were handed out so far."""
         return dict(self._cursor)
+
+    @property
+    def url(self) -> str:
+        """Address of the store whose log it reads."""
+        return self._store.url
 
     @property
     def closed(self) -> bool:
@@ -67,6 +80,22 @@ class Following(ABC):
         self._ended = True
         self._followers.remove(self)
         self._wake.ring()
+
+    def forked(self, parent: int) -> None:
+        """In a child: read nothing any more, and wait for no thread of the parent."""
+        self._parent = parent
+        self._lock = threading.Lock()
+        self._wake = Wake()
+        self._ready = None
+
+    def check_process(self) -> None:
+        """Refuse a forked child: it would miss events, or take them from its parent.
+
+        Raises:
+            ForkedError: This process is one.
+        """
+        if self._parent:
+            raise ForkedError("a reader of the log", self._store.url, self._parent)
 
     def hear(self) -> None:
         """Look at once; called on the thread that committed."""
@@ -94,7 +123,9 @@ class Following(ABC):
 
         Raises:
             BlockingCallError: This is the system's event loop; use ``async for``.
+            ForkedError: This process was forked from the reader's.
         """
+        self.check_process()
         self._followers.check_may_block("next", "anext")
         while True:
             self._wake.clear()
@@ -127,6 +158,7 @@ class Following(ABC):
 
     async def __anext__(self) -> Batch:
         """The next batch; a cancelled wait loses none."""
+        self.check_process()
         while True:
             self._wake.clear()
             await asyncio.to_thread(self._look)

@@ -119,6 +119,7 @@ class GroupCommit:
         self._queue = deque()
         self._leading = threading.Lock()
         self._asking = Asking(self._leading)
+        self._publisher = Publisher()
         self._errands = Errands(self._name)
         self._chores = Errands(self._name)
         self._prober = Prober(self._probe, self._name)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from indelible.errors import ForkedError
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.plan import shard_of
@@ -15,7 +16,18 @@ from indelible.events.store import Append, Listener, OwnershipListener
 class GroupedStore:
     """Base of a store whose appends go through a :class:`~indelible.events.group.GroupCommit`."""
 
+    url: str
     _group: GroupCommit
+    _parent = 0  # in a forked child, the process that had opened the store
+
+    def check_process(self) -> None:
+        """Refuse a forked child what its parent has opened.
+
+        Raises:
+            ForkedError: This process is one.
+        """
+        if self._parent:
+            raise ForkedError("the event store", self.url, self._parent)
 
     @property
     def state(self) -> str:

@@ -13,7 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.event import listens_for
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import StaleEpochError, StoreCorruptError, SystemClosedError
+from indelible.errors import (
+    ForkedError,
+    StaleEpochError,
+    StoreCorruptError,
+    SystemClosedError,
+)
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
@@ -26,6 +31,7 @@ from indelible.events.store import Cursor, StreamHead
 from indelible.events.turns import Turns
 from indelible.events.verifying import verify_shard
 from indelible.failpoints import Failpoints
+from indelible.forks import watch
 
 
 class MemoryEventStore(GroupedStore):
@@ -47,6 +53,7 @@ class MemoryEventStore(GroupedStore):
         self._turns = Turns()
         name = "event store (memory)"
         self._group = GroupCommit(self._memory, clock, failpoints, self._turns, name)
+        watch(self)
 
     @property
     def shards(self) -> int:
@@ -64,12 +71,20 @@ class MemoryEventStore(GroupedStore):
 
     def open(self) -> None:
         """Raise the epoch and take appends."""
+        self.check_process()
         if self.state == "closed":
             self._group.begin(self._memory.raise_epoch())
 
     def close(self) -> None:
         """Commit what is queued, then refuse; may be called twice."""
+        self.check_process()
         self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
+
+    def forked(self, parent: int) -> None:
+        """In a child that inherits a copy, in the state in which the other threads left it."""
+        if self.state != "closed":
+            self._parent = parent
+            self._group.abandon(ForkedError("the event store", self.url, parent))
 
     # -- reading
 
@@ -176,6 +191,7 @@ class MemoryEventStore(GroupedStore):
 
     def _check_open(self) -> None:
         if self._group.state == "closed":
+            self.check_process()
             raise SystemClosedError("the event store", f"{self.url} is not open")
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from indelible.events.store import EventStore
+from indelible.forks import watch
 
 
 class Wake:
@@ -93,6 +94,13 @@ class Followers:
         self._lock = threading.Lock()
         self._all: tuple[weakref.ref[Follower], ...] = ()
         self._unsubscribe: list[Callable[[], None]] = []
+        watch(self)
+
+    def forked(self, _parent: int) -> None:
+        """In a child: nobody follows the store, and no lock of it is waited for."""
+        self._lock = threading.Lock()
+        self._all = ()
+        self._unsubscribe = []
 
     def add(self, follower: Follower) -> None:
         """Tell ``follower`` from now on."""

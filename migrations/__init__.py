@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from indelible.forks import process_wide
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -19,7 +21,7 @@ _HERE = Path(__file__).parent
 _TALKATIVE = ("alembic.runtime.migration", "alembic.runtime.plugins")
 """Loggers of alembic that tell of each step at INFO."""
 
-_one_at_a_time = threading.Lock()  # alembic keeps its context in a module of its own
+_one_at_a_time = process_wide(threading.Lock())  # alembic keeps its context in a module of its own
 
 
 @cache

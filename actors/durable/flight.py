@@ -10,6 +10,7 @@ import msgspec
 import pykka
 
 from indelible.events.store import Pipeline
+from indelible.forks import process_wide
 
 Reply = tuple[pykka.Future[Any], Any]
 """Who asked, and the answer; an exception is raised at the asker."""
@@ -62,7 +63,7 @@ class Flights(Pipeline):
 
     __slots__ = ("_count", "_first", "_last", "_parked", "error", "landing")
 
-    lock: ClassVar = threading.RLock()
+    lock: ClassVar = process_wide(threading.RLock())
 
     def __init__(self) -> None:
         """Nothing is under way."""

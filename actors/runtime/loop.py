@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from indelible.forks import leave_loop, watch
 from indelible.threads import wanted
 
 OnDone = Callable[[Any, BaseException | None], None]
@@ -66,6 +67,18 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        watch(self)
+
+    def forked(self, _parent: int) -> None:
+        """In a child, which may be inside a coroutine: when that waits or ends, so does the child.
+
+        Nothing else of the loop runs there, since all of it goes on in the parent.
+        """
+        loop = self._loop
+        if loop is None or not self.is_loop_thread():
+            return
+        getattr(loop, "_ready", deque()).clear()
+        loop.call_soon(leave_loop)
 
     def enqueue(self, function: Callable[[], Awaitable[Any]], on_done: OnDone) -> LoopCall:
         """Queue a coroutine without waking the loop; :meth:`kick` must follow soon.

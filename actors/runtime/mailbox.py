@@ -10,15 +10,16 @@ from collections import deque
 from typing import Any
 
 from indelible.errors import MailboxFullError
+from indelible.forks import process_wide
 
 ACTIVATION = 64  # messages handled at once before other actors get their turn
 
 # Taken only around the end of a mailbox, by all of them, so that each is a lock smaller;
 # re-entrant, because a finaliser may send a message at any place.
-_closing = threading.RLock()
+_closing = process_wide(threading.RLock())
 
 # Taken to count commands, for the same reasons.
-_counting = threading.RLock()
+_counting = process_wide(threading.RLock())
 
 
 class Mailbox:

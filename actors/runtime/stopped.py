@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 from indelible.actors.runtime.future import let_others_run
+from indelible.forks import process_wide
 
 # Taken only when a flag gets its first waiter, by all of them, so that each is a lock smaller.
-_inflating = threading.RLock()
+_inflating = process_wide(threading.RLock())
 
 
 class StoppedFlag(threading.Event):

@@ -18,6 +18,7 @@ from indelible.actors.runtime.pace import Pace
 from indelible.actors.runtime.tasks import Task, Tasks
 from indelible.actors.runtime.waits import Wait, Waits
 from indelible.clock import Clock
+from indelible.forks import leave_loop, watch
 from indelible.threads import wanted
 
 BURST_NS = 8_000_000  # what is decided waits so long for its commit, if there is so much to do
@@ -105,6 +106,15 @@ class Workers:
         self._dropping = False
         self._growth = Growth(base, at_once)
         self._watcher = Watcher(f"{name}-watcher", lambda: bool(self._tasks), self._look, clock)
+        watch(self)
+
+    def forked(self, _parent: int) -> None:
+        """In a child, which may be inside a task: it ends with that, and runs no other."""
+        self._lock = threading.RLock()
+        self._quiet = threading.Condition(self._lock)
+        if self._worker() is not None:
+            self._dropping = True
+            self.after_burst = leave_loop
 
     def is_worker_thread(self) -> bool:
         """Whether the calling thread is one of these."""

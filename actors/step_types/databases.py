@@ -40,6 +40,8 @@ class Database:
 
     def __init__(self, address: str | sa.Engine) -> None:
         """Make an engine for a URL; nothing is connected yet, unless it is in memory."""
+        from indelible.events.inherited import leave_to_parent  # brings ctypes
+
         self._own = not isinstance(address, sa.Engine)
         self._forgets = False
         self._write_turn: AbstractContextManager[Any] = nullcontext()
@@ -53,9 +55,11 @@ class Database:
         self._forgets = kind in {"sqlite", "postgresql"}
         if kind != "sqlite":
             self.engine = _pooled(url)
+            leave_to_parent(self.engine)
             return
         self._write_turn = threading.Lock()
         self.engine = _sqlite(url, id(self))
+        leave_to_parent(self.engine)
         if _is_memory(url):
             self._read_turn = self._write_turn  # its locks do not wait
             self._keeper = self.engine.raw_connection()  # it lives as long as one is open

@@ -20,6 +20,7 @@ from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.step_log import log_failure
 from indelible.errors import PayloadTooLargeError, StepFailedError, ValueNotStorableError
 from indelible.events.values import encode_value
+from indelible.forks import leave
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.executor import Executor
@@ -146,6 +147,8 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         Nothing that the value or the error does on the way is raised.
         """
         executor = self.executor
+        if executor.parent:  # the step's function has forked, and this is the child
+            leave(error)
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
         clock, stream = executor.clock, self.actor.stream

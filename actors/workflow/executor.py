@@ -36,6 +36,7 @@ from indelible.clock import Clock
 from indelible.errors import StepTimeoutError, SystemClosedError
 from indelible.events.event import Event
 from indelible.failpoints import Failpoints
+from indelible.forks import watch
 
 logger = logging.getLogger("indelible.workflow")
 
@@ -78,6 +79,7 @@ class Executor:
         self._shard_of = shard_of
         self._holds = Holds(shard_of, is_ours)
         self.closed = False  # take no result any more
+        self.parent = 0  # in a forked child, the process whose steps these are
         self.late_results = 0  # came back when nobody waited for them any more
         self._pool = pool
         self._loop = loop
@@ -90,6 +92,11 @@ class Executor:
         self._begins = threading.Lock()  # so that nothing begins once it is held
         self._returned = threading.Condition()  # tells who waits for running steps
         self._stop_listening = step_types.on_register(self.unregistered.registered)
+        watch(self)
+
+    def forked(self, parent: int) -> None:
+        """In a child, which may be inside a step: that ends with the step's function."""
+        self.parent = parent
 
     # -- the effect handler
 

@@ -44,6 +44,11 @@ class WatchedConnection(psycopg.Connection[Any]):
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
+    def handles(self) -> tuple[int, ...]:
+        """The numbers of both handles."""
+        line = self._line
+        return (self.fileno(),) if line is None else (self.fileno(), line.fileno())
+
     def close(self) -> None:
         """Close both handles."""
         super().close()

@@ -14,6 +14,7 @@ from sqlalchemy.event import listens_for
 
 from indelible.clock import Clock
 from indelible.errors import StoreUnavailableError
+from indelible.events.inherited import leave_to_parent
 from indelible.events.postgres.arrays import register_arrays
 from indelible.events.postgres.connection import WatchedConnection
 from indelible.events.postgres.watchdog import LOOKS, Watchdog
@@ -103,6 +104,8 @@ class Engines:
             url, isolation_level="AUTOCOMMIT", connect_args=arguments, **options
         )
         connect_within = min(CONNECT_SECONDS, self._short)
+
+        leave_to_parent(engine)
 
         @listens_for(engine, "do_connect")
         def _(_dialect: object, _record: object, words: Any, options: Any) -> WatchedConnection:

@@ -55,10 +55,6 @@ class Hints:
         if self._thread.is_alive():
             self._thread.join()
 
-    def forget(self) -> None:
-        """In a forked child: leave the connection alone, it is the parent's."""
-        self._inherited, self._connection = self._connection, None
-
     def written(self, shards: Iterable[int]) -> None:
         """Ring for ``shards`` soon; quick, never raises."""
         with self._lock:

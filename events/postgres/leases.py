@@ -141,11 +141,6 @@ class Leases:
         with self._lock:
             self._discard()
 
-    def forget(self) -> None:
-        """In a forked child: leave the connection alone, it is the parent's."""
-        self._inherited, self._connection = self._connection, None
-        self._lock = threading.Lock()
-
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Cursor[Any]]:
         with self._lock, translated(self._url):

@@ -126,13 +126,8 @@ class Member:
         if keeper is not None:
             keeper.wake()
 
-    def abandon(self) -> None:
-        """In a forked child: hold nothing, and touch nothing that is the parent's."""
-        self.group.abandon(SystemClosedError("the event store", "its process forked"))
-        self.writer.forget()
-        if self._leases is not None:
-            self._leases.forget()
-        if self._hints is not None:
-            self._hints.forget()
+    def abandon(self, error: BaseException) -> None:
+        """In a forked child: hold nothing, use nothing of the parent's, refuse with ``error``."""
+        self.group.abandon(error)
         self._inherited = (self._leases, self._keeper, self._hints)
         self._leases = self._keeper = self._hints = None

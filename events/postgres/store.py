@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import StoreReadOnlyError, SystemClosedError
+from indelible.errors import ForkedError, StoreReadOnlyError, SystemClosedError
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
@@ -29,6 +27,7 @@ from indelible.events.postgres.schema import bring_up, check_schema
 from indelible.events.store import OwnershipListener
 from indelible.events.stored import StoredLog
 from indelible.failpoints import Failpoints
+from indelible.forks import watch
 
 SHARDS = 64
 """Shards of a new store: enough for some tens of processes to have equal shares, and few enough
@@ -103,7 +102,7 @@ class PostgresEventStore(StoredLog):
         )
         self._group: GroupCommit = self._member.group
         self._inbox = PostgresInbox(write=self._write, read=self._look_once)
-        self._watch_forks()
+        watch(self)
 
     @property
     def state(self) -> str:
@@ -132,6 +131,7 @@ class PostgresEventStore(StoredLog):
             StoreCorruptError: The database is something else's.
             StoreUnavailableError: The server is not reached, or is too old.
         """
+        self.check_process()
         with self._opening:
             if self._reader is not None:
                 return
@@ -156,6 +156,7 @@ class PostgresEventStore(StoredLog):
         May be called twice.  A database that does not answer costs 5 s, no more: then leases run
         out by themselves.
         """
+        self.check_process()
         self._watchdog.end_within(_CLOSING)
         with self._opening:
             self._member.leave()
@@ -168,9 +169,9 @@ class PostgresEventStore(StoredLog):
             self._dispose()
             self._watchdog.stop()
 
-    def _dispose(self, *, close: bool = True) -> None:
+    def _dispose(self) -> None:
         for engine in (self._transactions, self._views):
-            engine.dispose(close=close)
+            engine.dispose()
 
     def _join(self) -> None:
         with self._transactions.connect() as connection:
@@ -196,26 +197,17 @@ class PostgresEventStore(StoredLog):
         engine = self._engines.reading()
         return Listening(engine, channels, self.url, self._engines.patience)
 
-    def _watch_forks(self) -> None:
-        """A forked child inherits the connections and may not use them."""
-        mine = weakref.WeakMethod(self._abandon)
-
-        def abandon() -> None:
-            if (method := mine()) is not None:
-                method()
-
-        if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-            os.register_at_fork(after_in_child=abandon)
-
-    def _abandon(self) -> None:
-        self._watchdog.reset()
-        self._member.abandon()
-        self._inherited = (self._reader, self._listening)
-        self._dispose(close=False)
-        if self._reader is not None:
-            self._reader.engine.dispose(close=False)
-        self._reader = self._listening = None
+    def forked(self, parent: int) -> None:
+        """In a child that inherits the connections and may use none."""
+        unused = self.state == "closed" and not self._opening.locked()
         self._opening = threading.Lock()
+        if unused:
+            return
+        self._parent = parent
+        self._watchdog.reset()
+        self._member.abandon(ForkedError("the event store", self.url, parent))
+        self._inherited = (self._reader, self._listening)
+        self._reader = self._listening = None
 
     # -- a database that does not answer
 
@@ -346,5 +338,6 @@ class PostgresEventStore(StoredLog):
     def _open_reader(self) -> PostgresReader:
         reader = self._reader
         if reader is None:
+            self.check_process()
             raise SystemClosedError("the event store", f"{self.url} is not open")
         return reader

@@ -112,12 +112,6 @@ class PostgresWriter:
         self._doubtful = False
         self._epochs, self.extended = {}, {}
 
-    def forget(self) -> None:
-        """In a forked child: leave the connection alone, it is the parent's."""
-        self._inherited, self._connection = self._connection, None
-        self._cursor = self._driver = None
-        self._epochs = {}
-
     # -- appends
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:

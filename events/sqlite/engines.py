@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
 from indelible.errors import StoreUnavailableError
+from indelible.events.inherited import leave_to_parent
 from indelible.events.sqlite.address import Address
 
 BUSY_SECONDS = 30.0
@@ -52,7 +55,7 @@ def writing_engine(address: Address) -> sa.Engine:
         pragmas = (*_EVERY, *_WRITER, *(_MAC if sys.platform == "darwin" else ()))
         return _connect(address.uri("rwc"), pragmas)
 
-    return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+    return _engine(connect, poolclass=sa.NullPool)
 
 
 def guest_engine(address: Address) -> sa.Engine:
@@ -62,7 +65,7 @@ def guest_engine(address: Address) -> sa.Engine:
         pragmas = (*_EVERY, *_WRITER, *(_MAC if sys.platform == "darwin" else ()))
         return _connect(address.uri("rw"), pragmas)
 
-    return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+    return _engine(connect, poolclass=sa.NullPool)
 
 
 def watching_connection(address: Address) -> sqlite3.Connection:
@@ -80,13 +83,7 @@ def reading_engine(address: Address, *, immutable: bool = False) -> sa.Engine:
         uri = address.uri("ro", immutable=immutable)
         return _connect(uri, _EVERY)
 
-    return sa.create_engine(
-        "sqlite://",
-        creator=connect,
-        poolclass=sa.QueuePool,
-        pool_size=_READERS_KEPT,
-        max_overflow=-1,
-    )
+    return _engine(connect, poolclass=sa.QueuePool, pool_size=_READERS_KEPT, max_overflow=-1)
 
 
 def use_wal(connection: sa.Connection) -> None:
@@ -98,6 +95,12 @@ def use_wal(connection: sa.Connection) -> None:
     mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
     if mode != "wal":
         raise StoreUnavailableError(f"SQLite has no WAL mode here, only {mode!r}; use a local disk")
+
+
+def _engine(connect: Callable[[], sqlite3.Connection], **options: Any) -> sa.Engine:
+    engine = sa.create_engine("sqlite://", creator=connect, **options)
+    leave_to_parent(engine)
+    return engine
 
 
 def _connect(uri: str, pragmas: tuple[str, ...]) -> sqlite3.Connection:

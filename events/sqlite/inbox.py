@@ -47,7 +47,6 @@ class Guest:
         self._url = url
         self._lock = threading.Lock()
         self._connection: sa.Connection | None = None
-        self._inherited: sa.Connection | None = None  # never closed
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -69,12 +68,6 @@ class Guest:
         """Close the connection; the next use makes another."""
         with self._lock:
             self._discard()
-
-    def forget(self) -> None:
-        """In a forked child: leave the connection alone, it is the parent's."""
-        self._engine.dispose(close=False)
-        self._inherited, self._connection = self._connection, None
-        self._lock = threading.Lock()
 
     def _discard(self) -> None:
         connection, self._connection = self._connection, None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -12,7 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import StoreNotFoundError, StoreReadOnlyError, SystemClosedError
+from indelible.errors import (
+    ForkedError,
+    StoreNotFoundError,
+    StoreReadOnlyError,
+    SystemClosedError,
+)
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
@@ -34,6 +37,7 @@ from indelible.events.sqlite.writer import SqliteWriter
 from indelible.events.stored import StoredLog
 from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
+from indelible.forks import watch
 
 
 class SqlEventStore(StoredLog):
@@ -74,7 +78,7 @@ class SqlEventStore(StoredLog):
         self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._look_once)
         name = f"event store ({self._address.database.name})"
         self._group = GroupCommit(self._writer, self._clock, self._failpoints, self._turns, name)
-        self._watch_forks()
+        watch(self)
 
     @property
     def state(self) -> str:
@@ -97,6 +101,7 @@ class SqlEventStore(StoredLog):
             StoreCorruptError: Not a store.
             StoreUnavailableError: Locked by another program, or the disk is full.
         """
+        self.check_process()
         with self._opening:
             if self._reader is not None:
                 return
@@ -109,6 +114,7 @@ class SqlEventStore(StoredLog):
 
     def close(self) -> None:
         """Commit what is queued, fail what comes later, give up ownership; may be called twice."""
+        self.check_process()
         with self._opening:
             self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
             reader, self._reader = self._reader, None
@@ -168,26 +174,16 @@ class SqlEventStore(StoredLog):
             raise
         return SqliteReader(engine, self.url)
 
-    def _watch_forks(self) -> None:
-        """A forked child inherits the lock's file and the connections, and may use neither."""
-        mine = weakref.WeakMethod(self._abandon)
-
-        def abandon() -> None:
-            if (method := mine()) is not None:
-                method()
-
-        if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-            os.register_at_fork(after_in_child=abandon)
-
-    def _abandon(self) -> None:
-        self._lock.drop()
-        self._group.abandon(SystemClosedError("the event store", "its process forked"))
-        if self._reader is not None:
-            self._reader.engine.dispose(close=False)
-            self._reader = None
-        self._writer.forget()
-        self._guest.forget()
+    def forked(self, parent: int) -> None:
+        """In a child that inherits the lock's file and the connections, and may use neither."""
+        unused = self.state == "closed" and not self._opening.locked()
         self._opening = threading.Lock()
+        if unused:
+            return
+        self._parent = parent
+        self._lock.drop()
+        self._group.abandon(ForkedError("the event store", self.url, parent))
+        self._inherited, self._reader = self._reader, None
 
     # -- other processes
 
@@ -245,5 +241,6 @@ class SqlEventStore(StoredLog):
     def _open_reader(self) -> SqliteReader:
         reader = self._reader
         if reader is None:
+            self.check_process()
             raise SystemClosedError("the event store", f"{self.url} is not open")
         return reader

@@ -75,10 +75,6 @@ class SqliteWriter:
                 connection.invalidate()
                 connection.close()
 
-    def forget(self) -> None:
-        """In a forked child: leave the connection alone, it is the parent's."""
-        self._inherited, self._connection, self._cursor = self._connection, None, None
-
     # -- ownership
 
     def raise_epoch(self, owner: Owner) -> Mapping[int, Shard]:

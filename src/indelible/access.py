@@ -12,7 +12,7 @@ from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.recovery import recover
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.executor import Executor
-from indelible.errors import AskTimeoutError, StoreReadOnlyError, SystemClosedError
+from indelible.errors import AskTimeoutError, StoreReadOnlyError
 from indelible.events.addresses import Mode
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.event import RecordedEvent
@@ -20,7 +20,7 @@ from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.ids import Ids
 from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
-from indelible.parts import Parts
+from indelible.process import OfOneProcess
 from indelible.reader import RunReader
 
 _TRIES = 8
@@ -28,33 +28,16 @@ _TRIES = 8
 once in 3,000 times, and then another process starts the run."""
 
 
-class SystemAccess:
-    """Access to the parts of a system while it is open; any thread may use it.
+class SystemAccess(OfOneProcess):
+    """Access to the parts of a system while it is open; any thread may use it."""
 
-    Attributes:
-        url: Address of the store.
-    """
-
-    url: str
     ids: Ids
     _mode: Mode
-    _parts: Parts | None
 
     @property
     def owns(self) -> bool:
         """Whether this system writes the store, rather than only reading it."""
         return self._mode == "own"
-
-    @property
-    def parts(self) -> Parts:
-        """The parts of the open system.
-
-        Raises:
-            SystemClosedError: It is not open.
-        """
-        if self._parts is None:
-            raise SystemClosedError("this")
-        return self._parts
 
     @property
     def store(self) -> EventStore:
@@ -68,9 +51,10 @@ class SystemAccess:
         Raises:
             StoreReadOnlyError: The system only reads.
         """
+        parts = self.parts
         if not self.owns:
             raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self._mode}"')
-        return self.parts.directory
+        return parts.directory
 
     @property
     def courier(self) -> Courier:
@@ -79,9 +63,10 @@ class SystemAccess:
         Raises:
             StoreReadOnlyError: The system only reads.
         """
+        parts = self.parts
         if self._mode == "read":
             raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
-        return self.parts.courier
+        return parts.courier
 
     def new_run_id(self) -> str:
         """An id for a run; one of this process's own shards where it owns any.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from indelible.errors import (
     ConsumerFailedError,
+    ForkedError,
     RoleLostError,
     StoreUnavailableError,
     ThreadUnavailableError,
@@ -22,6 +23,7 @@ from indelible.events.batches import Batch
 from indelible.events.consumers import Consumer
 from indelible.events.store import Cursor
 from indelible.events.subscription import format_cursor
+from indelible.forks import leave, watch
 from indelible.threads import start_now
 
 logger = logging.getLogger("indelible.consumers")
@@ -73,6 +75,8 @@ class ConsumerTask:
         self._run_async = run_async
         self._max_attempts = max_attempts
         self._stopping = threading.Event()
+        self._parent = 0  # in a forked child, the process in which the thread is
+        watch(self)
         self._thread = threading.Thread(
             target=self._run, name=f"indelible-consumer-{self.name}", daemon=True
         )
@@ -91,8 +95,22 @@ class ConsumerTask:
         """Up to where its handler has handled the log."""
         return self._consumer.committed
 
+    def forked(self, parent: int) -> None:
+        """In a child: the thread is not there, unless it is this one, in the handler."""
+        self._parent = parent
+
+    def _check_process(self) -> None:
+        if self._parent:
+            raise ForkedError(f"consumer {self.name!r}", self._consumer.url, self._parent)
+
+    def _leave_child(self, error: BaseException | None) -> None:
+        """End a child that the handler has forked, and that comes back from it."""
+        if self._parent:
+            leave(error)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended, at most ``timeout`` seconds, and say whether it has."""
+        self._check_process()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -102,6 +120,7 @@ class ConsumerTask:
         Returns whether it has ended; else it is left behind, and its batch is delivered again.
         From the handler itself it only asks for the end.
         """
+        self._check_process()
         self._ask_to_stop()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
@@ -167,7 +186,12 @@ class ConsumerTask:
         self.state, self.attempts, self.error = "running", 0, None
 
     def _handle(self, batch: Batch) -> None:
-        result = self._handler(batch)
+        try:
+            result = self._handler(batch)
+        except BaseException as error:
+            self._leave_child(error)
+            raise
+        self._leave_child(None)
         if inspect.isawaitable(result):
             self._run_async(lambda: result)
 

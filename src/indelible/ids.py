@@ -10,6 +10,7 @@ from struct import Struct
 from uuid import UUID
 
 from indelible.clock import Clock, SystemClock
+from indelible.forks import watch
 
 _COUNTER_BITS = 12
 _VARIANT = 0x8000_0000_0000_0000
@@ -45,6 +46,7 @@ class Ids:
         self._drawn = -1  # the millisecond for which the tail was drawn
         self._tails: list[int] = []  # for the next milliseconds, last first
         self._process = -1  # whose they are: a forked child must draw its own
+        watch(self)
 
     def uuid7(self) -> bytes:
         """16 bytes, greater than every earlier result of this instance."""
@@ -67,6 +69,11 @@ class Ids:
             self._process = process
             self._tails = [*reversed(_tails(self._random_bytes(8 * _DRAWS)))]
         return self._tails.pop()
+
+    def forked(self, _parent: int) -> None:
+        """In a child: wait for no thread of the parent, and go on with another tail at once."""
+        self._lock = threading.Lock()
+        self._drawn = -1
 
     def text(self) -> str:
         """A fresh id in the usual 36-character form."""

@@ -94,13 +94,14 @@ class Subscribing(SystemAccess):
             RoleLostError: While reading, when this process was held up for longer than its
                 lease; reading on waits for the name again.
         """
+        readers = self.parts.readers
         if self._mode == "read":
             raise StoreReadOnlyError(
                 self.url,
                 f"consumer {name!r} stores its position there, and the system was opened with "
                 'mode="read"; follow events(after=cursor) and keep the cursor yourself',
             )
-        return self.parts.readers.consumer(
+        return readers.consumer(
             name,
             after,
             Selection(types, category, streams),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -103,6 +102,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         check_mode(mode)
         if lease is not None and (lease <= 0 or not isinstance(url, str)):
             raise ValueError(f"lease={lease!r}: give more than 0, or give it to your own store")
+        super().__init__()
         self._given = None if isinstance(url, str) else url
         self.url = url if isinstance(url, str) else url.url
         self.clock = clock or SystemClock()
@@ -120,8 +120,6 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         self._steps = Steps(dict(connections or {}), dict(functions or {}), self.url)
         self._known = KnownPlans()
         self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
-        self._lock = threading.Lock()
-        self._parts: Parts | None = None
         for function in steps:
             self._steps.register(function)
 
@@ -136,7 +134,9 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             StoreReadOnlyError, StoreUnavailableError: What is wrong with it; nothing has changed.
             ThreadUnavailableError: The host gives too few threads; nothing runs, and the store is
                 free for others.
+            ForkedError: This process was forked from the one that opened it.
         """
+        self.check_process("open()")
         with self._lock:
             if self._parts is None:
                 self._begin(self._open_store())
@@ -187,7 +187,9 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
 
         Raises:
             BlockingCallError: Called on the system's event loop; it stays open.
+            ForkedError: Called in a forked child; the system of its parent is as it was.
         """
+        self.check_process("close()")
         parts = self._parts
         if parts is not None:
             parts.runtime.check_may_block("close", "close_async")
@@ -207,15 +209,18 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Close."""
-        self.close()
+        """Close, unless a forked child leaves the block: the system is its parent's."""
+        if not self._parent:
+            self.close()
 
     async def open_async(self) -> Self:
         """Do what :meth:`open` does without blocking the event loop."""
+        self.check_process("open_async()")
         return await asyncio.to_thread(self.open)
 
     async def close_async(self) -> None:
         """Do what :meth:`close` does without blocking the event loop."""
+        self.check_process("close_async()")
         await asyncio.to_thread(self.close)
 
     async def __aenter__(self) -> Self:
@@ -228,8 +233,9 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Close."""
-        await self.close_async()
+        """Close, as above."""
+        if not self._parent:
+            await self.close_async()
 
     # -- steps
 
@@ -249,10 +255,12 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             ValueError: The name is taken, reserved or none.
             TypeError: The function cannot be a step.
         """
+        self.check_process("register_step()")
         self._steps.register(function, name)
 
     def register_function(self, name: str, function: Callable[[Any], Any]) -> None:
         """Register a function of one row for the operation ``map`` of ``data_processing``."""
+        self.check_process("register_function()")
         self._steps.functions[name] = function
         if self._parts is not None:
             self._parts.executor.look_again()
@@ -265,6 +273,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         Raises:
             RefusedError: Not a name of 1 to 200 printable characters.
         """
+        self.check_process("workflow_agent()")
         check_id("agent name", name)
         return WorkflowAgent(self, name)
 
@@ -291,6 +300,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
             RefusedError: ``id`` is not text of 1 to 200 printable characters, or no decider of
                 that category was given to the system.
         """
+        self.check_process("actor()")
         check_id("actor id", id)
         known = sorted(decider.category for decider in self._deciders)
         if category not in known:
@@ -305,6 +315,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
 
     def compile(self, definition: Definition) -> Plan:
         """The plan of ``definition``, checked against the step types that are registered."""
+        self.check_process("compile()")
         content = content_of(definition)
         plan = self._known.find(content)
         if plan is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -83,6 +84,17 @@ def test_a_forked_process_draws_tails_of_its_own(monkeypatch: pytest.MonkeyPatch
     clock.advance(0.001)
     assert ids.uuid7()[9:15] == bytes([2]) * 6
     assert in_parent[9:15] == bytes([1]) * 6
+
+
+def test_a_child_forked_within_a_millisecond_makes_no_id_of_its_parent_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = iter([bytes([1]) * 4_096, bytes([2]) * 4_096])
+    ids = Ids(ManualClock(), lambda count: next(drawn)[:count])
+    ids.uuid7()
+    monkeypatch.setattr("indelible.ids.os.getpid", lambda: -2)
+    ids.forked(os.getpid())  # what every child calls first
+    assert ids.uuid7()[9:15] == bytes([2]) * 6
 
 
 def test_one_seed_reproduces_the_same_ids() -> None:

@@ -20,6 +20,7 @@ from indelible.errors.host import (
     ThreadUnavailableError,
 )
 from indelible.errors.runs import (
+    ForkedError,
     MissingExtraError,
     ResultTimeoutError,
     RunExistsError,
@@ -82,6 +83,7 @@ __all__ = [
     "DefinitionError",
     "EventDecodeError",
     "EventGapError",
+    "ForkedError",
     "IndelibleError",
     "MailboxFullError",
     "MessageExistsError",

@@ -19,6 +19,26 @@ class SystemClosedError(IndelibleError):
         )
 
 
+class ForkedError(SystemClosedError):
+    """A forked child used what its parent had opened; nothing has happened."""
+
+    url: str
+    parent: int
+
+    def __init__(self, wanted: str, url: str, parent: int) -> None:
+        """``wanted`` is what was called; ``parent`` is the process that had opened ``url``."""
+        why = "this process was forked from it"
+        IndelibleError.__init__(
+            self,
+            f"{wanted} cannot be used here: process {parent} opened {url}, and {why}; "
+            "make a new ActorSystem after the fork, and open that one here",
+            wanted=wanted,
+            why=why,
+            url=url,
+            parent=parent,
+        )
+
+
 class UnknownRunError(IndelibleError):
     """No run with this id is in the store."""
 

@@ -1,0 +1,56 @@
+"""Which process may use a system: the one that opened it, and no child forked from that one."""
+
+from __future__ import annotations
+
+import threading
+
+from indelible.errors import ForkedError, SystemClosedError
+from indelible.forks import watch
+from indelible.parts import Parts
+
+
+class OfOneProcess:
+    """The parts of a system while it is open, in the process that opened it; for any thread.
+
+    Attributes:
+        url: Address of the store.
+    """
+
+    url: str
+
+    def __init__(self) -> None:
+        """Be closed."""
+        self._lock = threading.Lock()
+        self._parts: Parts | None = None
+        self._parent = 0  # in a forked child, the process that had opened the system
+        watch(self)
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of the open system.
+
+        Raises:
+            SystemClosedError: It is not open.
+            ForkedError: It was opened before this process was forked.
+        """
+        parts = self._parts
+        if parts is None:
+            self.check_process("the system")
+            raise SystemClosedError("this")
+        return parts
+
+    def check_process(self, wanted: str) -> None:
+        """Refuse a forked child what its parent has opened, before it waits for any lock.
+
+        Raises:
+            ForkedError: This process is one; ``wanted`` is what it has called.
+        """
+        if self._parent:
+            raise ForkedError(wanted, self.url, self._parent)
+
+    def forked(self, parent: int) -> None:
+        """In a child: a system that is open, or is being opened, is the parent's alone."""
+        if self._parts is not None or self._lock.locked():
+            self._parent = parent
+        self._inherited, self._parts = self._parts, None
+        self._lock = threading.Lock()

@@ -1,0 +1,174 @@
+"""A forked child is told that what it inherited is its parent's, and leaves all of it alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+
+HERE = Path(__file__).parent
+
+
+def said_by(program: str, *arguments: str) -> dict[str, Any]:
+    """What a program prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def address(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """The address of a fresh store."""
+    if kind == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return "memory://" if kind == "memory" else f"sqlite:///{folder}/store.db"
+
+
+@pytest.mark.parametrize(
+    ("kind", "modes"),
+    [("memory", ()), ("sqlite", ("client", "read")), ("postgres", ("client",))],
+)
+def test_every_call_in_a_forked_child_fails_at_once_whatever_lock_was_held(
+    kind: str, modes: tuple[str, ...], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    said = said_by("fork_child.py", address(kind, tmp_path, request), *modes)
+    assert said.pop("parent") == "success"
+    assert int(said.pop("locks")) > 50
+    assert len(said) > 70 * (1 + len(modes))
+    assert {call: came for call, came in said.items() if came != "ForkedError"} == {}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_child_forked_by_a_step_ends_with_it_and_its_parent_goes_on(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    said = said_by("fork_exits_child.py", "steps", address(kind, tmp_path, request))
+    assert said == {
+        # of each run: its outcome, the exit status of the child, and the events of its stream
+        "plain-returns": ["success", 0, 3],
+        "plain-raises": ["success", 1, 3],
+        "plain-exits": ["success", 3, 3],
+        "async-returns": ["success", 0, 3],
+        "async-raises": ["success", 1, 3],
+        "async-exits": ["success", 3, 3],
+        "awaits-waits": ["success", 1, 3],
+        "multiprocessing-asks": ["success", 4, 3],
+        "handler": 1,
+        "main": 5,
+        "verified": True,
+    }
+
+
+def outliving_child(url: str, parent: str) -> subprocess.Popen[str]:
+    """A child that lives on, until its input ends, when its ``parent`` "closes" or "dies"."""
+    child = subprocess.Popen(
+        [sys.executable, str(HERE / "fork_exits_child.py"), "outlives", url, parent],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.wait()
+    return child
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    """Let the child end, and wait for that."""
+    child.communicate()
+
+
+DIES = """
+import os, signal, sys
+from indelible.events.opening import open_store
+from indelible.testing.builders import some_event
+open_store(sys.argv[1]).append("run-late", [some_event()] * 5, expected=0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_child_that_outlives_its_parent_takes_nothing_of_the_next_owner_s(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    child = outliving_child(url, "closes")
+    subprocess.run([sys.executable, "-c", DIES, url], check=False)
+    before = (tmp_path / "store.db-wal").stat().st_size
+    end(child)
+    assert (tmp_path / "store.db-wal").stat().st_size == before > 0
+
+
+FREES = """
+import gc, os, sys
+from pathlib import Path
+from indelible.events.sqlite.address import parse_address
+from indelible.events.sqlite.engines import reading_engine, use_wal, writing_engine
+address = parse_address(sys.argv[1])
+writing = writing_engine(address)
+connection = writing.connect()
+use_wal(connection)
+connection.exec_driver_sql("CREATE TABLE t (a)")
+reading = reading_engine(address)
+reading.connect().close()
+child = os.fork()
+if child:
+    connection.close()
+    # another process, which has the database now, and has died
+    if not (other := os.fork()):
+        os.execv(sys.executable, [sys.executable, "-c", sys.argv[2], sys.argv[1]])
+    os.waitpid(other, 0)
+    print("died", flush=True)
+    os._exit(0)
+sys.stdin.readline()
+del connection, reading, writing
+for _ in range(3):
+    gc.collect()
+os._exit(0)
+"""
+WRITES = """
+import os, signal, sys
+from indelible.events.sqlite.address import parse_address
+from indelible.events.sqlite.engines import writing_engine
+connection = writing_engine(parse_address(sys.argv[1])).connect()
+connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_child_frees_closes_no_connection_of_its_parent(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/plain.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", FREES, url, WRITES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "died\n"
+    child.wait()
+    end(child)
+    assert (tmp_path / "plain.db-wal").exists()  # in it is what the other one has committed
+
+
+def test_a_child_keeps_no_connection_to_the_server_alive(postgres_url: str) -> None:
+    child = outliving_child(postgres_url, "dies")
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as server:
+        count = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend'"
+        )
+        while server.execute(count).fetchall() != [(0,)]:
+            server.execute("SELECT pg_sleep(0.01)")
+    end(child)
