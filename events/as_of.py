@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from indelible.errors import AsOfError
 from indelible.events.event import RecordedEvent
+from indelible.events.lost import recorded_at
 from indelible.events.store import Cursor, EventStore
 
 
@@ -81,9 +82,7 @@ def cursor_at(store: EventStore, as_of: AsOf) -> Cursor:
 
 def _position(store: EventStore, shard: int, end: int, instant: int) -> int:
     """The last position of ``shard`` up to ``end`` that was recorded until ``instant``."""
-    return _count(
-        end, lambda position: store.read_shard(shard, position - 1, 1)[0].recorded_at <= instant
-    )
+    return _count(end, lambda position: recorded_at(store, shard, position) <= instant)
 
 
 def _count(last: int, holds: Callable[[int], bool]) -> int:

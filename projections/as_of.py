@@ -14,7 +14,9 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy.event import listens_for
 
+from indelible.errors import StoreCorruptError
 from indelible.events.as_of import AsOf, cursor_at
+from indelible.events.lost import read_places
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
 from indelible.projections.batch import Batch, make_batch
@@ -55,6 +57,7 @@ class TimedViews(Views):
         Raises:
             AsOfError: There is no such moment.
             StoreUnavailableError: The log cannot be read.
+            StoreCorruptError: Its end is lost; what is lost before it is parked.
         """
         cursor = cursor_at(self._store, moment)
         past = _Past(cursor)
@@ -127,7 +130,10 @@ def _batches(
     for shard, end in cursor.items():
         after = 0
         while after < end:
-            events = store.read_shard(shard, after, min(_BATCH, end - after))
+            events = read_places(store, shard, after, min(_BATCH, end - after))
+            if not events:
+                found = "the event is missing, and so are all behind it"
+                raise StoreCorruptError(store.url, found, shard=shard, position=after + 1)
             yield make_batch(events, wanted, types)
             after = events[-1].position
 

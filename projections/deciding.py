@@ -11,7 +11,9 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from indelible.events.event import RecordedEvent
+from indelible.errors import StoreCorruptError
+from indelible.events.event import UNREADABLE, RecordedEvent
+from indelible.events.lost import read_places
 from indelible.events.projection_events import EventSkipped
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
@@ -48,16 +50,30 @@ class Decider:
         stream = parking.stream_of(connection, lane.name, *place)
         if stream is None:
             return  # it has been applied
+        shard, position = place
+        events = read_places(self._store, shard, position - 1, 1)
+        hole = self._hole(stream)
+        if hole is not None or not events:  # to fold what is left would give other rows
+            parking.park(connection, lane.name, [(event, hole) for event in events if hole])
+            return
         skipped = [one for one in parking.skipped(connection, lane.name, stream) if one != place]
-        if lane.projection.erase(connection, stream):
+        if stream != UNREADABLE and lane.projection.erase(connection, stream):
             parking.unpark_stream(connection, lane.name, stream)
             bad = self._fold_again(connection, lane, cursor, stream)
         else:
             parking.unpark(connection, lane.name, *place)
-            shard, position = place
-            bad = self._apply(connection, lane, self._store.read_shard(shard, position - 1, 1))
+            bad = self._apply(connection, lane, events)
         parking.park(connection, lane.name, bad)
         parking.skip(connection, lane.name, skipped)
+
+    def _hole(self, stream: str) -> StoreCorruptError | None:
+        """What is missing in ``stream``, so that it cannot be folded again."""
+        try:
+            for _ in self._store.read(stream):
+                pass
+        except StoreCorruptError as error:
+            return error
+        return None
 
     def _fold_again(
         self, connection: sa.Connection, lane: Lane, cursor: Cursor, stream: str

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from indelible.errors import StoreUnavailableError
 from indelible.events.event import RecordedEvent
+from indelible.events.lost import read_places
 from indelible.events.store import Cursor, EventStore
 
 KEPT = 20_000
@@ -103,6 +104,8 @@ class Feed:
     def read(self, cursor: Cursor, limit: int) -> list[RecordedEvent]:
         """The next events after ``cursor``, at most ``limit``; empty when there are none.
 
+        In the place of a lost one comes a damaged one, so that it is parked.
+
         Raises:
             StoreUnavailableError: Events that are known to exist could not be read.
         """
@@ -127,8 +130,8 @@ class Feed:
                 return window[start : start + limit]
             if first > after:
                 limit = min(limit, first - after - 1)  # go on from memory as soon as it reaches
-        events = self._store.read_shard(shard, after, limit)
-        if not events or events[0].position != after + 1:
+        events = read_places(self._store, shard, after, limit)
+        if not events:
             raise StoreUnavailableError(f"shard {shard} has no event behind position {after}")
         return events
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from indelible.events.lost import recorded_at
 from indelible.events.store import Cursor, EventStore
 
 
@@ -45,4 +46,4 @@ class LagMeter:
         )
 
     def _recorded_at(self, shard: int, position: int) -> int:
-        return self._store.read_shard(shard, position - 1, 1)[0].recorded_at
+        return recorded_at(self._store, shard, position)

@@ -303,21 +303,25 @@ class VerificationError(StoreError):
         )
 
 
-class EventGapError(StoreError):
+class EventGapError(StoreCorruptError):
     """An event that is known to be in the log cannot be read; readers go no further."""
 
-    shard: int
     after: int
 
-    def __init__(self, shard: int, after: int, found: Sequence[int]) -> None:
-        """``found`` are the first positions that were read behind ``after``."""
-        what = f"position {found[0]}" if found else "nothing"
-        super().__init__(
-            f"shard {shard} has {what} behind position {after}, where {after + 1} was wanted; "
-            "run verify on the store",
+    def __init__(self, shard: int, after: int, positions: Sequence[int]) -> None:
+        """``positions`` are the first ones that were read behind ``after``."""
+        found = f"position {positions[0]}" if positions else "nothing"
+        StoreError.__init__(
+            self,
+            f"shard {shard} has {found} behind position {after}, where {after + 1} was wanted; "
+            "run verify on the store. To read on without that event, begin behind it",
+            url="",
+            found=found,
+            stream="",
+            version=0,
             shard=shard,
+            position=after + 1,
             after=after,
-            found=tuple(found),
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from indelible.errors import StoreUnavailableError
-from indelible.events.event import RecordedEvent
+from indelible.events.event import DamagedEvent, RecordedEvent
 from indelible.projections.feed import Feed
 
 
@@ -142,11 +142,12 @@ def test_what_every_view_has_applied_is_forgotten() -> None:
     assert rows.reads == [(0, 0, 2)]
 
 
-def test_rows_that_should_exist_and_do_not_are_a_failure_and_never_skipped() -> None:
+def test_rows_that_should_exist_and_do_not_are_never_skipped() -> None:
     one, _ = feed(10, 0, event(3))
     one.expect({0: 3})
-    with pytest.raises(StoreUnavailableError):
-        one.read({0: 1}, 10)
+    lost, there = one.read({0: 1}, 10)
+    assert isinstance(lost, DamagedEvent)
+    assert ([lost.position, there.position], there) == ([2, 3], event(3))
     one.expect({0: 4})
     with pytest.raises(StoreUnavailableError):
         one.read({0: 3}, 10)
