@@ -13,17 +13,13 @@ from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.read_ahead import ReadAhead
-from indelible.actors.durable.setting_aside import is_damage, refusal_after
-from indelible.actors.durable.supervision import Restarts
-from indelible.actors.durable.trouble import WAKE, Trouble, in_order, refuse
+from indelible.actors.durable.recovering import Recovering
+from indelible.actors.durable.trouble import WAKE, Trouble, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
-from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
     ActorStoppedError,
     IndelibleError,
     RefusedError,
-    StoreUnavailableError,
-    WrongExpectedVersionError,
 )
 from indelible.events.event import EncodedEvent
 from indelible.events.metadata import correlated
@@ -32,7 +28,7 @@ from indelible.events.store import Append
 logger = logging.getLogger("indelible.actors")
 
 
-class DurableActor(PooledActor):
+class DurableActor(Recovering):
     """The one writer of one stream, in memory for as long as there is something to do.
 
     Messages are handled one at a time on worker threads.  An actor may decide on state whose
@@ -42,14 +38,12 @@ class DurableActor(PooledActor):
 
     registered: ClassVar[bool] = False
     ahead: ReadAhead | None = None  # its events, until it reads them for the first time
-    _snapshot = 0  # version of the newest one that is known; most have none
-    actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
 
     def __init__(self, stream: str, host: Host, *, presume_new: bool) -> None:
         """Start without state; ``presume_new`` saves reading a stream that is likely empty."""
         # pykka's constructor is left out on purpose: its urn, event and reference, which nobody
         # sees of an actor that is known by its stream, cost a third of a short run's start.
-        self.actor_inbox = self._create_actor_inbox()  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
+        self.actor_inbox = self._create_actor_inbox()
         self.actor_inbox.owner = self
         self.actor_urn = self.stream = stream
         self.category, _, self.identity = stream.partition("-")
@@ -58,16 +52,16 @@ class DurableActor(PooledActor):
         self._decider = host.deciders[self.category]
         self._handler = host.handlers[self.category]
         self._flights = Flights()
-        self._restarts: Restarts | None = None  # made by the first failure
+        self._restarts = None
         self._metadata = correlated(self.identity)
-        self._trouble = None if presume_new else Trouble(None)  # why there is no state
-        self._refusal: IndelibleError | None = None  # set aside or stopped: nothing is taken
+        self._trouble = None if presume_new else Trouble(None)
+        self._refusal = None
         self._presumed = presume_new
-        self._since: int | None = None  # versions behind this one are of this object's making
-        self._state: Any = self._decider.initial_state() if presume_new else None
+        self._since = None
+        self._state = self._decider.initial_state() if presume_new else None
         self._version = 0
         self._snapshot_at = host.snapshots.first(self._decider)
-        self._unfinished: tuple[str, int] | None = None  # as the stream's head has it
+        self._unfinished = None
 
     @staticmethod
     def _create_actor_inbox() -> DurableInbox:  # type: ignore[override] # as above
@@ -119,10 +113,6 @@ class DurableActor(PooledActor):
         """Spare the next one of this stream reading it all; called once, out of memory."""
         leave = self._host.snapshots.leave
         leave(self._decider, self.stream, self._version, self._snapshot, self._state)
-
-    def bury(self, message: Any, why: str) -> None:
-        """Keep a message of this actor that nobody takes where people can see it."""
-        self._host.bury(self.stream, message, why)
 
     def go(self) -> None:
         """Have a worker thread run the actor; for the holder of the mailbox's flag."""
@@ -318,68 +308,3 @@ class DurableActor(PooledActor):
             self.go()
         if self._trouble is not None and not len(flights):
             self.deliver(WAKE)
-
-    def _give_back(self, flight: Flight, error: BaseException) -> None:
-        """Keep what caused a failed append, unless somebody waits for its answer: he may retry."""
-        lost_presumption = self._presumed and isinstance(error, WrongExpectedVersionError)
-        returned = self._give_up(error).returned
-        for item in flight.messages:
-            if lost_presumption or type(item) is not Envelope or item.reply_to is None:
-                returned.append(item)
-        if not lost_presumption:
-            answer([(future, error) for future, _ in flight.replies])
-
-    # -- failure and recovery
-
-    def _give_up(self, error: BaseException | None) -> Trouble:
-        """Give up the state; the actor's own thread and the commit's leader may both call it."""
-        with self._flights.lock:
-            if self._trouble is None:
-                self._trouble = Trouble(error)
-            return self._trouble
-
-    def _read_back(self, trouble: Trouble) -> bool:
-        """Drop the state and fold the stream; ``False`` if that cannot be done now."""
-        if self._is_final(trouble.error):
-            assert self._refusal is not None
-            refuse(trouble.take_all(), self._refusal, self.bury)
-            self._handler.set_aside(self, self._refusal)
-            return False
-        host, decider = self._host, self._decider
-        self._presumed = False
-        begun = host.clock.monotonic()
-        try:
-            if host.store.state == "unavailable":
-                raise StoreUnavailableError("it is being probed")
-            found = host.recover(self, self._since)
-        except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
-            trouble.error = error
-            if is_damage(error):
-                return self._read_back(trouble)  # which sets it aside
-            trouble.turn_away(trouble.take_all(), self.bury)
-            trouble.paused = True
-            host.retry_later(self)
-            return False
-        took = host.clock.monotonic() - begun
-        self._flights = Flights()
-        self._state, self._version, self._unfinished = found.state, found.version, None
-        if self._since is None:
-            self._since = found.version
-        self._snapshot = found.snapshot
-        self._snapshot_at = host.snapshots.next_after(decider, found, took)
-        resumption = None
-        if found.version:
-            resumption = self._handler.resumption(self, self._state, found.own)
-        trouble.keep(in_order(self.actor_inbox.take_all(), resumption))
-        return True
-
-    def _is_final(self, failure: BaseException | None) -> bool:
-        """Whether the actor is to be set aside after ``failure``."""
-        if failure is not None and not isinstance(failure, StoreUnavailableError):
-            if self._presumed and isinstance(failure, WrongExpectedVersionError):
-                return False
-            if self._restarts is None:
-                self._restarts = Restarts(self._host.intensity)
-            now = self._host.clock.monotonic()
-            self._refusal = refusal_after(self.stream, failure, self._restarts, now, self._refusal)
-        return self._refusal is not None

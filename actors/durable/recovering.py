@@ -1,0 +1,118 @@
+"""The half of a durable actor that fails: it gives up its state, and reads it back from the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pykka._envelope import Envelope
+
+from indelible.actors.decider import Decider
+from indelible.actors.durable.flight import Flight, Flights, answer
+from indelible.actors.durable.host import EffectHandler, Host
+from indelible.actors.durable.inbox import DurableInbox
+from indelible.actors.durable.setting_aside import is_damage, refusal_after
+from indelible.actors.durable.supervision import Restarts
+from indelible.actors.durable.trouble import Trouble, in_order, refuse
+from indelible.actors.runtime.pooled import PooledActor
+from indelible.errors import (
+    IndelibleError,
+    StoreUnavailableError,
+    WrongExpectedVersionError,
+)
+
+if TYPE_CHECKING:
+    from indelible.actors.durable.actor import DurableActor
+
+
+class Recovering(PooledActor):
+    """Knows when there is no state to decide on, and how there is one again.
+
+    Attributes:
+        actor_inbox: The mailbox.
+        stream: Name of the stream.
+    """
+
+    actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
+    stream: str
+    _host: Host
+    _decider: Decider[Any]
+    _handler: EffectHandler
+    _flights: Flights
+    _restarts: Restarts | None  # made by the first failure
+    _trouble: Trouble | None  # why there is no state
+    _refusal: IndelibleError | None  # set aside or stopped: nothing is taken
+    _presumed: bool
+    _since: int | None  # versions behind this one are of this object's making
+    _state: Any
+    _version: int
+    _snapshot = 0  # version of the newest one that is known; most have none
+    _snapshot_at: int
+    _unfinished: tuple[str, int] | None  # as the stream's head has it
+
+    def bury(self, message: Any, why: str) -> None:
+        """Keep a message of this actor that nobody takes where people can see it."""
+        self._host.bury(self.stream, message, why)
+
+    def _give_back(self, flight: Flight, error: BaseException) -> None:
+        """Keep what caused a failed append, unless somebody waits for its answer: he may retry."""
+        lost_presumption = self._presumed and isinstance(error, WrongExpectedVersionError)
+        returned = self._give_up(error).returned
+        for item in flight.messages:
+            if lost_presumption or type(item) is not Envelope or item.reply_to is None:
+                returned.append(item)
+        if not lost_presumption:
+            answer([(future, error) for future, _ in flight.replies])
+
+    def _give_up(self, error: BaseException | None) -> Trouble:
+        """Give up the state; the actor's own thread and the commit's leader may both call it."""
+        with self._flights.lock:
+            if self._trouble is None:
+                self._trouble = Trouble(error)
+            return self._trouble
+
+    def _read_back(self, trouble: Trouble) -> bool:
+        """Drop the state and fold the stream; ``False`` if that cannot be done now."""
+        actor = cast("DurableActor", self)  # there are no others
+        if self._is_final(trouble.error):
+            assert self._refusal is not None
+            refuse(trouble.take_all(), self._refusal, self.bury)
+            self._handler.set_aside(actor, self._refusal)
+            return False
+        host, decider = self._host, self._decider
+        self._presumed = False
+        begun = host.clock.monotonic()
+        try:
+            if host.store.state == "unavailable":
+                raise StoreUnavailableError("it is being probed")
+            found = host.recover(actor, self._since)
+        except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
+            trouble.error = error
+            if is_damage(error):
+                return self._read_back(trouble)  # which sets it aside
+            trouble.turn_away(trouble.take_all(), self.bury)
+            trouble.paused = True
+            host.retry_later(actor)
+            return False
+        took = host.clock.monotonic() - begun
+        self._flights = Flights()
+        self._state, self._version, self._unfinished = found.state, found.version, None
+        if self._since is None:
+            self._since = found.version
+        self._snapshot = found.snapshot
+        self._snapshot_at = host.snapshots.next_after(decider, found, took)
+        resumption = None
+        if found.version:
+            resumption = self._handler.resumption(actor, self._state, found.own)
+        trouble.keep(in_order(self.actor_inbox.take_all(), resumption))
+        return True
+
+    def _is_final(self, failure: BaseException | None) -> bool:
+        """Whether the actor is to be set aside after ``failure``."""
+        if failure is not None and not isinstance(failure, StoreUnavailableError):
+            if self._presumed and isinstance(failure, WrongExpectedVersionError):
+                return False
+            if self._restarts is None:
+                self._restarts = Restarts(self._host.intensity)
+            now = self._host.clock.monotonic()
+            self._refusal = refusal_after(self.stream, failure, self._restarts, now, self._refusal)
+        return self._refusal is not None
