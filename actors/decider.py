@@ -76,7 +76,9 @@ class Decider(Generic[S]):
     def evolve(self, state: S, event: Any) -> S:
         """State after ``event``; owns ``state`` and may change it in place.
 
-        Must accept every event ever written to the category.
+        Must accept every event ever written to the category: what it raises, a ``RefusedError``
+        too, is a fault of the program.  The decision is dropped whole, the asker gets the error (of
+        a refusal an ``ActorFailedError``), and the actor is read back from its events.
         """
         raise NotImplementedError(f"{type(self).__name__} must define evolve()")
 

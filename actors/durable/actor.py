@@ -14,6 +14,7 @@ from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.recovering import Recovering
+from indelible.actors.durable.setting_aside import as_failure
 from indelible.actors.durable.trouble import WAKE, Trouble, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
 from indelible.errors import (
@@ -180,10 +181,11 @@ class DurableActor(Recovering):
             future, message = None, item
             if type(item) is Envelope:
                 future, message = item.reply_to, item.message
+            decision: Any = None
             try:
                 decision = decide(self._state, message)
                 if type(decision) is not Decision:
-                    decision = Decision(tuple(decision))  # type: ignore[arg-type]
+                    decision = Decision(tuple(decision))
                 for event in decision.events:
                     encoded.append(types.encode(event, next_id()))
                     self._state = evolve(self._state, event)
@@ -191,13 +193,13 @@ class DurableActor(Recovering):
                     effects += decision.effects
                 if decision.blobs:
                     blobs += decision.blobs
-            except RefusedError as error:
+            except BaseException as error:
+                if not isinstance(error, RefusedError) or type(decision) is Decision:
+                    logger.exception("%s fails and is read again from its events", self)
+                    self._crashed(as_failure(self.stream, error), batch, done - 1)
+                    return
                 if future is not None:
                     replies.append((future, error))
-            except BaseException as error:
-                logger.exception("%s fails and is read again from its events", self)
-                self._crashed(error, batch, done - 1)
-                return
             else:
                 if future is not None:
                     replies.append((future, decision.reply))
@@ -206,7 +208,7 @@ class DurableActor(Recovering):
         except BaseException as error:  # unfinished() raised; nothing has been sent
             logger.exception("%s fails and is read again from its events", self)
             self._give_up(error)
-            refuse(batch, error, self.bury)
+            refuse(batch, as_failure(self.stream, error), self.bury)
 
     def _crashed(self, error: BaseException, batch: list[Any], at: int) -> None:
         """Decide the others again, by a state that the message ``at`` has not touched.

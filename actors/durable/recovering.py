@@ -10,7 +10,7 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.flight import Flight, Flights, answer
 from indelible.actors.durable.host import EffectHandler, Host
 from indelible.actors.durable.inbox import DurableInbox
-from indelible.actors.durable.setting_aside import is_damage, refusal_after
+from indelible.actors.durable.setting_aside import as_failure, is_damage, refusal_after
 from indelible.actors.durable.supervision import Restarts
 from indelible.actors.durable.trouble import Trouble, in_order, refuse
 from indelible.actors.runtime.pooled import PooledActor
@@ -86,7 +86,7 @@ class Recovering(PooledActor):
                 raise StoreUnavailableError("it is being probed")
             found = host.recover(actor, self._since)
         except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
-            trouble.error = error
+            trouble.error = as_failure(self.stream, error)
             if is_damage(error):
                 return self._read_back(trouble)  # which sets it aside
             trouble.turn_away(trouble.take_all(), self.bury)

@@ -6,15 +6,30 @@ import logging
 
 from indelible.actors.durable.supervision import Restarts
 from indelible.errors import (
+    ActorFailedError,
     ActorQuarantinedError,
     ActorStoppedError,
     IndelibleError,
+    RefusedError,
     StaleEpochError,
     StoreCorruptError,
     UnknownEventTypeError,
 )
 
 logger = logging.getLogger("indelible.actors")
+
+
+def as_failure(stream: str, error: BaseException) -> BaseException:
+    """What askers are told of ``error``, which was raised where nobody may refuse.
+
+    A refusal there is a fault of the program: it would tell them that all is well.
+    """
+    if not isinstance(error, RefusedError):
+        return error
+    why = f"{error!r} was raised outside of decide(), and only decide() may refuse"
+    failed = ActorFailedError(stream, why)
+    failed.__cause__ = error
+    return failed
 
 
 def is_damage(error: BaseException | None) -> bool:

@@ -48,7 +48,8 @@ class ActorHandle:
             StoreUnavailableError: The commit failed; it may have happened.
             MailboxFullError, ActorQuarantinedError, ActorStoppedError: It was not taken.
             MessageExistsError: ``message_id`` belongs to another message.
-            ActorFailedError: The actor failed on it in another process; nothing changed.
+            ActorFailedError: The actor failed on it in another process, or refused it outside of
+                ``decide``; nothing changed.
         """
         self._system.check_may_block("ask", "ask_async")
         return self._system.ask(self.stream, message, timeout=timeout, message_id=message_id)

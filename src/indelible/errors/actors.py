@@ -75,7 +75,10 @@ class MessageExistsError(ActorError):
 
 
 class ActorFailedError(ActorError):
-    """An actor in another process failed on a command; that command has changed nothing."""
+    """An actor failed on a command, and nothing has changed.
+
+    It did so in another process, or refused where only ``decide`` may.
+    """
 
     def __init__(self, actor: str, failure: str) -> None:
         """``failure`` is what was raised there, in words."""
