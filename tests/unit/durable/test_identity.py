@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
+from pykka._envelope import Envelope
 
 from indelible import ActorSystem
 from indelible.actors.durable import flight, inbox
@@ -119,6 +120,49 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
     hold.wait()
     assert together([lambda: bank.look("ann"), let_go]) == [5, None]
     leaving.join(10)
+
+
+def test_messages_that_come_while_an_actor_leaves_are_handled_by_its_successor(
+    bank: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank.account("ann").ask(("deposit", 5))
+    directory = bank.system.directory
+    ann = directory.live("account-ann")
+    answers: list[Any] = []
+
+    def rests(_: Any) -> bool:  # asked after the mailbox was found empty, before it is closed
+        if not answers:
+            answers.append(bank.ask("ann", "deposit", 1))
+            bank.account("ann").tell(("deposit", 10))
+            ann.deliver(Envelope(("deposit", 100)))  # no command: a result or a timer comes so
+            answers.append(bank.ask("ann", "balance"))
+        return True
+
+    monkeypatch.setattr(bank.decider, "at_rest", rests)
+    assert directory.passivate(ann)
+    assert [answer.get(timeout=50) for answer in answers] == [6, 116]
+    assert directory.live("account-ann") is not ann
+    assert bank.account("ann").state() == {"balance": 116, "deposits": 4}
+
+
+def test_an_actor_handles_no_more_than_64_messages_before_others_have_their_turn(
+    bank: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended: list[int] = []
+    submit = bank.store.submit
+
+    def note(append: Any) -> None:
+        appended.append(len(append.events))
+        submit(append)
+
+    monkeypatch.setattr(bank.store, "submit", note)
+    bank.decider.hold.close()
+    first = bank.ask("ann", "held deposit", 1)
+    bank.decider.hold.wait()
+    rest = [bank.ask("ann", "deposit", 1) for _ in range(200)]
+    bank.decider.hold.open()
+    assert [future.get(timeout=50) for future in (first, *rest)] == list(range(1, 202))
+    assert appended == [1, 64, 64, 64, 8]
 
 
 def test_asks_from_many_threads_are_all_answered_in_one_order(bank: Any, together: Any) -> None:
