@@ -139,19 +139,19 @@ def survivor_of(store: MemoryEventStore) -> MemoryEventStore:
 def interpret(definition: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
     """What the definition means, read directly: (ended well, value by name)."""
     values: dict[str, Any] = {}
-    well = True
+    fared: list[bool] = []
     for child in definition["steps"]:
-        if not well and definition["pattern"] == "sequential":
+        if definition["pattern"] == "sequential" and not all(fared):
             values[child["name"]] = "skipped"
-        elif "steps" in child:
+            continue
+        if "steps" in child:
             fine, inner = interpret(child)
             values[child["name"]] = inner if fine else "failed"
-            well = well and fine
         else:
             fine = child["params"]["failures"] < child["retry"]["attempts"]
             values[child["name"]] = "done" if fine else "failed"
-            well = well and fine
-    return well or definition["pattern"] == "parallel", values
+        fared.append(fine)
+    return (any if definition["pattern"] == "parallel" else all)(fared), values
 
 
 def shape(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,9 +17,15 @@ from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import resolve
 from indelible.actors.workflow.error_record import record_of
 from indelible.actors.workflow.messages import StepRaised, StepReturned
+from indelible.actors.workflow.referring import check_reference
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.step_log import log_failure
-from indelible.errors import PayloadTooLargeError, StepFailedError, ValueNotStorableError
+from indelible.errors import (
+    FailedReferenceError,
+    PayloadTooLargeError,
+    StepFailedError,
+    ValueNotStorableError,
+)
 from indelible.events.values import encode_value
 from indelible.forks import leave
 
@@ -26,7 +33,10 @@ if TYPE_CHECKING:
     from indelible.actors.workflow.executor import Executor
 
 _UNFIT = (ValueNotStorableError, PayloadTooLargeError)
-"""A result that the log does not take: another attempt would return the like."""
+"""A result that the log does not take."""
+
+_FINAL = (*_UNFIT, FailedReferenceError)
+"""Errors that another attempt would meet again."""
 
 
 class Attempt(msgspec.Struct, gc=False, eq=False):
@@ -136,7 +146,8 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         node = self.node
         if not node.params:
             return node.definition | {"params": {}}
-        params = resolve(node.params, context.__getitem__, context.input, node.name)
+        check = partial(check_reference, self.state, node)
+        params = resolve(node.params, context.__getitem__, context.input, node.name, check)
         return {**node.definition, "params": params}
 
     def message(
@@ -182,7 +193,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         """
         executor, node = self.executor, self.node
         record = record_of(error)
-        retryable = not isinstance(error, _UNFIT)
+        retryable = not isinstance(error, _FINAL)
         if not late:
             failures = self.state.failures.get(node.index, 0) + 1
             again = retryable and failures < node.retry.attempts

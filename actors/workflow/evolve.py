@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plan import Node, Plan
+from indelible.actors.workflow.frontier import others_failed
 from indelible.actors.workflow.state import (
     COMPLETED,
     FAILED,
@@ -165,12 +166,21 @@ def _settle(state: RunState, index: int, *, failed: bool) -> None:
             state.status[parent] = FAILED
             state.unsettled[parent] = 0
             state.errors[parent] = state.errors[index]
-        elif state.unsettled[parent] == 0:
+        elif state.unsettled[parent] > 0:
+            return
+        elif failed and others_failed(state, block.children, index):
+            state.status[parent] = FAILED
+            state.errors[parent] = _every_step(block, state.errors[index], nodes[index].name)
+        else:
             state.status[parent] = COMPLETED
             failed = False
-        else:
-            return
         index, parent = parent, block.parent
+
+
+def _every_step(block: Node, error: Failure, last: str) -> Failure:
+    """Why a parallel block has failed: none of its children has a result."""
+    words = f"all {len(block.children)} steps of {block.name!r} failed, {last!r} last"
+    return Failure(error.error_type, f"{words}: {error.message}")
 
 
 def _skip(state: RunState, index: int) -> None:

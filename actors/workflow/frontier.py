@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state import COMPLETED, FAILED, PENDING, SKIPPED, RunState
 
@@ -46,8 +48,18 @@ def after(state: RunState, index: int, *, failed: bool) -> Next:
                 return first_steps(state.plan, block.children[opened]), False, False
             if state.unsettled[parent] > 1:
                 return [], False, False
-            failed = False  # policy collect: a failed child is an entry, not an end
+            failed = failed and others_failed(state, block.children, index)
         index = parent
+
+
+def others_failed(state: RunState, children: Sequence[int], last: int) -> bool:
+    """Whether every child of a parallel block failed, but for the ``last``, which settles now.
+
+    With policy ``collect`` a failed child is an entry of its block, not its end, unless there is
+    no other.
+    """
+    status = state.status
+    return all(status[child] == FAILED for child in children if child != last)
 
 
 def ready(state: RunState) -> list[int]:

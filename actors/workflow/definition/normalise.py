@@ -216,7 +216,7 @@ class Normaliser:
         if not isinstance(params, Mapping):
             self.problems.add(f"{place}.params", describe(params), "write a mapping of parameters")
             params = {}
-        if len(params) == 1 and _is_ref(params.get("ref")):
+        if params and params.keys() <= {"ref", "failed"} and _is_ref(params.get("ref")):
             fix = "refer from single parameters: {name: {ref: …}}"
             self.problems.add(f"{place}.params", "a reference for all of them", fix)
         flat = source.keys() - STEP_KEYS

@@ -53,14 +53,18 @@ def _fault(
     plan: Plan, node: Node, ref: Mapping[str, Any], unclear: Collection[str]
 ) -> tuple[str, str]:
     """What is wrong with one reference and how to mend it; empty texts when nothing is."""
-    if len(ref) != 1:
-        fix = 'a reference has the key ref alone; write {"literal": {…}} if this is data'
+    if not ref.keys() <= {"ref", "failed"}:
+        fix = 'a reference has the key ref alone, or failed; write {"literal": {…}} if this is data'
         return "a reference with other keys beside it", fix
-    text = ref["ref"]
+    text, failed = ref["ref"], ref.get("failed", "pass")
+    if failed != "pass":
+        return describe(failed), "write failed: pass to get the failure of that step as data"
     try:
         name = parse_ref(text).step
     except ValueError as error:
         return describe(text), f"{error}; write steps.NAME.path or input.path"
+    if name is None and "failed" in ref:
+        return repr(text), "only a reference to a step may have failed: pass"
     if name is None or name in unclear or plan.find(node.index, name) is not None:
         return "", ""
     return repr(text), _why_hidden(plan, node, name)

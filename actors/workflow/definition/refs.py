@@ -1,8 +1,9 @@
 """References inside parameters, found before a run and resolved before a step; all of it pure.
 
 ``{"ref": "steps.NAME.path"}`` and ``{"ref": "input.path"}`` stand for values, ``{"literal": x}``
-for ``x`` as it is.  A path goes down by keys of mappings and by indexes of lists, from 0.  The
-parameters as a whole are never a reference: their keys are names.
+for ``x`` as it is.  With ``"failed": "pass"`` beside it a reference stands for the entry of a step
+that failed or was skipped, too.  A path goes down by keys of mappings and by indexes of lists,
+from 0.  The parameters as a whole are never a reference: their keys are names.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Reference(NamedTuple):
 
     step: str | None  # None refers to the run's input
     keys: tuple[str, ...]
+
+
+Check = Callable[[Reference, str], None]
 
 
 def parse_ref(text: Any) -> Reference:
@@ -78,6 +82,7 @@ def resolve(
     lookup_step: Callable[[str], Any],
     input: Any,  # noqa: A002 - the word of the definition
     step: str = "",
+    check: Check = lambda _reference, _text: None,
 ) -> dict[str, Any]:
     """``params`` as fresh lists and dicts, with each reference replaced by its value.
 
@@ -86,6 +91,8 @@ def resolve(
         lookup_step: Gives the result of the step with a name; what it gives is not copied.
         input: The run's input; what is taken from it is copied.
         step: Name of the step that is about to run, for the error.
+        check: Called with each reference to a step, and its text, that lets no failure pass; what
+            it raises is raised.
 
     Raises:
         StepDataError: A path leads nowhere; the message lists what is there instead.
@@ -93,7 +100,8 @@ def resolve(
     >>> resolve({"n": {"ref": "steps.load.rows.0"}}, {"load": {"rows": [7]}}.get, {})
     {'n': 7}
     """
-    return {name: _resolve(item, lookup_step, input, step) for name, item in params.items()}
+    resolver = _Resolver(lookup_step, input, step, check)
+    return {name: resolver.resolve(item) for name, item in params.items()}
 
 
 def blank_refs(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +131,44 @@ def missing_key(value: Any, keys: tuple[str, ...]) -> tuple[str, str] | None:
     return None
 
 
+class _Resolver(NamedTuple):
+    """What the references of one step refer to."""
+
+    lookup_step: Callable[[str], Any]
+    given: Any
+    step: str
+    check: Check
+
+    def resolve(self, value: Any) -> Any:
+        if type(value) is dict:
+            if "ref" in value:
+                return self._follow(value["ref"], passes="failed" in value)
+            if _is_literal(value):
+                return _copy(value["literal"])
+            return {key: self.resolve(item) for key, item in value.items()}
+        if type(value) is list:
+            return [self.resolve(item) for item in value]
+        return value
+
+    def _follow(self, ref: Any, *, passes: bool) -> Any:
+        reference = parse_ref(ref)
+        if reference.step is None:
+            value = self.given
+        else:
+            if not passes:
+                self.check(reference, ref)
+            value = self.lookup_step(reference.step)
+        missing = missing_key(value, reference.keys)
+        if missing:
+            key, there = missing
+            raise StepDataError(
+                self.step or ref, f"{ref} has no {key!r}: there is {there}", "correct the reference"
+            )
+        for key in reference.keys:
+            value = value[key] if type(value) is dict else value[int(key)]
+        return _copy(value) if reference.step is None else value
+
+
 def _find(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if type(value) is dict:
         if "ref" in value:
@@ -143,19 +189,6 @@ def _needs(value: Any) -> bool:
     return type(value) is list and any(map(_needs, value))
 
 
-def _resolve(value: Any, lookup_step: Callable[[str], Any], given: Any, step: str) -> Any:
-    if type(value) is dict:
-        if len(value) == 1:
-            if "ref" in value:
-                return _follow(value["ref"], lookup_step, given, step)
-            if "literal" in value:
-                return _copy(value["literal"])
-        return {key: _resolve(item, lookup_step, given, step) for key, item in value.items()}
-    if type(value) is list:
-        return [_resolve(item, lookup_step, given, step) for item in value]
-    return value
-
-
 def _blank(value: Any) -> Any:
     if isinstance(value, Mapping):
         if "ref" in value:
@@ -164,20 +197,6 @@ def _blank(value: Any) -> Any:
             return _copy(value["literal"])
         return {key: _blank(item) for key, item in value.items()}
     return [_blank(item) for item in value] if type(value) is list else value
-
-
-def _follow(ref: Any, lookup_step: Callable[[str], Any], given: Any, step: str) -> Any:
-    reference = parse_ref(ref)
-    value = given if reference.step is None else lookup_step(reference.step)
-    missing = missing_key(value, reference.keys)
-    if missing:
-        key, there = missing
-        raise StepDataError(
-            step or ref, f"{ref} has no {key!r}: there is {there}", "correct the reference"
-        )
-    for key in reference.keys:
-        value = value[key] if type(value) is dict else value[int(key)]
-    return _copy(value) if reference.step is None else value
 
 
 def _outline(value: Any) -> str:

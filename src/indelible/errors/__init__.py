@@ -20,6 +20,7 @@ from indelible.errors.host import (
     ThreadUnavailableError,
 )
 from indelible.errors.runs import (
+    FailedReferenceError,
     ForkedError,
     MissingExtraError,
     ResultTimeoutError,
@@ -83,6 +84,7 @@ __all__ = [
     "DefinitionError",
     "EventDecodeError",
     "EventGapError",
+    "FailedReferenceError",
     "ForkedError",
     "IndelibleError",
     "MailboxFullError",

@@ -111,6 +111,21 @@ class StepDataError(IndelibleError):
         super().__init__(f"step {step!r}: {found}; {fix}", step=step, found=found, fix=fix)
 
 
+class FailedReferenceError(IndelibleError):
+    """A step refers to the result of a step that has none."""
+
+    def __init__(self, step: str, ref: str, target: str, why: str) -> None:
+        """``why`` is what became of ``target``, which ``ref`` leads to."""
+        super().__init__(
+            f"step {step!r} refers to {ref}, but {target!r} {why}; to get such a failure as data "
+            f'write {{"ref": "{ref}", "failed": "pass"}}, or look at the context in the step',
+            step=step,
+            ref=ref,
+            target=target,
+            why=why,
+        )
+
+
 class UnknownConnectionError(IndelibleError):
     """A step names a connection that the system does not have."""
 
