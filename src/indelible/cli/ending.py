@@ -9,7 +9,7 @@ from rich.text import Text
 
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.results import outcome_value, value_of
-from indelible.cli.output import count, duration, facts, one_line, out, plain, state_text
+from indelible.cli.output import count, duration, facts, one_line, out, plain, state_text, word_of
 from indelible.cli.values import brief, write_json
 from indelible.system import ActorSystem
 
@@ -73,9 +73,10 @@ class Ending(NamedTuple):
         status = self.status
         console = out()
         took = f" in {duration(_took(status))}" if status["outcome"] else ""
-        word = status["outcome"] or status["state"]
         console.print(
-            Text.assemble("run ", (plain(status["run_id"]), "bold"), "  ", state_text(word), took)
+            Text.assemble(
+                "run ", (plain(status["run_id"]), "bold"), "  ", state_text(word_of(status)), took
+            )
         )
         console.print(
             facts(

@@ -54,7 +54,7 @@ def show_events(
     """
     if until is not None and as_of is not None:
         raise typer.BadParameter("give --until or --as-of, not both", param_hint="--as-of")
-    moment = parse_as_of(as_of)
+    moment = parse_as_of(as_of) if until is None else until
     with reading(store) as system:
         name = _name(system, stream)
         if moment is not None:

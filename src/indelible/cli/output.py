@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich import box
@@ -126,6 +126,12 @@ def count(number: int, noun: str) -> str:
     ('1 run', '27,004 events')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def word_of(status: Mapping[str, Any]) -> str:
+    """One word for how a run stands; the outcome of one that is quarantined would say less."""
+    state: str = status["state"]
+    return state if state == "quarantined" else status["outcome"] or state
 
 
 def state_text(word: str) -> Text:

@@ -29,6 +29,7 @@ from indelible.cli.output import (
     state_text,
     table,
     time_of_day,
+    word_of,
 )
 from indelible.cli.values import brief, dumped, write_json
 from indelible.errors import UnknownRunError
@@ -102,9 +103,10 @@ class Portrait(NamedTuple):
     def show(self, *, full: bool, replayed: bool) -> None:
         """Write tables; ``full`` leaves nothing out, ``replayed`` says as of when this is."""
         console, status = out(), self.status
-        word = status["outcome"] or status["state"]
         console.print(
-            Text.assemble("run ", (plain(status["run_id"]), "bold"), "  ", state_text(word))
+            Text.assemble(
+                "run ", (plain(status["run_id"]), "bold"), "  ", state_text(word_of(status))
+            )
         )
         console.print(facts(self._facts(replayed)))
         console.print()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,17 +21,32 @@ from indelible.cli.output import (
     say,
     state_text,
     table,
+    word_of,
 )
 
 if TYPE_CHECKING:
     from indelible.events.as_of import AsOf
     from indelible.system import ActorSystem
 
-STATES = ("accepted", "running", "waiting", "completed", "failed", "quarantined")
+_UNFINISHED = ("accepted", "running", "waiting")
+STATES = {
+    **dict.fromkeys(_UNFINISHED, _UNFINISHED),  # heads are coarser than states
+    "completed": ("completed",),
+    "success": ("completed",),
+    "partial": ("completed",),
+    "failed": ("failed", "quarantined"),
+    "quarantined": ("quarantined",),
+}
+"""States and outcomes of runs, and the status words in ``streams`` of the runs that may be so."""
+
+_SURE = ("completed", "failed", "quarantined")
+"""Words that are true of every run with such a status."""
 
 State = Annotated[
     str | None,
-    typer.Option("--state", metavar="STATE", help=f"Only runs that are {', '.join(STATES)}."),
+    typer.Option(
+        "--state", metavar="STATE", help=f"Only runs whose state or outcome is {', '.join(STATES)}."
+    ),
 ]
 Limit = Annotated[
     int, typer.Option("--limit", metavar="N", min=1, help="Show the N runs accepted last.")
@@ -66,15 +80,13 @@ def list_runs(
 ) -> None:
     """List the runs, the one accepted last first."""
     if state is not None and state not in STATES:
-        raise typer.BadParameter(f"no state {state!r}; there are {', '.join(STATES)}")
+        words = f"no state {state!r}; there are {', '.join(STATES)}"
+        raise typer.BadParameter(words, param_hint="--state")
     moment = parse_as_of(as_of)
     with reading(store) as system:
-        if moment is None:
-            heads = system.store.heads("run", None if state is None else [state])
-            rows = [_row(system, head.stream) for head in islice(reversed(heads), limit)]
-            earlier = len(heads) - len(rows)
-        else:
-            rows, earlier = _then(system, moment, state, limit)
+        rows, earlier = (
+            _now(system, state, limit) if moment is None else _then(system, moment, state, limit)
+        )
     if as_json:
         from indelible.cli.values import write_json
 
@@ -88,14 +100,30 @@ def list_runs(
         made.add_row(
             Text(plain(row["run_id"])),
             Text(one_line(row["workflow"], 16)),
-            state_text(row["outcome"] or row["state"]),
+            state_text(word_of(row)),
             f"{row['steps_completed']:,}/{row['steps_total']:,}",
             instant(row["accepted_at"])[:16],
             duration(row["finished_at"] - row["accepted_at"]) if row["finished_at"] else "",
         )
     out().print(made)
     if earlier:
-        say(f"{count(earlier, 'earlier run')} not shown; see --limit", "dim")
+        looked = "shown" if state is None or state in _SURE else "looked at"
+        say(f"{count(earlier, 'earlier run')} not {looked}; see --limit", "dim")
+
+
+def _now(system: ActorSystem, state: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """The runs that there are, and how many earlier ones were not looked at."""
+    heads = system.store.heads("run", None if state is None else STATES[state])
+    rows: list[dict[str, Any]] = []
+    left = len(heads)
+    for head in reversed(heads):
+        if len(rows) == limit:
+            break
+        row = _row(system, head.stream)
+        left -= 1
+        if state in (None, row["state"], row["outcome"]):
+            rows.append(row)
+    return rows, left
 
 
 def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str, Any]:
@@ -128,7 +156,7 @@ def _then(
                 break
             row = _row(system, name, version_at(store, name, cursor))
             there -= 1
-            if state in (None, row["state"]):
+            if state in (None, row["state"], row["outcome"]):
                 rows.append(row)
                 found += 1
         earlier += there

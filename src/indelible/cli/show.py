@@ -29,7 +29,7 @@ def show_run(
     With --json the results are always whole.
     """
     replayed = as_of is not None
-    _show(store, run, parse_as_of(as_of), None, full=full, as_json=as_json, replayed=replayed)
+    _show(store, run, parse_as_of(as_of), full=full, as_json=as_json, replayed=replayed)
 
 
 def replay_run(
@@ -47,14 +47,14 @@ def replay_run(
     """
     if until is not None and as_of is not None:
         raise typer.BadParameter("give --until or --as-of, not both", param_hint="--as-of")
-    _show(store, run, parse_as_of(as_of), until, full=full, as_json=as_json, replayed=True)
+    moment = parse_as_of(as_of) if until is None else until
+    _show(store, run, moment, full=full, as_json=as_json, replayed=True)
 
 
 def _show(
     store: str,
     run: str,
     as_of: AsOf | None,
-    until: int | None,
     *,
     full: bool,
     as_json: bool,
@@ -64,8 +64,7 @@ def _show(
     from indelible.cli.portrait import Portrait
 
     with reading(store) as system:
-        if as_of is not None:
-            until = system.reader.version(run, as_of)
+        until = system.reader.version(run, as_of)
         portrait = Portrait.read(system, run, until, whole=full or as_json)
     if as_json:
         portrait.write_json()

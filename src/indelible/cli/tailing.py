@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from difflib import get_close_matches
 from types import FrameType
 
 import typer
@@ -25,7 +26,7 @@ from indelible.events.postgres.address import is_postgres
 from indelible.events.role_holder import RoleHolder
 from indelible.events.store import EventStore
 from indelible.events.subscription import format_cursor, parse_cursor
-from indelible.events.types import EventTypes
+from indelible.events.types import EventTypes, run_event_types
 from indelible.events.waking import Followers
 from indelible.ids import Ids
 
@@ -46,6 +47,35 @@ def beginning(text: str | None, *, new: bool) -> After:
         raise typer.BadParameter(f"{error}, or end", param_hint="--from") from error
 
 
+def unknown(types: Iterable[str]) -> list[str]:
+    """What is to be said of event types that this program does not know; others' may be right.
+
+    >>> unknown(["run.completed", "order.placed"])
+    []
+    >>> unknown(["run.complete"])
+    ["no event type 'run.complete' is known here; did you mean 'run.completed'?"]
+    """
+    known = [event.wire_name for event in run_event_types().classes()]
+    ours = {name.partition(".")[0] for name in known}
+    words = []
+    for name in types:
+        close = get_close_matches(name, known, 2, 0.7)
+        if name not in known and (close or name.partition(".")[0] in ours):
+            there = " or ".join(map(repr, close))
+            advice = f"did you mean {there}?" if close else f"there are {', '.join(known)}"
+            words.append(f"no event type {name!r} is known here; {advice}")
+    return words
+
+
+def _missing(store: EventStore, streams: Iterable[str]) -> Iterator[str]:
+    """What is to be said of streams that have no event yet."""
+    for name in streams:
+        if store.head(name) is None:
+            run = f"run-{name}"
+            advice = f"; did you mean {run!r}?" if store.head(run) is not None else " yet"
+            yield f"there is no stream {name!r}{advice}"
+
+
 def tail(
     url: str,
     after: After,
@@ -58,6 +88,8 @@ def tail(
     as_json: bool,
 ) -> None:
     """Write events to stdout until the end, or until a signal comes."""
+    for words in unknown(types or ()):
+        say(words, "yellow")
     selection = Selection(types, category, streams)
     write = _write_json if as_json else _Lines()
     with _signals_end(), ExitStack() as stack:
@@ -79,6 +111,8 @@ def tail(
                 selection=selection,
                 live=follow,
             )
+        for words in _missing(store, streams or ()):
+            say(words, "yellow")
         stack.enter_context(following)
         try:
             for batch in following:
