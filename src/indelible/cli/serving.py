@@ -115,7 +115,8 @@ class Service(NamedTuple):
         while not stop.requested:
             if system.store.state == "closed":
                 return True
-            with suppress(StoreError), system.store.within(_LOOK):  # the next look has it
+            # The next look has it, or there is none any more.
+            with suppress(StoreError, SystemClosedError), system.store.within(_LOOK):
                 attention.look()
             stop.wait(_LOOK)
         return False
