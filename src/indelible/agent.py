@@ -174,10 +174,21 @@ class WorkflowAgent:
         problems = system.check_input(plan, {} if given is None else given)
         if problems:
             raise DefinitionError(plan.name, problems)
-        encoded = _NO_INPUT if given is None else encode_value(given)
-        for what, size in (("the input", len(encoded)), ("the definition", len(plan.encoded))):
-            if size > INLINE_LIMIT:
-                raise PayloadTooLargeError(what, size, INLINE_LIMIT)
+        encoded = encode_input(plan, given)
         now = system.clock.now()
         hold = system.executor.held(f"run-{run_id}")
         return StartRun(run_id, self.name, plan, encoded, now, hold)
+
+
+def encode_input(plan: Plan, given: Any) -> bytes:
+    """The bytes of a run's input, which are stored with its definition.
+
+    Raises:
+        ValueNotStorableError: The log cannot hold it.
+        PayloadTooLargeError: One of both is too large.
+    """
+    encoded = _NO_INPUT if given is None else encode_value(given)
+    for what, size in (("the input", len(encoded)), ("the definition", len(plan.encoded))):
+        if size > INLINE_LIMIT:
+            raise PayloadTooLargeError(what, size, INLINE_LIMIT)
+    return encoded

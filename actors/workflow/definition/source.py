@@ -5,12 +5,12 @@ Sizes and depths are capped before anything is built, and a key that stands twic
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_BYTES, MAX_DEPTH
+from indelible.actors.workflow.definition.strict_json import loads
 from indelible.errors import DefinitionError, MissingExtraError, Problem
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _read(file: Path) -> str:
 
 def _load(text: str, is_yaml: bool, where: str) -> Any:
     try:
-        return _from_yaml(text, where) if is_yaml else _from_json(text)
+        return _from_yaml(text, where) if is_yaml else loads(text)
     except RecursionError:
         _refuse(where, f"more than {MAX_DEPTH} levels", f"nest blocks at most {MAX_BLOCKS} deep")
     except ValueError as error:  # malformed JSON; a YAML date or number that does not exist
@@ -80,23 +80,6 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
         found = "nothing" if value is None else f"a {type(value).__name__}"
         _refuse(where, found, "write a mapping with name and steps")
     return value
-
-
-def _from_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} stands twice in one mapping")
-        found[key] = value
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _from_yaml(text: str, where: str) -> Any:

@@ -15,6 +15,7 @@ from indelible.actors.workflow.definition.compile import check_input, compile_de
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.source import parse
 from indelible.actors.workflow.state import UNFINISHED
+from indelible.agent import encode_input
 from indelible.cli.elsewhere import Place
 from indelible.cli.ending import Ending
 from indelible.cli.modules import Equipment
@@ -45,6 +46,7 @@ def prepare(
 
     Raises:
         DefinitionError: It cannot be run, or not with the input ``value``.
+        ValueNotStorableError, PayloadTooLargeError: The log cannot hold that input.
         MissingExtraError: It is YAML, and the ``yaml`` extra is not installed.
         typer.BadParameter: The steps of ``equipment`` cannot be registered.
     """
@@ -56,6 +58,7 @@ def prepare(
         raise DefinitionError(error.workflow, [_for_a_shell(p) for p in error.problems]) from error
     if problems := check_input(plan, value):
         raise DefinitionError(plan.name, problems)
+    encode_input(plan, value)
     return definition, plan
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import getpass
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn
@@ -67,8 +68,10 @@ def parse_json(option: str, text: str) -> Any:
     Raises:
         typer.BadParameter: It is not.
     """
+    from indelible.actors.workflow.definition.strict_json import loads  # slow for --help
+
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return loads(text)
     except ValueError as error:
         _refuse(option, f'not JSON ({error}); write such as \'{{"day": "2013-01-01"}}\'')
     except RecursionError:
@@ -98,8 +101,12 @@ class CommandLine(NamedTuple):
         return shlex.join(line)
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+def who() -> str:
+    """The name of the user who gives a command, for what is recorded of a decision."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in a container
+        return f"uid {os.getuid()}"
 
 
 def _refuse(option: str, why: str) -> NoReturn:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
-from indelible.cli.options import DEFAULT_STORE, AsJson, Store
+from indelible.cli.options import DEFAULT_STORE, AsJson, Store, who
 from indelible.cli.projections import Projections, load_projections
 
 View = Annotated[str, typer.Argument(help="The view, such as metrics.")]
@@ -68,7 +67,7 @@ def retry_parked(
     from indelible.cli.parking import deciding
 
     with deciding(store, load_projections(projections)) as events:
-        events.retry(view, shard, position, by=_who(), reason=reason)
+        events.retry(view, shard, position, by=who(), reason=reason)
     out().print(f"{view}: applied position {position} of shard {shard}")
 
 
@@ -89,15 +88,8 @@ def skip_parked(
     from indelible.cli.parking import deciding
 
     with deciding(store, load_projections(projections)) as events:
-        events.skip(view, shard, position, by=_who(), reason=reason)
+        events.skip(view, shard, position, by=who(), reason=reason)
     out().print(f"{view}: skipped position {position} of shard {shard}")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name
-        return ""
 
 
 PARKED: Mapping[str, Callable[..., None]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from contextlib import redirect_stdout
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from indelible.cli.options import (
     StepModules,
     Store,
     parse_json,
+    who,
 )
 
 ACTIONS = ("retry", "fail", "complete")
@@ -74,7 +74,7 @@ def resolve_step(
     if not place.exists:
         raise StoreNotFoundError(store)
     with redirect_stdout(sys.stderr), place.open(equipment) as system:
-        record(system, run, step, action, by=by or getpass.getuser(), result=value, line=line)
+        record(system, run, step, action, by=who() if by is None else by, result=value, line=line)
         owns = system.owns
     out().print(f"step {step} of run {run}: {action}", soft_wrap=True)
     if owns:

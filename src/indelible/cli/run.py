@@ -62,6 +62,7 @@ def run_workflow(
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
 
+    from indelible.checks import check_id
     from indelible.cli.advice import advise, asked
     from indelible.cli.crash import still_to_come
     from indelible.cli.elsewhere import Place
@@ -71,7 +72,10 @@ def run_workflow(
     place = Place.of(store)
     # Nothing is made or changed before this.
     definition, plan = prepare(file, equipment, value, place)
-    run_id = run_id or Ids().text()
+    run_id = Ids().text() if run_id is None else run_id
+    check_id("run id", run_id)
+    agent = plan.name if agent is None else agent
+    check_id("agent name", agent)
     crash_paths = still_to_come(plan, crash_after, store, run_id) if crash_after else ()
     job = Job(
         place=place,
@@ -79,7 +83,7 @@ def run_workflow(
         definition=definition,
         run_id=run_id,
         given=value,
-        agent=agent or plan.name,
+        agent=agent,
         crash_paths=crash_paths,
         line=CommandLine(store, steps, connection),
         whole=as_json,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import threading
 from collections.abc import Callable
@@ -147,6 +148,20 @@ def test_complete_needs_a_result_and_the_other_actions_take_none(
     assert null.exit_code == 0, null.output
     shown = json.loads(commands.invoke("show", "r1", *HERE, "--json").stdout)
     assert (shown["outcome"], shown["results"]) == ("success", {"wait": None})
+
+
+def test_a_user_without_a_name_can_resolve_a_step(
+    commands: Any, cut_off: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unnamed() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    cut_off()
+    monkeypatch.setattr("getpass.getuser", unnamed)
+    result = commands.invoke("resolve", "r1", "wait", "complete", "--result", "1", *HERE)
+    assert result.exit_code == 0, result.output
+    events = json.loads(commands.invoke("events", "r1", *HERE, "--json").stdout)
+    assert [e["payload"]["by"] for e in events if "by" in e["payload"]] == [f"uid {os.getuid()}"]
 
 
 def test_a_step_resolved_for_a_retry_is_not_begun_by_the_command_that_says_so(
