@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 _EXTRA = frozenset({"rich", "typer"})
@@ -9,6 +10,25 @@ _EXTRA = frozenset({"rich", "typer"})
 
 def main() -> None:
     """Run the command that ``sys.argv`` names; the console script ``indelible``."""
+    from indelible.cli.streams import prepare
+
+    output = prepare()
+    try:
+        try:
+            _run()
+        finally:
+            output.flush()  # while its failure can be told
+    except KeyboardInterrupt:  # before a command has begun; typer sees to it from there on
+        sys.exit(130)
+    except OSError as error:
+        if error is not output.failure:
+            raise
+        if error.errno != errno.EPIPE:  # a reader that has left knows
+            sys.stderr.write(f"error: stdout cannot be written ({error.strerror})\n")
+        sys.exit(1)
+
+
+def _run() -> None:
     try:
         from indelible.cli.app import app
     except ModuleNotFoundError as error:

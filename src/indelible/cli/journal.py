@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from indelible.cli.output import plain
+from indelible.cli.streams import Output
 
 logger = logging.getLogger("indelible.serve")
 
@@ -49,7 +50,8 @@ def last_words(event: str, message: str, *, as_json: bool) -> None:
     )
     record.event = event
     line = (JsonLines() if as_json else Lines()).format(record)
-    os.write(1 if as_json else 2, f"{line}\n".encode(errors="replace"))
+    with suppress(OSError):
+        os.write(1 if as_json else 2, f"{line}\n".encode(errors="replace"))
 
 
 class Lines(logging.Formatter):
@@ -91,4 +93,6 @@ class JsonLines(logging.Formatter):
 
 
 def _stream(*, as_json: bool) -> TextIO:
-    return sys.stdout if as_json else sys.stderr
+    """Where lines go: no service ends because its log cannot be written for a while."""
+    stdout: TextIO = sys.stdout.for_messages() if isinstance(sys.stdout, Output) else sys.stdout
+    return stdout if as_json else sys.stderr
