@@ -52,8 +52,8 @@ def unknown(types: Iterable[str]) -> list[str]:
 
     >>> unknown(["run.completed", "order.placed"])
     []
-    >>> unknown(["run.complete"])
-    ["no event type 'run.complete' is known here; did you mean 'run.completed'?"]
+    >>> unknown(["run.quarantine"])
+    ["no event type 'run.quarantine' is known here; did you mean 'run.quarantined'?"]
     """
     known = [event.wire_name for event in run_event_types().classes()]
     ours = {name.partition(".")[0] for name in known}
