@@ -145,3 +145,21 @@ def test_only_a_run_that_has_ended_or_never_was_leaves_memory() -> None:
     assert DECIDER.at_rest(state_after(ACCEPTED, COMPLETED, ENDED))
     assert DECIDER.unfinished(state_after(ACCEPTED)) == ("running", 0)
     assert DECIDER.unfinished(state_after(ACCEPTED, COMPLETED, ENDED)) == ("completed", 0)
+
+
+def test_the_first_completion_five_minutes_after_the_last_mark_is_a_checkpoint() -> None:
+    minute = 60_000_000
+    steps = [{"name": f"s{i}", "type": "x"} for i in range(9)]
+    plan = compile_definition({"name": "w", "steps": steps}, None)
+    state = DECIDER.initial_state()
+    for event in DECIDER.decide(state, m.StartRun("r", "a", plan, GIVEN, now=0)).events:
+        state = DECIDER.evolve(state, event)
+    marks = []
+    for index, at in enumerate([4, 4.9, 5, 9.9, 10, 10, 10, 10, 10]):
+        returned = m.StepReturned(plan.by_name[f"s{index}"], 1, NIL, round(at * minute), 0)
+        events = DECIDER.decide(state, returned).events
+        marks.append(events[0].checkpoint)  # type: ignore[attr-defined]
+        for event in events:
+            state = DECIDER.evolve(state, event)
+    assert marks == [0, 0, 2, 0, 3, 0, 0, 0, 0]
+    assert (state.checkpoints, state.marked_at) == (3, 10 * minute)

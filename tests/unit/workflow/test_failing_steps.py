@@ -224,3 +224,19 @@ def test_a_real_retry_on_real_threads(flow: Flow) -> None:
     outcome = flow.run({"steps": [{"name": "s", "type": "shaky", "retry": retry}]})
     assert outcome["result"] == {"s": 3}
     flow.check()
+
+
+def test_a_step_of_more_than_five_minutes_ends_with_a_checkpoint() -> None:
+    world = Simulated()
+
+    def work(minutes: float) -> None:
+        world.clock.advance(minutes * 60)
+
+    world.system.register_step("work", work)
+    with world.system as system:
+        steps = [{"type": "work", "params": {"minutes": n}} for n in (1, 3, 2, 4.99, 0.02, 1)]
+        run = system.workflow_agent("a").start({"name": "w", "steps": steps}, run_id="r")
+        assert run.result()["status"] == "success"
+        decoded = [system.parts.types.decode(event) for event in run.events()]
+    marks = [getattr(event, "checkpoint", 0) for event in decoded]
+    assert marks == [1, 0, 0, 2, 0, 3, 0, 0]
