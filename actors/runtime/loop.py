@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -164,7 +165,7 @@ class LoopThread:
         while self._calls and not self._closed:
             call = self._calls.popleft()
             self._live.add(call)
-            call.task = loop.create_task(call.run())
+            call.task = loop.create_task(call.run(), context=Context())  # not the caller's
             call.task.add_done_callback(partial(self._forget, call))
 
     def _forget(self, call: LoopCall, _: asyncio.Task[None]) -> None:

@@ -72,7 +72,7 @@ class SimulatedLoop(Part):
         if self._closed:
             return
         self._live[call] = None
-        call.task = self._loop.create_task(call.run())
+        call.task = self._loop.create_task(call.run(), context=Context())
         call.task.add_done_callback(lambda _: self._live.pop(call))
 
 

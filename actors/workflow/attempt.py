@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import msgspec
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.step_types.base import StepType
-from indelible.actors.workflow.context import StepContext
+from indelible.actors.workflow.context import RUNNING_STEP, StepContext
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import resolve
 from indelible.actors.workflow.error_record import record_of
@@ -112,8 +113,10 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         cpu = meter.begin(started)
         error: BaseException | None = None
         value: Any = None
+        own = Context()  # nothing of what other attempts on this thread have set
         try:
-            value = self.step_type.run(context, self.definition(context))
+            own.run(RUNNING_STEP.set, context)
+            value = own.run(self.step_type.run, context, self.definition(context))
         except BaseException as raised:  # noqa: BLE001 - SystemExit in a step is that step's failure
             error = raised
         ended = monotonic()
@@ -129,6 +132,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         started = executor.clock.monotonic()
         error: BaseException | None = None
         value: Any = None
+        RUNNING_STEP.set(context)  # the loop gives each call a context of its own
         try:
             value = await self.step_type.run(context, self.definition(context))
         except asyncio.CancelledError as raised:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.results import ReadBlob, value_of
 from indelible.actors.workflow.state import RunState
 from indelible.events.values import decode_value
+
+RUNNING_STEP: ContextVar[StepContext] = ContextVar("indelible.running_step")
+"""The context of the step that runs here; each attempt begins without any other variable."""
+
+
+def current_step() -> StepContext | None:
+    """The context of the step whose function is running here; ``None`` outside of steps.
+
+    For code that the function calls and that is not given the context: it knows the run, the step
+    and the attempt.  It is seen in tasks that the function starts, and not in threads, unless they
+    are given its ``contextvars`` context, as ``asyncio.to_thread`` does.
+    """
+    return RUNNING_STEP.get(None)
 
 
 class StepContext(Mapping[str, Any]):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from indelible.actors.decider import Decider, Decision
     from indelible.actors.durable.effects import Tell
     from indelible.actors.step_types.functions import step
-    from indelible.actors.workflow.context import StepContext
+    from indelible.actors.workflow.context import StepContext, current_step
     from indelible.agent import WorkflowAgent
     from indelible.errors import (
         DefinitionError,
@@ -52,6 +52,7 @@ _HOME = {
     "Tell": "indelible.actors.durable.effects",
     "UnknownRunError": "indelible.errors",
     "WorkflowAgent": "indelible.agent",
+    "current_step": "indelible.actors.workflow.context",
     "step": "indelible.actors.step_types.functions",
 }
 
@@ -77,6 +78,7 @@ __all__ = [
     "Tell",
     "UnknownRunError",
     "WorkflowAgent",
+    "current_step",
     "step",
 ]
 
