@@ -85,7 +85,7 @@ def main(store: str, diary: str, first: int, runs: int, failpoint: str, count: i
             say(f"accepted r{number}")
         for head in system.store.heads("run"):
             run_id = head.stream.partition("-")[2]
-            say(f"ended {run_id} {system.run(run_id).result(timeout=30)['status']}")
+            say(f"ended {run_id} {system.run(run_id).result(timeout=300)['status']}")
     say("closed")
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from crash.forked import Forked
 from indelible import ActorSystem
 from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted, StepsStarted
 from indelible.events.types import run_event_types
 
-TESTS = Path(__file__).parent.parent
 STEPS = {"first", "left", "right", "d1", "d2", "shaky", "last"}
 INTERRUPTIONS = 60
 """Restarts that one run may have seen: far above what any of these tests does."""
@@ -31,20 +29,17 @@ class Scene:
         self.accepted: set[str] = set()
         self.runs = 0
 
-    def child(self, runs: int, failpoint: str = "", count: int = 0) -> subprocess.Popen[str]:
+    def child(self, runs: int, failpoint: str = "", count: int = 0) -> Forked:
         first, self.runs = self.runs, self.runs + runs
         return self.start("run_child", first, runs, failpoint, count)
 
-    def start(self, module: str, *arguments: object) -> subprocess.Popen[str]:
+    def start(self, module: str, *arguments: object) -> Forked:
         """A child on this store and diary."""
-        words = ["-m", f"crash.{module}", self.url, self.diary, *arguments]
-        return subprocess.Popen(
-            [sys.executable, *map(str, words)], cwd=TESTS, stdout=subprocess.PIPE, text=True
-        )
+        words = [self.url, self.diary, *arguments]
+        return Forked(f"crash.{module}", list(map(str, words)))
 
-    def listen(self, child: subprocess.Popen[str], lines: int | None = None) -> list[str]:
+    def listen(self, child: Forked, lines: int | None = None) -> list[str]:
         """What the child says, up to ``lines`` of it or to its end."""
-        assert child.stdout is not None
         heard = []
         for line in child.stdout:
             heard.append(line.strip())
@@ -54,7 +49,7 @@ class Scene:
                 break
         return heard
 
-    def end_of(self, child: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    def end_of(self, child: Forked) -> tuple[int, list[str]]:
         """The child's exit code and what it said before."""
         with child:
             heard = self.listen(child)
@@ -101,7 +96,7 @@ class Scene:
                         attempts = tried[head.stream[4:], event.path.rpartition("/")[2]]
                         assert len(set(attempts)) == len(attempts)  # none began twice
                         assert max(attempts) == event.attempt  # none after the completed one
-                outcome = system.run(head.stream[4:]).result(timeout=1)
+                outcome = system.run(head.stream[4:]).result(timeout=60)
                 assert outcome["status"] == "success"
                 assert outcome["result"]["both"]["deep"]["d2"]["filling"] == "x" * 100_000
                 assert "first" in outcome["result"]["last"]["seen"]

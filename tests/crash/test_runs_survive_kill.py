@@ -41,6 +41,7 @@ def test_a_process_killed_at_a_named_place_is_continued(place: str, tmp_path: Pa
     finish(scene)
 
 
+@pytest.mark.timeout(600)  # many processes: a busy machine takes its time, and nothing hangs
 def test_a_process_killed_at_random_moments_is_continued(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     kills = 0

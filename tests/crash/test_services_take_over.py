@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ class Service:
     """A child and the thread that listens to it."""
 
     def __init__(self, scene: Scene) -> None:
-        self.process: subprocess.Popen[str] = scene.start("service_child", LEASE, 0.02)
+        self.process = scene.start("service_child", LEASE, 0.02)
         self.opened = threading.Event()
         self._scene = scene
         self._ear = threading.Thread(target=self._listen)

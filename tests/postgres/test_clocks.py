@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from queue import SimpleQueue
 from typing import Literal
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from indelible import ActorSystem
 from indelible.clock import SystemClock
 from indelible.errors import AskTimeoutError, ShardNotOwnedError
+from indelible.events.postgres.leases import View
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.testing.builders import some_event
-from members import SHARDS, SHORT, Members, stream_in
+from members import SHARDS, Members, stream_in
 from unit.inbox.counters import Counter
 
 DAY = 86_400_000_000  # microseconds
@@ -44,15 +47,28 @@ def test_a_process_whose_clock_is_a_day_off_takes_no_shard_of_a_living_one(
 
 @pytest.mark.parametrize("off", [DAY, -DAY])
 def test_leases_go_on_being_renewed_when_the_clock_is_moved_while_they_run(
-    members: Members, off: int
+    members: Members, off: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = OffClock(0)
-    first = members.open(clock=clock, lease=SHORT)
+    first = members.open(clock=clock)
     clock.off = off
-    second = members.open(clock=OffClock(0), lease=SHORT)
+    second = members.open(clock=OffClock(0))
     mine = first.wait_for_share(SHARDS // 2)
     second.wait_for_share(SHARDS // 2)
-    for version in range(20):
+    renewed: SimpleQueue[View] = SimpleQueue()
+    leases = first.store._member._leases
+    assert leases is not None
+    renew = leases.renew
+
+    def note(owned: Collection[int]) -> View:
+        view = renew(owned)
+        renewed.put(view)
+        return view
+
+    monkeypatch.setattr(leases, "renew", note)
+    for version in range(3):
+        first.store._member.look()  # now, rather than in a third of a lease
+        assert renewed.get(timeout=30).renewed == mine
         for shard in mine:
             first.store.append(stream_in(shard), [some_event()], expected=version)
     assert first.store.owned() == mine

@@ -32,6 +32,12 @@ def add(row: dict[str, int]) -> dict[str, int]:
     return {"n": row["n"] + 1}
 
 
+def wait_until_it_waits(system: ActorSystem) -> None:
+    """Until the run of a system that lacks something has come to the step that needs it."""
+    while not system.run("r").status()["waiting_for"]:
+        pass
+
+
 def test_it_waits_for_a_connection_and_a_function_and_then_goes_on() -> None:
     store = MemoryEventStore()
     whole = ActorSystem(store, connections={"db": "sqlite://"}, functions={"add": add}, drain=0.1)
@@ -42,15 +48,17 @@ def test_it_waits_for_a_connection_and_a_function_and_then_goes_on() -> None:
     bare = ActorSystem(store, drain=0.1)
     bare.register_step("gate", lambda context, step: None)
     with bare:
+        wait_until_it_waits(bare)
         with pytest.raises(ResultTimeoutError) as raised:
-            bare.run("r").result(timeout=0.5)
+            bare.run("r").result(timeout=0.01)
         assert "step 'ask': its connection is 'db', which is not declared" in str(raised.value)
         assert bare.run("r").status()["state"] == "running"
 
     half = ActorSystem(store, connections={"db": "sqlite://"}, drain=0.1)
     with half:
+        wait_until_it_waits(half)
         with pytest.raises(ResultTimeoutError, match="step 'more': its function is 'add'"):
-            half.run("r").result(timeout=0.5)
+            half.run("r").result(timeout=0.01)
         half.register_function("add", add)
         outcome = half.run("r").result(timeout=30)
     assert outcome["status"] == "success"
