@@ -26,7 +26,7 @@ _FIRST_POLL = 0.010
 _SLOWEST_POLL = 0.250
 """Seconds between looks at a run that another process executes: quick at first, then gentle."""
 
-MORE = 0.5
+MORE = 1.0
 """Seconds beyond a time-out that saying what a run waits for may take."""
 
 
