@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from indelible.loops import Loop
 from indelible.threads import wanted
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 1.0  # seconds; doubled from one look to the next
@@ -50,11 +51,21 @@ class Prober:
                     self._thread = thread
 
     def _work(self) -> None:
-        while self._is_wanted():
-            well = False
+        Loop(self._name).run(self._turn, self._stopped.wait)
+
+    def _turn(self) -> bool:
+        if not self._is_wanted():
+            return False
+        well = False
+        try:
             while not well and not self._stopped.wait(self._pause):
                 self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LAST_PAUSE)
                 well = self._look()
+        except BaseException:
+            with self._lock:
+                self._wanted = True  # still: nothing is known of the database
+            raise
+        return True
 
     def _is_wanted(self) -> bool:
         with self._lock:

@@ -17,6 +17,7 @@ from indelible.clock import Clock
 from indelible.errors import IndelibleError, RoleLostError
 from indelible.events.roles import hold_roles, is_leased, leave_role, take_role, time_left
 from indelible.events.store import EventStore
+from indelible.loops import Loop
 from indelible.threads import wanted
 
 _log = logging.getLogger(__name__)
@@ -191,8 +192,13 @@ class RoleHolder:
                     self._thread = thread
 
     def _work(self) -> None:
-        while not self._stopped.wait(self._pause):
-            self.renew()
+        Loop("indelible-roles").run(self._turn, self._stopped.wait)
+
+    def _turn(self) -> bool:
+        if self._stopped.wait(self._pause):
+            return False
+        self.renew()
+        return True
 
     def renew(self) -> None:
         """Extend the leases of all roles; one that cannot be is lost."""

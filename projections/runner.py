@@ -21,6 +21,7 @@ from indelible.errors import (
 from indelible.events.store import Cursor, EventStore
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
+from indelible.loops import Loop
 from indelible.projections import cursors
 from indelible.projections.engine import Engine, reaches
 from indelible.projections.feed import FLOOD
@@ -77,6 +78,7 @@ class ProjectionRunner:
         self._thread: threading.Thread | None = None
         self._asleep = False  # waits for an event, for any length of time
         self._stopping = False
+        self._given_up = False  # it failed while it was stopping
         self._deadline = 0  # monotonic ns, once stopping
         self._hurried = 0  # callers that wait
         self._expected: Cursor = {}  # what they wait for
@@ -230,13 +232,19 @@ class ProjectionRunner:
     def _run(self) -> None:
         try:
             if self._open():
-                while self._once():
-                    pass
+                Loop("indelible-views").run(self._turn, self._rest)
         finally:
             self._leave()
             with self._moved:
                 self._thread = None
                 self._moved.notify_all()
+
+    def _turn(self) -> bool:
+        return not self._given_up and self._once()
+
+    def _rest(self, seconds: float) -> None:
+        with self._wake:
+            self._given_up = self._wake.wait_for(lambda: self._stopping, seconds)
 
     def _leave(self) -> None:
         try:

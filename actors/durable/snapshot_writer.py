@@ -13,6 +13,7 @@ from typing import NamedTuple
 from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
+from indelible.loops import Loop
 from indelible.threads import wanted
 
 logger = logging.getLogger("indelible.actors")
@@ -98,14 +99,20 @@ class SnapshotWriter:
             self._write(list(self._waiting.values()))
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._stopping)
-                self._changed.wait_for(lambda: self._stopping, PAUSE)
-                waiting, self._waiting = self._waiting, {}
-            if not waiting:
-                return
+        Loop("indelible-snapshots").run(self._turn, self._rest)
+
+    def _turn(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._stopping)
+            self._changed.wait_for(lambda: self._stopping, PAUSE)
+            waiting, self._waiting = self._waiting, {}
+        if waiting:
             self._write(list(waiting.values()))
+        return bool(waiting)
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, seconds)
 
     def _write(self, waiting: list[Waiting]) -> None:
         together: list[Taken] = []

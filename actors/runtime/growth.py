@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from indelible.clock import Clock
+from indelible.loops import Loop
 from indelible.threads import wanted
 
 LOOK_S = 0.005  # the interpreter's switch interval: a busy one makes a look late by as much
@@ -119,16 +120,19 @@ class Watcher:
             thread.join()
 
     def _run(self) -> None:
-        while True:
-            self._alarm.wait()
-            self._watch()
-            if self._closed.is_set():
-                return
-            self._alarm.clear()
-            self._alerted = False
-            if self._waiting():  # came between the last look and here
-                self._alerted = True
-                self._alarm.set()
+        Loop(self._name).run(self._turn, self._closed.wait)
+
+    def _turn(self) -> bool:
+        self._alarm.wait()
+        self._watch()
+        if self._closed.is_set():
+            return False
+        self._alarm.clear()
+        self._alerted = False
+        if self._waiting():  # came between the last look and here
+            self._alerted = True
+            self._alarm.set()
+        return True
 
     def _watch(self) -> None:
         last = self._clock.monotonic()

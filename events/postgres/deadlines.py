@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from indelible.clock import Clock
+from indelible.loops import Loop
 from indelible.threads import start_now
 
 
@@ -59,9 +60,17 @@ class Deadlines:
                 self._until.pop(number, None)
 
     def _work(self) -> None:
-        while (over := self._wait()) is not None:
-            if over:
-                self._over(over)
+        Loop(self._name).run(self._turn, self._rest)
+
+    def _turn(self) -> bool:
+        over = self._wait()
+        if over:
+            self._over(over)
+        return over is not None
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
 
     def _wait(self) -> frozenset[int] | None:
         """Wait for the first deadline; the shards for which it has passed, ``None`` at the end."""

@@ -15,6 +15,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.loops import Loop
 from indelible.threads import start_now
 
 EVENTS_CHANNEL = "indelible_events"
@@ -63,15 +64,24 @@ class Hints:
             self._woken.set()
 
     def _work(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait()
-            self._woken.clear()
-            with self._lock:
-                written, self._written = self._written, set()
+        Loop(self._thread.name).run(self._turn, self._stopped.wait)
+        self._discard()
+
+    def _turn(self) -> bool:
+        if self._stopped.is_set():
+            return False
+        self._woken.wait()
+        self._woken.clear()
+        with self._lock:
+            written, self._written = self._written, set()
+        try:
             if written:
                 self._ring(f"{self._process}:{','.join(map(str, sorted(written)))}")
-            self._stopped.wait(_PAUSE)
-        self._discard()
+        except BaseException:
+            self.written(written)
+            raise
+        self._stopped.wait(_PAUSE)
+        return True
 
     def _ring(self, payload: str) -> None:
         try:

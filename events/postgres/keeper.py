@@ -22,6 +22,7 @@ from indelible.events.postgres.followers import Followers
 from indelible.events.postgres.leases import Leases, View
 from indelible.events.postgres.sharing import fair_share
 from indelible.events.postgres.writer import PostgresWriter
+from indelible.loops import Loop
 from indelible.threads import start_now
 
 _RENEWALS = 3  # in one lease, so that two may fail
@@ -65,6 +66,7 @@ class Keeper:
         self._stopped = False
         self._troubled = False
         self._thread = threading.Thread(target=self._work, name=f"{name}: leases", daemon=True)
+        self._loop = Loop(self._thread.name)
         self._deadlines = Deadlines(clock, self._expired, f"{name}: deadlines")
         self._telling = Errands(f"{name}: shards")
         self._parting = Errands(f"{name}: leaving shards")
@@ -126,20 +128,23 @@ class Keeper:
     # -- the keeper's thread
 
     def _work(self) -> None:
-        pause = self._pause
-        while True:
-            self._woken.wait(pause)
-            self._woken.clear()
-            if self._stopped:
-                return
-            try:
-                pause = self._tick()
-                self._troubled = False
-            except IndelibleError as error:
-                if not self._troubled:
-                    _log.warning("leases cannot be renewed: %s", error)
-                self._troubled = True
-                pause = min(self._pause, _AGAIN)
+        self._until_next = self._pause
+        self._loop.run(self._turn, self._woken.wait)
+
+    def _turn(self) -> bool:
+        self._woken.wait(self._until_next)
+        self._woken.clear()
+        if self._stopped:
+            return False
+        self._until_next = min(self._pause, _AGAIN)
+        try:
+            self._until_next = self._tick()
+            self._troubled = False
+        except IndelibleError as error:
+            if not self._troubled:
+                _log.warning("leases cannot be renewed: %s", error)
+            self._troubled = True
+        return True
 
     def _tick(self) -> float:
         """Renew, take and give; seconds until the next time."""

@@ -6,14 +6,16 @@ import logging
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.loops import Loop
 from indelible.threads import wanted
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds until the next try, when the server is away
@@ -42,6 +44,7 @@ class Listening:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._name = f"{name}: hints of others"
+        self._loop = Loop(self._name)
 
     def start(self) -> None:
         """Listen from now on; may be called twice.
@@ -67,6 +70,9 @@ class Listening:
         self._ear.close()
 
     def _work(self) -> None:
+        self._loop.run(self._attend, partial(self._wait, ()))
+
+    def _attend(self) -> bool:
         pause = _FIRST_PAUSE
         while not self._stopped:
             connection: sa.Connection | None = None
@@ -88,15 +94,17 @@ class Listening:
                     with suppress(SQLAlchemyError, psycopg.Error):
                         connection.invalidate()
                         connection.close()
+        return False
 
     def _listen(self, driver: psycopg.Connection[Any]) -> None:
         while not self._stopped:
             for hint in driver.notifies(timeout=0):
                 self._channels[hint.channel](hint.payload)
+            self._loop.well()
             if not (self._stopped or self._wait([driver.fileno()], self._patience)):
                 driver.execute("")
 
-    def _wait(self, files: list[int], timeout: float) -> bool:
+    def _wait(self, files: Sequence[int], timeout: float) -> bool:
         """Wait for one of ``files``, or for the bell; ``False`` if neither came in time."""
         with selectors.DefaultSelector() as selector:
             for file in (*files, self._ear.fileno()):

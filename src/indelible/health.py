@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from indelible.actors.runtime.waits import BLOCKED_LIMIT
 from indelible.errors import StoreError
 from indelible.events.inbox_sql import INBOX
+from indelible.loops import failing_loops
 from indelible.parts import Parts
 from indelible.projections.lag import ViewLag
 from indelible.threads import wanted
@@ -120,7 +121,7 @@ def _state(parts: Parts) -> tuple[str, tuple[str, ...]]:
     trouble = parts.store.trouble
     if trouble:
         return "unavailable", (trouble,)
-    why = (*_missing_threads(), *_waiting_steps(parts))
+    why = (*_missing_threads(), *_failing_loops(), *_waiting_steps(parts))
     return ("unavailable" if why else "ready"), why
 
 
@@ -133,6 +134,12 @@ def _missing_threads() -> Iterator[str]:
             f"the host gives no thread for {', '.join(names[:_NAMED])}{more}: it is tried again; "
             "raise the limit (pids of the container, RLIMIT_NPROC)"
         )
+
+
+def _failing_loops() -> Iterator[str]:
+    """What fails and is tried again, and the log says where; in words."""
+    for failure in failing_loops():
+        yield f"a thread fails again and again, {failure}: see the log"
 
 
 def _waiting_steps(parts: Parts) -> Iterator[str]:

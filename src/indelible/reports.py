@@ -21,6 +21,7 @@ from indelible.errors import StoreError, SystemClosedError, ThreadUnavailableErr
 from indelible.events.database_clock import NOW
 from indelible.events.roles import is_leased
 from indelible.health import PATIENCE, Health, take_health
+from indelible.loops import Loop
 from indelible.threads import start_now
 
 if TYPE_CHECKING:
@@ -237,12 +238,15 @@ class Reporter:
         )
 
     def _run(self) -> None:
-        while True:
-            self._woken.wait(INTERVAL)
-            self._woken.clear()
-            if self._stopped:
-                return
-            try:
-                self.report()
-            except SystemClosedError:
-                return
+        Loop("indelible-reports").run(self._turn, self._woken.wait)
+
+    def _turn(self) -> bool:
+        self._woken.wait(INTERVAL)
+        self._woken.clear()
+        if self._stopped:
+            return False
+        try:
+            self.report()
+        except SystemClosedError:
+            return False
+        return True

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-SHELL_CORE = frozenset({"clock", "errors", "failpoints", "forks", "ids", "threads"})
+SHELL_CORE = frozenset({"clock", "errors", "failpoints", "forks", "ids", "loops", "threads"})
 MAY_IMPORT = {
     "events": SHELL_CORE | {"events", "migrations"},
     "actors": SHELL_CORE | {"actors", "events"},

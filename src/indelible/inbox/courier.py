@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from indelible.events.values import encode_value
 from indelible.ids import Ids
 from indelible.inbox.answers import decode_answer
 from indelible.inbox.wire import DESCRIBE, SERVICE, MessageTypes, check_size, encode_message
+from indelible.loops import Loop
 from indelible.threads import wanted
 
 _log = logging.getLogger("indelible.inbox")
@@ -88,6 +90,7 @@ class Courier:
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._ended = threading.Event()
 
     # -- for any thread
 
@@ -164,6 +167,7 @@ class Courier:
         """Submit what was asked, and tell those who wait that nobody listens any more."""
         with self._lock:
             self._closed = True
+            self._ended.set()
             thread, watcher = self._thread, self._watcher
         wanted.forget(self._begin)
         if watcher is None:
@@ -197,6 +201,12 @@ class Courier:
     # -- the courier's thread
 
     def _run(self, watcher: Watcher) -> None:
+        Loop("indelible-courier").run(partial(self._serve, watcher), self._ended.wait)
+        watcher.close()
+        self._fail_all(SystemClosedError("the answer of another process", "the system was closed"))
+
+    def _serve(self, watcher: Watcher) -> bool:
+        """Submit, and look for answers, until the end."""
         look = True
         while True:
             troubled = True
@@ -214,10 +224,8 @@ class Courier:
             else:
                 self._expire(None)
             if self._closed and (troubled or not self._asked):
-                break
+                return False
             look |= watcher.wait(self._pause())
-        watcher.close()
-        self._fail_all(SystemClosedError("the answer of another process", "the system was closed"))
 
     def _pause(self) -> float | None:
         """Seconds until the next look; ``None`` while nobody waits.

@@ -29,12 +29,13 @@ from indelible.errors import (
     WrongExpectedVersionError,
 )
 from indelible.events.errands import Errands
-from indelible.events.inbox import Command, Inbox, Submitted
+from indelible.events.inbox import Command, Inbox, Submitted, Watcher
 from indelible.events.store import EventStore
 from indelible.inbox.answers import encode_error
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
 from indelible.inbox.wire import SERVICE, START
+from indelible.loops import Loop
 from indelible.threads import start_now
 
 _log = logging.getLogger("indelible.inbox")
@@ -82,6 +83,8 @@ class InboxPump:
         self._clock = clock
         self._stopping = False
         self._begun = threading.Event()
+        self._ended = threading.Event()
+        self._loop = Loop("indelible-inbox")
         self._wake: Callable[[], None] = _nothing
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -113,6 +116,7 @@ class InboxPump:
         Waits for a look that is being taken, at most ``timeout`` seconds.
         """
         self._stopping = True
+        self._ended.set()
         self._begun.set()
         self._wake()
         thread = self._thread
@@ -127,9 +131,23 @@ class InboxPump:
 
     def _run(self) -> None:
         self._begun.wait()
+        self._loop.run(self._follow, self._ended.wait)
+
+    def _follow(self) -> bool:
+        if self._stopping:
+            return False
         watcher = self._store.inbox.watch(for_commands=True)
         self._wake = watcher.wake
         unsubscribe = self._store.on_ownership(lambda _gained, _lost: watcher.wake())
+        try:
+            self._look_on(watcher)
+        finally:
+            unsubscribe()
+            watcher.close()
+        return False
+
+    def _look_on(self, watcher: Watcher) -> None:
+        """Look at each change, and now and then, until the end."""
         active_until, troubled, more = 0, False, False
         watcher.wake()  # for what was there before
         while not self._stopping:
@@ -145,6 +163,7 @@ class InboxPump:
                     if came:
                         active_until = self._clock.monotonic() + _ACTIVE
                 self._forget_old()
+                self._loop.well()
                 troubled = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
                 if not troubled:
@@ -152,8 +171,6 @@ class InboxPump:
                 troubled, more = True, False
                 watcher.wait(_AGAIN / 1e9)
                 watcher.wake()
-        unsubscribe()
-        watcher.close()
 
     # -- in
 
