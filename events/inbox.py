@@ -13,6 +13,9 @@ from typing import Protocol
 
 import msgspec
 
+COMMAND_LIMIT = 4 * 1024 * 1024
+"""Bytes of a command's body: a definition and an input of 1 MiB each, and room."""
+
 REMEMBERED = 7 * 24 * 3_600 * 1_000_000
 """Microseconds for which the id of an answered message is remembered: a week's holiday of a peer
 that retries."""
@@ -40,6 +43,10 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     timeout: int = 0
 
 
+NO_COMMAND = Command("", -1, "", "", b"", "")
+"""Stands for one that cannot be read."""
+
+
 class Submitted(msgspec.Struct, frozen=True, gc=False):
     """A command as the owner finds it.
 
@@ -47,11 +54,13 @@ class Submitted(msgspec.Struct, frozen=True, gc=False):
         seq: Order of submission; of two that were submitted at once either may come first.
         command: What is asked.
         late: Whether its time is over; it must not be handled any more.
+        damage: What is wrong with its row, of which ``command`` holds nothing then; else empty.
     """
 
     seq: int
     command: Command
     late: bool
+    damage: str = ""
 
 
 class Watcher:
@@ -122,6 +131,10 @@ class Inbox(Protocol):
 
     def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
         """Answer each (message id, encoded answer), durably; a first answer stands."""
+        ...
+
+    def set_aside(self, seq: int, answer: bytes) -> None:
+        """Answer a row that holds no command, durably, so that it waits no more."""
         ...
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:

@@ -8,7 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indelible.events.inbox import REMEMBERED, Command, Submitted, Watcher
+from indelible.errors import StoreCorruptError
+from indelible.events.inbox import (
+    COMMAND_LIMIT,
+    NO_COMMAND,
+    REMEMBERED,
+    Command,
+    Submitted,
+    Watcher,
+)
 
 INBOX = sa.table(
     "inbox",
@@ -26,6 +34,9 @@ INBOX = sa.table(
         sa.column("answer", sa.LargeBinary),
     ),
 )
+
+_TEXT_LIMIT = 1_000
+"""Characters of an id, a name, or a sender: the longest that is sent has some 260."""
 
 _IN = 500
 """Ids of one statement: a few kilobytes of SQL, far below any database's limit."""
@@ -87,17 +98,30 @@ class SqlInbox:
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
         """The first ``limit`` commands for ``shards`` without an answer, in order."""
         query = self._commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
-        with self._read() as connection:
-            return _submitted(connection, query, {"shards": sorted(shards), "most": limit})
+        try:
+            with self._read() as connection:
+                which = {"shards": sorted(shards), "most": limit}
+                return _submitted(connection, query, which)
+        except StoreCorruptError:
+            return self._one_by_one(self.waiting(shards, limit))
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
         """Those of ``seqs`` that have no answer, in order."""
         query = self._commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
         found: list[Submitted] = []
-        with self._read() as connection:
-            for part in _parts(seqs):
-                found += _submitted(connection, query, {"seqs": part})
+        try:
+            with self._read() as connection:
+                for part in _parts(seqs):
+                    found += _submitted(connection, query, {"seqs": part})
+        except StoreCorruptError as error:
+            if len(seqs) == 1:
+                return [Submitted(seqs[0], NO_COMMAND, late=False, damage=error.found)]
+            return self._one_by_one(sorted(seqs))
         return found
+
+    def _one_by_one(self, seqs: Sequence[int]) -> Sequence[Submitted]:
+        """The same where a row cannot be read: it leaves the others alone."""
+        return [submitted for seq in seqs for submitted in self.take([seq])]
 
     @property
     def _commands(self) -> sa.Select[*tuple[Any, ...]]:
@@ -111,7 +135,7 @@ class SqlInbox:
                 columns.shard,
                 columns.stream,
                 columns.kind,
-                columns.body,
+                sa.case((sa.func.length(columns.body) <= COMMAND_LIMIT, columns.body)),
                 columns.sender,
                 timeout.label("timeout"),
                 late.label("late"),
@@ -132,13 +156,24 @@ class SqlInbox:
         with self._write() as connection:
             connection.execute(update, [{"one": one, "said": said} for one, said in answers])
 
+    def set_aside(self, seq: int, answer: bytes) -> None:
+        """Answer a row that holds no command, durably, so that it waits no more."""
+        row = sa.update(INBOX).where(INBOX.c.seq == seq, INBOX.c.answered_at == 0)
+        with self._write() as connection:
+            connection.execute(row.values(answered_at=self._now(), answer=answer))
+
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The answers of those that have one."""
+        """The answers of those that have one; one that cannot be read is no bytes at all."""
         found: dict[str, bytes] = {}
-        with self._read() as connection:
-            for part in _parts(message_ids):
-                rows = connection.execute(_ANSWERS, {"ids": part})
-                found.update((row.message_id, row.answer) for row in rows)
+        try:
+            with self._read() as connection:
+                for part in _parts(message_ids):
+                    rows = connection.execute(_ANSWERS, {"ids": part})
+                    found.update((row.message_id, row.answer) for row in rows)
+        except StoreCorruptError:
+            if len(message_ids) == 1:
+                return {message_ids[0]: b""}
+            return {one: said for id_ in message_ids for one, said in self.answers([id_]).items()}
         return found
 
     def discard(self, message_ids: Sequence[str]) -> None:
@@ -210,10 +245,25 @@ def _taken(connection: sa.Connection, commands: Sequence[Command]) -> Collection
 def _submitted(
     connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], which: Mapping[str, Any]
 ) -> list[Submitted]:
-    return [
-        Submitted(seq, Command(*values), bool(late))
-        for seq, *values, late in connection.execute(query, which)
-    ]
+    return [_checked(seq, values, late) for seq, *values, late in connection.execute(query, which)]
+
+
+def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
+    """A row as it was read; SQLite takes any type for any column."""
+    for value, (name, kind) in zip(values, _COMMAND_TYPES, strict=True):
+        if type(value) is kind and not (isinstance(value, str) and len(value) > _TEXT_LIMIT):
+            continue
+        found = f"is {value!r:.80}"
+        if name == "body" and value is None:
+            found = f"has more than {COMMAND_LIMIT:,} bytes"
+        return Submitted(seq, NO_COMMAND, late=False, damage=f"its {name} {found}")
+    return Submitted(seq, Command(*values), bool(late))
+
+
+_COMMAND_TYPES = (
+    *(("message_id", str), ("shard", int), ("stream", str), ("kind", str)),
+    *(("body", bytes), ("sender", str), ("timeout", int)),
+)
 
 
 def _parts(ids: Sequence[Any]) -> Sequence[Sequence[Any]]:

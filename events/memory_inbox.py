@@ -74,6 +74,12 @@ class MemoryInbox:
                     row.answered_at, row.answer = now, answer
         self._wake()
 
+    def set_aside(self, seq: int, answer: bytes) -> None:
+        """Answer a row by its number."""
+        with self._lock:
+            ids = [one for one, row in self._rows.items() if row.seq == seq]
+        self.answer([(one, answer) for one in ids])
+
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
         """The answers of those that have one."""
         with self._lock:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,6 +85,17 @@ def reading_engine(address: Address, *, immutable: bool = False) -> sa.Engine:
         return _connect(uri, _EVERY)
 
     return _engine(connect, poolclass=sa.QueuePool, pool_size=_READERS_KEPT, max_overflow=-1)
+
+
+@contextmanager
+def loading_at_most(size: int, driver: Any) -> Iterator[sqlite3.Connection]:
+    """Have the ``driver`` connection load no value of more than ``size`` bytes in the block."""
+    assert isinstance(driver, sqlite3.Connection)
+    before = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
+    try:
+        yield driver
+    finally:
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
 
 
 def use_wal(connection: sa.Connection) -> None:

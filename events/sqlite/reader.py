@@ -17,6 +17,7 @@ from indelible.events.event import RecordedEvent, by_stream
 from indelible.events.holes import Span, whole
 from indelible.events.names import is_text
 from indelible.events.plan import SHARD
+from indelible.events.sqlite.engines import loading_at_most
 from indelible.events.sqlite.faults import is_of_a_row, translated
 from indelible.events.sqlite.many_rows import MOST
 from indelible.events.sqlite.rows import EVENT, EVENT_BYTES, ROW_IDS, one_by_one
@@ -173,15 +174,13 @@ class SqliteReader:
 
         SQLite loads no value of more than ``most`` bytes.
         """
-        with translated(self._url), closing(self.engine.raw_connection()) as connection:
-            driver = connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            before = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
-            try:
-                with closing(driver.cursor()) as cursor:
-                    yield cursor
-            finally:
-                driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+        with (
+            translated(self._url),
+            closing(self.engine.raw_connection()) as connection,
+            loading_at_most(most, connection.driver_connection) as driver,
+            closing(driver.cursor()) as cursor,
+        ):
+            yield cursor
 
 
 def _events(

@@ -21,7 +21,12 @@ from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
 from indelible.events.sqlite.address import check_file, parse_address
-from indelible.events.sqlite.engines import check_version, reading_engine, writing_engine
+from indelible.events.sqlite.engines import (
+    check_version,
+    loading_at_most,
+    reading_engine,
+    writing_engine,
+)
 from indelible.events.sqlite.faults import (
     NO_SHARED_MEMORY,
     meaning,
@@ -36,6 +41,7 @@ from indelible.events.sqlite.schema import bring_up, check_schema
 from indelible.events.sqlite.writer import SqliteWriter
 from indelible.events.stored import StoredLog
 from indelible.events.turns import Turns
+from indelible.events.values import VALUE_LIMIT
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
@@ -203,7 +209,12 @@ class SqlEventStore(StoredLog):
     @contextmanager
     def _look_once(self) -> Iterator[sa.Connection]:
         """A read-only connection without a transaction: each statement stands alone."""
-        with of_the_database(self.url), self._open_reader().engine.connect() as connection:
+        engine = self._open_reader().engine
+        with (
+            translated(self.url),
+            engine.connect() as connection,
+            loading_at_most(VALUE_LIMIT, connection.connection.driver_connection),
+        ):
             yield connection
 
     @contextmanager

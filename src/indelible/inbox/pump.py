@@ -24,6 +24,7 @@ from indelible.errors import (
     MailboxFullError,
     PipelineBrokenError,
     StaleEpochError,
+    StoreCorruptError,
     StoreUnavailableError,
     SystemClosedError,
     WrongExpectedVersionError,
@@ -228,6 +229,10 @@ class InboxPump:
     def _hand_over(self, submitted: Submitted) -> None:
         seq, command = submitted.seq, submitted.command
         stream = command.stream
+        if submitted.damage:
+            _log.error("command %d of the inbox is set aside: %s", seq, submitted.damage)
+            self._errands.run(partial(self._set_aside, seq, submitted.damage))
+            return
         if submitted.late:
             late = AskTimeoutError(stream, command.timeout / 1_000_000)
             self._answer(seq, command, partial(encode_error, stream, late))
@@ -283,6 +288,17 @@ class InboxPump:
             self._put_off([seq for seq, _, _ in ready])
         else:
             self._release([seq for seq, _, _ in ready])
+
+    def _set_aside(self, seq: int, damage: str) -> None:
+        """Let a row that cannot be read wait no more: it must not be looked at for ever."""
+        error = StoreCorruptError(self._store.url, f"command {seq} of the inbox: {damage}")
+        try:
+            self._store.inbox.set_aside(seq, encode_error("the inbox", error))
+        except IndelibleError as failure:
+            _log.warning("a damaged command stays in the inbox for now: %s", failure)
+            self._put_off([seq])
+        else:
+            self._release([seq])
 
     def _put_off(self, seqs: list[int]) -> None:
         """Let commands wait in the inbox for a moment: they are as undecided as before."""

@@ -16,11 +16,10 @@ from indelible.actors.workflow.messages import Describe, Resolve, StartRun
 from indelible.checks import check_id
 from indelible.clock import Clock
 from indelible.errors import DefinitionError, RefusedError
-from indelible.events.inbox import Command
+from indelible.events.inbox import COMMAND_LIMIT, Command
 from indelible.events.values import decode_value
 from indelible.inbox.answers import encode_reply
 from indelible.inbox.wire import (
-    BODY_LIMIT,
     DESCRIBE,
     MESSAGE,
     RESOLVE,
@@ -72,7 +71,7 @@ class Reception:
             raise RefusedError(
                 f"no actor category {category!r} in the process that owns {stream!r}"
             )
-        if self._shard_of(stream) != command.shard or len(command.body) > BODY_LIMIT:
+        if self._shard_of(stream) != command.shard or len(command.body) > COMMAND_LIMIT:
             raise RefusedError(f"a command for {stream!r} that no version of indelible has sent")
         types = self._types[category]
         try:

@@ -13,15 +13,13 @@ import msgspec
 from indelible.actors.decider import Decider
 from indelible.actors.workflow.messages import Describe, Resolve, StartRun
 from indelible.errors import PayloadTooLargeError, RefusedError
-from indelible.events.values import INLINE_LIMIT, encode_value
+from indelible.events.inbox import COMMAND_LIMIT
+from indelible.events.values import encode_value
 
 START, DESCRIBE, RESOLVE = "run.start", "run.describe", "run.resolve"
 MESSAGE = "actor.message"
 SERVICE = "service."
 """What the kinds of commands for a service itself begin with."""
-
-BODY_LIMIT = 4 * INLINE_LIMIT
-"""Bytes of a command: a definition and an input of 1 MiB each, and room."""
 
 MessageTypes = Mapping[str, type[msgspec.Struct]]
 """Struct classes that may be sent to the actors of a category, by their names."""
@@ -101,8 +99,8 @@ def check_size(body: bytes) -> None:
     Raises:
         PayloadTooLargeError: More than 4 MiB.
     """
-    if len(body) > BODY_LIMIT:
-        raise PayloadTooLargeError("the command", len(body), BODY_LIMIT)
+    if len(body) > COMMAND_LIMIT:
+        raise PayloadTooLargeError("the command", len(body), COMMAND_LIMIT)
 
 
 def _run_message(message: Any) -> tuple[str, bytes]:

@@ -89,6 +89,30 @@ class InboxContract:
         assert store.inbox.answers(names) == dict(answers)
         assert not store.inbox.waiting({0}, 10)
 
+    @pytest.mark.parametrize("answered", [["a"], ["a", "b", "c"]])
+    def test_an_answer_stands_against_that_of_a_later_append(
+        self, store: EventStore, answered: list[str]
+    ) -> None:
+        store.inbox.submit([command(name) for name in "abcd"])
+        store.inbox.answer([("a", b"first")])
+        outcomes = Outcomes()
+        answers = [(name, b"second") for name in answered]
+        store.submit(Append("run-1", 0, [some_event()], outcomes.on_done, answers=answers))
+        store.lead()
+        store.inbox.answer([(name, b"third") for name in "abcd"])
+        said = dict.fromkeys("abcd", b"third") | dict(answers) | {"a": b"first"}
+        assert store.inbox.answers(list("abcd")) == said
+
+    def test_a_row_is_set_aside_by_its_number(self, store: EventStore) -> None:
+        store.inbox.submit([command("a"), command("b"), command("c")])
+        numbers = store.inbox.waiting({0}, 10)
+        store.inbox.answer([("a", b"first")])
+        for number in numbers[:2]:
+            store.inbox.set_aside(number, b"damaged")
+        store.inbox.set_aside(max(numbers) + 1, b"damaged")
+        assert store.inbox.answers(["a", "b", "c"]) == {"a": b"first", "b": b"damaged"}
+        assert store.inbox.waiting({0}, 10) == numbers[2:]
+
     def test_an_append_that_fails_answers_nothing(
         self, store: EventStore, before_commit: Fault
     ) -> None:
