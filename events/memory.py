@@ -29,7 +29,9 @@ from indelible.events.owners import Owner
 from indelible.events.plan import SHARD, STREAM_ID_BITS, Head, Plan, Shard
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.turns import Turns
-from indelible.events.verifying import verify_shard
+from indelible.events.verification.anchor import Anchor
+from indelible.events.verification.log import anchor_of, verify_chains
+from indelible.events.verification.walk import ShardEnd
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
@@ -161,17 +163,22 @@ class MemoryEventStore(GroupedStore):
         with self._memory.lock:
             return {number: shard.head for number, shard in self._memory.ends.items()}
 
-    def verify(self) -> int:
-        """Walk the hash chains and return how many events they cover."""
+    def anchor(self) -> Anchor:
+        """Where every shard ends, for keeping elsewhere."""
+        return anchor_of(self._ends())
+
+    def verify(self, anchor: Anchor | None = None) -> int:
+        """Walk the hash chains and return how many events they cover; there is nothing else."""
+        return verify_chains(self._ends(), self.read_shard, anchor or {}, lambda _: None)
+
+    def _ends(self) -> Sequence[ShardEnd]:
         self._check_open()
-        with self._memory.lock:
-            ends = [
-                (end, len(self._memory.events[end.number])) for end in self._memory.ends.values()
+        memory = self._memory
+        with memory.lock:
+            return [
+                ShardEnd(e.number, e.head, e.chain, len(memory.events[n]), e.epoch, e.streams)
+                for n, e in memory.ends.items()
             ]
-        return sum(
-            verify_shard(end.number, end.head, end.chain, last, self.read_shard)
-            for end, last in ends
-        )
 
     # -- views
 

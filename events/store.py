@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
+from indelible.events.verification.anchor import Anchor
 
 
 class Pipeline:
@@ -269,11 +270,23 @@ class EventStore(Protocol):
         """Call ``listener`` with each group committed from now on; the result ends it."""
         ...
 
-    def verify(self) -> int:
-        """Walk the hash chain of every shard and return how many events it covers.
+    def anchor(self) -> Anchor:
+        """Where every shard ends now, for keeping elsewhere; not verified.
 
         Raises:
-            VerificationError: At the first event that does not fit.
+            VerificationError: A shard's row does not say what its last event says.
+        """
+        ...
+
+    def verify(self, anchor: Anchor | None = None) -> int:
+        """Verify that the store holds what was written, and return how many events it has.
+
+        The log and all that answers questions for it: hash chains and epochs, both indexes, the
+        rows of streams and shards as far as events alone tell, blobs.  Given an ``anchor`` it is
+        the log that had those ends then.
+
+        Raises:
+            VerificationError: At the first thing that does not fit.
         """
         ...
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+import sqlalchemy as sa
 
 from indelible.events.event import RecordedEvent
 from indelible.events.grouped import GroupedStore
 from indelible.events.store import Cursor, StreamHead
-from indelible.events.verifying import verify_shard
+from indelible.events.verification.anchor import Anchor
+from indelible.events.verification.log import anchor_of, verify_log
+from indelible.events.verification.tables import Tables
+from indelible.events.verification.walk import ShardEnd
 
 
 class Reader(Protocol):
@@ -46,13 +52,17 @@ class Reader(Protocol):
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
-    def ends(self) -> Sequence[tuple[int, int, bytes, int]]:
-        """Number, head, chain and last position of each shard."""
+    def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
+        """What a :class:`~indelible.events.verification.walk.ShardEnd` of each shard says."""
         ...
 
 
 class StoredLog(GroupedStore):
     """Base of a store whose log a :class:`Reader` reads."""
+
+    def read_views(self) -> AbstractContextManager[sa.Connection]:
+        """A read-only connection."""
+        raise NotImplementedError
 
     def _open_reader(self) -> Reader:
         """The reader.
@@ -99,7 +109,17 @@ class StoredLog(GroupedStore):
         """The last committed position of every shard."""
         return self._open_reader().positions()
 
-    def verify(self) -> int:
-        """Walk the hash chain of every shard and return how many events it covers."""
+    def anchor(self) -> Anchor:
+        """Where every shard ends, for keeping elsewhere."""
+        return anchor_of(self._ends())
+
+    def verify(self, anchor: Anchor | None = None) -> int:
+        """Verify the whole store and return how many events it has."""
         reader = self._open_reader()
-        return sum(verify_shard(*end, reader.read_shard) for end in reader.ends())
+        tables = Tables(self.read_views)
+        return verify_log(
+            self._ends, reader.read_shard, tables, reader.blob, anchor or {}, self.shards
+        )
+
+    def _ends(self) -> Sequence[ShardEnd]:
+        return [ShardEnd(*end) for end in self._open_reader().ends()]

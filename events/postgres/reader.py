@@ -57,7 +57,8 @@ _HEADS = f"""{_HEAD}
 """
 _ENDS = """
     SELECT shard, head, chain, coalesce(
-        (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0)
+        (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0),
+        epoch, streams
     FROM shards ORDER BY shard
 """
 _OWNERS = f"""
@@ -127,8 +128,8 @@ class PostgresReader:
         """The last committed position of every shard."""
         return dict(self._rows("SELECT shard, head FROM shards ORDER BY shard", ()))
 
-    def ends(self) -> Sequence[tuple[int, int, bytes, int]]:
-        """Of every shard its number, its row's head and chain, and its last event's position."""
+    def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
+        """What the rows of the shards say, and the position of the last event of each."""
         return self._rows(_ENDS, ())
 
     def owners(self) -> Sequence[Owner]:

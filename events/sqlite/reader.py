@@ -45,7 +45,9 @@ _SHARD = """
 _HEAD = "SELECT name, category, version, status, wake_at"
 _ENDS = """
     SELECT shard, head, chain, coalesce(
-        (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0) FROM shards
+        (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0),
+        epoch, streams
+    FROM shards
 """
 
 
@@ -152,8 +154,8 @@ class SqliteReader:
                 raise StoreCorruptError(self._url, f"the row of a shard holds {tuple(row)!r:.80}")
         return dict(rows)
 
-    def ends(self) -> Sequence[tuple[int, int, bytes, int]]:
-        """Of every shard its number, its row's head and chain, and its last event's position."""
+    def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
+        """What the rows of the shards say, and the position of the last event of each."""
         return self._rows(_ENDS, ())
 
     def _events(self, which: str, parameters: tuple[Any, ...]) -> Sequence[RecordedEvent]:

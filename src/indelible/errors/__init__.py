@@ -34,6 +34,7 @@ from indelible.errors.runs import (
     UnknownRunError,
 )
 from indelible.errors.store import (
+    AnchorError,
     ConsumerFailedError,
     CursorAheadError,
     EventDecodeError,
@@ -75,6 +76,7 @@ __all__ = [
     "ActorFailedError",
     "ActorQuarantinedError",
     "ActorStoppedError",
+    "AnchorError",
     "AsOfError",
     "AskTimeoutError",
     "BlockingCallError",

@@ -291,15 +291,31 @@ class ValueDecodeError(StoreError):
 
 
 class VerificationError(StoreError):
-    """The hash chain does not hold: stored events were changed, removed, inserted or reordered."""
+    """The store does not hold what was written: something was changed, removed, inserted, moved."""
+
+    shard: int
+    position: int
+    found: str
 
     def __init__(self, shard: int, position: int, found: str) -> None:
-        """``position`` is the first one that does not fit."""
+        """``position`` is the first one that does not fit; 0 and shard -1 if there is none."""
+        where = f"shard {shard}" + (f" breaks at position {position}" if position else "")
         super().__init__(
-            f"shard {shard} breaks at position {position}: {found}",
+            f"{where if shard >= 0 else 'the store'}: {found}",
             shard=shard,
             position=position,
             found=found,
+        )
+
+
+class AnchorError(StoreError):
+    """What was given as an anchor is none; nothing was verified."""
+
+    def __init__(self, why: str) -> None:
+        """``why`` says what is wrong with it."""
+        super().__init__(
+            f"this is no anchor ({why}); give what `indelible anchor` or system.anchor() wrote",
+            why=why,
         )
 
 
