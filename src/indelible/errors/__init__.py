@@ -16,6 +16,15 @@ from indelible.errors.actors import (
 from indelible.errors.base import (
     IndelibleError,
 )
+from indelible.errors.damage import (
+    AnchorError,
+    EventDecodeError,
+    EventGapError,
+    StoreCorruptError,
+    UnknownEventTypeError,
+    ValueDecodeError,
+    VerificationError,
+)
 from indelible.errors.host import (
     ThreadUnavailableError,
 )
@@ -34,26 +43,19 @@ from indelible.errors.runs import (
     UnknownRunError,
 )
 from indelible.errors.store import (
-    AnchorError,
     ConsumerFailedError,
     CursorAheadError,
-    EventDecodeError,
-    EventGapError,
     PipelineBrokenError,
     RoleLostError,
     SchemaVersionError,
     ShardNotOwnedError,
     StaleEpochError,
-    StoreCorruptError,
     StoreError,
     StoreLinkedError,
     StoreNotFoundError,
     StoreOwnedError,
     StoreReadOnlyError,
     StoreUnavailableError,
-    UnknownEventTypeError,
-    ValueDecodeError,
-    VerificationError,
     WrongExpectedVersionError,
 )
 from indelible.errors.values import (
