@@ -27,15 +27,13 @@ def validate_expectation(path: str, expected: Any) -> Iterator[Problem]:
 
 
 def check_expectation(step: str, what: str, expected: Any, count: int) -> None:
-    """Compare ``count`` with what was expected; ``None`` expects nothing.
+    """Compare ``count`` with what was expected.
 
     Raises:
         StepDataError: It is not as expected.
 
     >>> check_expectation("load", "rows", {"min": 1, "max": 3}, 2)
     """
-    if expected is None:
-        return
     for problem in validate_expectation(what, expected):
         raise StepDataError(step, f"{problem.path} is {problem.found}", problem.fix)
     if isinstance(expected, Mapping):

@@ -95,6 +95,10 @@ def _check_binding(
     has = ", ".join(f":{name}" for name in sorted(names)) or "no parameter"
     for name in sorted(map(str, parameters.keys() - names)):
         yield Problem(f"{prefix}parameters.{name}", "an unused parameter", f"the query has {has}")
+    for name in sorted(sql.expanded & parameters.keys()):
+        if not isinstance(parameters[name], list) and parameters[name] is not UNKNOWN:
+            fix = f"give a list, or write IN (:{name})"
+            yield Problem(f"{prefix}parameters.{name}", describe(parameters[name]), fix)
     for name in sorted(sql.enclosed):
         if isinstance(parameters.get(name), list):
             fix = f"write IN :{name}, without parentheses"

@@ -21,6 +21,7 @@ _STYLES = {
     "numeric": ":{number}",
     "numeric_dollar": "${number}",
 }  # PEP 249, and what SQLAlchemy adds to it
+_BY_PLACE = frozenset({"qmark", "format"})
 _BY_NAME = frozenset({"pyformat", "named"})
 _NOTHING = " (SELECT 1 FROM (SELECT 1) AS empty_list WHERE 1 <> 1)"
 
@@ -64,6 +65,7 @@ class _Rendering:
         self._lists = lists
         self._spread = frozenset(sql.behind_in())
         self._slots: list[tuple[str, str, int]] = []
+        self._numbers: dict[tuple[str, int], int] = {}
 
     def done(self, query: str) -> DriverSql:
         nothing = dict(self._nothing())
@@ -93,13 +95,13 @@ class _Rendering:
 
     def _placeholder(self, name: str, item: int) -> str:
         """A placeholder; where they have names or numbers, one parameter has one."""
-        slot = f"p{len(self._slots)}"
-        same = [place for place, *what in self._slots if what == [name, item]]
-        if same and self._style not in {"qmark", "format"}:
-            slot = same[0]
-        else:
+        number = len(self._slots)
+        if self._style not in _BY_PLACE:
+            number = self._numbers.setdefault((name, item), number)
+        slot = f"p{number}"
+        if number == len(self._slots):
             self._slots.append((slot, name, item))
-        return _STYLES[self._style].format(name=slot, number=int(slot[1:]) + 1)
+        return _STYLES[self._style].format(name=slot, number=number + 1)
 
     def _nothing(self) -> Iterator[tuple[int, str]]:
         """What stands for ``[NOT] IN :name`` where the list is empty.

@@ -30,6 +30,7 @@ class Sql:
 
     Attributes:
         dialect: SQLAlchemy's name of the kind of database; empty where it is not known.
+        query: The text itself.
         tokens: All but comments, and semicolons at the end.
         words: The words and marks among them in capitals; empty text for the others.
     """
@@ -39,6 +40,7 @@ class Sql:
         found = [token for token in tokens(query, dialect) if token.kind != "comment"]
         while found and found[-1].text == ";":
             found.pop()
+        self.query = query
         self.tokens = found
         self.dialect = dialect
         self.words = [token.upper for token in found]

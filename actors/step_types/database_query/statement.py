@@ -33,29 +33,31 @@ def execute(database: sa.Connection, step: str, statement: Mapping[str, Any]) ->
     sql = read_sql(query, database.dialect.name)
     for problem in check_text(sql):
         raise StepDataError(step, f"query {query!r:.200} is {problem.found}", problem.fix)
-    prepared = _for_driver(database, step, sql, statement)
-    values = [prepared.arrange(row) for row in _values(step, sql, statement)]
+    rows = _values(step, sql, statement)
     fetched = FetchedRows(step)
-    if sql.is_batch and len(values) > 1:
-        affected = _run(database, sql, prepared.text, values, fetched)
+    if sql.is_batch and len(rows) > 1 and not sql.expanded:
+        affected = _run_batch(database, step, sql, rows)
     else:
-        affected = sum(_run(database, sql, prepared.text, one, fetched) for one in values)
+        affected = sum(_run(database, step, sql, values, fetched) for values in rows)
     count = affected if sql.is_counted else len(fetched.rows)
-    check_expectation(step, "rows", statement.get("expected_rows"), count)
+    if "expected_rows" in statement:
+        check_expectation(step, "rows", statement["expected_rows"], count)
     done = {"query": query, "rows_returned": len(fetched.rows), "rows": fetched.rows}
     known = sql.writes and not sql.hides_its_count
     return done | {"rows_affected": affected} if known else done
 
 
-def _run(
-    database: sa.Connection,
-    sql: Sql,
-    text: str,
-    values: Any,
-    fetched: FetchedRows,
-) -> int:
+def _run_batch(database: sa.Connection, step: str, sql: Sql, rows: list[Values]) -> int:
+    """Many rows of values at once; drivers count them together."""
+    prepared = _prepared(database, step, sql, rows[0])
+    result = database.exec_driver_sql(prepared.text, [prepared.arrange(row) for row in rows])
+    return max(result.rowcount, 0)
+
+
+def _run(database: sa.Connection, step: str, sql: Sql, values: Values, fetched: FetchedRows) -> int:
     """The rows that the statement itself inserted, updated or deleted, triggers left aside."""
-    result = database.exec_driver_sql(text, values)
+    prepared = _prepared(database, step, sql, values)
+    result = database.exec_driver_sql(prepared.text, prepared.arrange(values))
     returned = fetched.fetch(result) if result.returns_rows else None
     if not sql.is_counted:
         return 0
@@ -66,17 +68,19 @@ def _run(
     return max(result.rowcount, 0)
 
 
-def _for_driver(
-    database: sa.Connection, step: str, sql: Sql, statement: Mapping[str, Any]
-) -> DriverSql:
+def _prepared(database: sa.Connection, step: str, sql: Sql, values: Values) -> DriverSql:
     """The statement with its placeholders; lists in ``IN :name`` are spread."""
-    parameters = _mapping(step, statement.get("parameters", {}), "parameters")
-    lists = {name: len(value) for name, value in parameters.items() if isinstance(value, list)}
-    for name in lists.keys() & sql.enclosed:
-        fix = f"write IN :{name}, without parentheses"
-        raise StepDataError(step, f"parameter {name!r} is a list inside IN (:{name})", fix)
-    spread = frozenset((name, lists[name]) for name in lists.keys() & sql.expanded)
-    return for_driver(statement["query"], sql.dialect, database.dialect.paramstyle, spread)
+    for name in sql.enclosed:
+        if isinstance(values[name], list):
+            fix = f"write IN :{name}, without parentheses"
+            raise StepDataError(step, f"parameter {name!r} is a list inside IN (:{name})", fix)
+    lists: list[tuple[str, int]] = []
+    for name in sql.expanded:
+        if not isinstance(values[name], list):
+            found = f"parameter {name!r} is {describe(values[name])} behind IN"
+            raise StepDataError(step, found, f"give a list, or write IN (:{name})")
+        lists.append((name, len(values[name])))
+    return for_driver(sql.query, sql.dialect, database.dialect.paramstyle, frozenset(lists))
 
 
 def _values(step: str, sql: Sql, statement: Mapping[str, Any]) -> list[Values]:

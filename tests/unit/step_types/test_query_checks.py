@@ -68,6 +68,10 @@ def test_good_parameters_have_no_problem(params: dict[str, Any]) -> None:
             {"query": "SELECT 1 WHERE 1 IN (:x)", "parameters": {"x": [1]}},
             "query: a list inside IN (:x)",
         ),
+        (
+            {"query": "SELECT 1 WHERE 1 IN :x", "parameters": {"x": 1}},
+            "parameters.x: 1: give a list, or write IN (:x)",
+        ),
         ({"statements": []}, "statements: a list of 0"),
         ({"statements": [3]}, "statements[0]: 3"),
         ({"statements": [{"query": "SELECT 1", "x": 1}]}, "statements[0].x: an unknown field"),

@@ -63,6 +63,12 @@ def test_a_write_that_returns_rows_gives_and_counts_them(
     assert result["rows_affected"] == result["rows_returned"] == len(rows)
 
 
+def test_an_expectation_that_is_null_expects_something_else(filled: Run) -> None:
+    with pytest.raises(StepDataError, match="rows is None; write a whole number"):
+        filled(query="DELETE FROM t", expected_rows=None)
+    assert filled(query="SELECT * FROM t", expected_rows=2)["rows_returned"] == 2
+
+
 def test_what_triggers_write_is_not_counted(kind: str, filled: Run) -> None:
     filled(query="CREATE TABLE log (a int)")
     if kind == "sqlite":

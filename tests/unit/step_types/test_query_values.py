@@ -143,6 +143,35 @@ def test_an_empty_list_is_in_nothing(query: Run, column: str) -> None:
         assert found["rows_returned"] == count
 
 
+def test_each_row_may_have_lists_of_its_own(query: Run) -> None:
+    query(query="CREATE TABLE t (a INTEGER)")
+    query(query="INSERT INTO t VALUES (:a)", rows=[{"a": n} for n in range(6)])
+    result = query(
+        query="DELETE FROM t WHERE a IN :some AND a < :below",
+        parameters={"some": [0, 1], "below": 5},
+        rows=[{}, {"some": [2]}, {"some": []}, {"some": [3, 4, 5]}],
+    )
+    assert result["rows_affected"] == 5
+    assert query(query="SELECT a FROM t")["rows"] == [{"a": 5}]
+
+
+def test_a_list_may_be_long(query: Run) -> None:
+    sql = "SELECT 1 AS found WHERE 29999 IN :xs"
+    assert query(query=sql, parameters={"xs": list(range(30_000))})["rows_returned"] == 1
+
+
+@pytest.mark.parametrize("value", [3, None, "ab"])
+def test_only_a_list_stands_behind_in(query: Run, value: Any) -> None:
+    with pytest.raises(StepDataError, match=r"parameter 'x' is .* behind IN; give a list"):
+        query(query="SELECT 1 AS a WHERE 1 IN :x", parameters={"x": value})
+
+
+@pytest.mark.parametrize("values", [{"a": {"k": 1}}, {"a": "\ud800"}])
+def test_a_value_that_no_driver_takes_is_refused(query: Run, values: dict[str, Any]) -> None:
+    with pytest.raises(StepDataError, match="the database refused"):
+        query(query="SELECT :a AS a", parameters=values)
+
+
 def test_one_name_may_stand_in_several_places(query: Run) -> None:
     sql = "SELECT :a + 0 AS x, :b + :a AS y, 5 AS z WHERE 1 IN :c OR 2 IN :c"
     found = query(query=sql, parameters={"a": 1, "b": 2, "c": [2, 3]})
