@@ -46,25 +46,32 @@ def check_version() -> None:
         raise StoreUnavailableError(f"this Python has SQLite {found}; {wanted} is needed")
 
 
-def writing_engine(address: Address) -> sa.Engine:
-    """Connections that write; each is closed when it is returned.
+def writing_engine(
+    address: Address, seconds: Callable[[], float] = lambda: BUSY_SECONDS
+) -> sa.Engine:
+    """Connections that write; each is closed when it is returned, and waits ``seconds`` for a lock.
 
     The store itself says BEGIN and COMMIT: the driver and SQLAlchemy do neither.
     """
 
     def connect() -> sqlite3.Connection:
         pragmas = (*_EVERY, *_WRITER, *(_MAC if sys.platform == "darwin" else ()))
-        return _connect(address.uri("rwc"), pragmas)
+        return _connect(address.uri("rwc"), pragmas, seconds())
 
     return _engine(connect, poolclass=sa.NullPool)
 
 
-def guest_engine(address: Address) -> sa.Engine:
-    """Connections that write into a store which is another process's, and never make one."""
+def guest_engine(
+    address: Address, seconds: Callable[[], float] = lambda: BUSY_SECONDS
+) -> sa.Engine:
+    """Connections that write into a store which is another process's, and never make one.
+
+    Each waits ``seconds`` for a lock.
+    """
 
     def connect() -> sqlite3.Connection:
         pragmas = (*_EVERY, *_WRITER, *(_MAC if sys.platform == "darwin" else ()))
-        return _connect(address.uri("rw"), pragmas)
+        return _connect(address.uri("rw"), pragmas, seconds())
 
     return _engine(connect, poolclass=sa.NullPool)
 
@@ -115,9 +122,15 @@ def _engine(connect: Callable[[], sqlite3.Connection], **options: Any) -> sa.Eng
     return engine
 
 
-def _connect(uri: str, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+def _connect(
+    uri: str, pragmas: tuple[str, ...], seconds: float | None = None
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS if seconds is None else seconds,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         for pragma in pragmas:

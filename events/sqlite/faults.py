@@ -47,6 +47,11 @@ def primary_code(error: BaseException) -> int | None:
     return None if code is None else code & 0xFF
 
 
+def is_locked(error: BaseException) -> bool:
+    """Whether another program holds a lock."""
+    return primary_code(error) in _LOCKED
+
+
 def is_of_a_row(error: BaseException) -> bool:
     """Whether what a row holds was the trouble, so that the other rows may be read without it."""
     if isinstance(error, DBAPIError) and error.orig is not None:

@@ -16,6 +16,7 @@ from indelible.events.inbox_sql import Begin, SqlInbox
 from indelible.events.sqlite.address import Address
 from indelible.events.sqlite.engines import guest_engine, watching_connection
 from indelible.events.sqlite.faults import of_the_database
+from indelible.events.sqlite.patience import Patience
 
 _BUSY, _IDLE = 0.002, 0.025
 """Seconds between looks: one look costs some 20 microseconds, so 1 % of a core while commands come
@@ -41,9 +42,10 @@ class Guest:
     It waits for the owner's lock as long as any program would: what comes of it is durable.
     """
 
-    def __init__(self, address: Address, url: str) -> None:
+    def __init__(self, address: Address, url: str, patience: Patience) -> None:
         """Connect on first use."""
-        self._engine = guest_engine(address)
+        self._engine = guest_engine(address, lambda: patience.seconds)
+        self._begin = patience.begin
         self._url = url
         self._lock = threading.Lock()
         self._connection: sa.Connection | None = None
@@ -57,7 +59,7 @@ class Guest:
                     if self._connection is None:
                         self._connection = self._engine.connect()
                     connection = self._connection
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    self._begin(connection.exec_driver_sql)
                     yield connection
                     connection.exec_driver_sql("COMMIT")
             except BaseException:

@@ -36,6 +36,7 @@ from indelible.events.sqlite.faults import (
 )
 from indelible.events.sqlite.inbox import Guest, sqlite_inbox
 from indelible.events.sqlite.owner import OwnerLock, this_process, who_owns
+from indelible.events.sqlite.patience import Patience
 from indelible.events.sqlite.reader import SqliteReader
 from indelible.events.sqlite.schema import bring_up, check_schema
 from indelible.events.sqlite.writer import SqliteWriter
@@ -44,6 +45,8 @@ from indelible.events.turns import Turns
 from indelible.events.values import VALUE_LIMIT
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
+
+_CLOSING = 5.0  # s; a commit takes milliseconds
 
 
 class SqlEventStore(StoredLog):
@@ -76,10 +79,13 @@ class SqlEventStore(StoredLog):
         self._opening = threading.Lock()
         self._lock = OwnerLock(self._address.owner, url)
         self._reader: SqliteReader | None = None
-        self._writing = writing_engine(self._address)
+        self._patience = Patience()
+        self._writing = writing_engine(self._address, lambda: self._patience.seconds)
         self._turns = Turns()  # on the writer connection: a group, a batch of views, a probe
-        self._writer = SqliteWriter(self._writing, url, self._failpoints, self._turns)
-        self._guest = Guest(self._address, url)
+        self._writer = SqliteWriter(
+            self._writing, url, self._failpoints, self._turns, self._patience
+        )
+        self._guest = Guest(self._address, url, self._patience)
         write = self._write_inbox if mode == "own" else self._guest.write
         self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._look_once)
         name = f"event store ({self._address.database.name})"
@@ -115,12 +121,17 @@ class SqlEventStore(StoredLog):
             check_file(self._address, self.url)
             if self._mode != "own":
                 self._reader = self._open_for_reading()
+                self._patience.open()
             else:
                 self._reader = self._own()
 
     def close(self) -> None:
-        """Commit what is queued, fail what comes later, give up ownership; may be called twice."""
+        """Commit what is queued, fail what comes later, give up ownership; may be called twice.
+
+        The lock of another program is waited for 5 s, no more.
+        """
         self.check_process()
+        self._patience.end_within(_CLOSING)
         with self._opening:
             self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
             reader, self._reader = self._reader, None
@@ -130,6 +141,7 @@ class SqlEventStore(StoredLog):
                 self._writer.discard()  # the last connection copies the WAL back and removes it
             self._guest.close()
             self._lock.release()
+            self._patience.close()
 
     def _own(self) -> SqliteReader:
         """Take the lock and the database over, or leave all as it was."""
@@ -150,6 +162,8 @@ class SqlEventStore(StoredLog):
             bring_up(self._writer.connection(), self.url, self._failpoints)
         shards = self._writer.raise_epoch(this_process(self._owner, self._clock))
         self._writer.make_room()
+        self._patience.open()
+        self._writer.wait_for(self._patience.seconds)
         self._group.begin(shards)
         return SqliteReader(reading_engine(self._address), self.url)
 
@@ -190,6 +204,10 @@ class SqlEventStore(StoredLog):
         self._lock.drop()
         self._group.abandon(ForkedError("the event store", self.url, parent))
         self._inherited, self._reader = self._reader, None
+
+    def end_within(self, seconds: float) -> None:
+        """Have no thread wait longer than that for another program's lock."""
+        self._patience.end_within(seconds)
 
     # -- other processes
 

@@ -23,6 +23,7 @@ from indelible.events.plan import SHARD, Head, Plan, Shard, damaged_head
 from indelible.events.sqlite import statements as sql
 from indelible.events.sqlite.faults import is_of_a_row, of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
+from indelible.events.sqlite.patience import Patience
 from indelible.events.sqlite.room import make_room
 from indelible.events.sqlite.upkeep import WAL_GROWTH, Growth, copy_back
 from indelible.events.turns import Turns
@@ -38,8 +39,16 @@ class SqliteWriter:
 
     shards = 1
 
-    def __init__(self, engine: sa.Engine, url: str, failpoints: Failpoints, turns: Turns) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        url: str,
+        failpoints: Failpoints,
+        turns: Turns,
+        patience: Patience,
+    ) -> None:
         """Connect on first use."""
+        self._begin = patience.begin
         self._engine = engine
         self._turns = turns
         self._url = url
@@ -85,11 +94,16 @@ class SqliteWriter:
         """
         with translated(self._url):
             execute = self._statements()
-            execute("BEGIN IMMEDIATE")
+            self._begin(execute)
             values = (SHARD, GENESIS, owner.owner, owner.host, owner.pid, owner.since)
             self._epoch = execute(sql.RAISE_EPOCH, values).fetchall()[0][0]
             execute("COMMIT")
         return self.load()
+
+    def wait_for(self, seconds: float) -> None:
+        """Have the connection that is open wait that long for another program's lock in one go."""
+        with translated(self._url):
+            self._statements()(f"PRAGMA busy_timeout={round(seconds * 1_000)}")
 
     def make_room(self) -> None:
         """Let the WAL have its usual size from the start."""
@@ -156,7 +170,7 @@ class SqliteWriter:
         before, after = plan.before, plan.after
         with translated(self._url):
             execute = self._statements()
-            execute("BEGIN IMMEDIATE")
+            self._begin(execute)
             self._hit("commit.begun")
             moved = execute(
                 sql.MOVE_HEAD,
@@ -196,7 +210,7 @@ class SqliteWriter:
                 connection = self.connection()
                 execute = connection.exec_driver_sql
                 execute("PRAGMA synchronous=NORMAL")
-                execute("BEGIN IMMEDIATE")
+                self._begin(execute)
                 yield connection
                 execute("COMMIT")
                 execute("PRAGMA synchronous=FULL")
@@ -211,7 +225,7 @@ class SqliteWriter:
         try:
             with of_the_database(self._url):
                 connection = self.connection()
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin(connection.exec_driver_sql)
                 yield connection
                 connection.exec_driver_sql("COMMIT")
         except BaseException:
@@ -234,7 +248,7 @@ class SqliteWriter:
         """Write and commit something that leaves no trace."""
         with translated(self._url):
             execute = self._statements()
-            execute("BEGIN IMMEDIATE")
+            self._begin(execute)
             self._hit("commit.begun")
             execute(sql.BLOB, (b"", bytes(_PROBE_BYTES)))
             execute(sql.NO_BLOB, (b"",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy.event import listens_for
@@ -25,6 +26,7 @@ from indelible.testing.builders import (
     some_events,
     url_of,
 )
+from indelible.testing.contract_inbox import command
 
 
 def test_the_writer_is_at_full_durability(store: SqlEventStore) -> None:
@@ -124,6 +126,40 @@ def test_a_full_disk_fails_the_group_and_the_store_recovers(store: SqlEventStore
     append_when_available(store, "run-1", expected=1)
     assert store.state == "open"
     assert store.verify() == 2
+
+
+@pytest.mark.parametrize("mode", ["own", "client"])
+def test_closing_waits_for_no_lock_that_another_program_keeps(
+    monkeypatch: pytest.MonkeyPatch, database: Path, mode: Literal["own", "client"]
+) -> None:
+    monkeypatch.setattr("indelible.events.sqlite.store._CLOSING", 0.1)
+    open_store(url_of(database)).close()
+    store = open_store(url_of(database), mode=mode)
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    failed: list[BaseException] = []
+    tried = threading.Event()
+
+    def write() -> None:
+        try:
+            if mode == "client":
+                store.inbox.submit([command("a")])
+            else:
+                store.append("run-1", [some_event()], expected=0)
+        except StoreUnavailableError as error:
+            failed.append(error)
+        tried.set()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    assert not tried.wait(0.01)  # the lock is waited for
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    closing.join(engines.BUSY_SECONDS / 2)  # less than it is waited for otherwise
+    assert not closing.is_alive()
+    writing.join()
+    other.close()
+    assert "another program" in str(failed[0])
 
 
 def test_closing_an_unavailable_store_gives_up_at_once(
