@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.errors import PayloadTooLargeError, ValueDecodeError, ValueNotStorableError
-from indelible.events.values import decode_value, encode_value
+from indelible.events.fitting import _Fitting, as_it_is
+from indelible.events.values import VALUE_LIMIT, decode_value, encode_value
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda n: dt.timezone(dt.timedelta(minutes=n)))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -72,3 +75,27 @@ def test_a_value_is_stored_exactly_or_refused(value: Any) -> None:
 def test_any_bytes_are_a_value_or_an_error_of_ours(data: bytes) -> None:
     with suppress(ValueDecodeError, PayloadTooLargeError):
         decode_value(data)
+
+
+@given(VALUES)
+def test_the_size_is_known_before_anything_is_encoded(value: Any) -> None:
+    fitting = _Fitting(VALUE_LIMIT, as_it_is)
+    plain, _ = fitting.visit(value)
+    assert typed(plain) == typed(value)
+    assert fitting.size == len(encode_value(value))
+
+
+def in_decimal(length: int) -> Decimal:
+    return Decimal("1" * max(1, length))
+
+
+def in_dict(length: int) -> dict[str, Any]:
+    return {f"{index:x}": index * 1_000_003 % 2**63 - 2**31 for index in range(min(length, 3_000))}
+
+
+@pytest.mark.parametrize("length", [0, 15, 16, 31, 32, 255, 256, 2**16 - 1, 2**16])
+@pytest.mark.parametrize("make", ["x".__mul__, b"x".__mul__, [None].__mul__, in_decimal, in_dict])
+def test_so_it_is_at_every_length_where_the_head_grows(make: Any, length: int) -> None:
+    fitting = _Fitting(VALUE_LIMIT, as_it_is)
+    fitting.visit(make(length))
+    assert fitting.size == len(encode_value(make(length)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from indelible.errors import Problem
-from indelible.events.values import DEPTH_LIMIT
+from indelible.events.fitting import DEPTH_LIMIT
 
 MAX_BYTES = 16 * 1024 * 1024
 """Encoded size: a definition is stored whole in the first event of every run."""

@@ -37,6 +37,7 @@ class ValueNotStorableError(IndelibleError):
 
     path: str
     found: str
+    fix: str
 
     def __init__(self, path: str, found: str, fix: str = "") -> None:
         """``path`` is the place inside the value, ``$`` its root."""
@@ -45,7 +46,7 @@ class ValueNotStorableError(IndelibleError):
             "an aware datetime, date or Decimal"
         )
         super().__init__(
-            f"{path} is {found}, which cannot be stored; {fix}", path=path, found=found
+            f"{path} is {found}, which cannot be stored; {fix}", path=path, found=found, fix=fix
         )
 
 
