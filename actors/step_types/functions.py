@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypeVar
 
+from indelible.actors.step_types.annotations import check_result
 from indelible.actors.step_types.base import check_name
 from indelible.errors import Problem
 
@@ -74,12 +75,14 @@ class FunctionStep:
         """Look at the signature of ``function``; ``name`` defaults to its mark, then its own.
 
         Raises:
-            TypeError: It cannot be called, is a generator, or cannot be given its parameters.
+            TypeError: It cannot be called, is a generator, cannot be given its parameters, or says
+                that it returns what cannot be stored.
             ValueError: It has no usable name.
         """
         self.name: str = _name_of(function) if name is None else name
         check_name(self.name)
         self.blocking = not _is_coroutine(function, self.name)
+        check_result(function, self.name)
         parameters = _parameters(function, self.name)
         self._open = any(p.kind is p.VAR_KEYWORD for p in parameters)
         named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]

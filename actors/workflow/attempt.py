@@ -27,7 +27,7 @@ from indelible.errors import (
     StepFailedError,
     ValueNotStorableError,
 )
-from indelible.events.values import encode_value
+from indelible.events.conversions import encode_given
 from indelible.forks import leave
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             said = value.get("error") or value.get("message") or value
             raise StepFailedError(self.node.name, str(said))
         try:
-            return encode_value(value)
+            return encode_given(value)
         except _UNFIT as unfit:
             unfit.add_note(f"It is the result of step {self.node.name!r}.")
             raise

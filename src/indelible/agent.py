@@ -11,7 +11,8 @@ from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.messages import StartRun
 from indelible.checks import check_id
 from indelible.errors import DefinitionError, PayloadTooLargeError
-from indelible.events.values import INLINE_LIMIT, encode_value
+from indelible.events.conversions import encode_given
+from indelible.events.values import INLINE_LIMIT, decode_value, encode_value
 from indelible.outcome import Outcome
 from indelible.run import RunHandle
 
@@ -172,6 +173,8 @@ class WorkflowAgent:
             run_id = system.new_run_id()
         check_id("run id", run_id)
         problems = system.check_input(plan, {} if given is None else given)
+        if problems and given is not None:  # by the rule for values of other kinds it may be fine
+            problems = system.check_input(plan, decode_value(encode_input(plan, given)))
         if problems:
             raise DefinitionError(plan.name, problems)
         encoded = encode_input(plan, given)
@@ -187,7 +190,7 @@ def encode_input(plan: Plan, given: Any) -> bytes:
         ValueNotStorableError: The log cannot hold it.
         PayloadTooLargeError: One of both is too large.
     """
-    encoded = _NO_INPUT if given is None else encode_value(given)
+    encoded = _NO_INPUT if given is None else encode_given(given)
     for what, size in (("the input", len(encoded)), ("the definition", len(plan.encoded))):
         if size > INLINE_LIMIT:
             raise PayloadTooLargeError(what, size, INLINE_LIMIT)

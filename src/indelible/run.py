@@ -20,8 +20,8 @@ from indelible.errors import (
     UnknownRunError,
 )
 from indelible.events.as_of import AsOf
+from indelible.events.conversions import encode_given
 from indelible.events.event import RecordedEvent
-from indelible.events.values import encode_value
 from indelible.outcome import Outcome
 from indelible.reader import MORE
 
@@ -241,7 +241,7 @@ class RunHandle:
         check_id("step", step)
         check_id("by", by)
         executor, now = self._system.executor, self._system.clock.now()
-        return Resolve(step, action, by, now, encode_value(result), executor.held(self._stream))
+        return Resolve(step, action, by, now, encode_given(result), executor.held(self._stream))
 
 
 async def _awaited(future: PooledFuture[Any]) -> Any:

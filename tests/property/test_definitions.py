@@ -201,7 +201,7 @@ def _bad_number(data: st.DataObject, definition: dict[str, Any]) -> None:
 
 
 def _bad_value(data: st.DataObject, definition: dict[str, Any]) -> None:
-    bad = data.draw(st.sampled_from([(), {1}, 2**63, object(), {2: 3}]))
+    bad = data.draw(st.sampled_from([1j, {1}, 2**63, object(), {2: 3}]))
     data.draw(st.sampled_from(leaves(definition)))["value"] = [{"x": bad}]
 
 

@@ -14,7 +14,8 @@ from indelible.actors.workflow.definition.plan import Plan, build_plan
 from indelible.actors.workflow.definition.references import check_input, check_references
 from indelible.actors.workflow.definition.source import parse
 from indelible.errors import DefinitionError, ValueNotStorableError
-from indelible.events.values import decode_value, encode_value
+from indelible.events.conversions import encode_given
+from indelible.events.values import decode_value
 
 if TYPE_CHECKING:
     from indelible.actors.step_types.base import StepTypes
@@ -68,7 +69,7 @@ class _Compilation:
     def _encoded(self) -> Plan | None:
         """The plan of the stored form; ``None`` when that cannot be stored, which is reported."""
         try:
-            encoded = encode_value(self._normalised)
+            encoded = encode_given(self._normalised)
         except ValueNotStorableError as error:
             self._find_values(error)
             return None
@@ -84,12 +85,11 @@ class _Compilation:
         blamed = bool(self._problems)
         for node in build_plan(self._normalised, b"").nodes:
             try:
-                encode_value(node.params)
+                encode_given(node.params)
             except ValueNotStorableError as fault:
                 blamed = True
                 path = self._where(node.index, fault.path.removeprefix("$").removeprefix("."))
-                fix = str(fault).rpartition("cannot be stored; ")[2]
-                self._problems.add(path, fault.found, fix)
+                self._problems.add(path, fault.found, fault.fix)
         if not blamed:
             self._problems.add("definition", str(error), "mend that")
 

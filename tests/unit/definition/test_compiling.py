@@ -229,15 +229,15 @@ def test_problems_of_a_step_type_come_with_their_place() -> None:
 NAIVE = datetime(2013, 1, 1)  # noqa: DTZ001 - a naive one is what cannot be stored
 
 
-@pytest.mark.parametrize("value", [(1,), {1}, object(), NAIVE, 2**63, "\ud800", {1: 2}])
+@pytest.mark.parametrize("value", [1j, {1}, object(), NAIVE, 2**63, "\ud800", {1: 2}])
 def test_a_value_that_the_log_cannot_hold_is_named_with_its_place(value: Any) -> None:
     assert fault(STEP | {"params": {"x": [0, value]}}).startswith("steps[0].params.x[1]")
     assert fault(STEP | {"x": [0, value]}).startswith("steps[0].x[1]")
 
 
 def test_values_of_several_steps_are_all_named() -> None:
-    found = faults(STEP | {"x": {1}}, {"name": "b", "type": "t", "y": ()})
-    assert [problem.path for problem in found] == ["steps[0].x", "steps[1].y"]
+    found = faults(STEP | {"x": {1}}, {"name": "b", "type": "t", "y": ({2},)})
+    assert [problem.path for problem in found] == ["steps[0].x", "steps[1].y[0]"]
 
 
 def test_a_mapping_that_contains_itself_is_an_error() -> None:
