@@ -9,6 +9,7 @@ from indelible.actors.runtime.dispatcher import Dispatcher, PoolDispatcher
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.loop import LoopThread
 from indelible.actors.runtime.timers import Timers
+from indelible.blocking import BlockingCalls
 from indelible.clock import Clock
 from indelible.errors import BlockingCallError
 
@@ -76,6 +77,7 @@ class ThreadRuntime:
         self.loop = LoopThread(f"{name}-loop")
         self.timers = Timers(clock, f"{name}-timers", threaded=True)
         self._passing_on = True
+        self._calls = BlockingCalls()
 
     def start(self) -> None:
         """Start the timers, which also try again to start threads that the host has refused.
@@ -106,13 +108,14 @@ class ThreadRuntime:
         return future.get(timeout=timeout)
 
     def check_may_block(self, method: str, twin: str) -> None:
-        """Refuse a blocking call on the system's event loop.
+        """Refuse a blocking call on the system's event loop, and warn of it on any other.
 
         Raises:
-            BlockingCallError: This is that loop's thread.
+            BlockingCallError: This is the thread of the system's own loop.
         """
         if self.loop.is_loop_thread():
             raise BlockingCallError(method, twin)
+        self._calls.check(method, twin)
 
     def close(self, occupied: int) -> None:
         """Run what is scheduled and stop all threads but the ``occupied`` ones of hanging steps.

@@ -14,6 +14,7 @@ from indelible.actors.workflow.definition.compile import check_input, compile_de
 from indelible.actors.workflow.definition.known import KnownPlans, content_of
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
+from indelible.blocking import BlockingCalls
 from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
 from indelible.errors import Problem, RefusedError, UnknownRunError
@@ -139,6 +140,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing):
         self.check_process("open()")
         with self._lock:
             if self._parts is None:
+                BlockingCalls().check("open", "open_async")
                 self._begin(self._open_store())
         return self
 

@@ -72,6 +72,9 @@ from indelible.errors.views import (
     UnknownParkedEventError,
     ViewsBehindError,
 )
+from indelible.errors.warned import (
+    BlockingCallWarning,
+)
 
 __all__ = [
     "ActorError",
@@ -82,6 +85,7 @@ __all__ = [
     "AsOfError",
     "AskTimeoutError",
     "BlockingCallError",
+    "BlockingCallWarning",
     "ConsumerFailedError",
     "CursorAheadError",
     "DeadlockError",

@@ -1,0 +1,48 @@
+"""Blocking calls from a thread that runs somebody's event loop: allowed, and warned of."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from types import FrameType
+
+from indelible.errors import BlockingCallWarning
+
+
+class BlockingCalls:
+    """Warns once of each place in a program that blocks an event loop; for any thread."""
+
+    def __init__(self) -> None:
+        """No place is known yet."""
+        self._known: set[tuple[str, int]] = set()
+
+    def check(self, method: str, twin: str) -> None:
+        """Warn if this thread runs an event loop: ``method`` stops it, its ``twin`` does not."""
+        if asyncio._get_running_loop() is not None:
+            self._warn(method, twin)
+
+    def _warn(self, method: str, twin: str) -> None:
+        frame, level = _caller()
+        place = (frame.f_code.co_filename, frame.f_lineno)
+        if place in self._known:
+            return
+        self._known.add(place)
+        text = (
+            f"{method}() blocks, and this thread runs an event loop, which stands still until it "
+            f"returns; await {twin}() instead"
+        )
+        warnings.warn(text, BlockingCallWarning, stacklevel=level)
+
+
+def _caller() -> tuple[FrameType, int]:
+    """The first frame outside of this library, and its level as seen from :meth:`_warn`."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    return frame, level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] == "indelible" or name == "contextlib"
