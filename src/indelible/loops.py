@@ -9,12 +9,14 @@ import logging
 import threading
 from collections.abc import Callable
 
+from indelible.forks import process_wide
+
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
 """Seconds until a loop goes on after an error; doubled from one to the next."""
 
 logger = logging.getLogger(__name__)
 
-_lock = threading.Lock()  # held for look-ups alone
+_lock = process_wide(threading.Lock())  # held for look-ups alone
 _failing: dict[Loop, BaseException] = {}
 
 

@@ -7,11 +7,11 @@ for it is the process's too; it holds nothing else, and its lock is held for tab
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 
 from indelible.errors import ThreadUnavailableError
+from indelible.forks import renew_in_child
 
 Again = Callable[[], object]
 """Starts a thread by :meth:`WantedThreads.start`, if it is still needed; quick."""
@@ -90,8 +90,7 @@ class WantedThreads:
 wanted = WantedThreads()
 """What this process waits for; whoever has a thread that looks at a clock tries again."""
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=wanted.reset)
+renew_in_child(wanted.reset)
 
 
 def start_now(thread: threading.Thread) -> None:

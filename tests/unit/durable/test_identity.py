@@ -353,3 +353,26 @@ def test_two_systems_in_one_process_know_nothing_of_each_other(bank: Any) -> Non
         other.actor("account", "ann").ask(("deposit", 7))
         bank.system.close()
         assert other.actor("account", "ann").ask(("balance",)) == 7
+
+
+def test_a_system_that_stands_still_holds_up_no_other(bank: Any) -> None:
+    bank.commit.close()
+    bank.decider.hold.close()
+    committing = bank.ask("ann", "deposit", 5)
+    bank.commit.wait()  # a commit that does not come back
+    deciding = bank.ask("ben", "held balance")
+    bank.decider.hold.wait()  # an actor that does not, either
+    with ActorSystem("memory://", actors=[type(bank.decider)()]) as other:
+        other.register_step("quick", lambda: "done")
+        assert other.actor("account", "ann").ask(("deposit", 7), timeout=50) is not None
+        directory = other.directory
+        assert directory.passivate(directory.live("account-ann"))  # type: ignore[arg-type]
+        assert other.actor("account", "ann").ask(("balance",), timeout=50) == 7
+        definition = {"name": "w", "steps": [{"name": "s", "type": "quick"}]}
+        outcome = other.workflow_agent("a").execute_workflow(definition, timeout=50)
+        assert outcome["status"] == "success"
+        assert other.health()["ready"]
+    bank.commit.open()
+    bank.decider.hold.open()
+    assert committing.get(timeout=50) == 5
+    assert deciding.get(timeout=50) == 0

@@ -1,0 +1,142 @@
+"""Time comes from the injected clock, and systems share no state: what differs is listed here."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ("actors", "events", "projections", "migrations", "src/indelible")
+
+READS_TIME = {
+    # what waits for real threads measures by the host's clock: a manual one stands still meanwhile
+    "actors/runtime/future.py": {"time.monotonic"},
+    "src/indelible/lifecycle.py": {"time.monotonic"},
+    "src/indelible/reader.py": {"time.monotonic", "time.sleep"},
+    "src/indelible/readers.py": {"time.monotonic"},
+    # the clock itself
+    "src/indelible/clock.py": {"time.monotonic_ns", "time.thread_time_ns", "time.time_ns"},
+    # what is shown to a person at a terminal
+    "src/indelible/cli/job.py": {"time.monotonic"},
+    "src/indelible/cli/pictures.py": {"time.monotonic"},
+    "src/indelible/cli/progress.py": {"time.monotonic"},
+    "src/indelible/cli/recovery.py": {"time.monotonic"},
+}
+
+SHARED = {
+    # taken for moments in which nothing waits, by all mailboxes, so that each is smaller
+    "actors/runtime/mailbox.py": {"_closing", "_counting"},
+    "actors/runtime/stopped.py": {"_inflating"},
+    "actors/durable/flight.py": {"Flights.lock"},
+    # what the host refuses to the process, and the loops of its threads that fail
+    "src/indelible/threads.py": {"wanted"},
+    "src/indelible/loops.py": {"_failing", "_lock"},
+    # alembic has one context a process: systems that really migrate do so one after the other
+    "migrations/__init__.py": {"_one_at_a_time"},
+    # what a fork must not leave to the child
+    "src/indelible/forks.py": {"_renewals", "_watched"},
+    "events/inherited.py": {"_engines", "_kept", "_records"},
+}
+
+MUTABLE = {
+    *("dict", "list", "set", "deque", "defaultdict", "Counter", "OrderedDict", "WeakSet"),
+    *("Lock", "RLock", "Condition", "Event", "Semaphore", "local", "count", "WantedThreads"),
+}
+CLOCKS = {"time", "datetime", "date"}
+NOW = {
+    *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"),
+    *("thread_time", "thread_time_ns", "process_time", "process_time_ns"),
+    *("now", "utcnow", "today"),
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for folder in LIBRARY:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            yield str(file.relative_to(ROOT)), ast.parse(file.read_text())
+
+
+def reads_of_time(module: ast.Module) -> set[str]:
+    """Names such as ``time.monotonic``, also of what is imported from there."""
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            found |= {f"time.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.Attribute) and node.attr in NOW:
+            owner = ast.unparse(node.value).rpartition(".")[2]
+            if owner in CLOCKS or (owner, node.attr) == ("asyncio", "sleep"):
+                found.add(f"{owner}.{node.attr}")
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "threading.Timer":
+            found.add("threading.Timer")
+    return found
+
+
+def shared_state(module: ast.Module) -> set[str]:
+    """Names of modules and classes whose value can change, or can be waited for."""
+    found = {target for node in module.body for target in _mutable(node)}
+    for outer in module.body:
+        if isinstance(outer, ast.ClassDef) and not _copies_its_defaults(outer):
+            found |= {f"{outer.name}.{name}" for node in outer.body for name in _mutable(node)}
+    return found
+
+
+def _copies_its_defaults(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base) == "msgspec.Struct" for base in node.bases)
+
+
+def _mutable(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.Assign):
+        targets = [target for target in node.targets if isinstance(target, ast.Name)]
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        targets = [node.target]
+    else:
+        return
+    value = node.value
+    if isinstance(value, ast.Call):
+        made = ast.unparse(value.func).partition("[")[0].rpartition(".")[2]
+        if made == "process_wide":  # a lock that is free in a forked child
+            made = ast.unparse(value.args[0]).partition("(")[0].rpartition(".")[2]
+        if made not in MUTABLE:
+            return
+    elif not (isinstance(value, ast.Dict | ast.List | ast.Set) and _is_filled_later(value)):
+        return
+    yield from (target.id for target in targets)
+
+
+def _is_filled_later(value: ast.Dict | ast.List | ast.Set) -> bool:
+    """Whether a literal is empty: a table of constants is not."""
+    return not (value.keys if isinstance(value, ast.Dict) else value.elts)
+
+
+def test_time_is_read_where_it_may_be_and_nowhere_else() -> None:
+    found = {name: reads for name, module in modules() if (reads := reads_of_time(module))}
+    assert found == READS_TIME
+
+
+def test_systems_of_a_process_share_what_is_listed_and_nothing_else() -> None:
+    found = {name: state for name, module in modules() if (state := shared_state(module))}
+    assert found == SHARED
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    program = """
+import time, asyncio, threading
+from datetime import datetime
+from time import monotonic
+table = {"a": 1}
+seen = {}
+lock: threading.Lock = threading.Lock()
+class Thing:
+    all = []
+    def wait(self):
+        time.sleep(1)
+        self.at = datetime.now()
+async def rest():
+    await asyncio.sleep(1)
+    threading.Timer(1, rest)
+"""
+    module = ast.parse(program)
+    expected = {"time.sleep", "time.monotonic", "datetime.now", "asyncio.sleep", "threading.Timer"}
+    assert reads_of_time(module) == expected
+    assert shared_state(module) == {"seen", "lock", "Thing.all"}
