@@ -7,7 +7,7 @@ event that it was taken after; everything else is ignored, and the events tell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -105,6 +105,36 @@ def find_snapshot(
     except (StoreError, SQLAlchemyError, TypeError) as error:  # the last: a row's type was changed
         logger.warning("the snapshots of %s cannot be read: %s", stream, error)
     return None
+
+
+def all_snapshots(store: EventStore) -> Iterator[tuple[str, int, Snapshot | None]]:
+    """Stream and version of every snapshot, each with what it holds, ``None`` if it is unusable.
+
+    Raises:
+        StoreError: They cannot be read.
+    """
+    place = sa.tuple_(SNAPSHOTS.c.stream, SNAPSHOTS.c.version)
+    query = sa.select(SNAPSHOTS).order_by(SNAPSHOTS.c.stream, SNAPSHOTS.c.version).limit(1)
+    after: tuple[str, int] = ("", 0)
+    while True:  # one by one: each may have 16 MiB
+        with store.read_views() as connection:
+            row = connection.execute(
+                query.where(place > sa.tuple_(*map(sa.literal, after)))
+            ).first()
+        if row is None:
+            return
+        after = row.stream, row.version
+        snapshot = _unpack(*row)
+        whole = snapshot is not None and _is_of(store, snapshot)
+        yield *after, snapshot if whole else None
+
+
+def _is_of(store: EventStore, snapshot: Snapshot) -> bool:
+    """Whether the stream holds the very event that the snapshot was taken after."""
+    try:
+        return _event_id(store, snapshot.stream, snapshot.version) == snapshot.event_id
+    except StoreCorruptError:
+        return False
 
 
 def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:

@@ -48,6 +48,7 @@ def recover(
     until: int | None = None,
     since: int | None = None,
     whole: Sequence[RecordedEvent] | None = None,
+    snapshots: bool = True,
 ) -> Recovered:
     """The state of ``stream``, as of version ``until`` if that is given.
 
@@ -59,6 +60,7 @@ def recover(
         until: The last version that counts.
         since: Events behind this version are returned as well, however old the snapshot is.
         whole: All events of the stream, if somebody has read them already.
+        snapshots: Whether a snapshot may spare reading the events before it.
 
     Raises:
         StoreError: The log cannot be read, or holds what nobody can decode.
@@ -66,7 +68,7 @@ def recover(
     if whole is not None:
         return _fold(types, decider, whole, since)
     beginning: Sequence[RecordedEvent] = ()
-    if takes_snapshots(decider):
+    if snapshots and takes_snapshots(decider):
         short = min(SHORT, decider.snapshot_every or SHORT, SHORT if until is None else until)
         beginning = list(store.read(stream, until=short))
         if len(beginning) < short or short == until:

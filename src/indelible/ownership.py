@@ -44,7 +44,8 @@ class Ownership:
         """Resume the unfinished runs of ``shards``, of which nothing is in memory."""
         self._directory.admit(shards)
         self._executor.take(shards)
-        heads = self._store.heads("run", UNFINISHED, shards)
+        # No run has an empty status: one that has lost it is looked at, and says what it is.
+        heads = self._store.heads("run", (*UNFINISHED, ""), shards)
         for stream, ahead in together(self._store, heads):
             self._directory.wake(stream, ahead)
         if heads:

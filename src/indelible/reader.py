@@ -85,6 +85,8 @@ class RunReader:
     def wait_for_end(self, run_id: str, timeout: float | None) -> RunState:
         """Look at the run's head until another process has ended it.
 
+        A head that says so is believed when the run's events do, too.
+
         Raises:
             UnknownRunError: There is no such run.
             ResultTimeoutError: It has not ended within ``timeout`` seconds.
@@ -103,13 +105,15 @@ class RunReader:
         raise ResultTimeoutError(run_id, timeout, self._waiting_for(run_id))
 
     def _poll(self, run_id: str, end: float) -> RunState:
-        pause = _FIRST_POLL
+        pause, folded = _FIRST_POLL, 0
         while True:
             head = self._store.head(f"run-{run_id}")
             if head is None:
                 raise UnknownRunError(run_id, self._store.url)
-            if head.status not in UNFINISHED:
-                return self.state(run_id)
+            if head.status not in UNFINISHED and head.version != folded:
+                state, folded = self.state(run_id), head.version
+                if state.end is not None:
+                    return state
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError

@@ -31,6 +31,7 @@ from indelible.runtime import Runtime, ThreadRuntime
 from indelible.service import ServiceAccess
 from indelible.steps import Steps
 from indelible.subscribing import Subscribing
+from indelible.verification import Verifying
 from indelible.viewing import Viewing
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ DRAIN = 10.0
 """Seconds that closing waits for running steps: what orchestrators grant before they kill."""
 
 
-class ActorSystem(ServiceAccess, Subscribing, Viewing):
+class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
     """Event-sourced actors and durable workflows over one store.
 
     Making one does no I/O and starts no thread; opening it migrates the store, takes ownership of

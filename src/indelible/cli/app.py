@@ -22,7 +22,7 @@ from indelible.cli.serve import serve_store
 from indelible.cli.show import replay_run, show_run
 from indelible.cli.tail import tail_events
 from indelible.cli.top import show_top
-from indelible.cli.verify import verify_store
+from indelible.cli.verify import anchor_store, verify_store
 from indelible.errors import IndelibleError
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "resolve": resolve_step,
     "rebuild": rebuild_views,
     "verify": verify_store,
+    "anchor": anchor_store,
 }
 
 

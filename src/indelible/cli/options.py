@@ -30,6 +30,14 @@ ConnectionUrls = Annotated[
         help="A database that steps may use, before the modules' own. May be repeated.",
     ),
 ]
+Actors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--actors",
+        metavar="MODULE:NAME",
+        help="A Decider of your own actors, or a list of them. May be repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 Until = Annotated[
     int | None,

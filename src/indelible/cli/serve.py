@@ -12,17 +12,9 @@ import typer
 from indelible.cli.deciders import load_deciders
 from indelible.cli.journal import journal
 from indelible.cli.modules import load_equipment
-from indelible.cli.options import DEFAULT_STORE, ConnectionUrls, StepModules, Store
+from indelible.cli.options import DEFAULT_STORE, Actors, ConnectionUrls, StepModules, Store
 from indelible.cli.projections import Projections, load_projections
 
-Actors = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--actors",
-        metavar="MODULE:NAME",
-        help="A Decider of your own actors, or a list of them. May be repeated.",
-    ),
-]
 Name = Annotated[
     str, typer.Option("--name", metavar="NAME", help="What `health` is to call this process.")
 ]

@@ -1,19 +1,79 @@
-"""``indelible verify``: walk the hash chain of the log."""
+"""``indelible verify`` and ``indelible anchor``: whether a store holds what was written."""
 
 from __future__ import annotations
 
-from indelible.cli.opening import reading
-from indelible.cli.options import DEFAULT_STORE, AsJson, Store
-from indelible.cli.output import count, out
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indelible.cli.deciders import load_deciders
+from indelible.cli.options import DEFAULT_STORE, Actors, AsJson, Store
+from indelible.cli.output import count, out, say
+
+if TYPE_CHECKING:
+    from indelible.verification import Verified
+
+AnchorFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--anchor",
+        metavar="FILE",
+        help="What `anchor` wrote at some time: it must be the log that ended so.",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+    ),
+]
 
 
-def verify_store(*, store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Check that no event was changed, removed, inserted or moved since it was recorded."""
-    with reading(store) as system:
-        events = system.store.verify()
+def verify_store(
+    *,
+    store: Store = DEFAULT_STORE,
+    anchor: AnchorFile = None,
+    actors: Actors = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the store holds what was written: events, indexes, streams, blobs, snapshots.
+
+    Without an anchor that was kept elsewhere nothing shows a log that was cut off, or written anew
+    as a whole.
+    """
+    from indelible.system import ActorSystem
+
+    text = None if anchor is None else anchor.read_bytes()
+    with ActorSystem(store, mode="read", actors=load_deciders(actors)) as system:
+        verified = system.verify(anchor=text)
     if as_json:
         from indelible.cli.values import write_json
 
-        write_json({"events": events, "intact": True})
+        write_json(
+            {
+                "events": verified.events,
+                "streams": verified.streams,
+                "snapshots": verified.snapshots,
+                "unfolded": list(verified.unfolded),
+                "anchored": anchor is not None,
+                "intact": True,
+            }
+        )
     else:
-        out().print(f"{count(events, 'event')}, the hash chain is intact")
+        _show(verified, anchored=anchor is not None)
+
+
+def _show(verified: Verified, *, anchored: bool) -> None:
+    held = "the hash chain is intact" + (" and holds the anchor" if anchored else "")
+    others = f"{count(verified.streams, 'stream')} and {count(verified.snapshots, 'snapshot')} fit"
+    out().print(f"{count(verified.events, 'event')}, {held}; {others}", soft_wrap=True)
+    if verified.unfolded:
+        names = ", ".join(verified.unfolded)
+        say(f"not folded, as --actors names no decider: {names}", "yellow")
+
+
+def anchor_store(*, store: Store = DEFAULT_STORE) -> None:
+    """Write where the log ends now as one line of JSON, for keeping where others cannot write."""
+    from indelible.cli.opening import reading
+
+    with reading(store) as system:
+        text = system.anchor()
+    typer.echo(text)

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 RUN = ("--steps", "mysteps", "--run-id", "r1", "--input", '{"text": "x"}')
-READING = [("runs",), ("show", "r1"), ("events", "run-r1"), ("replay", "r1"), ("verify",)]
+READING = [
+    ("runs",),
+    ("show", "r1"),
+    ("events", "run-r1"),
+    ("replay", "r1"),
+    ("verify",),
+]
 
 
 @pytest.fixture
@@ -22,7 +28,9 @@ def finished(commands: Any) -> Any:
     return commands
 
 
-@pytest.mark.parametrize("words", [*READING, ("recover",), ("rebuild",)], ids=lambda w: w[0])
+@pytest.mark.parametrize(
+    "words", [*READING, ("anchor",), ("recover",), ("rebuild",)], ids=lambda w: w[0]
+)
 def test_a_mistyped_file_is_an_error_and_no_new_database(
     commands: Any, words: tuple[str, ...]
 ) -> None:
@@ -185,12 +193,33 @@ def test_verify_reports_a_changed_event(finished: Any) -> None:
     import sqlite3
     from contextlib import closing
 
-    assert json.loads(finished.invoke("verify", "--json").stdout) == {"events": 4, "intact": True}
+    assert json.loads(finished.invoke("verify", "--json").stdout) == {
+        "events": 4,
+        "streams": 1,
+        "snapshots": 0,
+        "unfolded": [],
+        "anchored": False,
+        "intact": True,
+    }
     with closing(sqlite3.connect(finished.home / "indelible.db")) as database, database:
         database.execute("UPDATE events SET recorded_at = recorded_at + 1 WHERE position = 2")
     result = finished.invoke("verify")
     assert result.exit_code == 1
     assert "breaks at position 2" in result.stderr
+
+
+def test_an_anchor_is_written_and_compared_with(finished: Any) -> None:
+    written = finished.invoke("anchor").stdout
+    assert json.loads(written)["shards"]["0"]["position"] == 4
+    (finished.home / "anchor.json").write_text(written)
+    assert "holds the anchor" in finished.invoke("verify", "--anchor", "anchor.json").stdout
+    (finished.home / "anchor.json").write_text(written.replace('"position": 4', '"position": 5'))
+    behind = finished.invoke("verify", "--anchor", "anchor.json")
+    assert (behind.exit_code, behind.stdout) == (1, "")
+    assert "the log ends at 4, and the anchor knows of position 5" in behind.stderr
+    (finished.home / "anchor.json").write_text("no JSON")
+    refused = finished.invoke("verify", "--anchor", "anchor.json")
+    assert (refused.exit_code, "is no anchor" in refused.stderr) == (1, True)
 
 
 def test_a_reader_that_leaves_early_is_met_in_silence(commands: Any) -> None:

@@ -1,0 +1,191 @@
+"""Verifying a system's store compares status, wake_at and snapshots with the fold; resuming too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from at_rest import edit
+from indelible import ActorSystem, Decider, Event, step
+from indelible.errors import AnchorError, ResultTimeoutError, VerificationError
+from indelible.events.opening import open_store
+from indelible.events.snapshots import Taken, keep_snapshots
+from indelible.events.values import encode_value
+from indelible.events.verification.tables import Tables
+from indelible.testing.builders import url_of
+
+
+class Deposited(Event, frozen=True, gc=False):
+    wire_name: ClassVar[str] = "account.deposited"
+
+    amount: int
+
+
+class Account(Decider[int]):
+    category: ClassVar[str] = "account"
+    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
+
+    def initial_state(self) -> int:
+        return 0
+
+    def decide(self, state: int, message: Any) -> list[Event]:
+        return [Deposited(message)]
+
+    def evolve(self, state: int, event: Any) -> int:
+        return state + event.amount  # type: ignore[no-any-return] # of one type
+
+    def unfinished(self, state: int) -> tuple[str, int]:
+        return ("rich" if state > 4 else "poor"), state
+
+    def snapshot(self, state: int) -> int:
+        return state
+
+    def restore(self, value: Any) -> int:
+        return value  # type: ignore[no-any-return] # what snapshot() gave
+
+
+class Gate:
+    """A step that waits for ever the first time."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Semaphore(0)
+        self.is_open = False
+        self.ran: list[str] = []
+
+    def steps(self) -> list[Any]:
+        @step("note")
+        def note(context: Any, step: Any) -> str:
+            self.ran.append(context.run_id)
+            return "x" * 100_000
+
+        @step("gate")
+        async def gate(context: Any, step: Any) -> None:
+            self.waiting.release()
+            if not self.is_open:
+                await asyncio.Event().wait()
+
+        return [note, gate]
+
+
+SHORT = {"name": "short", "steps": [{"name": "one", "type": "note"}]}
+LONG = {"name": "long", "steps": [*SHORT["steps"], {"name": "two", "type": "gate"}]}
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, gate: Gate) -> str:
+    """A store with an ended run and one cut off, an account, and a snapshot of it."""
+    url = url_of(tmp_path / "store.db")
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        open_store(url, shards=2).close()
+    with opened(url, gate) as system:
+        agent = system.workflow_agent("agent")
+        agent.start(SHORT, run_id="ended").result(timeout=30)
+        agent.start(LONG, run_id="cut")
+        assert gate.waiting.acquire(timeout=30)
+        for amount in (1, 2, 3):
+            system.actor("account", "a").ask(amount)
+    store = open_store(url)
+    keep_snapshots(store, [Taken("account-a", 2, "1", 0, encode_value(3))])
+    store.close()
+    gate.is_open = True
+    return url
+
+
+def opened(url: str, gate: Gate, mode: Any = "own") -> ActorSystem:
+    return ActorSystem(url, actors=[Account()], steps=gate.steps(), mode=mode, drain=0.1)
+
+
+def found_in(url: str, gate: Gate) -> str:
+    with opened(url, gate, "read") as system, pytest.raises(VerificationError) as caught:
+        system.verify()
+    return str(caught.value)
+
+
+CUT = "WHERE name = 'run-cut'"
+
+
+def test_rows_of_streams_and_snapshots_say_what_the_fold_says(url: str, gate: Gate) -> None:
+    with opened(url, gate, "read") as system:
+        verified = system.verify(anchor=system.anchor())
+        assert (verified.streams, verified.snapshots, verified.unfolded) == (3, 1, ())
+        assert verified.events == sum(system.store.positions().values())
+        with pytest.raises(AnchorError):
+            system.verify(anchor="{}")
+    with ActorSystem(url, mode="read") as system:
+        assert system.verify().unfolded == ("account",)
+    for change, back, words in (
+        (
+            "status = 'completed'",
+            "status = 'running'",
+            "status 'completed' and wake_at 0, the fold",
+        ),
+        ("status = ''", "status = 'running'", "the fold of its events 'running'"),
+        ("wake_at = 5", "wake_at = 0", "wake_at 5"),
+    ):
+        edit(url, f"UPDATE streams SET {change} {CUT}")
+        assert words in found_in(url, gate)
+        edit(url, f"UPDATE streams SET {back} {CUT}")
+    edit(url, "UPDATE streams SET status = 'poor' WHERE name = 'account-a'")
+    assert "'account-a'" in found_in(url, gate)
+    edit(url, "UPDATE streams SET status = 'rich' WHERE name = 'account-a'")
+    edit(url, "UPDATE snapshots SET taken_at = 9, version = 3")
+    assert "'account-a' at version 3 is damaged" in found_in(url, gate)
+
+
+def test_a_snapshot_that_was_forged_whole_is_not_what_its_events_say(url: str, gate: Gate) -> None:
+    store = open_store(url)
+    keep_snapshots(store, [Taken("account-a", 2, "1", 0, encode_value(1_000))])
+    store.close()
+    assert "'account-a' at version 2 is not what its events say" in found_in(url, gate)
+    with ActorSystem(url, mode="read") as system:
+        assert system.verify().snapshots == 1, "a checksum is all that it can check"
+
+
+@pytest.mark.parametrize("change", ["status = 'completed'", "status = ''", "category = 'account'"])
+def test_a_run_whose_row_was_edited_goes_on_when_it_is_asked_for(
+    url: str, gate: Gate, change: str
+) -> None:
+    edit(url, f"UPDATE streams SET {change} {CUT}")
+    with opened(url, gate, "read") as reader, pytest.raises(ResultTimeoutError):
+        reader.run("cut").result(timeout=0)
+    gate.ran.clear()
+    with opened(url, gate) as system:
+        assert system.run("cut").result(timeout=30)["status"] == "success"
+    assert gate.ran == []
+
+
+def test_a_run_that_has_lost_its_status_goes_on_by_itself(url: str, gate: Gate) -> None:
+    edit(url, f"UPDATE streams SET status = '' {CUT}")
+    with opened(url, gate):
+        assert gate.waiting.acquire(timeout=30)
+
+
+def test_a_store_is_verified_while_it_is_written(
+    url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, left = Tables._rows, list(range(6))
+    with opened(url, gate) as system:
+
+        def write_after(tables: Tables, *args: Any, **values: Any) -> Any:
+            rows = read(tables, *args, **values)
+            if left:
+                for name in ("a", f"new-{left.pop()}"):
+                    system.actor("account", name).ask(1)
+            return rows
+
+        monkeypatch.setattr(Tables, "_rows", write_after)
+        anchor = asyncio.run(system.anchor_async())
+        verified = asyncio.run(system.verify_async(anchor=anchor))
+        assert not left
+        assert verified.streams == 9
