@@ -14,6 +14,7 @@ from indelible.errors import (
     UnknownEventTypeError,
     ValueNotStorableError,
 )
+from indelible.errors.texts import message_of, type_name
 from indelible.events.event import (
     UNREADABLE,
     DamagedEvent,
@@ -131,7 +132,7 @@ class EventTypes:
                 fields = entry.upcasts[step](fields)
             return msgspec.convert(fields, entry.cls, builtin_types=_BYTES)
         except Exception as error:
-            why = str(error) or type(error).__name__  # an upcast may raise anything
+            why = message_of(error) or type_name(error)  # an upcast may raise anything
             raise EventDecodeError(wire_name, schema, why) from error
 
 

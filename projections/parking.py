@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from indelible.errors.texts import in_words
 from indelible.projections.batch import Bad
 from indelible.projections.multirow import insert
 from indelible.projections.tables import PARKED, stored_text
@@ -27,7 +28,7 @@ def park(connection: sa.Connection, name: str, parked: Sequence[Bad]) -> None:
             event.stream,
             event.version,
             event.type,
-            stored_text(f"{type(error).__name__}: {error}"),
+            stored_text(in_words(error)),
             event.recorded_at,
             WAITING,
         )

@@ -22,6 +22,7 @@ from indelible.errors import (
     IndelibleError,
     RefusedError,
 )
+from indelible.errors.texts import in_words
 from indelible.events.event import EncodedEvent
 from indelible.events.metadata import correlated
 from indelible.events.store import Append
@@ -224,7 +225,7 @@ class DurableActor(Recovering):
             if item.reply_to is not None:
                 self._send_after_others(Flight([(item.reply_to, error)], (), ()))
             else:
-                self.bury(item.message, repr(error))
+                self.bury(item.message, in_words(error))
         self.deliver(WAKE)
 
     def _send(

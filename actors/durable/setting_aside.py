@@ -15,6 +15,7 @@ from indelible.errors import (
     StoreCorruptError,
     UnknownEventTypeError,
 )
+from indelible.errors.texts import in_words
 
 logger = logging.getLogger("indelible.actors")
 
@@ -57,6 +58,6 @@ def refusal_after(
     if not recent.exceeded_by(now):
         return before
     limit = recent.intensity
-    refusal = ActorQuarantinedError(stream, limit.restarts + 1, limit.within, repr(failure))
+    refusal = ActorQuarantinedError(stream, limit.restarts + 1, limit.within, in_words(failure))
     logger.error("%s", refusal)
     return refusal

@@ -11,6 +11,7 @@ from pykka._envelope import Envelope
 from indelible.actors.durable import inbox as inboxes
 from indelible.actors.durable.flight import answer
 from indelible.errors import ActorStoppedError, StaleEpochError
+from indelible.errors.texts import message_of
 
 WAKE = object()
 """A message that does nothing but have the actor look around."""
@@ -70,7 +71,7 @@ def refuse(items: Iterable[Any], why: BaseException, bury: Callable[[Any, str], 
         if type(item) is Envelope and item.reply_to is not None:
             answer([(item.reply_to, why)])
         elif item is not WAKE and not (left and type(item) is not Envelope):
-            bury(item.message if type(item) is Envelope else item, str(why))
+            bury(item.message if type(item) is Envelope else item, message_of(why))
 
 
 def in_order(arrived: Sequence[Any], resumption: Any) -> Sequence[Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.state import NODE_TIMES, PENDING, Failure, RunState, get_times
 from indelible.actors.workflow.state import WORDS as STEP_WORDS
 from indelible.events.run_events import RunCompleted, RunQuarantined
+
+TRAILS = 100
+"""Steps whose tracebacks and causes a status has: who fails more often fails alike."""
 
 
 def state_word(state: RunState) -> str:
@@ -25,11 +28,12 @@ def describe(state: RunState) -> dict[str, Any]:
     """Status of the run and of each of its steps.
 
     Instants (``…_at``) are microseconds UTC, 0 where there is none yet; ``duration_us`` is
-    microseconds.
+    microseconds.  The first hundred steps with an error have its traceback and causes.
     """
     accepted = state.accepted
     assert accepted is not None
     end = state.end
+    trails = iter(range(TRAILS))
     return {
         "run_id": accepted.run_id,
         "workflow": accepted.workflow,
@@ -48,7 +52,7 @@ def describe(state: RunState) -> dict[str, Any]:
         "finished_at": end.at if end else 0,
         "error": error_of(state),
         "waiting_for": waiting_for(state),
-        "steps": [_step(state, node) for node in state.plan.nodes if node.kind == "step"],
+        "steps": [_step(state, node, trails) for node in state.plan.nodes if node.kind == "step"],
     }
 
 
@@ -100,7 +104,7 @@ def _unknown(state: RunState, step: str) -> str:
     return f"step {step!r}: its outcome is unknown, {how}"
 
 
-def _step(state: RunState, node: Node) -> Mapping[str, Any]:
+def _step(state: RunState, node: Node, trails: Iterator[int]) -> Mapping[str, Any]:
     index = node.index
     started, finished, duration = get_times(state.times, NODE_TIMES * index)
     error = state.errors.get(index)
@@ -116,15 +120,15 @@ def _step(state: RunState, node: Node) -> Mapping[str, Any]:
         "finished_at": finished,
         "duration_us": duration,
         "retry_at": state.retry_at.get(index, 0),
-        "error": None if error is None else _failure(error),
+        "error": None if error is None else _failure(error, next(trails, None) is not None),
     }
 
 
-def _failure(error: Failure) -> dict[str, Any]:
+def _failure(error: Failure, whole: bool) -> dict[str, Any]:
     return {
         "type": error.error_type,
         "message": error.message,
-        "traceback": error.traceback,
+        "traceback": error.traceback if whole else "",
         "causes": [
             {
                 "relation": cause.relation,
@@ -133,6 +137,6 @@ def _failure(error: Failure) -> dict[str, Any]:
                 "message": cause.error_message,
                 "at": cause.at,
             }
-            for cause in error.causes
+            for cause in (error.causes if whole else ())
         ],
     }

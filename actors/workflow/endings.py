@@ -96,4 +96,6 @@ class Endings:
 
 
 def _size(state: RunState) -> int:
-    return _RUN + _STEP * len(state.plan.nodes) + state.size
+    errors = state.errors  # most runs have none
+    failures = sum(len(e.message) + len(e.traceback) for e in errors.values()) if errors else 0
+    return _RUN + _STEP * len(state.plan.nodes) + state.size + failures

@@ -1,20 +1,18 @@
 """What is kept of an exception: type, text, traceback and causes, each within its bounds.
 
-All of it is code of users, too: a text may raise anything, be endless, or have no encoding.
-Nothing here raises, so that an attempt that failed always ends as failed.
+All of it is code of users, too.  Nothing here raises, so that an attempt that failed always ends
+as failed.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
+from indelible.errors.texts import MESSAGE_LIMIT, clean, guarded, type_name, unreadable
 from indelible.events.run_events import Cause
-
-MESSAGE_LIMIT = 8_192
-"""Characters of an error's own text: a page or two."""
 
 TRACEBACK_LIMIT = 4_096
 """Characters of the traceback, the last ones: some 20 frames with their lines of code."""
@@ -35,7 +33,6 @@ _ENGINE = (
 )
 """Modules whose frames at the head of a traceback say nothing of the step's own code."""
 
-_Made = TypeVar("_Made")
 _Related = tuple[str, BaseException]
 
 
@@ -54,40 +51,13 @@ def record_of(error: BaseException) -> ErrorRecord:
     >>> record_of(ValueError("no such day"))
     ErrorRecord(error_type='ValueError', message='no such day', traceback='', causes=())
     """
-    causes = _guarded(lambda: _causes(error), lambda _: ())
+    causes = guarded(lambda: _causes(error), lambda _: ())
     return ErrorRecord(
         type_name(error),
-        _guarded(lambda: _message(error, causes), _unreadable),
-        _guarded(lambda: _traceback(error), lambda _: ""),
+        guarded(lambda: _message(error, causes), unreadable),
+        guarded(lambda: _traceback(error), lambda _: ""),
         causes,
     )
-
-
-def type_name(error: BaseException) -> str:
-    """The name of the error's class."""
-    return _guarded(lambda: clean(type(error).__name__, DETAIL_LIMIT), lambda _: "Exception")
-
-
-def clean(text: str, limit: int) -> str:
-    r"""The beginning of ``text``, as text that has an encoding.
-
-    >>> clean("half a pair: \ud800", 20), clean("x" * 30, 10)
-    ('half a pair: ?', 'xxxxxxxxxx … (30 characters in all)')
-    """
-    length = str.__len__(text)  # a subclass may say anything
-    kept = str.__getitem__(text, slice(limit)).encode(errors="replace").decode()
-    return kept if length <= limit else f"{kept} … ({length:,} characters in all)"
-
-
-def _guarded(make: Callable[[], _Made], otherwise: Callable[[str], _Made]) -> _Made:
-    try:
-        return make()
-    except BaseException as failed:  # noqa: BLE001 - SystemExit in an error's text ends no thread
-        return otherwise(type(failed).__name__)
-
-
-def _unreadable(why: str) -> str:
-    return f"its text cannot be read: {why}"
 
 
 # -- texts
@@ -95,14 +65,10 @@ def _unreadable(why: str) -> str:
 
 def _message(error: BaseException, causes: tuple[Cause, ...]) -> str:
     """The error's text and notes; the text of a group says only how many exceptions it has."""
-    lines = [_text(error, MESSAGE_LIMIT) or _place(error), *_notes(error)]
+    lines = [clean(str(error), MESSAGE_LIMIT) or _place(error), *_notes(error)]
     if isinstance(error, BaseExceptionGroup):
         lines += [f"{'  ' * c.depth}{c.error_type}: {c.error_message}" for c in causes]
     return "\n".join(lines)
-
-
-def _text(error: BaseException, limit: int) -> str:
-    return clean(str(error), limit)
 
 
 def _notes(error: BaseException) -> list[str]:
@@ -170,11 +136,11 @@ def _related(error: BaseException) -> Iterator[_Related]:
 
 
 def _cause(relation: str, depth: int, error: BaseException) -> Cause:
-    message = _guarded(
-        lambda: "\n".join([_text(error, DETAIL_LIMIT), *_notes(error)[:2]]), _unreadable
+    message = guarded(
+        lambda: "\n".join([clean(str(error), DETAIL_LIMIT), *_notes(error)[:2]]), unreadable
     )
     return Cause(
-        relation, depth, type_name(error), message, _guarded(lambda: _at(error), lambda _: "")
+        relation, depth, type_name(error), message, guarded(lambda: _at(error), lambda _: "")
     )
 
 

@@ -19,6 +19,7 @@ from indelible.errors import (
     StoreUnavailableError,
     ThreadUnavailableError,
 )
+from indelible.errors.texts import in_words
 from indelible.events.batches import Batch
 from indelible.events.consumers import Consumer
 from indelible.events.store import Cursor
@@ -168,7 +169,7 @@ class ConsumerTask:
                         self.name,
                         self.attempts,
                         format_cursor({first.shard: first.position}),
-                        f"{type(error).__name__}: {error}",
+                        in_words(error),
                     ) from error
                 logger.warning(
                     "the handler of consumer %s failed, attempt %d of %d",

@@ -31,6 +31,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.errors.base import rebuild
+from indelible.errors.texts import in_words, message_of
 from indelible.events.values import decode_value, encode_value
 
 ERRORS: Mapping[str, type[IndelibleError]] = {
@@ -89,7 +90,7 @@ def encode_reply(actor: str, reply: Any, types: Mapping[str, type[msgspec.Struct
         if types.get(name) is type(reply):
             return _encoder.encode(Answer("", name, _encoder.encode(reply)))
         return _encoder.encode(Answer("", "", encode_value(reply)))
-    except (IndelibleError, TypeError, ValueError, OverflowError) as error:
+    except BaseException as error:  # noqa: BLE001 - a user's reply may raise anything here
         return encode_error(actor, error)
 
 
@@ -99,10 +100,10 @@ def encode_error(actor: str, error: BaseException) -> bytes:
     if name:
         try:
             parts = encode_value(_plain(vars(error)))
-            return _encoder.encode(Answer(name, "", parts, str(error)))
+            return _encoder.encode(Answer(name, "", parts, message_of(error)))
         except (IndelibleError, UnicodeError):
             pass  # a part that cannot be stored
-    failed = ActorFailedError(actor, _in_words(error))
+    failed = ActorFailedError(actor, in_words(error).replace("\0", ""))  # as any database takes
     parts = encode_value(_plain(vars(failed)))
     return _encoder.encode(Answer(_NAMES[ActorFailedError], "", parts, str(failed)))
 
@@ -120,7 +121,7 @@ def decode_answer(data: bytes, types: Mapping[str, type[msgspec.Struct]]) -> Any
         if answer.type:
             return msgspec.msgpack.decode(answer.value, type=types[answer.type])
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise ValueDecodeError(f"an answer: {_in_words(error)}") from error
+        raise ValueDecodeError(f"an answer: {in_words(error)}") from error
     return decode_value(answer.value)
 
 
@@ -140,9 +141,3 @@ def _parts(stored: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         parts["problems"] = tuple(Problem(*problem) for problem in problems)
     return parts
-
-
-def _in_words(error: BaseException) -> str:
-    """The error as text that any database takes."""
-    words = f"{type(error).__name__}: {error}"
-    return words.encode("utf-8", "replace").decode().replace("\0", "")

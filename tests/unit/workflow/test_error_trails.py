@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from indelible import ActorSystem
 from indelible.actors.decider import fold
 from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.describe import describe
+from indelible.actors.workflow.describe import TRAILS, describe
 from indelible.actors.workflow.error_record import CAUSES, DEPTH, TRACEBACK_LIMIT, record_of
 from indelible.actors.workflow.state import RunState
 from indelible.cli.app import app
@@ -232,3 +232,14 @@ def test_a_line_of_a_service_s_journal_has_run_step_and_attempt() -> None:
     extra = {"run": "r", "step": "load", "attempt": 2}
     record = logging.makeLogRecord({"name": "indelible.steps", "msg": "failed", **extra})
     assert json.loads(JsonLines().format(record)).items() >= extra.items()
+
+
+def test_a_status_has_the_traces_of_the_first_hundred_failures(flow: Flow) -> None:
+    flow.system.register_step("boom", boom)
+    steps = [{"name": f"s{i}", "type": "boom"} for i in range(TRAILS + 5)]
+    run = flow.start({"pattern": "parallel", "steps": steps})
+    run.result(20)
+    errors = [step["error"] for step in run.status()["steps"]]
+    assert {error["message"] for error in errors} == {"no such day"}
+    assert [bool(error["traceback"]) for error in errors] == [True] * TRAILS + [False] * 5
+    assert [len(error["causes"]) for error in errors] == [1] * TRAILS + [0] * 5
