@@ -32,18 +32,19 @@ def attended(connection: sa.Connection, others: sa.Engine, seconds: float) -> It
     """
     driver: Any = connection.connection.driver_connection
     process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-    patience, driver.patience = driver.patience, inf
     over = threading.Event()
 
     def attend() -> None:
         moves = -1
         while not over.wait(seconds):
-            if driver.waiting and driver.moves == moves and not _works(others, process):
+            still = driver.waiting and driver.moves == moves
+            if still and not _works(others, process) and driver.moves == moves:
                 driver.cut(f"the database has not answered for {seconds:g} s, and does not work")
             moves = driver.moves
 
     thread = threading.Thread(target=attend, name="indelible-attending", daemon=True)
     start_now(thread)
+    patience, driver.patience = driver.patience, inf
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from indelible.access import SystemAccess
-from indelible.health import take_health
+from indelible.health import PATIENCE, take_health
 from indelible.lifecycle import drain
 from indelible.survey import HEALTHY, take_survey
 
@@ -30,7 +30,8 @@ class ServiceAccess(SystemAccess):
         self.check_may_block("health", "health_async")
         health = take_health(self.parts)
         if not self.owns:
-            survey = take_survey(self.parts)
+            with self.store.within(PATIENCE):
+                survey = take_survey(self.parts)
             ready = survey.verdict == HEALTHY
             health = replace(
                 health,

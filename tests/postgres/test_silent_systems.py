@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, step
-from indelible.errors import AskTimeoutError, ResultTimeoutError
+from indelible.errors import AskTimeoutError, ResultTimeoutError, StoreUnavailableError
 from indelible.run import RunHandle
 from indelible.testing.hold import Hold
 from members import LONG, SHORT
@@ -122,6 +122,7 @@ def test_calls_of_a_client_keep_their_time_when_the_database_is_silent(
         client.actor("counter", "a").ask(Add(1))
         scene.proxy.silence(newcomers=True)
         check_calls(client, run)
+        assert isinstance(outcome(client.health), StoreUnavailableError)
         scene.hold.open()
 
 
