@@ -15,6 +15,7 @@ from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
 from indelible.events.postgres.address import parse_address
+from indelible.events.postgres.attending import attended
 from indelible.events.postgres.engines import Engines, check_server
 from indelible.events.postgres.faults import of_the_database, translated
 from indelible.events.postgres.hints import EVENTS_CHANNEL
@@ -223,6 +224,9 @@ class PostgresEventStore(StoredLog):
     def end_within(self, seconds: float) -> None:
         """Have no thread wait longer than that for the database, until it is opened again."""
         self._watchdog.end_within(seconds)
+
+    def _at_length(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        return attended(connection, self._open_reader().engine, self._engines.patience)
 
     # -- shards
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ PAGE = 1_000
 """Rows read at once."""
 
 Connect = Callable[[], AbstractContextManager[sa.Connection]]
+AtLength = Callable[[sa.Connection], AbstractContextManager[object]]
+"""Surrounds a statement that reads a whole table, and so may take minutes."""
 
 _FIRST = -(2**63)
 _STREAMS = sa.text(
@@ -59,9 +61,10 @@ class Indexed(NamedTuple):
 class Tables:
     """Reads in short transactions, none of which stays open between two pages."""
 
-    def __init__(self, connect: Connect) -> None:
-        """``connect`` begins a transaction that only reads."""
+    def __init__(self, connect: Connect, at_length: AtLength = nullcontext) -> None:
+        """``connect`` begins a transaction that only reads; pages need no ``at_length``."""
         self._connect = connect
+        self._at_length = at_length
 
     def streams(self) -> Iterator[Sequence[StreamRow]]:
         """All rows of ``streams`` by id, page by page."""
@@ -90,7 +93,7 @@ class Tables:
 
     def counts(self) -> dict[int, int]:
         """How many events each shard has, by the table itself and no index."""
-        with self._connect() as connection:
+        with self._connect() as connection, self._at_length(connection):
             lite = connection.dialect.name == "sqlite"
             _plan(connection, _BY_TABLE)
             statement = _COUNTS.format(" NOT INDEXED" if lite else "")

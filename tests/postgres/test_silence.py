@@ -147,6 +147,16 @@ def test_a_statement_that_the_server_works_on_may_take_long_where_it_is_attended
     engine.dispose()
 
 
+def test_verifying_may_read_a_whole_table_for_longer_than_a_lease(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = members.open(lease=SHORT).store
+    store.append(stream_in(0), [some_event()], expected=0)
+    slow = "SELECT shard, count(*) FROM events{}, pg_sleep(2) GROUP BY shard"
+    monkeypatch.setattr("indelible.events.verification.tables._COUNTS", slow)
+    assert store.verify() == 1
+
+
 def test_an_attended_statement_that_has_ended_unheard_is_given_up(
     engines: Engines, proxy: SilentProxy
 ) -> None:
