@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
-from indelible.errors import AsOfError
+from indelible.errors import AsOfError, StoreCorruptError
 from indelible.events.event import RecordedEvent
 from indelible.events.lost import recorded_at
 from indelible.events.store import Cursor, EventStore
@@ -47,7 +47,7 @@ def version_at(store: EventStore, stream: str, as_of: AsOf) -> int:
         return as_of
     if isinstance(as_of, datetime):
         instant = _instant(as_of)
-        return _count(last, lambda v: _at(store, stream, v).recorded_at <= instant)
+        return _count(last, lambda v: _recorded_at(store, _at(store, stream, v)) <= instant)
     cursor = _checked(store, as_of)
     if not last:
         return 0
@@ -94,6 +94,15 @@ def _count(last: int, holds: Callable[[int], bool]) -> int:
 
 def _at(store: EventStore, stream: str, version: int) -> RecordedEvent:
     return next(iter(store.read(stream, version - 1, version)))
+
+
+def _recorded_at(store: EventStore, event: RecordedEvent) -> int:
+    """When ``event`` was recorded; SQLite takes any type for it."""
+    if not isinstance(event.recorded_at, int):
+        place = {name: getattr(event, name) for name in ("stream", "version", "shard", "position")}
+        found = f"its recorded_at is {event.recorded_at!r:.80}"
+        raise StoreCorruptError(store.url, found, **place)
+    return event.recorded_at
 
 
 def _instant(time: datetime) -> int:

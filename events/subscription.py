@@ -86,7 +86,7 @@ class Pages:
                 taken += 1
                 if self._wants is None or self._wants(event):
                     found.append(event)
-                    size += len(event.payload) + len(event.metadata)
+                    size += _size(event)
             self._rest = page[taken:]
             scanned += taken
             cursor[self._turn] = page[taken - 1].position
@@ -140,9 +140,17 @@ class Pages:
 
     def _adapt(self, page: Sequence[RecordedEvent]) -> None:
         """Choose the next page's size so that a page of such events fits the bound in bytes."""
-        size = sum(len(event.payload) + len(event.metadata) for event in page)
+        size = sum(map(_size, page))
         fitting = max(1, len(page) * self._max_bytes // max(1, size))
         self._page = min(PAGE, 2 * self._page, fitting)
+
+
+def _size(event: RecordedEvent) -> int:
+    """Bytes of its payload and metadata; none of a damaged one that holds something else."""
+    try:
+        return len(event.payload) + len(event.metadata)
+    except TypeError:
+        return 0
 
 
 def check_cursor(cursor: Cursor) -> Cursor:

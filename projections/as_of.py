@@ -68,6 +68,8 @@ class TimedViews(Views):
 class _Past:
     """A database in memory, for the queries of :class:`Views`; one thread at a time has it."""
 
+    url = "views of the past"
+
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
         self._lock = threading.Lock()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
+from indelible.errors import StoreCorruptError, ViewDamagedError
 from indelible.events.store import Cursor, EventStore
 from indelible.projections import cursors
 from indelible.projections.histogram import percentiles
 from indelible.projections.lag import LagMeter, ViewLag
 from indelible.projections.rebuild import SUFFIX
 from indelible.projections.tables import METRICS, METRICS_RESPONSE_TIMES, PARKED, WORKFLOW_STATUS
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 ACTIVE = ("accepted", "running", "waiting", "paused")
 """States of runs that are not over."""
@@ -134,7 +139,8 @@ class Views:
     own writes, and :meth:`lag` says how far they are behind.  In a store opened for reading they
     stand where its owner left them.
 
-    Every method raises ``StoreUnavailableError`` when the database does not answer.
+    Every method raises ``StoreUnavailableError`` when the database does not answer, and
+    ``ViewDamagedError`` when rows cannot be read.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -144,6 +150,17 @@ class Views:
     def connection(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions of your own, such as to your own views; it only reads."""
         return self._store.read_views()
+
+    @contextmanager
+    def _reading(self, view: str) -> Iterator[sa.Connection]:
+        """A connection for rows of ``view``; damage in them is named."""
+        try:
+            with self._store.read_views() as connection:
+                yield connection
+        except StoreCorruptError as error:
+            raise ViewDamagedError(view, self._store.url, error.found) from error
+        except (msgspec.ValidationError, TypeError) as error:
+            raise ViewDamagedError(view, self._store.url, str(error)) from error
 
     def runs(
         self,
@@ -166,15 +183,15 @@ class Views:
         if after is not None:
             key = sa.tuple_(columns.started_at, columns.run_id)
             query = query.where(key < sa.tuple_(after.started_at, after.run_id))
-        with self._store.read_views() as connection:
-            return [RunRow(**row._mapping) for row in connection.execute(query)]
+        with self._reading("workflow_status") as connection:
+            return [_read(row, RunRow) for row in connection.execute(query)]
 
     def run(self, run_id: str) -> RunRow | None:
         """The run with this id, ``None`` if the view does not know it (yet)."""
         query = sa.select(WORKFLOW_STATUS).where(WORKFLOW_STATUS.c.run_id == run_id)
-        with self._store.read_views() as connection:
+        with self._reading("workflow_status") as connection:
             row = connection.execute(query).one_or_none()
-            return None if row is None else RunRow(**row._mapping)
+            return None if row is None else _read(row, RunRow)
 
     def summary(self, agent: str | None = None) -> Summary:
         """How many runs there are, of one agent or of all."""
@@ -182,7 +199,7 @@ class Views:
         query = sa.select(columns.state, sa.func.count()).group_by(columns.state)
         if agent is not None:
             query = query.where(columns.agent == agent)
-        with self._store.read_views() as connection:
+        with self._reading("workflow_status") as connection:
             by_state = {row[0]: row[1] for row in connection.execute(query)}
         total = sum(by_state.values())
         active = sum(by_state.get(state, 0) for state in ACTIVE)
@@ -203,11 +220,11 @@ class Views:
             agents = agents.where(METRICS.c.agent == agent)
             times = times.where(METRICS_RESPONSE_TIMES.c.agent == agent)
         counts: dict[str, dict[int, int]] = {}
-        with self._store.read_views() as connection:
+        with self._reading("metrics") as connection:
             rows = connection.execute(agents).all()
             for name, bucket, runs in connection.execute(times):
                 counts.setdefault(name, {})[bucket] = runs
-        return [_metrics(row, counts.get(row.agent, {})) for row in rows]
+            return [_metrics(row, counts.get(row.agent, {})) for row in rows]
 
     def parked(
         self, projection: str | None = None, limit: int = 50, state: str | None = None
@@ -221,16 +238,16 @@ class Views:
             query = query.where(PARKED.c.projection == projection)
         if state is not None:
             query = query.where(PARKED.c.state == state)
-        with self._store.read_views() as connection:
-            return [ParkedEvent(**row._mapping) for row in connection.execute(query)]
+        with self._reading("parked_events") as connection:
+            return [_read(row, ParkedEvent) for row in connection.execute(query)]
 
     def parked_at(self, projection: str, shard: int, position: int) -> ParkedEvent | None:
         """What is parked there, ``None`` if nothing is."""
         place = (PARKED.c.projection == projection, PARKED.c.shard == shard)
         query = sa.select(PARKED).where(*place, PARKED.c.position == position)
-        with self._store.read_views() as connection:
+        with self._reading("parked_events") as connection:
             row = connection.execute(query).one_or_none()
-            return None if row is None else ParkedEvent(**row._mapping)
+            return None if row is None else _read(row, ParkedEvent)
 
     def cursors(self) -> dict[str, Cursor]:
         """Positions that each view covers, by its name; a view that never ran is missing."""
@@ -249,6 +266,11 @@ class Views:
         covered = self.cursors()  # before the end is asked: the log only grows
         meter = LagMeter(self._store)
         return {name: meter.lag(cursor) for name, cursor in covered.items()}
+
+
+def _read(row: sa.Row[Any], kind: type[T]) -> T:
+    """A row as it was written: SQLite takes any type for any column."""
+    return msgspec.convert({name: row._mapping[name] for name in kind.__struct_fields__}, kind)
 
 
 def _metrics(row: sa.Row[tuple[int | str, ...]], response_times: dict[int, int]) -> AgentMetrics:

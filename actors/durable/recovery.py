@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider, takes_snapshots
+from indelible.errors import EventNotFoldedError, RefusedError
 from indelible.events.event import Event, RecordedEvent
 from indelible.events.snapshots import find_snapshot
 from indelible.events.store import EventStore
@@ -115,8 +116,18 @@ def _fold(
     for recorded in events:
         event = decode(recorded)
         if recorded.version > snapshot:
-            state = evolve(state, event)
+            try:
+                state = evolve(state, event)
+            except RefusedError:  # the actor tells that only decide() may refuse
+                raise
+            except Exception as error:
+                raise _not_folded(recorded, error) from error
             version = recorded.version
         if since is not None and recorded.version > since:
             own.append(event)
     return Recovered(state, version, snapshot, own)
+
+
+def _not_folded(recorded: RecordedEvent, error: Exception) -> EventNotFoldedError:
+    place = {name: getattr(recorded, name) for name in ("stream", "version", "shard", "position")}
+    return EventNotFoldedError(recorded.type, repr(error), **place)

@@ -19,13 +19,20 @@ from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS
 from indelible.events.postgres.faults import of_the_database, translated
 from indelible.events.store import Cursor, StreamHead
+from indelible.events.types import EVENT_LIMIT
+from indelible.events.values import VALUE_LIMIT
 
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB
 _INT_MAX = 2**63 - 1
 
-_EVENT = """
+# What is too large to be an event's is not loaded: no bytes at all stand for it, and fit nothing.
+_BYTES = f"""
+    CASE WHEN octet_length(payload) <= {EVENT_LIMIT} THEN payload ELSE '' END,
+    CASE WHEN octet_length(metadata) <= {EVENT_LIMIT} THEN metadata ELSE '' END
+"""
+_EVENT = f"""
     SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
-        e.payload, e.metadata, e.recorded_at, e.chain
+        {_BYTES}, e.recorded_at, e.chain
 """
 # One look at a stream's end and its first page; the end alone if there is no such event.
 _FIRST_PAGE = f"""{_EVENT}, s.id, s.version
@@ -35,8 +42,8 @@ _FIRST_PAGE = f"""{_EVENT}, s.id, s.version
     ) AS e ON true
     WHERE s.name = %s
 """
-_NEXT_PAGE = """
-    SELECT shard, position, %s::text, version, event_id, epoch, type, schema, payload, metadata,
+_NEXT_PAGE = f"""
+    SELECT shard, position, %s::text, version, event_id, epoch, type, schema, {_BYTES},
         recorded_at, chain
     FROM events WHERE stream_id = %s AND version > %s AND version <= %s ORDER BY version LIMIT %s
 """
@@ -48,6 +55,10 @@ _FIRSTS = f"""{_EVENT}
 _SHARD = f"""{_EVENT}
     FROM events AS e JOIN streams AS s ON s.id = e.stream_id
     WHERE e.shard = %s AND e.position > %s ORDER BY e.position LIMIT %s
+"""
+_BLOB = f"""
+    SELECT CASE WHEN octet_length(content) <= {VALUE_LIMIT} THEN content END FROM blobs
+    WHERE digest = %s
 """
 _HEAD = "SELECT name, category, version, status, wake_at FROM streams"
 _HEADS = f"""{_HEAD}
@@ -116,10 +127,13 @@ class PostgresReader:
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""
-        rows = self._rows("SELECT content FROM blobs WHERE digest = %s", (digest,))
+        rows = self._rows(_BLOB, (digest,))
         if not rows:
             raise StoreCorruptError(self._url, f"blob {digest.hex()} is missing")
-        content: bytes = rows[0][0]
+        content: bytes | None = rows[0][0]
+        if content is None:
+            found = f"blob {digest.hex()} has more than {VALUE_LIMIT:,} bytes"
+            raise StoreCorruptError(self._url, found)
         if sha256(content).digest() != digest:
             raise StoreCorruptError(self._url, f"blob {digest.hex()} has other contents")
         return content

@@ -14,7 +14,10 @@ RAISE_EPOCHS = f"""
 """
 ENDS = """
     SELECT shards.shard, epoch, head, shards.chain, streams,
-        coalesce(last.position, 0), last.chain, coalesce(last.recorded_at, 0)
+        coalesce(last.position, 0), last.chain, coalesce(last.recorded_at, 0),
+        coalesce((SELECT max(id) FROM streams
+            WHERE id > (shards.shard::bigint << 40)
+                AND id < ((shards.shard::bigint + 1) << 40)), 0)
     FROM shards LEFT JOIN LATERAL (
         SELECT position, chain, recorded_at FROM events
         WHERE events.shard = shards.shard ORDER BY position DESC LIMIT 1

@@ -18,7 +18,7 @@ from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
 from indelible.events.names import is_text
-from indelible.events.plan import Head, Plan, Shard
+from indelible.events.plan import Head, Plan, Shard, check_counter
 from indelible.events.postgres import statements as sql
 from indelible.events.postgres.columns import Blobs, Integers, Texts
 from indelible.events.postgres.faults import sqlstate, translated
@@ -211,9 +211,10 @@ def read_ends(
     """
     ends = {}
     for row in cursor.execute(sql.ENDS, (Integers(numbers),)).fetchall():
-        number, epoch, head, chain, streams, last, last_chain, recorded_at = row
+        number, epoch, head, chain, streams, last, last_chain, recorded_at, numbered = row
         if (head, chain) != (last, last_chain or GENESIS):
             found = f"shard {number} ends at {head}, its last event is {last}"
             raise StoreCorruptError(url, f"{found}, or its hash differs")
+        check_counter(url, number, streams, numbered)
         ends[number] = Shard(epoch, head, chain, recorded_at, streams, number)
     return ends

@@ -11,7 +11,10 @@ RAISE_EPOCH = """
         owner = excluded.owner, host = excluded.host, pid = excluded.pid, since = excluded.since
     RETURNING epoch
 """
-LOAD = "SELECT epoch, head, chain, streams FROM shards WHERE shard = ?"
+LOAD = """
+    SELECT epoch, head, chain, streams, (SELECT coalesce(max(id), 0) FROM streams)
+    FROM shards WHERE shard = ?
+"""
 LAST = """
     SELECT position, chain, recorded_at FROM events WHERE shard = ?
     ORDER BY position DESC LIMIT 1

@@ -19,7 +19,7 @@ from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
-from indelible.events.plan import SHARD, Head, Plan, Shard, damaged_head
+from indelible.events.plan import SHARD, Head, Plan, Shard, check_counter, damaged_head
 from indelible.events.sqlite import statements as sql
 from indelible.events.sqlite.faults import is_of_a_row, of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
@@ -115,7 +115,7 @@ class SqliteWriter:
         with translated(self._url):
             execute = self._statements()
             rows = execute(sql.LOAD, (SHARD,)).fetchall()
-            epoch, head, chain, streams = rows[0] if rows else (0, 0, GENESIS, 0)
+            epoch, head, chain, streams, numbered = rows[0] if rows else (0, 0, GENESIS, 0, 0)
             rows = execute(sql.LAST, (SHARD,)).fetchall()
             last_position, last_chain, recorded_at = rows[0] if rows else (0, GENESIS, 0)
         if epoch != self._epoch:
@@ -123,6 +123,10 @@ class SqliteWriter:
         if (head, chain) != (last_position, last_chain):
             found = f"shard {SHARD} ends at {head}, its last event is {last_position}"
             raise StoreCorruptError(self._url, f"{found}, or its hash differs")
+        if not isinstance(recorded_at, int):
+            found = f"recorded_at of the last event is {recorded_at!r:.80}"
+            raise StoreCorruptError(self._url, found, shard=SHARD, position=last_position)
+        check_counter(self._url, SHARD, streams, numbered)
         return {SHARD: Shard(epoch, head, chain, recorded_at, streams)}
 
     # -- appends

@@ -24,6 +24,7 @@ from indelible.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from indelible.errors import IndelibleError
     from indelible.events.event import RecordedEvent
     from indelible.system import ActorSystem
 
@@ -85,7 +86,10 @@ def _show(recorded: Iterable[RecordedEvent]) -> None:
     console = out()
     day = ""
     for event in recorded:
-        local = local_time(event.recorded_at)
+        try:
+            local = local_time(event.recorded_at)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _damage(event, error) from error
         today = f"{local:%Y-%m-%d}, local time, UTC{offset(local)}"
         if today != day:
             day = today
@@ -127,7 +131,27 @@ def _word(value: Any, brief: Any) -> str:
 
 
 def as_mapping(event: RecordedEvent) -> Mapping[str, Any]:
-    """All that is stored of an event, its payload and metadata decoded."""
+    """All that is stored of an event, its payload and metadata decoded.
+
+    Raises:
+        StoreCorruptError: It is damaged.
+    """
+    try:
+        return _all_of(event)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _damage(event, error) from error
+
+
+def _damage(event: RecordedEvent, error: Exception) -> IndelibleError:
+    from indelible.errors import EventDecodeError
+    from indelible.events.event import DamagedEvent
+
+    why = event.found if isinstance(event, DamagedEvent) else str(error) or type(error).__name__
+    place = {name: getattr(event, name) for name in ("stream", "version", "shard", "position")}
+    return EventDecodeError(event.type, event.schema, why, **place)
+
+
+def _all_of(event: RecordedEvent) -> Mapping[str, Any]:
     import msgpack
 
     return {
@@ -154,13 +178,12 @@ def _fields(event: RecordedEvent) -> dict[str, Any]:
     """
     import msgpack
 
-    from indelible.errors import EventDecodeError
     from indelible.events.values import decode_value
 
     try:
         fields = msgpack.unpackb(event.payload)
     except Exception as error:
-        raise EventDecodeError(event.type, event.schema, str(error)) from error
+        raise _damage(event, error) from error
     if not isinstance(fields, dict):
         return {"payload": fields}
     for name in _ENCODED.get(event.type, ()):

@@ -61,6 +61,7 @@ from indelible.errors.store import (
 from indelible.errors.values import (
     AsOfError,
     DefinitionError,
+    EventNotFoldedError,
     PayloadTooLargeError,
     Problem,
     UnknownModeError,
@@ -70,6 +71,7 @@ from indelible.errors.views import (
     ParkedAgainError,
     RebuildUnderWayError,
     UnknownParkedEventError,
+    ViewDamagedError,
     ViewsBehindError,
 )
 from indelible.errors.warned import (
@@ -92,6 +94,7 @@ __all__ = [
     "DefinitionError",
     "EventDecodeError",
     "EventGapError",
+    "EventNotFoldedError",
     "FailedReferenceError",
     "ForkedError",
     "IndelibleError",
@@ -132,6 +135,7 @@ __all__ = [
     "ValueDecodeError",
     "ValueNotStorableError",
     "VerificationError",
+    "ViewDamagedError",
     "ViewsBehindError",
     "WrongExpectedVersionError",
 ]

@@ -87,3 +87,35 @@ class UnknownModeError(IndelibleError, ValueError):
         super().__init__(
             f"mode={mode!r:.80} is none; give one of {known}", mode=mode, modes=tuple(modes)
         )
+
+
+class EventNotFoldedError(IndelibleError):
+    """A decider's ``evolve`` fails on a stored event, so that its stream has no state."""
+
+    stream: str
+    version: int
+    shard: int
+    position: int
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the field's name
+        why: str,
+        *,
+        stream: str,
+        version: int,
+        shard: int,
+        position: int,
+    ) -> None:
+        """``why`` is what it raised, in words."""
+        super().__init__(
+            f"evolve() fails on version {version} of stream {stream!r} (position {position} of "
+            f"shard {shard}, {type}): {why}; run verify on the store: if it finds nothing, mend "
+            "evolve()",
+            type=type,
+            why=why,
+            stream=stream,
+            version=version,
+            shard=shard,
+            position=position,
+        )

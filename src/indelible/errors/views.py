@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from indelible.errors.base import IndelibleError
+from indelible.errors.damage import StoreCorruptError
+from indelible.errors.store import StoreError
 
 
 class RebuildUnderWayError(IndelibleError):
@@ -55,4 +57,25 @@ class ViewsBehindError(IndelibleError):
             " is carried out as soon as a process runs the view; do not repeat it",
             projection=projection,
             timeout=timeout,
+        )
+
+
+class ViewDamagedError(StoreCorruptError):
+    """A row of a view cannot be read; the log is untouched, and the view can be made anew."""
+
+    view: str
+
+    def __init__(self, view: str, url: str, found: str) -> None:
+        """``found`` says what is wrong with the row."""
+        StoreError.__init__(
+            self,
+            f"a row of the view {view!r} in {url} is damaged: {found}; make the view anew with "
+            f"`indelible rebuild {view}`",
+            view=view,
+            url=url,
+            found=found,
+            stream="",
+            version=0,
+            shard=-1,
+            position=0,
         )
