@@ -6,8 +6,6 @@ that the consumer's role fences; so one process at a time goes on, and a stale o
 
 from __future__ import annotations
 
-import asyncio
-
 import sqlalchemy as sa
 
 from indelible.errors import RoleLostError, StoreReadOnlyError, SystemClosedError
@@ -118,7 +116,7 @@ class Consumer(Following):
     async def commit_async(self, cursor: Cursor) -> None:
         """Do what :meth:`commit` does without blocking the event loop."""
         self.check_process()
-        await asyncio.to_thread(self.commit, cursor)
+        await self._followers.off_loop(self.commit, cursor)
 
     def forked(self, parent: int) -> None:
         """In a child: the name stays the parent's."""

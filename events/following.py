@@ -7,7 +7,6 @@ by looking at the shards' heads every 10 to 250 ms, or sooner where the store gi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -161,7 +160,7 @@ class Following(ABC):
         self.check_process()
         while True:
             self._wake.clear()
-            await asyncio.to_thread(self._look)
+            await self._followers.off_loop(self._look)
             batch = self._take()
             if batch is not None:
                 return batch
@@ -180,7 +179,7 @@ class Following(ABC):
         _traceback: TracebackType | None,
     ) -> None:
         """Close."""
-        await asyncio.to_thread(self.close)
+        await self._followers.off_loop(self.close)
 
     # -- both
 

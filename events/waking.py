@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from indelible.events.store import EventStore
 from indelible.forks import watch
@@ -62,6 +62,10 @@ def _finish(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+CallOffLoop = Callable[..., Awaitable[Any]]
+"""Makes a blocking call, given with its arguments, on another thread than an event loop's."""
+
+
 class Follower(Protocol):
     """Somebody who reads a log as it grows."""
 
@@ -82,15 +86,19 @@ class Followers:
     """
 
     def __init__(
-        self, store: EventStore, check_may_block: Callable[[str, str], None] | None = None
+        self,
+        store: EventStore,
+        check_may_block: Callable[[str, str], None] | None = None,
+        off_loop: CallOffLoop = asyncio.to_thread,
     ) -> None:
         """Nobody follows ``store`` yet.
 
         ``check_may_block`` gets the name of a call that is about to block its thread, and of its
-        async twin, and raises where the thread must not.
+        async twin, and raises where the thread must not; ``off_loop`` is for those twins.
         """
         self.store = store
         self.check_may_block = check_may_block or _may_block
+        self.off_loop = off_loop
         self._lock = threading.Lock()
         self._all: tuple[weakref.ref[Follower], ...] = ()
         self._unsubscribe: list[Callable[[], None]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +104,7 @@ class ActorHandle:
 
     async def state_async(self, *, as_of: AsOf | None = None) -> Any:
         """Do what :meth:`state` does without blocking the event loop."""
-        return await asyncio.to_thread(self.state, as_of=as_of)
+        return await self._system.parts.off_loop.call(self.state, as_of=as_of)
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Every event of the stream so far, or of what it was ``as_of``, in order."""
@@ -114,4 +113,4 @@ class ActorHandle:
 
     async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await asyncio.to_thread(self.events, as_of=as_of)
+        return await self._system.parts.off_loop.call(self.events, as_of=as_of)

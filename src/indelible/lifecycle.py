@@ -47,6 +47,8 @@ def shut_down(parts: Parts, timeout: float) -> None:
     with ExitStack() as then:  # also when somebody interrupts the wait
         then.callback(parts.store.close)
         then.callback(parts.readers.close)
+        then.callback(parts.off_loop.close)
+        then.callback(parts.ends.close)
         then.callback(parts.pump.finish)  # after the views: a rebuild ends with them
         then.callback(parts.projections.stop)
         then.callback(parts.snapshots.stop)

@@ -24,6 +24,7 @@ from indelible.events.projection_events import (
     stream_of,
 )
 from indelible.events.store import Cursor
+from indelible.events.waking import CallOffLoop
 from indelible.inbox.courier import ASK_TIMEOUT
 from indelible.projections.queries import ParkedEvent, Views
 from indelible.projections.runner import ProjectionRunner
@@ -94,13 +95,22 @@ class ParkedEvents:
     """
 
     def __init__(
-        self, views: Views, projections: ProjectionRunner, clock: Clock, record: Record
+        self,
+        views: Views,
+        projections: ProjectionRunner,
+        clock: Clock,
+        record: Record,
+        off_loop: CallOffLoop = asyncio.to_thread,
     ) -> None:
-        """``record`` is how this process writes; ``projections`` are waited for."""
+        """``record`` is how this process writes; ``projections`` are waited for.
+
+        ``off_loop`` makes the calls of the async twins.
+        """
         self._views = views
         self._projections = projections
         self._clock = clock
         self._record = record
+        self._off_loop = off_loop
 
     def list(
         self, projection: str | None = None, *, limit: int = 50, skipped: bool = False
@@ -174,15 +184,18 @@ class ParkedEvents:
         self, projection: str | None = None, *, limit: int = 50, skipped: bool = False
     ) -> Sequence[ParkedEvent]:
         """Do what :meth:`list` does without blocking the event loop."""
-        return await asyncio.to_thread(self.list, projection, limit=limit, skipped=skipped)
+        listed: Sequence[ParkedEvent] = await self._off_loop(
+            self.list, projection, limit=limit, skipped=skipped
+        )
+        return listed
 
     async def retry_async(self, projection: str, shard: int, position: int, **options: Any) -> None:
         """Do what :meth:`retry` does without blocking the event loop."""
-        await asyncio.to_thread(self.retry, projection, shard, position, **options)
+        await self._off_loop(self.retry, projection, shard, position, **options)
 
     async def skip_async(self, projection: str, shard: int, position: int, **options: Any) -> None:
         """Do what :meth:`skip` does without blocking the event loop."""
-        await asyncio.to_thread(self.skip, projection, shard, position, **options)
+        await self._off_loop(self.skip, projection, shard, position, **options)
 
     def _decide(
         self,

@@ -27,6 +27,7 @@ from indelible.inbox.pump import InboxPump
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
 from indelible.inbox.wire import message_types
+from indelible.off_loop import OffLoop
 from indelible.ownership import Ownership
 from indelible.parked import ViewDecider
 from indelible.projections.as_of import TimedViews
@@ -36,7 +37,9 @@ from indelible.projections.runner import ProjectionRunner
 from indelible.projections.tenure import LEASE
 from indelible.reader import RunReader
 from indelible.readers import Readers
+from indelible.run_ends import RunEnds
 from indelible.runtime import Runtime
+from indelible.service_watch import ServiceWatch
 from indelible.teller import Teller
 
 _LOOK_AGAIN_US = 100_000
@@ -62,6 +65,7 @@ class Parts:
         failpoints: Failpoints,
         drain: float,
         lease: float | None,
+        owns: bool,
     ) -> None:
         """Connect the parts; nothing runs yet."""
         self.store = store
@@ -79,6 +83,9 @@ class Parts:
                 self.types.register(event_type)
         self.remember = run_decider.remember
         self.reader = RunReader(store, self.types, run_decider)
+        self.off_loop = OffLoop(threaded=runtime.threads)
+        self.service = ServiceWatch(store, clock)
+        self.ends = RunEnds(store, self.reader.state, _nothing if owns else self.service.notice)
         self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
         self.deciders[view_decider.category] = view_decider
         self.deciders[run_decider.category] = run_decider
@@ -131,7 +138,7 @@ class Parts:
             self.types,
             lambda: (*default_projections(), *map(CustomView, projections)),
         )
-        self.readers = Readers(store, self.types, clock, ids, runtime)
+        self.readers = Readers(store, self.types, clock, ids, runtime, self.off_loop.call)
         self.projections = ProjectionRunner(
             store,
             self.types,
@@ -175,3 +182,7 @@ class Parts:
             else:
                 self.directory.passivate(actor)
         self._sweep_later()
+
+
+def _nothing() -> None:
+    """This process serves its store itself."""

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from math import inf
 from typing import Any
 
 from indelible.actors.durable.recovery import recover
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.describe import describe
-from indelible.actors.workflow.state import UNFINISHED, RunState
-from indelible.errors import (
-    AsOfError,
-    ResultTimeoutError,
-    StoreError,
-    StoreUnavailableError,
-    UnknownRunError,
-)
+from indelible.actors.workflow.state import RunState
+from indelible.errors import AsOfError, StoreError, UnknownRunError
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
-
-_FIRST_POLL = 0.010
-_SLOWEST_POLL = 0.250
-"""Seconds between looks at a run that another process executes: quick at first, then gentle."""
 
 MORE = 1.0
 """Seconds beyond a time-out that saying what a run waits for may take."""
@@ -82,45 +70,8 @@ class RunReader:
         """
         return describe(self.state(run_id, until))
 
-    def wait_for_end(self, run_id: str, timeout: float | None) -> RunState:
-        """Look at the run's head until another process has ended it.
-
-        A head that says so is believed when the run's events do, too.
-
-        Raises:
-            UnknownRunError: There is no such run.
-            ResultTimeoutError: It has not ended within ``timeout`` seconds.
-        """
-        if timeout is None:
-            return self._poll(run_id, inf)
-        end = time.monotonic() + timeout
-        try:
-            with self._store.within(timeout):
-                return self._poll(run_id, end)
-        except TimeoutError:
-            pass
-        except StoreUnavailableError:
-            if time.monotonic() < end:
-                raise
-        raise ResultTimeoutError(run_id, timeout, self._waiting_for(run_id))
-
-    def _poll(self, run_id: str, end: float) -> RunState:
-        pause, folded = _FIRST_POLL, 0
-        while True:
-            head = self._store.head(f"run-{run_id}")
-            if head is None:
-                raise UnknownRunError(run_id, self._store.url)
-            if head.status not in UNFINISHED and head.version != folded:
-                state, folded = self.state(run_id), head.version
-                if state.end is not None:
-                    return state
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, _SLOWEST_POLL)
-
-    def _waiting_for(self, run_id: str) -> Sequence[str]:
+    def waiting_for(self, run_id: str) -> Sequence[str]:
+        """What the run waits for as the log says, or nothing if the database does not say soon."""
         try:
             with self._store.within(MORE):
                 waiting: Sequence[str] = self.describe(run_id)["waiting_for"]

@@ -17,7 +17,7 @@ from indelible.events.following import After, Subscription
 from indelible.events.role_holder import RoleHolder
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
-from indelible.events.waking import Followers
+from indelible.events.waking import CallOffLoop, Followers
 from indelible.ids import Ids
 from indelible.runtime import Runtime
 
@@ -28,14 +28,20 @@ class Readers:
     """Makes readers of an open store, and ends them with it; any thread may call any method."""
 
     def __init__(
-        self, store: EventStore, types: EventTypes, clock: Clock, ids: Ids, runtime: Runtime
+        self,
+        store: EventStore,
+        types: EventTypes,
+        clock: Clock,
+        ids: Ids,
+        runtime: Runtime,
+        off_loop: CallOffLoop,
     ) -> None:
-        """Nobody reads yet; no I/O and no thread."""
+        """Nobody reads yet; no I/O and no thread.  ``off_loop`` makes calls that block."""
         self._types = types
         self._clock = clock
         self._ids = ids
         self._loop = runtime.loop
-        self._followers = Followers(store, runtime.check_may_block)
+        self._followers = Followers(store, runtime.check_may_block, off_loop)
         self._lock = threading.Lock()
         self._roles: RoleHolder | None = None
         self._tasks: list[ConsumerTask] = []

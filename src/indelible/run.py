@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.runtime.future import PooledFuture, let_others_run
+import pykka
+
+from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
 from indelible.actors.workflow.state import RunState
@@ -16,6 +19,7 @@ from indelible.errors import (
     IndelibleError,
     ResultTimeoutError,
     ShardNotOwnedError,
+    StoreError,
     StoreUnavailableError,
     UnknownRunError,
 )
@@ -83,23 +87,54 @@ class RunHandle:
     async def result_async(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - as result()
         """Do what :meth:`result` does without blocking the event loop."""
         if not self._here():
-            return await asyncio.to_thread(self.result, timeout)
+            return self._outcome(await self._wait_elsewhere_async(timeout))
         began = self._system.clock.monotonic()
         ending, forget = self._ending()
         try:
             return self._outcome(await asyncio.wait_for(_awaited(ending), timeout))
         except TimeoutError:
-            waiting = await asyncio.to_thread(self._waiting_for)
+            waiting = await self._system.parts.off_loop.call(self._waiting_for)
             raise self._timed_out(timeout, waiting) from None
         except ShardNotOwnedError:  # as above
-            return await asyncio.to_thread(self.result, self._left(timeout, began))
+            left = self._left(timeout, began)
+            return self._outcome(await self._wait_elsewhere_async(left))
         finally:
             forget()
 
     def _wait_elsewhere(self, timeout: float | None) -> RunState:
         """Wait for another process to end the run; a step's thread is replaced meanwhile."""
-        with let_others_run(self._stream, forever=timeout is None):
-            return self._system.reader.wait_for_end(self.run_id, timeout)
+        ends = self._system.parts.ends
+        end = ends.wait(self.run_id)
+        end.asked = self._stream
+        try:
+            state: RunState = end.get(timeout=timeout)
+        except pykka.Timeout:
+            raise self._late_elsewhere(timeout or 0.0) from None
+        finally:
+            ends.forget(self.run_id, end)
+        return state
+
+    async def _wait_elsewhere_async(self, timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
+        parts = self._system.parts
+        end = parts.ends.wait(self.run_id)
+        try:
+            state: RunState = await asyncio.wait_for(_awaited(end), timeout)
+        except TimeoutError:
+            late = await parts.off_loop.call(self._late_elsewhere, timeout or 0.0)
+            raise late from None
+        finally:
+            parts.ends.forget(self.run_id, end)
+        return state
+
+    def _late_elsewhere(self, timeout: float) -> ResultTimeoutError:
+        """What is known of a run that another process has not ended in time."""
+        parts = self._system.parts
+        waiting = parts.reader.waiting_for(self.run_id)
+        unserved = ""
+        if not self._system.owns:
+            with suppress(StoreError), parts.store.within(MORE):
+                unserved = parts.service.absence()
+        return ResultTimeoutError(self.run_id, timeout, waiting, unserved)
 
     def _here(self) -> bool:
         """Whether this process executes the run."""
@@ -174,25 +209,43 @@ class RunHandle:
         """
         self._system.check_may_block("status", "status_async")
         if as_of is not None or not self._here():
-            reader = self._system.reader
-            status = reader.describe(self.run_id, reader.version(self.run_id, as_of))
+            status = self._stored(as_of)
             return status if as_of is not None else self._ask_elsewhere(status)
         return self._status_here()
 
+    def _stored(self, as_of: AsOf | None) -> dict[str, Any]:
+        """The status as the log has it."""
+        reader = self._system.reader
+        return reader.describe(self.run_id, reader.version(self.run_id, as_of))
+
     def _status_here(self, timeout: float | None = None) -> dict[str, Any]:
-        answer = self._system.ask(self._stream, Describe(), timeout=timeout)
+        return self._described(self._system.ask(self._stream, Describe(), timeout=timeout))
+
+    def _described(self, answer: dict[str, Any] | None) -> dict[str, Any]:
+        """The status that this process knows, and the step types for which it waits."""
         if answer is None:
             raise UnknownRunError(self.run_id, self._system.store.url)
-        return self._with_waiting(answer)
+        answer["waiting_for"] += self._system.executor.unregistered.of(self._stream)
+        return answer
 
     async def status_async(self, *, as_of: AsOf | None = None) -> dict[str, Any]:
         """Do what :meth:`status` does without blocking the event loop."""
-        return await asyncio.to_thread(self.status, as_of=as_of)
+        if as_of is None and self._here():
+            return self._described(await self._system.ask_async(self._stream, Describe()))
+        call = self._system.parts.off_loop.call
+        status = await call(self._stored, as_of)
+        if as_of is not None or not await call(self._can_be_asked, status):
+            return status
+        try:
+            answer = await self._system.ask_async(self._stream, Describe(), timeout=_DESCRIBED_IN)
+        except AskTimeoutError:
+            return status
+        return answer or status
 
     def _ask_elsewhere(self, status: dict[str, Any]) -> dict[str, Any]:
         """The status as the process that executes the run knows it; the log's if none answers."""
         system = self._system
-        if status["outcome"] is not None or not system.can_ask or not system.store.owners():
+        if not self._can_be_asked(status):
             return status
         try:
             answer = system.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
@@ -200,9 +253,10 @@ class RunHandle:
             return status
         return answer or status
 
-    def _with_waiting(self, status: dict[str, Any]) -> dict[str, Any]:
-        status["waiting_for"] += self._system.executor.unregistered.of(self._stream)
-        return status
+    def _can_be_asked(self, status: dict[str, Any]) -> bool:
+        """Whether the process that executes the run may know more than the log."""
+        system = self._system
+        return status["outcome"] is None and system.can_ask and bool(system.store.owners())
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Every event of the run so far, or of what it was ``as_of``, in order."""
@@ -211,7 +265,7 @@ class RunHandle:
 
     async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await asyncio.to_thread(self.events, as_of=as_of)
+        return await self._system.parts.off_loop.call(self.events, as_of=as_of)
 
     # -- acting
 

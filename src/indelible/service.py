@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 from indelible.access import SystemAccess
 from indelible.health import PATIENCE, take_health
 from indelible.lifecycle import drain
+from indelible.off_loop import in_thread
 from indelible.survey import HEALTHY, take_survey
 
 
@@ -44,7 +44,7 @@ class ServiceAccess(SystemAccess):
 
     async def health_async(self) -> dict[str, Any]:
         """Do what :meth:`health` does without blocking the event loop."""
-        return await asyncio.to_thread(self.health)
+        return await self.parts.off_loop.call(self.health)
 
     def drain(self, timeout: float) -> list[str]:
         """Take no command and start no step from now on, and wait for those that run.
@@ -64,4 +64,5 @@ class ServiceAccess(SystemAccess):
 
     async def drain_async(self, timeout: float) -> list[str]:  # noqa: ASYNC109 - as drain()
         """Do what :meth:`drain` does without blocking the event loop."""
-        return await asyncio.to_thread(self.drain, timeout)
+        self.check_process("drain_async()")
+        return await in_thread(self.drain, timeout)

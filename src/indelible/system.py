@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -24,6 +23,7 @@ from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
 from indelible.lifecycle import begin, shut_down
+from indelible.off_loop import in_thread
 from indelible.parts import Parts
 from indelible.projections.custom import Projection, check_projections
 from indelible.run import RunHandle
@@ -158,6 +158,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
                 failpoints=self._failpoints,
                 drain=self._drain,
                 lease=self._lease,
+                owns=self.owns,
             )
             self._parts.start()
             if self.owns:
@@ -219,12 +220,12 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
     async def open_async(self) -> Self:
         """Do what :meth:`open` does without blocking the event loop."""
         self.check_process("open_async()")
-        return await asyncio.to_thread(self.open)
+        return await in_thread(self.open)
 
     async def close_async(self) -> None:
         """Do what :meth:`close` does without blocking the event loop."""
         self.check_process("close_async()")
-        await asyncio.to_thread(self.close)
+        await in_thread(self.close)
 
     async def __aenter__(self) -> Self:
         """Open."""
@@ -294,7 +295,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
 
     async def run_async(self, run_id: str) -> RunHandle:
         """Do what :meth:`run` does without blocking the event loop."""
-        return await asyncio.to_thread(self.run, run_id)
+        return await self.parts.off_loop.call(self.run, run_id)
 
     def actor(self, category: str, id: str) -> ActorHandle:  # noqa: A002 - the word of the field
         """A handle of one of your own actors, whether or not it has events yet; no I/O.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from indelible.access import SystemAccess
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.store import Cursor
 from indelible.inbox.courier import ASK_TIMEOUT
+from indelible.off_loop import in_thread
 from indelible.parked import ParkedEvents, RetryEvent, SkipEvent
 from indelible.projections.as_of import TimedViews
+
+_SLICE = 0.25
+"""Seconds for which a task that waits for the views holds a thread, before others have it."""
 
 
 class Viewing(SystemAccess):
@@ -25,7 +28,9 @@ class Viewing(SystemAccess):
     def parked(self) -> ParkedEvents:
         """Events that a view could not apply."""
         parts = self.parts
-        return ParkedEvents(parts.views, parts.projections, parts.clock, self._record)
+        return ParkedEvents(
+            parts.views, parts.projections, parts.clock, self._record, parts.off_loop.call
+        )
 
     def _record(self, stream: str, message: RetryEvent | SkipEvent, timeout: float) -> Cursor:
         self.check_may_block("retry or skip", "its async twin")
@@ -46,14 +51,22 @@ class Viewing(SystemAccess):
         monotonic = self.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         if cursor is None:
-            try:
-                with self.store.within(timeout):
-                    cursor = self.store.positions()
-            except StoreUnavailableError:
-                if monotonic() < end:
-                    raise
+            cursor = self._committed(timeout)
+            if cursor is None:
                 return False
         return self.parts.projections.caught_up(cursor, max(0.0, (end - monotonic()) / 1e9))
+
+    def _committed(self, timeout: float) -> Cursor | None:
+        """The positions of now; ``None`` if the database has not said in time."""
+        monotonic = self.parts.clock.monotonic
+        end = monotonic() + timeout * 1e9
+        try:
+            with self.store.within(timeout):
+                return self.store.positions()
+        except StoreUnavailableError:
+            if monotonic() < end:
+                raise
+            return None
 
     async def caught_up_async(
         self,
@@ -62,7 +75,17 @@ class Viewing(SystemAccess):
         cursor: Cursor | None = None,
     ) -> bool:
         """Do what :meth:`caught_up` does without blocking the event loop."""
-        return await asyncio.to_thread(self.caught_up, timeout, cursor=cursor)
+        call, monotonic = self.parts.off_loop.call, self.parts.clock.monotonic
+        end = monotonic() + timeout * 1e9
+        if cursor is None:
+            cursor = await call(self._committed, timeout)
+        while cursor is not None:
+            left = max(0.0, (end - monotonic()) / 1e9)
+            if await call(self.caught_up, min(left, _SLICE), cursor=cursor):
+                return True
+            if left <= _SLICE:
+                break
+        return False
 
     def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
         """Build the view ``name`` anew from the log while it stays in use; returns its events.
@@ -88,4 +111,5 @@ class Viewing(SystemAccess):
         self, name: str, on_progress: Callable[[int, int], None] | None = None
     ) -> int:
         """Do what :meth:`rebuild` does without blocking the event loop."""
-        return await asyncio.to_thread(self.rebuild, name, on_progress)
+        self.check_process("rebuild_async()")
+        return await in_thread(self.rebuild, name, on_progress)

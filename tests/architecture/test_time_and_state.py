@@ -13,8 +13,8 @@ READS_TIME = {
     # what waits for real threads measures by the host's clock: a manual one stands still meanwhile
     "actors/runtime/future.py": {"time.monotonic"},
     "src/indelible/lifecycle.py": {"time.monotonic"},
-    "src/indelible/reader.py": {"time.monotonic", "time.sleep"},
     "src/indelible/readers.py": {"time.monotonic"},
+    "src/indelible/run_ends.py": {"time.monotonic"},
     # the clock itself
     "src/indelible/clock.py": {"time.monotonic_ns", "time.thread_time_ns", "time.time_ns"},
     # what is shown to a person at a terminal

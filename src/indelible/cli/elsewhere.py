@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from indelible.cli.announcing import announce
 from indelible.cli.modules import Equipment
 from indelible.cli.opening import reading
 from indelible.cli.output import say
-from indelible.errors import SchemaVersionError, StoreNotFoundError, StoreOwnedError
+from indelible.errors import IndelibleError, SchemaVersionError, StoreNotFoundError, StoreOwnedError
 from indelible.events.owners import Owner
 from indelible.system import ActorSystem
 
@@ -57,10 +58,22 @@ class Place(NamedTuple):
                 owner = Owner(error.owner, error.host, error.pid, error.since)
                 return self._replace(owner=owner).open(equipment)
         system = ActorSystem(self.store, mode="client").open()
+        announce(system.parts.service, system.store)
         say(f"{self._named(self.owner)} owns the store and executes its runs")
         if equipment.steps or equipment.functions or equipment.connections:
             say("it uses its own steps and connections, not those given here", "dim")
         return system
+
+    @staticmethod
+    def goes_on(system: ActorSystem, what: str) -> str:
+        """What becomes of ``what``, which another process executes, as far as is known."""
+        try:
+            absence = system.parts.service.absence()
+        except IndelibleError as error:
+            return f"whether a process goes on with {what} is not known now: {error}"
+        if absence:
+            return f"{what} left unfinished: {absence}"
+        return f"left to go on in the process that executes it: {what}"
 
     @staticmethod
     def _named(owner: Owner) -> str:

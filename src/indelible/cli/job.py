@@ -23,7 +23,7 @@ from indelible.cli.options import CommandLine
 from indelible.cli.output import count, say
 from indelible.cli.progress import Display
 from indelible.cli.stopping import Stop
-from indelible.cli.waiting import held, what_holds
+from indelible.cli.waiting import Question, held, what_holds
 from indelible.cli.watch import CrashAfter, Watch
 from indelible.cli.watch import watch as watch_of
 from indelible.errors import DefinitionError, Problem, StoreUnavailableError
@@ -99,8 +99,8 @@ class Job(NamedTuple):
                 if ending is None and owns:
                     system.executor.hold()  # first: nothing begins once it is said
                     stop.announce()
-            if ending is None and not owns:
-                stop.leave(f"run {self.run_id} goes on in the process that executes it")
+                elif ending is None:
+                    stop.leave(self.place.goes_on(system, f"run {self.run_id}"))
             if ending is None:
                 stop.leave(
                     f"run {self.run_id} has stopped; go on with\n  {self.line.command('recover')}"
@@ -137,6 +137,7 @@ def _follow(
 ) -> list[str]:
     """Show how ``run`` goes on until it has ended, or is held, for the reasons returned."""
     look_at, version, quiet_since = 0.0, 0, time.monotonic()
+    question = Question(system, run.run_id)
     while not watch.done.is_set() and not stop.requested:
         watch.refresh()
         began = time.monotonic()
@@ -146,8 +147,8 @@ def _follow(
             status = system.reader.describe(run.run_id) if far else run.status()
             if status["version"] != version:
                 version, quiet_since = status["version"], began
-            elif far and began - quiet_since >= _QUIET:
-                status, quiet_since = run.status(), began
+            elif far and began - quiet_since >= _QUIET and (answer := question.answer()):
+                status, quiet_since = answer, began
             _show(status, display)
             if status["outcome"] is not None:
                 watch.settle(f"run-{run.run_id}")

@@ -57,8 +57,8 @@ class Recovery(NamedTuple):
                 if stopped and system.owns:
                     system.executor.hold()  # first: nothing begins once it is said
                     stop.announce()
-            if stopped and place.owner is not None:
-                stop.leave("the runs go on in the process that executes them")
+                elif stopped:
+                    stop.leave(place.goes_on(system, count(len(watch.pending), "run")))
             if stopped:
                 left = count(len(watch.pending), "run")
                 stop.leave(
@@ -99,7 +99,7 @@ class Recovery(NamedTuple):
                 display.update(done, len(streams), watch.progress())
                 if watch.steps != steps:
                     steps, quiet_since = watch.steps, time.monotonic()
-                elif time.monotonic() - quiet_since >= _QUIET:
+                elif time.monotonic() - quiet_since >= _QUIET and system.parts.service.served:
                     held = _held(system, watch)
                     if len(held) == len(watch.pending):
                         break

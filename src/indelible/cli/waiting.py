@@ -6,8 +6,41 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.workflow.messages import Describe
 from indelible.errors import ActorError, AskTimeoutError
 from indelible.run import RunHandle
+from indelible.system import ActorSystem
+
+_ANSWERED_IN = 5.0
+"""Seconds in which a process that executes a run is to say what it waits for."""
+
+
+class Question:
+    """What a run waits for, asked of the process that executes it, without waiting for that."""
+
+    def __init__(self, system: ActorSystem, run_id: str) -> None:
+        """Ask nothing yet."""
+        self._system = system
+        self._stream = f"run-{run_id}"
+        self._asked: PooledFuture[Any] | None = None
+
+    def answer(self) -> dict[str, Any] | None:
+        """The run's status once it has been answered; until then the question is under way.
+
+        Raises:
+            IndelibleError: What that process answers instead.
+        """
+        if self._asked is None and self._system.store.owners():
+            self._asked = self._system.send(self._stream, Describe(), timeout=_ANSWERED_IN)
+        if self._asked is None or not self._asked.done():
+            return None
+        asked, self._asked = self._asked, None
+        try:
+            status: dict[str, Any] | None = asked.get(timeout=0)
+        except AskTimeoutError:
+            return None
+        return status
 
 
 def what_holds(run: RunHandle) -> list[str]:

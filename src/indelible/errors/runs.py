@@ -68,20 +68,27 @@ class RunExistsError(IndelibleError):
 
 
 class ResultTimeoutError(IndelibleError):
-    """The run has not ended in time; it goes on."""
+    """The run has not ended in time; it goes on, or will when a process serves its store."""
 
     run_id: str
     waiting_for: tuple[str, ...]
+    unserved: str
 
-    def __init__(self, run_id: str, timeout: float, waiting_for: Sequence[str] = ()) -> None:
-        """``waiting_for`` says what holds it, when something does."""
+    def __init__(
+        self, run_id: str, timeout: float, waiting_for: Sequence[str] = (), unserved: str = ""
+    ) -> None:
+        """``waiting_for`` says what holds it, when something does.
+
+        ``unserved`` says so if no process goes on with it.
+        """
         why = f"; it waits for {', '.join(waiting_for)}" if waiting_for else ""
         super().__init__(
-            f"run {run_id!r} has not ended within {timeout:g} s{why}; it goes on: "
-            "call result() again",
+            f"run {run_id!r} has not ended within {timeout:g} s{why}; "
+            f"{unserved or 'it goes on'}: call result() again",
             run_id=run_id,
             timeout=timeout,
             waiting_for=tuple(waiting_for),
+            unserved=unserved,
         )
 
 

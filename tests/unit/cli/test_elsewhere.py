@@ -212,3 +212,46 @@ def test_who_comes_second_in_a_race_for_the_store_becomes_a_client(
     with place.open(Equipment([], {}, {})) as system:
         assert not system.owns
         assert system.can_ask
+
+
+def test_a_waiting_command_says_that_its_service_is_gone_and_goes_on_when_one_is_back(
+    commands: Any, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, told = [], threading.Event()
+
+    def say(words: str) -> None:
+        said.append(words)
+        if "is gone" in words:
+            told.set()
+
+    monkeypatch.setattr("indelible.cli.announcing.say", say)
+    monkeypatch.setattr("indelible.cli.announcing.EVERY", 0.01)
+    monkeypatch.setattr("indelible.service_watch.EVERY", 0.01)
+    results: list[Any] = []
+    command = threading.Thread(
+        target=lambda: results.append(commands.invoke("run", "gated.json", *RUN, "--agent", "a"))
+    )
+    command.start()
+    assert service.began.wait(20)
+    service.system.close()
+    assert told.wait(20)
+    service.go_on.set()
+    service.system.open()
+    command.join(20)
+    assert results[0].exit_code == 0, results[0].output
+    assert "which served" in said[0]
+    assert "start `indelible serve`" in said[0]
+    assert "now; what waited goes on" in said[1]
+
+
+def test_a_command_told_to_stop_says_what_is_known_of_the_service(
+    commands: Any, service: Service
+) -> None:
+    with ActorSystem(mode="client") as client:
+        assert Place.goes_on(client, "run r1") == (
+            "left to go on in the process that executes it: run r1"
+        )
+        service.system.close()
+        left = Place.goes_on(client, "run r1")
+        assert left.startswith("run r1 left unfinished: ")
+        assert "start `indelible serve`" in left
