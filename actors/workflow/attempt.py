@@ -27,7 +27,7 @@ from indelible.errors import (
     StepFailedError,
     ValueNotStorableError,
 )
-from indelible.events.conversions import encode_given
+from indelible.events.conversions import encode_given, plain_outside
 from indelible.forks import leave
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         return self.failure(error, duration, cpu, late=self.cancelled)
 
     def _encoded(self, value: Any) -> bytes:
+        value = plain_outside(value)
         if type(value) is dict and value.get("success") is False:
             said = value.get("error") or value.get("message") or value
             raise StepFailedError(self.node.name, str(said))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -71,6 +72,29 @@ def test_a_run_takes_its_input_and_parameters_in_other_kinds_too(flow: Flow) -> 
     assert flow.start({"steps": steps}, input=given).run_id == run.run_id  # it is the same run
     with pytest.raises(DefinitionError, match="no '7'"):
         flow.start({"steps": [{**steps[0], "v": {"ref": "input.order.7"}}]}, "other", input=given)
+
+
+@dataclasses.dataclass
+class Answer:
+    success: bool
+    error: str = "no such order"
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [Answer(success=False), OrderedDict(success=False, error="no such order")],
+    ids=["dataclass", "dict"],
+)
+def test_what_is_stored_as_a_mapping_says_in_the_same_way_that_a_step_failed(
+    flow: Flow, returned: Any
+) -> None:
+    flow.system.register_step("answer", lambda: returned)
+    error = flow.run({"steps": [{"name": "ask", "type": "answer"}]})["error"]
+    assert error["type"] == "StepFailedError"
+    assert error["message"] == "step 'ask' reported failure: no such order"
+    flow.system.register_step("well", lambda: Answer(success=True))
+    well = flow.run({"steps": [{"name": "ask", "type": "well"}]}, "well")
+    assert well["result"]["ask"] == {"success": True, "error": "no such order"}
 
 
 def test_a_result_that_contains_itself_fails_its_step_with_the_path(flow: Flow) -> None:
