@@ -82,5 +82,5 @@ def decode_metadata(data: bytes) -> Metadata:
     try:
         fields: Any = msgpack.unpackb(data)
         return msgspec.convert(fields, Metadata)
-    except (ValueError, msgspec.ValidationError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, msgspec.ValidationError, msgpack.UnpackException) as error:
         raise EventDecodeError("metadata", 1, str(error) or type(error).__name__) from error

@@ -71,8 +71,12 @@ class Taken(NamedTuple):
     state: bytes
 
 
+_LOADED = sa.case(  # no bytes stand for what is too large to be loaded: damage, too
+    (sa.func.length(SNAPSHOTS.c.state) <= SNAPSHOT_LIMIT + _HEADER, SNAPSHOTS.c.state),
+    else_=sa.literal(b"", sa.LargeBinary),
+)
 _WANTED = (
-    sa.select(SNAPSHOTS.c.version, SNAPSHOTS.c.taken_at, SNAPSHOTS.c.state)
+    sa.select(SNAPSHOTS.c.version, SNAPSHOTS.c.taken_at, _LOADED)
     .where(SNAPSHOTS.c.stream == sa.bindparam("stream"))
     .where(SNAPSHOTS.c.schema == sa.bindparam("schema"))
     .where(SNAPSHOTS.c.version <= sa.bindparam("until"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.memory import MemoryEventStore
 from indelible.events.opening import open_store
 from indelible.events.snapshots import (
+    SNAPSHOT_LIMIT,
     SNAPSHOTS,
     Taken,
     drop_snapshots,
@@ -155,6 +157,24 @@ def test_any_changed_byte_makes_a_snapshot_ignored(
     assert caplog.text.count("ignored") == 2 * len(stored)
     change(log, state=stored)
     assert find_snapshot(log, "run-1", "1") is not None
+
+
+def test_a_snapshot_that_is_too_large_is_not_loaded_and_the_one_before_it_is_found(
+    log: EventStore,
+) -> None:
+    keep(log, 4)
+    keep(log, 9)
+    of_the_newest = SNAPSHOTS.c.version == 9
+    with log.write_views() as connection:
+        large = sa.update(SNAPSHOTS).where(of_the_newest)
+        connection.execute(large.values(state=bytes(SNAPSHOT_LIMIT + 1_000)))
+    tracemalloc.start()
+    found = find_snapshot(log, "run-1", "1")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found is not None
+    assert found.version == 4
+    assert most < SNAPSHOT_LIMIT
 
 
 def test_a_row_that_was_moved_is_ignored(log: EventStore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgpack
 import pytest
 
@@ -37,8 +39,14 @@ def test_only_text_is_stored(actor: str) -> None:
         encode_metadata(Metadata(actor=actor))
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x01", b"\x81\xa5actor\x01", b"\x81\x01\x01"])
-def test_damage_is_an_error(data: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"\xc1", b"\x01", b"\x81\xa5actor\x01", b"\x81\x01\x01", b"\x81\x90\x01"),
+        *(b"\xa1\xff", "\x80"),
+    ],
+)
+def test_damage_is_an_error(data: Any) -> None:
     with pytest.raises(EventDecodeError):
         decode_metadata(data)
 
