@@ -46,6 +46,8 @@ class Database:
         self._forgets = False
         self._write_turn: AbstractContextManager[Any] = nullcontext()
         self._read_turn: AbstractContextManager[Any] = nullcontext()
+        self._keeps = False
+        self._keeping = threading.Lock()
         self._keeper: sa.PoolProxiedConnection | None = None
         if isinstance(address, sa.Engine):
             self.engine = address
@@ -60,6 +62,7 @@ class Database:
         self._write_turn = threading.Lock()
         self.engine = _sqlite(url, id(self))
         leave_to_parent(self.engine)
+        self._keeps = True
         if _is_memory(url):
             self._read_turn = self._write_turn  # its locks do not wait
             self._keeper = self.engine.raw_connection()  # it lives as long as one is open
@@ -76,6 +79,28 @@ class Database:
             finally:
                 if session and not self._forgets and not connection.invalidated:
                     connection.invalidate()  # closed, instead of lent to the next step
+            if self._keeps and self._keeper is None:
+                self._keep()
+
+    def _keep(self) -> None:
+        """Keep a connection that has read: SQLite empties a WAL when the last one is closed.
+
+        That takes several times as long as a small step.
+        """
+        with self._keeping:
+            if self._keeper is not None:
+                return
+            keeper = self.engine.raw_connection()
+            try:
+                cursor = keeper.cursor()
+                cursor.execute("PRAGMA busy_timeout = 0")
+                cursor.execute("PRAGMA schema_version")
+                cursor.fetchall()
+                cursor.close()
+            except sqlite3.OperationalError:  # another process has the file; the next step tries
+                keeper.close()
+            else:
+                self._keeper = keeper
 
     def close(self) -> None:
         """Close what this object has opened."""

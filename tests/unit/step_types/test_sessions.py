@@ -143,6 +143,20 @@ def test_an_old_sqlite_keeps_a_database_in_memory_too(monkeypatch: pytest.Monkey
     connections.close()
 
 
+def test_a_wal_outlives_the_steps_that_write_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "data.db"
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.close()
+    connections = Connections({"default": f"sqlite:///{file}"})
+    step_type = DatabaseQuery(connections)
+    for text in ("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)", "SELECT * FROM t"):
+        step_type.run(None, {"params": {"query": text}})
+        assert (tmp_path / "data.db-wal").exists()  # or each step would empty it, and sync twice
+    connections.close()
+    assert not (tmp_path / "data.db-wal").exists()
+
+
 def test_one_session_for_all_steps_is_left_as_it_is() -> None:
     engine = sa.create_engine("sqlite://", poolclass=StaticPool)
     step_type = DatabaseQuery(Connections({"default": engine}))
