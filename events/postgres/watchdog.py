@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from indelible.clock import Clock
+from indelible.loops import Loop
 from indelible.threads import start_now
 
 LOOKS = 8
@@ -162,19 +163,26 @@ class Watchdog:
     # -- the watchdog's thread
 
     def _work(self) -> None:
-        look_at = self._clock.monotonic()
-        while True:
-            with self._changed:
-                if self._stopped and not any(one.waiting for one in self._connections):
-                    self._thread = None
-                    return
-                self._changed.wait(self._pause(look_at))
-                connections = list(self._connections)
-            now = self._clock.monotonic()
-            if now >= look_at:
-                self.look(connections)
-                look_at = now + round(self.look_every * 1e9)
-            self._enforce(connections, now)
+        self._look_at = self._clock.monotonic()
+        Loop(self._name).run(self._turn, self._rest)
+
+    def _turn(self) -> bool:
+        with self._changed:
+            if self._stopped and not any(one.waiting for one in self._connections):
+                self._thread = None
+                return False
+            self._changed.wait(self._pause(self._look_at))
+            connections = list(self._connections)
+        now = self._clock.monotonic()
+        if now >= self._look_at:
+            self.look(connections)
+            self._look_at = now + round(self.look_every * 1e9)
+        self._enforce(connections, now)
+        return True
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait(seconds)
 
     def _pause(self, look_at: int) -> float:
         now = self._clock.monotonic()

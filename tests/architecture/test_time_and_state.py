@@ -1,4 +1,4 @@
-"""Time comes from the injected clock, and systems share no state: what differs is listed here."""
+"""Where time is read, what systems share, and where threads start: exceptions are listed here."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ SHARED = {
     # what a fork must not leave to the child
     "src/indelible/forks.py": {"_renewals", "_watched"},
     "events/inherited.py": {"_engines", "_kept", "_records"},
+}
+
+STARTS_THREADS = {
+    # the one place that starts them: what the host refuses is tried again, or an error of ours
+    "src/indelible/threads.py": 2,
+    # which does the work on the caller's thread if there is no other
+    "events/postgres/watchdog.py": 1,
+    # of tests
+    "src/indelible/testing/contract_groups.py": 2,
 }
 
 MUTABLE = {
@@ -119,6 +128,22 @@ def test_systems_of_a_process_share_what_is_listed_and_nothing_else() -> None:
     assert found == SHARED
 
 
+def starts_of_threads(module: ast.Module) -> int:
+    """Calls of ``start`` on what is made, or called, a thread or a worker."""
+    return sum(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "start"
+        and any(word in ast.unparse(node.func.value).lower() for word in ("thread", "worker"))
+        for node in ast.walk(module)
+    )
+
+
+def test_threads_are_started_where_a_refusal_is_dealt_with() -> None:
+    found = {name: number for name, module in modules() if (number := starts_of_threads(module))}
+    assert found == STARTS_THREADS
+
+
 def test_the_search_finds_what_it_looks_for() -> None:
     program = """
 import time, asyncio, threading
@@ -140,3 +165,7 @@ async def rest():
     expected = {"time.sleep", "time.monotonic", "datetime.now", "asyncio.sleep", "threading.Timer"}
     assert reads_of_time(module) == expected
     assert shared_state(module) == {"seen", "lock", "Thing.all"}
+    program = (
+        "t = Thread(); t.start(); self._thread.start(); threading.Thread().start(); go.start()"
+    )
+    assert starts_of_threads(ast.parse(program)) == 2

@@ -177,6 +177,7 @@ def test_a_failing_store_is_probed_on(faulty: Faulty) -> None:
         ("events.postgres.keeper:Keeper._tick", "leases"),
         ("events.postgres.deadlines:Deadlines._wait", "deadlines"),
         ("events.postgres.hints:Hints._ring", "hints"),
+        ("events.postgres.watchdog:Watchdog.look", "watchdog"),
         ("events.postgres.listening:Listening._listen", "hints of others"),
         ("events.role_holder:RoleHolder.renew", "indelible-roles"),
     ],
