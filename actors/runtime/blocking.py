@@ -24,22 +24,24 @@ class BlockingPool(Workers):
         clock: Clock | None = None,
         *,
         linger: float = LINGER_S,
+        replace_waiters: bool = True,
     ) -> None:
         """Start no thread yet.
 
         Args:
-            max_threads: How many tasks may be in progress at once, besides up to 64 that wait for
-                what others are to do.
+            max_threads: How many tasks may be in progress at once.
             name: Begins the name of each thread.
             clock: Measures bursts; the host's by default.
             linger: Seconds that a thread beyond the first stays idle before it ends.
+            replace_waiters: Whether up to 64 more take the place of those that wait for others of
+                the pool to do their work.
         """
         super().__init__(
             name,
             base=min(BASE, max_threads),
-            limit=max_threads + BLOCKED_LIMIT,
+            limit=max_threads + (BLOCKED_LIMIT if replace_waiters else 0),
             at_once=max_threads,
-            waits=Waits(max_threads - 1, "steps"),
+            waits=Waits(max_threads - 1, "steps") if replace_waiters else None,
             daemon=True,
             clock=clock or SystemClock(),
             linger=linger,

@@ -63,7 +63,7 @@ class Workers:
         base: int,
         limit: int,
         at_once: int,
-        waits: Waits,
+        waits: Waits | None,
         daemon: bool,
         clock: Clock,
         linger: float = LINGER_S,
@@ -75,7 +75,7 @@ class Workers:
             base: How many run at once as long as tasks do not block.
             limit: How many threads there may be in all.
             at_once: How many of them may work, the others waiting for their work.
-            waits: How many may wait.
+            waits: How many may wait; ``None`` if what they wait for needs none of the threads.
             daemon: Whether the process may end while they live.
             clock: Measures bursts and lateness.
             linger: Seconds that a thread beyond ``base`` stays idle before it ends.
@@ -157,7 +157,7 @@ class Workers:
 
     def waiting(self) -> int:
         """How many threads wait for the work of others."""
-        return len(self._waits)
+        return len(self._waits or ())
 
     @contextmanager
     def blocking(self, on: object = None, *, forever: bool = False) -> Iterator[None]:
@@ -171,21 +171,21 @@ class Workers:
             DeadlockError: Too many wait already, or the wait closes a cycle in which all wait for
                 ever; the body has not run.
         """
-        worker = self._worker()
-        if worker is None or worker in self._waits:
+        worker, waits = self._worker(), self._waits
+        if worker is None or waits is None or worker in waits:
             yield
             return
         with self._lock:
-            self._waits.begin(worker, Wait(worker.current, on, forever=forever))
-            self._blocked = self._waits.compensated
+            waits.begin(worker, Wait(worker.current, on, forever=forever))
+            self._blocked = waits.compensated
         if self._tasks:
             self._wake(len(self._tasks))
         try:
             yield
         finally:
             with self._lock:
-                self._waits.end(worker)
-                self._blocked = self._waits.compensated
+                waits.end(worker)
+                self._blocked = waits.compensated
 
     # -- waking
 

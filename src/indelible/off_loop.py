@@ -30,7 +30,7 @@ class OffLoop:
     def __init__(self, *, threaded: bool) -> None:
         """Start no thread yet; without ``threaded`` calls run where they are made."""
         self._threaded = threaded
-        self._pool = BlockingPool(AT_ONCE, "indelible-calls")
+        self._pool = BlockingPool(AT_ONCE, "indelible-calls", replace_waiters=False)
         self._calls: set[_Call] = set()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

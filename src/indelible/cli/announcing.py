@@ -8,12 +8,17 @@ from indelible.cli.output import say
 from indelible.errors import SystemClosedError
 from indelible.events.store import EventStore
 from indelible.service_watch import EVERY, ServiceWatch
+from indelible.threads import start_now
 
 
 def announce(service: ServiceWatch, store: EventStore) -> None:
-    """Look at ``service`` until ``store`` is closed, on a daemon thread."""
+    """Look at ``service`` until ``store`` is closed, on a daemon thread.
+
+    Raises:
+        ThreadUnavailableError: The host gives no thread.
+    """
     name = "indelible-service-watch"
-    threading.Thread(target=_run, args=[service, store], name=name, daemon=True).start()
+    start_now(threading.Thread(target=_run, args=[service, store], name=name, daemon=True))
 
 
 def _run(service: ServiceWatch, store: EventStore) -> None:

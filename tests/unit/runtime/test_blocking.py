@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from indelible.actors.runtime.blocking import BASE, BlockingPool
+from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.growth import LOOK_S
 from indelible.actors.runtime.pace import LEAST
 from indelible.actors.runtime.workers import HOOK_NS
@@ -340,3 +342,26 @@ def test_it_settles_when_only_hanging_tasks_are_left_at_work() -> None:
     gate.set()
     assert pool.settle(busy=0, timeout=50)
     assert pool.close(timeout=50) == ()
+
+
+def test_waits_for_what_needs_no_thread_of_the_pool_are_never_too_many() -> None:
+    pool = BlockingPool(2, "calls", replace_waiters=False)
+    answers: list[PooledFuture[int]] = [PooledFuture() for _ in range(100)]
+    got: list[int] = []
+    begun = threading.Semaphore(0)
+
+    def wait(answer: PooledFuture[int]) -> None:
+        begun.release()
+        got.append(answer.get(timeout=50))
+
+    for answer in answers:
+        pool.submit(partial(wait, answer))
+    assert begun.acquire(timeout=50)
+    assert begun.acquire(timeout=50)
+    assert pool.waiting() == 0
+    assert len(pool._threads) <= 2
+    for number, answer in enumerate(answers):
+        answer.set(number)
+    assert pool.drain(50)
+    assert sorted(got) == list(range(100))
+    assert pool.close() == ()
