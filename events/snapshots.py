@@ -7,14 +7,16 @@ event that it was taken after; everything else is ignored, and the events tell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from indelible.errors import StoreCorruptError, StoreError
+from indelible.errors import StoreCorruptError, StoreError, VerificationError
+from indelible.events.event import RecordedEvent
 from indelible.events.store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -111,7 +113,31 @@ def find_snapshot(
     return None
 
 
-def all_snapshots(store: EventStore) -> Iterator[tuple[str, int, Snapshot | None]]:
+class Log(Protocol):
+    """What of a store snapshots are compared with."""
+
+    def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def read_views(self) -> AbstractContextManager[sa.Connection]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+
+def check_snapshots(store: Log) -> None:
+    """See that every snapshot is whole, and taken after an event that is in its stream.
+
+    Raises:
+        VerificationError: One is not.
+    """
+    for stream, version, snapshot in all_snapshots(store):
+        if snapshot is None:
+            found = f"the snapshot of {stream!r} at version {version} is damaged, or of another log"
+            raise VerificationError(-1, 0, f"{found}; drop it with rebuild --snapshots")
+
+
+def all_snapshots(store: Log) -> Iterator[tuple[str, int, Snapshot | None]]:
     """Stream and version of every snapshot, each with what it holds, ``None`` if it is unusable.
 
     Raises:
@@ -133,7 +159,7 @@ def all_snapshots(store: EventStore) -> Iterator[tuple[str, int, Snapshot | None
         yield *after, snapshot if whole else None
 
 
-def _is_of(store: EventStore, snapshot: Snapshot) -> bool:
+def _is_of(store: Log, snapshot: Snapshot) -> bool:
     """Whether the stream holds the very event that the snapshot was taken after."""
     try:
         return _event_id(store, snapshot.stream, snapshot.version) == snapshot.event_id
@@ -201,8 +227,8 @@ def drop_snapshots(store: EventStore, stream: str | None = None) -> int:
         return connection.execute(query).rowcount
 
 
-def _event_id(store: EventStore, stream: str, version: int) -> bytes | None:
-    for event in store.read(stream, after=version - 1, until=version):
+def _event_id(store: Log, stream: str, version: int) -> bytes | None:
+    for event in store.read(stream, version - 1, version):
         return event.event_id
     return None
 

@@ -282,8 +282,8 @@ class EventStore(Protocol):
         """Verify that the store holds what was written, and return how many events it has.
 
         The log and all that answers questions for it: hash chains and epochs, both indexes, the
-        rows of streams and shards as far as events alone tell, blobs.  Given an ``anchor`` it is
-        the log that had those ends then.
+        rows of streams and shards as far as events tell, blobs, snapshots.  Given an ``anchor`` it
+        is the log that had those ends then.
 
         Raises:
             VerificationError: At the first thing that does not fit.

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from indelible.events.event import RecordedEvent
 from indelible.events.grouped import GroupedStore
+from indelible.events.snapshots import check_snapshots
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.verification.anchor import Anchor
 from indelible.events.verification.log import anchor_of, verify_log
@@ -117,9 +118,11 @@ class StoredLog(GroupedStore):
         """Verify the whole store and return how many events it has."""
         reader = self._open_reader()
         tables = Tables(self.read_views, self._at_length)
-        return verify_log(
+        count = verify_log(
             self._ends, reader.read_shard, tables, reader.blob, anchor or {}, self.shards
         )
+        check_snapshots(self)
+        return count
 
     def _at_length(self, connection: sa.Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - a file has all the time
         """Let statements in the block take as long as they take."""

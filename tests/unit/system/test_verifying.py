@@ -141,6 +141,8 @@ def test_rows_of_streams_and_snapshots_say_what_the_fold_says(url: str, gate: Ga
     edit(url, "UPDATE streams SET status = 'rich' WHERE name = 'account-a'")
     edit(url, "UPDATE snapshots SET taken_at = 9, version = 3")
     assert "'account-a' at version 3 is damaged" in found_in(url, gate)
+    with opened(url, gate, "read") as system, pytest.raises(VerificationError, match="damaged"):
+        system.store.verify()
 
 
 def test_a_snapshot_that_was_forged_whole_is_not_what_its_events_say(url: str, gate: Gate) -> None:
