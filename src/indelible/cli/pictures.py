@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from indelible.cli.output import count, duration, facts, one_line, out, plain, state_text, table
+from indelible.cli.fitting import Column, Fitting
+from indelible.cli.output import count, duration, facts, one_line, out, plain, state_text
 from indelible.cli.stopping import Stop
 from indelible.cli.vitals import log_facts, state, verdict
 from indelible.errors import StoreError
@@ -115,13 +116,31 @@ def _rate(rate: float, unit: str) -> tuple[str, str]:
     return f"{rate:,.0f} {unit}" if rate >= 10 or not rate else f"{rate:,.1f} {unit}", "bold"
 
 
+_PROCESS = (
+    Column("process"),
+    Column("state"),
+    Column("shards", 1, right=True),
+    Column("running", 2, right=True),
+    Column("queued", 4, right=True),
+    Column("messages", 5, right=True),
+    Column("threads", 6, right=True),
+    Column("late", 3, right=True),
+)
+_RUN = (
+    Column("run"),
+    Column("workflow", 3),
+    Column("state", 1),
+    Column("steps"),
+    Column("since", 2, right=True),
+)
+
+
 def _processes(processes: Sequence[Process]) -> RenderableType:
-    numbers = ("shards", "running", "queued", "messages", "threads", "late")
-    made = table("process", "state", *numbers, right=numbers, whole=("process",))
+    rows = []
     for process in processes:
         health = process.health if process.alive else None
         name = f" {plain(process.name)}" if process.name else ""
-        cells = [""] * len(numbers)
+        cells = [""] * (len(_PROCESS) - 2)
         if health is not None:
             cells = [
                 f"{process.shards}/{health.shards.of}",
@@ -131,19 +150,22 @@ def _processes(processes: Sequence[Process]) -> RenderableType:
                 f"{health.threads}",
                 duration(health.timers.late_s * 1e6),
             ]
-        made.add_row(Text(f"{process.pid}@{plain(process.host)}{name}"), state(process), *cells)
-    return made
+        who = Text(f"{process.pid}@{plain(process.host)}{name}")
+        rows.append([who, state(process), *map(Text, cells)])
+    return Fitting(_PROCESS, rows)
 
 
 def _runs(runs: Sequence[RunRow], now: int) -> RenderableType:
-    made = table("run", "workflow", "state", "steps", "since", right=("since",), whole=("run",))
+    rows = []
     for run in runs:
         done = run.steps_completed + run.steps_failed + run.steps_skipped
-        made.add_row(
-            Text(plain(run.run_id)),
-            Text(one_line(run.workflow, 20)),
-            state_text(run.state),
-            f"{done:,}/{run.steps_total:,}",
-            duration(max(0, now - run.started_at)),
+        rows.append(
+            [
+                Text(plain(run.run_id)),
+                Text(one_line(run.workflow, 20)),
+                state_text(run.state),
+                Text(f"{done:,}/{run.steps_total:,}"),
+                Text(duration(max(0, now - run.started_at))),
+            ]
         )
-    return made
+    return Fitting(_RUN, rows)

@@ -54,6 +54,27 @@ def test_one_picture_shows_processes_rates_and_the_runs_at_work(
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_picture_fits_any_terminal_and_leaves_the_least_important_out(
+    busy: ActorSystem, commands: Any, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    steps = [{"name": "one", "type": "stand"}]
+    long = "01a21e54-a3f0-7000-8d06-367388770269"
+    busy.workflow_agent("a").start({"name": "w", "steps": steps}, run_id=long)
+    assert busy.caught_up(20)
+    text = commands.invoke("top", "--once", "--interval", "0.1").stdout
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    titles = next(line.split() for line in lines if line.startswith("process"))
+    assert titles[:2] == ["process", "state"]
+    assert ("threads" in titles) == (len(titles) == 8)
+    assert len(titles) == 8 or width < 200
+    [run] = [line.split() for line in lines if line.startswith("01a21e54")]
+    assert (run[0] == long) == (width > 40)
+    assert [line for line in lines if line.startswith("r2")]
+
+
 def test_into_a_pipe_pictures_follow_each_other_until_ctrl_c(
     busy: ActorSystem, commands: Any, wait_for: Callable[..., str]
 ) -> None:
