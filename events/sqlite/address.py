@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from stat import S_ISDIR
 from urllib.parse import quote
@@ -28,7 +29,7 @@ class Address(msgspec.Struct, frozen=True):
 
     def uri(self, mode: str, *, immutable: bool = False) -> str:
         """SQLite's own form, for ``mode`` "ro", "rw" or "rwc" (``sqlite.org/uri.html``)."""
-        path = quote(self.database.as_posix(), safe="/:")
+        path = quote(os.fsencode(self.database), safe="/:")
         return f"file:{path}?mode={mode}" + ("&immutable=1" if immutable else "")
 
 

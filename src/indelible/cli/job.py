@@ -26,7 +26,7 @@ from indelible.cli.stopping import Stop
 from indelible.cli.waiting import Question, held, what_holds
 from indelible.cli.watch import CrashAfter, Watch
 from indelible.cli.watch import watch as watch_of
-from indelible.errors import DefinitionError, Problem, StoreUnavailableError
+from indelible.errors import DefinitionError, StoreUnavailableError
 from indelible.run import RunHandle
 from indelible.system import ActorSystem
 
@@ -55,18 +55,22 @@ def prepare(
     try:
         plan = compile_definition(definition, None if place.owner is not None else types)
     except DefinitionError as error:
-        raise DefinitionError(error.workflow, [_for_a_shell(p) for p in error.problems]) from error
+        raise for_a_shell(error, "give its module with --steps MODULE") from error
     if problems := check_input(plan, value):
         raise DefinitionError(plan.name, problems)
     encode_input(plan, value)
     return definition, plan
 
 
-def _for_a_shell(problem: Problem) -> Problem:
-    """The same, where a step type is missing that a module might have."""
-    if "unknown step type" not in problem.found:
-        return problem
-    return problem._replace(fix=f"{problem.fix}, or give its module with --steps MODULE")
+def for_a_shell(error: DefinitionError, advice: str) -> DefinitionError:
+    """The same, with ``advice`` where a step type is missing that a module might have."""
+    problems = [
+        problem._replace(fix=f"{problem.fix}, or {advice}")
+        if "unknown step type" in problem.found
+        else problem
+        for problem in error.problems
+    ]
+    return DefinitionError(error.workflow, problems)
 
 
 class Job(NamedTuple):
@@ -117,9 +121,7 @@ class Job(NamedTuple):
             words = f"killed as asked; go on with\n  {self.line.command('recover')}"
             CrashAfter(system, stream, self.crash_paths, words)
         watch = watch_of(system, [stream])
-        run = system.workflow_agent(self.agent).start(
-            self.definition, run_id=self.run_id, input=self.given
-        )
+        run = self._start(system)
         with Display(f"run {self.run_id}", "step") as display:
             reasons = _follow(system, run, watch, stop, display)
         if watch.pending and not reasons:
@@ -130,6 +132,16 @@ class Job(NamedTuple):
         if self.crash_paths:
             say("the step of --crash-after did not complete, so nothing was killed")
         return Ending.read(system, self.run_id, reasons, whole=self.whole)
+
+    def _start(self, system: ActorSystem) -> RunHandle:
+        agent = system.workflow_agent(self.agent)
+        try:
+            return agent.start(self.definition, run_id=self.run_id, input=self.given)
+        except DefinitionError as error:
+            if system.owns:
+                raise
+            advice = "start the process that owns the store with --steps MODULE"
+            raise for_a_shell(error, advice) from error
 
 
 def _follow(

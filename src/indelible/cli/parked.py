@@ -26,8 +26,11 @@ def list_parked(
 ) -> None:
     """List the events that views have set aside, and why."""
     from indelible.cli.opening import reading
+    from indelible.errors import UnknownProjectionError
 
     with reading(store) as system:
+        if view is not None and view not in (known := system.views.cursors()):
+            raise UnknownProjectionError(view, list(known))
         rows = system.parked.list(view, limit=limit, skipped=skipped)
     if as_json:
         from msgspec import to_builtins
@@ -66,6 +69,7 @@ def retry_parked(
     from indelible.cli.output import out
     from indelible.cli.parking import deciding
 
+    _check_text(view, reason)
     with deciding(store, load_projections(projections)) as events:
         events.retry(view, shard, position, by=who(), reason=reason)
     out().print(f"{view}: applied position {position} of shard {shard}")
@@ -87,9 +91,18 @@ def skip_parked(
     from indelible.cli.output import out
     from indelible.cli.parking import deciding
 
+    _check_text(view, reason)
     with deciding(store, load_projections(projections)) as events:
         events.skip(view, shard, position, by=who(), reason=reason)
     out().print(f"{view}: skipped position {position} of shard {shard}")
+
+
+def _check_text(*texts: str) -> None:
+    from indelible.events.names import is_text
+
+    for text in texts:
+        if not is_text(text):
+            raise typer.BadParameter(f"{text!a} is no text")
 
 
 PARKED: Mapping[str, Callable[..., None]] = {

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,23 +111,41 @@ def list_runs(
         )
     out().print(made)
     if earlier:
-        looked = "shown" if state is None or state in _SURE else "looked at"
+        sure = state is None or (moment is None and state in _SURE)
+        looked = "shown" if sure else "looked at"
         say(f"{count(earlier, 'earlier run')} not {looked}; see --limit", "dim")
 
 
 def _now(system: ActorSystem, state: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """The runs that there are, and how many earlier ones were not looked at."""
+    """The runs that there are, and how many earlier ones were left out."""
     heads = system.store.heads("run", None if state is None else STATES[state])
-    rows: list[dict[str, Any]] = []
-    left = len(heads)
-    for head in reversed(heads):
-        if len(rows) == limit:
-            break
-        row = _row(system, head.stream)
-        left -= 1
-        if state in (None, row["state"], row["outcome"]):
-            rows.append(row)
-    return rows, left
+    looked: list[str] = []
+
+    def rows(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for name in reversed(names):
+            looked.append(name)
+            yield _row(system, name)
+
+    shards = _by_shard(system, (head.stream for head in heads))
+    found = _first(map(rows, shards), state, limit)
+    seen = found if state is None or state in _SURE else looked
+    return found, len(heads) - len(seen)
+
+
+def _by_shard(system: ActorSystem, streams: Iterable[str]) -> Sequence[Sequence[str]]:
+    """The streams of each shard, in the order of their creation."""
+    shards: dict[int, list[str]] = {}
+    for stream in streams:
+        shards.setdefault(system.store.shard_of(stream), []).append(stream)
+    return list(shards.values())
+
+
+def _first(
+    shards: Iterable[Iterator[dict[str, Any]]], state: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The first ``limit`` rows of such a state; each shard has its runs, the newest first."""
+    rows = merge(*shards, key=itemgetter("accepted_at"), reverse=True)
+    return list(islice((r for r in rows if state in (None, r["state"], r["outcome"])), limit))
 
 
 def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str, Any]:
@@ -135,7 +157,7 @@ def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str
 def _then(
     system: ActorSystem, moment: AsOf, state: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """The runs that there were at ``moment``, and how many earlier ones (at least) were left out.
+    """The runs that there were at ``moment``, and how many earlier ones were left out.
 
     A run is looked at only if it may be shown: its state of then is not written down anywhere.
     """
@@ -143,22 +165,17 @@ def _then(
 
     store = system.store
     cursor = cursor_at(store, moment)
-    streams: dict[int, list[str]] = {}
-    for head in store.heads("run"):
-        streams.setdefault(store.shard_of(head.stream), []).append(head.stream)
-    rows: list[dict[str, Any]] = []
-    earlier = 0
-    for names in streams.values():  # each in order of creation: those of then come first
+    looked: list[str] = []
+
+    def rows(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for name in reversed(names):
+            looked.append(name)
+            yield _row(system, name, version_at(store, name, cursor))
+
+    then = []
+    for names in _by_shard(system, (head.stream for head in store.heads("run"))):
+        # in order of creation: those of then come first
         there = bisect_right(names, 0, key=lambda name: 0 if version_at(store, name, cursor) else 1)
-        found = 0
-        for name in reversed(names[:there]):
-            if found == limit:
-                break
-            row = _row(system, name, version_at(store, name, cursor))
-            there -= 1
-            if state in (None, row["state"], row["outcome"]):
-                rows.append(row)
-                found += 1
-        earlier += there
-    rows.sort(key=lambda row: row["accepted_at"], reverse=True)
-    return rows[:limit], earlier + len(rows[limit:])
+        then.append(names[:there])
+    found = _first(map(rows, then), state, limit)
+    return found, sum(map(len, then)) - len(found if state is None else looked)

@@ -21,7 +21,11 @@ Name = Annotated[
 Drain = Annotated[
     float,
     typer.Option(
-        "--drain", metavar="SECONDS", min=0.0, help="How long running steps may take to return."
+        "--drain",
+        metavar="SECONDS",
+        min=0.0,
+        max=2_592_000.0,
+        help="How long running steps may take to return.",
     ),
 ]
 Lease = Annotated[
@@ -84,6 +88,8 @@ def serve_store(
         raise typer.BadParameter(f"no directory {ready_file.parent}", param_hint="--ready-file")
     if lease is not None:
         _check_has_leases(store)
+    if name and (len(name) > 255 or not name.isprintable()):
+        raise typer.BadParameter("use at most 255 printable characters", param_hint="--name")
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
         equipment.step_types()

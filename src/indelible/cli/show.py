@@ -12,6 +12,7 @@ from indelible.cli.options import DEFAULT_STORE, AsJson, CommandLine, Full, Stor
 
 if TYPE_CHECKING:
     from indelible.events.as_of import AsOf
+    from indelible.system import ActorSystem
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
@@ -64,6 +65,7 @@ def _show(
     from indelible.cli.portrait import Portrait
 
     with reading(store) as system:
+        run = _id_of(system, run)
         until = system.reader.version(run, as_of)
         portrait = Portrait.read(system, run, until, whole=full or as_json)
     if as_json:
@@ -72,3 +74,9 @@ def _show(
         portrait.show(full=full, replayed=replayed)
     if not replayed:
         advise(asked(portrait.status), (), CommandLine(store), served=False)
+
+
+def _id_of(system: ActorSystem, run: str) -> str:
+    """``run``, or the id in it if it is the name of a stream, as `indelible events` takes both."""
+    run_id = run.removeprefix("run-")
+    return run_id if not system.reader.exists(run) and system.reader.exists(run_id) else run

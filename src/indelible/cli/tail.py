@@ -64,6 +64,8 @@ def tail_events(
     from indelible.cli.tailing import beginning, tail
 
     names = None if types is None else [name for text in types for name in text.split(",") if name]
+    if names == []:
+        raise typer.BadParameter("it names no type, such as run.completed", param_hint="--types")
     tail(
         store,
         beginning(begin, new=consumer is not None),

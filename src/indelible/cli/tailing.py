@@ -102,15 +102,7 @@ def tail(
         else:
             store = stack.enter_context(closing(_open_for_a_consumer(url)))
             roles = stack.enter_context(closing(_roles(store)))
-            following = Consumer(
-                Followers(store),
-                EventTypes(),
-                roles,
-                consumer,
-                after=after,
-                selection=selection,
-                live=follow,
-            )
+            following = _consumer(Followers(store), roles, consumer, after, selection, live=follow)
         for words in _missing(store, streams or ()):
             say(words, "yellow")
         stack.enter_context(following)
@@ -123,6 +115,23 @@ def tail(
             if consumer is None:
                 say(f"go on with --from {format_cursor(following.cursor)}")
             raise
+
+
+def _consumer(
+    followers: Followers,
+    roles: RoleHolder,
+    name: str,
+    after: After,
+    selection: Selection,
+    *,
+    live: bool,
+) -> Consumer:
+    try:
+        return Consumer(
+            followers, EventTypes(), roles, name, after=after, selection=selection, live=live
+        )
+    except ValueError as error:  # no such name
+        raise typer.BadParameter(str(error), param_hint="--consumer") from error
 
 
 def _open_for_a_consumer(url: str) -> EventStore:

@@ -12,7 +12,9 @@ from indelible.cli.options import DEFAULT_STORE, Store
 Once = Annotated[bool, typer.Option("--once", help="Show one picture and end.")]
 Interval = Annotated[
     float,
-    typer.Option("--interval", metavar="SECONDS", min=0.1, help="Time between two pictures."),
+    typer.Option(
+        "--interval", metavar="SECONDS", min=0.1, max=86_400.0, help="Time between two pictures."
+    ),
 ]
 
 
