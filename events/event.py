@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -13,10 +13,15 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     A subclass sets ``wire_name`` (stable, never a class path) and raises ``schema`` when its
     fields change.  Fields hold what msgpack can hold; user values go in as encoded bytes.
+
+    Attributes:
+        upcasts: For each older schema the function that leads to the next; it is given the plain
+            fields as a mapping of its own, and returns them.
     """
 
     wire_name: ClassVar[str] = ""
     schema: ClassVar[int] = 1
+    upcasts: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 
 
 class EncodedEvent(msgspec.Struct, frozen=True, gc=False):

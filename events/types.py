@@ -53,7 +53,7 @@ class EventTypes:
             self.register(cls)
 
     def register(self, cls: type[Event], upcasts: Mapping[int, Upcast] | None = None) -> None:
-        """Know ``cls``; ``upcasts`` maps each older schema to the function that leads to the next.
+        """Know ``cls``; ``upcasts`` are those of the class by default.
 
         Raises:
             ValueError: No wire name, a name that another class has, or a gap in the upcasts.
@@ -64,7 +64,7 @@ class EventTypes:
         known = self._by_name.get(name)
         if known is not None and known.cls is not cls:
             raise ValueError(f"{name!r} is already the wire name of {known.cls.__qualname__}")
-        upcasts = dict(upcasts or {})
+        upcasts = dict(cls.upcasts if upcasts is None else upcasts)
         if sorted(upcasts) != list(range(1, schema)):
             raise ValueError(
                 f"{name!r} has schema {schema}: give one upcast for each of the schemas "
