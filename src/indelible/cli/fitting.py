@@ -27,7 +27,11 @@ class Fitting:
         self._columns = columns
         self._rows = rows
 
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(
+        self,
+        console: Console,
+        options: ConsoleOptions,
+    ) -> RenderResult:
         """Give the table that fits into ``options``."""
         kept = self._kept(options.max_width)
         columns = [self._columns[index] for index in kept]

@@ -26,12 +26,15 @@ def list_parked(
 ) -> None:
     """List the events that views have set aside, and why."""
     from indelible.cli.opening import reading
-    from indelible.errors import UnknownProjectionError
+    from indelible.cli.output import say
 
     with reading(store) as system:
-        if view is not None and view not in (known := system.views.cursors()):
-            raise UnknownProjectionError(view, list(known))
-        rows = system.parked.list(view, limit=limit, skipped=skipped)
+        known = system.views.cursors()
+        if view is None or view in known:
+            rows = system.parked.list(view, limit=limit, skipped=skipped)
+        else:
+            rows = []
+            say(f"no view {view!r} has run on this store; there are {', '.join(sorted(known))}")
     if as_json:
         from msgspec import to_builtins
 

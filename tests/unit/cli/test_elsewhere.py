@@ -13,6 +13,7 @@ import pytest
 
 from indelible import ActorSystem, step
 from indelible.cli.elsewhere import Place
+from indelible.cli.recovery import _held
 
 RUN = ("--run-id", "r1")
 
@@ -169,13 +170,22 @@ def test_what_cannot_be_resolved_says_why(commands: Any, service: Service) -> No
     assert not (commands.home / "no.db").exists()
 
 
-def test_recover_waits_for_the_runs_of_the_service(commands: Any, service: Service) -> None:
+def test_recover_waits_for_the_runs_of_the_service(
+    commands: Any, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.system.workflow_agent("a").start(Path("gated.json"), run_id="r1")
     assert service.began.wait(20)
-    timer = threading.Timer(5.0, service.go_on.set)
-    timer.start()
+    found = []
+
+    def look(*args: Any) -> Any:
+        found.append(_held(*args))
+        service.go_on.set()  # not before recover has asked what holds the run
+        return found[-1]
+
+    monkeypatch.setattr("indelible.cli.recovery._QUIET", 0.05)
+    monkeypatch.setattr("indelible.cli.recovery._held", look)
     rows = json.loads(commands.invoke("recover", "--json").stdout)
-    timer.join()
+    assert found[0] == {}
     assert [(row["run_id"], row["status"]) for row in rows] == [("r1", "success")]
 
 
