@@ -54,7 +54,7 @@ def at_work(url: str, ran: list[str]) -> Iterator[ActorSystem]:
 
 
 def by_shell(folder: Path) -> None:
-    line = PAGE.blocks("sh")[0].strip()
+    line = PAGE.blocks("sh")[1].strip()
     subprocess.run(line, cwd=folder, check=True, shell=True)  # noqa: S602 - as a reader would
 
 
@@ -78,10 +78,13 @@ def test_a_copy_that_is_taken_at_work_is_whole_and_goes_on_from_there(
     ran: list[str] = []
     with at_work(f"sqlite:///{tmp_path}/agents.db", ran) as system:
         recorded = sum(system.store.positions().values())
+        anchor, file = PAGE.blocks("sh")[0].strip().split(" > ")
+        (tmp_path / file).write_text(said_by(anchor.split()))
         back_up(tmp_path)
     assert sorted(ran) == ["r1/one", "r1/two", "r2/one", "r2/two"]
-    verified, listed = (line.split() for line in PAGE.blocks("sh")[2].strip().splitlines())
+    verified, listed = (line.split() for line in PAGE.blocks("sh")[3].strip().splitlines())
     assert f"{recorded} events" in said_by(verified)
+    assert "holds the anchor" in said_by(verified)
     assert "r1" in said_by(listed)
     assert "r2" not in said_by(listed)
     ran.clear()
@@ -107,7 +110,7 @@ def test_a_dump_of_postgresql_taken_at_work_is_restored(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
     tools = installed_tools()
-    dump, _, restore = (line.split() for line in PAGE.blocks("sh")[1].strip().splitlines())
+    dump, _, restore = (line.split() for line in PAGE.blocks("sh")[2].strip().splitlines())
     restored = postgres_server.create_database()
     with at_work(postgres_url, []):
         subprocess.run(
