@@ -213,7 +213,7 @@ def test_a_result_over_the_limit_fails_its_step_and_the_run_ends(flow: Flow) -> 
 @pytest.mark.parametrize(
     ("value", "path", "found"),
     [
-        ((1, 2), "$", "a tuple"),
+        (frozenset((1, 2)), "$", "a frozenset"),
         ({"rows": [1, {"x": {1}}]}, "$.rows[1].x", "a set"),
         ({"a": {1: 2}}, "$.a[1]", "an int as a key"),
         (2**64, "$", "an int beyond 64 bits"),
