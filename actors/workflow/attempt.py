@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Mapping
 from contextvars import Context
 from functools import partial
@@ -187,6 +188,12 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             return encode_given(value)
         except _UNFIT as unfit:
             unfit.add_note(f"It is the result of step {self.node.name!r}.")
+            if inspect.iscoroutine(value):
+                value.close()  # or the interpreter warns, much later, that nothing has awaited it
+                unfit.add_note(
+                    "The registered function calls an async one and does not await it: make it "
+                    "`async def`, and await the inner one there."
+                )
             raise
 
     def failure(

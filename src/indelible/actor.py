@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from indelible.checks import check_timeout
 from indelible.events.as_of import AsOf
 from indelible.events.event import RecordedEvent
 from indelible.inbox.courier import ASK_TIMEOUT
@@ -51,6 +52,7 @@ class ActorHandle:
                 ``decide``; nothing changed.
         """
         self._system.check_may_block("ask", "ask_async")
+        timeout = check_timeout(timeout)
         return self._system.ask(self.stream, message, timeout=timeout, message_id=message_id)
 
     async def ask_async(
@@ -61,6 +63,7 @@ class ActorHandle:
         message_id: str | None = None,
     ) -> Any:
         """Do what :meth:`ask` does without blocking the event loop."""
+        timeout = check_timeout(timeout)
         return await self._system.ask_async(
             self.stream, message, timeout=timeout, message_id=message_id
         )

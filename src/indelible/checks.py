@@ -9,6 +9,9 @@ from indelible.errors import RefusedError
 CATEGORY_LIMIT = 50
 """Characters of a category: with a dash and an id of 200 it is a stream's name, at most 255."""
 
+_LONGEST = 1e8
+"""Seconds, three years: threads take no time-out far beyond (``threading.TIMEOUT_MAX``)."""
+
 _OWN = ("run", "projection")  # the categories of the engine's streams
 
 
@@ -20,6 +23,30 @@ def check_id(what: str, text: str) -> None:
     """
     if not isinstance(text, str) or not 1 <= len(text) <= 200 or not text.isprintable():
         raise RefusedError(f"{what} {text!r} is not text of 1 to 200 printable characters")
+
+
+def check_seconds(timeout: float) -> float:
+    """``timeout``, or what threads can wait at most if it is longer, such as infinity.
+
+    Raises:
+        RefusedError: It is no number of seconds from 0.
+
+    >>> check_seconds(2.5), check_seconds(float("inf"))
+    (2.5, 100000000.0)
+    """
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not number or not timeout >= 0:  # NaN is neither
+        raise RefusedError(f"timeout {timeout!r} is no number of seconds: give 0 or more")
+    return min(timeout, _LONGEST)
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """The same, where ``None`` stands for no end, or for a default.
+
+    Raises:
+        RefusedError: It is no number of seconds from 0.
+    """
+    return None if timeout is None else check_seconds(timeout)
 
 
 def check_categories(categories: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
+from indelible.checks import check_timeout
 from indelible.errors import (
     ConsumerFailedError,
     ForkedError,
@@ -112,7 +113,7 @@ class ConsumerTask:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended, at most ``timeout`` seconds, and say whether it has."""
         self._check_process()
-        self._thread.join(timeout)
+        self._thread.join(check_timeout(timeout))
         return not self._thread.is_alive()
 
     def stop(self, timeout: float | None = None) -> bool:
@@ -124,7 +125,7 @@ class ConsumerTask:
         self._check_process()
         self._ask_to_stop()
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout)
+            self._thread.join(check_timeout(timeout))
         return not self._thread.is_alive()
 
     def _ask_to_stop(self) -> None:

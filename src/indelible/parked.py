@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from indelible.actors.decider import Decider, Decision
+from indelible.checks import check_seconds
 from indelible.clock import Clock
 from indelible.errors import ParkedAgainError, UnknownParkedEventError, ViewsBehindError
 from indelible.events.event import Event
@@ -207,6 +208,7 @@ class ParkedEvents:
         reason: str,
         timeout: float,
     ) -> None:
+        timeout = check_seconds(timeout)
         if self._views.parked_at(projection, shard, position) is None:
             raise UnknownParkedEventError(projection, shard, position)
         monotonic = self._clock.monotonic

@@ -13,7 +13,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
 from indelible.actors.workflow.state import RunState
-from indelible.checks import check_id
+from indelible.checks import check_id, check_timeout
 from indelible.errors import (
     AskTimeoutError,
     IndelibleError,
@@ -63,11 +63,13 @@ class RunHandle:
             timeout: Seconds; ``None`` waits for ever.
 
         Raises:
+            RefusedError: ``timeout`` is no number of seconds from 0.
             ResultTimeoutError: It has not ended; it goes on, and the error says what it waits for.
             SystemClosedError: The system closes; the run goes on at the next open.
             BlockingCallError: Called on the system's event loop.
         """
         self._system.check_may_block("result", "result_async")
+        timeout = check_timeout(timeout)
         if not self._here():
             return self._outcome(self._wait_elsewhere(timeout))
         recent = self._system.executor.endings.recent(self._stream)
@@ -86,6 +88,7 @@ class RunHandle:
 
     async def result_async(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - as result()
         """Do what :meth:`result` does without blocking the event loop."""
+        timeout = check_timeout(timeout)
         if not self._here():
             return self._outcome(await self._wait_elsewhere_async(timeout))
         began = self._system.clock.monotonic()

@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from indelible.access import SystemAccess
+from indelible.checks import check_seconds
 from indelible.health import PATIENCE, take_health
 from indelible.lifecycle import drain
 from indelible.off_loop import in_thread
@@ -60,6 +61,7 @@ class ServiceAccess(SystemAccess):
             BlockingCallError: Called on the system's event loop.
         """
         self.check_may_block("drain", "drain_async")
+        timeout = check_seconds(timeout)
         return drain(self.parts, timeout)
 
     async def drain_async(self, timeout: float) -> list[str]:  # noqa: ASYNC109 - as drain()

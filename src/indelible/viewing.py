@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from indelible.access import SystemAccess
+from indelible.checks import check_seconds
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.store import Cursor
 from indelible.inbox.courier import ASK_TIMEOUT
@@ -48,6 +49,7 @@ class Viewing(SystemAccess):
             BlockingCallError: Called on the system's event loop.
         """
         self.check_may_block("caught_up", "caught_up_async")
+        timeout = check_seconds(timeout)
         monotonic = self.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         if cursor is None:
@@ -75,6 +77,7 @@ class Viewing(SystemAccess):
         cursor: Cursor | None = None,
     ) -> bool:
         """Do what :meth:`caught_up` does without blocking the event loop."""
+        timeout = check_seconds(timeout)
         call, monotonic = self.parts.off_loop.call, self.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         if cursor is None:
