@@ -145,7 +145,6 @@ AT = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
         ([Float64("f", 1.5), Float64("U", "x")], [1.5, "x"]),
         ({"plain": [1, None, Decimal("1.20"), AT]}, {"plain": [1, None, Decimal("1.20"), AT]}),
     ],
-    ids=repr,
 )
 def test_a_value_of_another_kind_is_stored_as_the_rule_says(given: Any, stored: Any) -> None:
     found = decode_value(encode_given(given))
@@ -186,7 +185,6 @@ def exactly(value: Any) -> bool:
         (Colour, "$", "EnumType"),
         (object(), "$", "use None, bool"),
     ],
-    ids=repr,
 )
 def test_what_has_no_such_kind_is_refused_with_its_path(given: Any, path: str, words: str) -> None:
     with pytest.raises(ValueNotStorableError) as caught:
