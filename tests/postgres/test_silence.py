@@ -87,7 +87,7 @@ def test_a_server_process_that_is_stopped_costs_its_connection_and_no_more(
     if not postgres_server.is_throwaway:
         return  # the processes of a server of one's own may be elsewhere
     with Members(postgres_url) as members, connect(postgres_url) as behind:
-        member = members.open(lease=LEASE)
+        member = members.open(lease=2 * LEASE)  # kept while both connections are replaced
         member.store.append(stream_in(0), [some_event()], expected=0)
         pids = "SELECT pid FROM pg_stat_activity WHERE application_name = 'indelible'"
         pids = f"{pids} AND datname = current_database()"

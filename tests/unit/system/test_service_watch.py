@@ -121,12 +121,14 @@ def test_who_waits_is_warned_once_and_gets_the_result_when_a_service_is_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("indelible.service_watch.EVERY", 0.001)
+    found = finds_a_service(monkeypatch)
     run = scene.client.workflow_agent("a").start(DEFINITION, run_id="r")
     assert scene.began.wait(PATIENCE)
     ended: list[Any] = []
     waiter = threading.Thread(target=lambda: ended.append(run.result(PATIENCE)["status"]))
     waiter.start()
     heard = Heard()
+    assert found.wait(PATIENCE)  # or it would not know which one has gone
     logging.getLogger("indelible.clients").addHandler(heard)
     try:
         scene.service.close()
@@ -138,6 +140,20 @@ def test_who_waits_is_warned_once_and_gets_the_result_when_a_service_is_back(
         logging.getLogger("indelible.clients").removeHandler(heard)
     assert ended == ["success"]
     assert heard.said[0].startswith(f"{HERE}, which served ")
+
+
+def finds_a_service(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a watch has seen that the store is served."""
+    found, absence = threading.Event(), ServiceWatch.absence
+
+    def look(watch: ServiceWatch) -> str:
+        words = absence(watch)
+        if not words:
+            found.set()
+        return words
+
+    monkeypatch.setattr(ServiceWatch, "absence", look)
+    return found
 
 
 class Heard(logging.Handler):
