@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from indelible.actors.runtime.waits import BLOCKED_LIMIT
 from indelible.errors import StoreError
+from indelible.errors.texts import clean, in_words
 from indelible.events.inbox_sql import INBOX
 from indelible.loops import failing_loops
 from indelible.parts import Parts
@@ -21,6 +22,9 @@ from indelible.threads import wanted
 
 _NAMED = 3
 """Threads that are named where a system says what it lacks."""
+
+_TOLD = 1_000
+"""Characters of an error in a report, which is written every second."""
 
 PATIENCE = 3.0
 """Seconds for the store to be read: less than the silence after which others give a process up."""
@@ -63,7 +67,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         state: ``ready``, ``draining`` or ``unavailable``; of a system that does not own its
             store ``reading``, which ``system.health()`` makes ``served`` or ``unserved``.
         ready: Whether it takes commands and can make them durable.
-        why: What keeps it from being ready, in words; empty if it is.
+        why: What keeps it from being ready, in words; of a ready one which of its consumers have
+            failed.
         store: The store's own state.
         actors: Actors in memory.
         threads: Threads of the whole process.
@@ -98,8 +103,8 @@ def take_health(parts: Parts) -> Health:
         state, why = "unavailable", ("the store cannot be read",)
     return Health(
         state=state,
-        ready=not why,
-        why=why,
+        ready=state == "ready",
+        why=(*why, *failed_consumers(parts)),
         store=store.state,
         shards=Shards(len(held), store.shards),
         actors=len(parts.directory),
@@ -140,6 +145,16 @@ def _failing_loops() -> Iterator[str]:
     """What fails and is tried again, and the log says where; in words."""
     for failure in failing_loops():
         yield f"a thread fails again and again, {failure}: see the log"
+
+
+def failed_consumers(parts: Parts) -> Iterator[str]:
+    """Which consumers on threads of this system have stopped by themselves, and why; in words.
+
+    Commands are taken and made durable without them.
+    """
+    for task in parts.readers.tasks():
+        if task.state == "failed" and task.error is not None:
+            yield f"consumer {task.name!r} has stopped: {clean(in_words(task.error), _TOLD)}"
 
 
 def _waiting_steps(parts: Parts) -> Iterator[str]:

@@ -79,6 +79,8 @@ class Readers:
     def consume(self, consumer: Consumer, handler: Handler, max_attempts: int) -> ConsumerTask:
         """Run ``consumer`` on a thread of its own, until the end.
 
+        A task of its name that has failed is listed no more.
+
         Raises:
             SystemClosedError: The system is closing; nothing was started.
         """
@@ -86,7 +88,12 @@ class Readers:
             if self._closed:
                 raise SystemClosedError("consume()")
             task = ConsumerTask(consumer, handler, self._run_async, max_attempts)
-            self._tasks = [one for one in self._tasks if one.state != "stopped"] + [task]
+            self._tasks = [
+                one
+                for one in self._tasks
+                if one.state != "stopped" and (one.state, one.name) != ("failed", task.name)
+            ]
+            self._tasks.append(task)
             return task
 
     def tasks(self) -> list[ConsumerTask]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from indelible.access import SystemAccess
 from indelible.checks import check_seconds
-from indelible.health import PATIENCE, take_health
+from indelible.health import PATIENCE, failed_consumers, take_health
 from indelible.lifecycle import drain
 from indelible.off_loop import in_thread
 from indelible.survey import HEALTHY, take_survey
@@ -38,7 +38,7 @@ class ServiceAccess(SystemAccess):
                 health,
                 state="served" if ready else "unserved",
                 ready=ready,
-                why=() if ready else tuple(survey.why),
+                why=(*(() if ready else survey.why), *failed_consumers(self.parts)),
             )
         mapping: dict[str, Any] = msgspec.to_builtins(health)
         return mapping

@@ -156,5 +156,8 @@ class Subscribing(SystemAccess):
 
     @property
     def consumers(self) -> list[ConsumerTask]:
-        """What :meth:`consume` has started here and is not stopped; failed ones too."""
+        """What :meth:`consume` has started here and is not stopped; failed ones too.
+
+        One that failed is listed until its name is consumed again.
+        """
         return self.parts.readers.tasks()

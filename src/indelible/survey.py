@@ -53,7 +53,8 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
         url: Address of the store.
         shards: How many shards it has.
         verdict: :data:`HEALTHY`, :data:`UNHEALTHY` or :data:`UNSERVED`.
-        why: What led to that, in words; notes on dead processes also if all is well.
+        why: What led to that, in words; notes on dead processes and failed consumers also if all
+            is well.
         processes: The one that began last first; dead ones too, for an hour.
     """
 
@@ -115,6 +116,7 @@ def judge(processes: Sequence[Process], shards: int) -> tuple[int, list[str]]:
             why += [f"{who} is not ready: {reason}" for reason in process.health.why]
             unready |= process.health.state != "draining"
         else:
+            why += [f"{who} is ready, but: {reason}" for reason in process.health.why]
             held += process.shards
     if held < shards:
         why.append(f"ready processes hold {held} of {shards} shards")

@@ -109,6 +109,25 @@ def test_a_handler_that_keeps_failing_stops_its_consumer_which_skips_nothing(
     assert noting.seen == [2, 3, 4]
 
 
+def test_health_names_a_consumer_that_failed_until_its_name_is_consumed_again(
+    system: ActorSystem,
+) -> None:
+    noting = Noting()
+    fill(system, 1)
+    noting.failures = [ValueError("no such customer")]
+    assert system.consume("billing", noting, max_attempts=1).wait(LONG)
+    with ActorSystem("memory://") as other:
+        health, others = system.health(), other.health()
+    assert (health["ready"], health["state"]) == (True, "ready")  # commands are taken
+    [why] = health["why"]
+    assert why.startswith("consumer 'billing' has stopped: ConsumerFailedError: ")
+    assert "no such customer" in why
+    assert others["why"] == ()
+    system.consume("billing", noting)
+    noting.wait(1)
+    assert system.health()["why"] == ()
+
+
 def test_what_is_no_exception_stops_a_consumer_too(system: ActorSystem) -> None:
     noting = Noting()
     noting.failures = [SystemExit(3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from indelible.health import Health, Mailboxes, Shards, Steps, Timers
 from indelible.reports import Process
@@ -41,6 +42,11 @@ def process(*, held: int = 1, state: str = "ready", **parts: Any) -> Process:
     return Process(**{**known, **parts})
 
 
+def lacking(one: Process, what: str) -> Process:
+    assert one.health is not None
+    return replace(one, health=replace(one.health, why=(what,)))
+
+
 @pytest.mark.parametrize(
     ("processes", "wanted", "words"),
     [
@@ -73,6 +79,7 @@ def process(*, held: int = 1, state: str = "ready", **parts: Any) -> Process:
         ([process(held=4, state="draining")], UNHEALTHY, ["it is draining", "hold 0 of 4"]),
         ([process(held=4), process(health=None)], HEALTHY, ["reports nothing"]),
         ([process(held=4, health=None)], HEALTHY, ["reports nothing"]),
+        ([lacking(process(held=4), "a consumer")], HEALTHY, ["7 on h is ready, but: a consumer"]),
         ([process(held=3, health=None)], UNHEALTHY, ["reports nothing", "hold 3 of 4"]),
     ],
 )
