@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from indelible.cli.opening import asking
 from indelible.cli.output import say
 from indelible.cli.rebuilding import has_service
 from indelible.events.opening import open_store
@@ -30,9 +31,7 @@ def drop_all_snapshots(url: str) -> int:
 
 
 def _by_service(url: str) -> int:
-    from indelible.system import ActorSystem
-
-    with ActorSystem(url, mode="client") as system:
+    with asking(url) as system:
         say("the process that serves this store drops them")
         future = system.courier.command("drop_snapshots", None, _TIMEOUT)
         dropped: int = system.wait(future, _TIMEOUT + SLACK)

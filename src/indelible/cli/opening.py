@@ -1,4 +1,4 @@
-"""Opens a store for a command that reads: nothing is created, migrated, owned or resumed."""
+"""Opens a store that others may own: nothing is created, migrated, owned or resumed."""
 
 from __future__ import annotations
 
@@ -21,4 +21,20 @@ def reading(store: str) -> Iterator[ActorSystem]:
     from indelible.system import ActorSystem
 
     with ActorSystem(store, mode="read") as system:
+        yield system
+
+
+@contextmanager
+def asking(store: str) -> Iterator[ActorSystem]:
+    """A client of the process that serves ``store``; stderr is told when that is gone or back.
+
+    Raises:
+        StoreError: It cannot be read.
+        ThreadUnavailableError: The host gives no thread.
+    """
+    from indelible.cli.announcing import announce
+    from indelible.system import ActorSystem
+
+    with ActorSystem(store, mode="client") as system:
+        announce(system.parts.service, system.store)
         yield system

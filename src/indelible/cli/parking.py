@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from indelible.cli.opening import asking
 from indelible.cli.rebuilding import has_service, views_alone
 from indelible.clock import SystemClock
 from indelible.events.store import Cursor, EventStore
@@ -23,10 +24,8 @@ def deciding(url: str, own: Sequence[Projection]) -> Iterator[ParkedEvents]:
         StoreNotFoundError: There is no store; none was created.
         StoreOwnedError: Another process owns the store, and serves nobody.
     """
-    from indelible.system import ActorSystem
-
     if has_service(url):
-        with ActorSystem(url, mode="client") as system:
+        with asking(url) as system:
             yield system.parked
         return
     clock = SystemClock()

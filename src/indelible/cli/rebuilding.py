@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 
-from indelible.cli.opening import reading
+from indelible.cli.opening import asking, reading
 from indelible.cli.output import count, say
 from indelible.cli.progress import Display
 from indelible.cli.stopping import Stop
@@ -87,10 +87,10 @@ def views_alone(
 
 
 def _by_service(url: str, name: str | None) -> dict[str, int]:
-    from indelible.system import ActorSystem
+    from indelible.cli.elsewhere import Place
 
     done: dict[str, int] = {}
-    with Stop() as stop, ActorSystem(url, mode="client") as system:
+    with Stop() as stop, asking(url) as system:
         for view in sorted(system.views.cursors()) if name is None else [name]:
             say(f"{view} is rebuilt by the process that serves this store")
             future = system.courier.command("rebuild", view, _A_DAY)
@@ -98,7 +98,8 @@ def _by_service(url: str, name: str | None) -> dict[str, int]:
                 while view not in done:
                     with suppress(TimeoutError):
                         done[view] = system.wait(future, _LOOK)
-                    stop.leave(f"not waiting any more; {view} is rebuilt all the same")
+                    if stop.requested:
+                        stop.leave(Place.goes_on(system, f"the rebuild of {view}"))
                     total = sum(system.store.positions().values())
                     display.update(min(system.views.rebuilt(view), total), total)
     return done

@@ -12,6 +12,7 @@ from types import FrameType
 
 import typer
 
+from indelible.cli.announcing import announce
 from indelible.cli.events import as_mapping, details
 from indelible.cli.opening import reading
 from indelible.cli.output import line, local_time, offset, out, plain, say, time_of_day
@@ -29,6 +30,7 @@ from indelible.events.subscription import format_cursor, parse_cursor
 from indelible.events.types import EventTypes, run_event_types
 from indelible.events.waking import Followers
 from indelible.ids import Ids
+from indelible.service_watch import ServiceWatch
 
 
 def beginning(text: str | None, *, new: bool) -> After:
@@ -103,6 +105,8 @@ def tail(
             store = stack.enter_context(closing(_open_for_a_consumer(url)))
             roles = stack.enter_context(closing(_roles(store)))
             following = _consumer(Followers(store), roles, consumer, after, selection, live=follow)
+        if follow:
+            announce(ServiceWatch(store, SystemClock()), store)
         for words in _missing(store, streams or ()):
             say(words, "yellow")
         stack.enter_context(following)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from typing import Any
 
 import pytest
 
+from indelible import ActorSystem
 from indelible.events.opening import open_store
 from indelible.testing.builders import some_event
 
@@ -104,6 +106,23 @@ def test_it_follows_another_process_until_a_signal_and_says_where_to_go_on(
     assert "Traceback" not in said
     cursor = said.split("--from ")[1].strip()
     assert finished.invoke("tail", "--no-follow", "--from", cursor, "--json").stdout == ""
+
+
+@pytest.mark.parametrize("words", [(), ("--consumer", "audit")])
+def test_it_says_when_no_process_serves_the_store_that_it_follows(
+    commands: Any, postgres_url: str, wait_for: Any, words: tuple[str, ...]
+) -> None:
+    url = postgres_url if words else "sqlite:///indelible.db"
+    open_store(url).close()
+    code = "import indelible.cli.announcing as a, indelible.service_watch as w"
+    tail = commands.start("tail", "--store", url, *words, code=f"{code}\na.EVERY = w.EVERY = 0.01")
+    wait_for(tail.stderr, "no process serves")
+    with ActorSystem(url):
+        wait_for(tail.stderr, f"process {os.getpid()} on")
+    wait_for(tail.stderr, "which served")
+    tail.send_signal(signal.SIGINT)
+    tail.communicate(timeout=50)
+    assert tail.returncode == 130
 
 
 def test_a_consumer_goes_on_where_it_ended(finished: Any) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+from indelible import ActorSystem
 from indelible.events.event import EncodedEvent
 from indelible.events.opening import open_store
 from indelible.ids import Ids
@@ -151,6 +154,49 @@ def test_a_running_process_rebuilds_and_decides_for_a_command(
     os.close(os.open(parked.home / "gate", os.O_WRONLY))
     owner.communicate(timeout=50)
     assert owner.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("rebuild", "metrics"), ("rebuild", "--snapshots"), ("parked", "skip", "metrics", "0")],
+)
+def test_a_command_whose_service_is_gone_says_so_and_goes_on_when_one_is_back(
+    parked: Any, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    said, told = [], threading.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        told.set()
+
+    monkeypatch.setattr("indelible.cli.announcing.say", say)
+    monkeypatch.setattr("indelible.cli.announcing.EVERY", 0.01)
+    monkeypatch.setattr("indelible.service_watch.EVERY", 0.01)
+    for module in ("dropping", "parking", "rebuilding"):  # it was there a moment ago
+        monkeypatch.setattr(f"indelible.cli.{module}.has_service", lambda _: True)
+    if words[0] == "parked":
+        words = (*words, str(parked.position))
+    results: list[Any] = []
+    command = threading.Thread(target=lambda: results.append(parked.invoke(*words)), daemon=True)
+    command.start()
+    assert told.wait(20)
+    with ActorSystem():
+        command.join(20)
+    assert results[0].exit_code == 0, results[0].output
+    assert said[0].startswith("no process serves sqlite:///")
+    assert "start `indelible serve`" in said[0]
+
+
+def test_a_rebuild_told_to_stop_says_what_is_known_of_its_service(
+    parked: Any, wait_for: Callable[..., str]
+) -> None:
+    code = "import indelible.cli.rebuilding as r\nr.has_service = lambda _: True"
+    command = parked.start("rebuild", "metrics", code=code)
+    wait_for(command.stderr, "is rebuilt by the process")
+    command.send_signal(signal.SIGINT)
+    _, said = command.communicate(timeout=50)
+    assert command.returncode == 130
+    assert "the rebuild of metrics left unfinished: no process serves" in " ".join(said.split())
 
 
 def test_an_interrupted_rebuild_says_that_it_goes_on(damaged: Any) -> None:
