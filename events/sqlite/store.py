@@ -34,6 +34,7 @@ from indelible.events.sqlite.faults import (
     primary_code,
     translated,
 )
+from indelible.events.sqlite.forked import carry_over, check_not_carried_over
 from indelible.events.sqlite.inbox import Guest, sqlite_inbox
 from indelible.events.sqlite.owner import OwnerLock, this_process, who_owns
 from indelible.events.sqlite.patience import Patience
@@ -112,8 +113,10 @@ class SqlEventStore(StoredLog):
             SchemaVersionError: Made by a newer version, or to be migrated before reading.
             StoreCorruptError: Not a store.
             StoreUnavailableError: Locked by another program, or the disk is full.
+            ForkedError: SQLite was in use when this process was forked.
         """
         self.check_process()
+        check_not_carried_over()
         with self._opening:
             if self._reader is not None:
                 return
@@ -201,6 +204,7 @@ class SqlEventStore(StoredLog):
         if unused:
             return
         self._parent = parent
+        carry_over(self.url, parent)
         self._lock.drop()
         self._group.abandon(ForkedError("the event store", self.url, parent))
         self._inherited, self._reader = self._reader, None

@@ -109,6 +109,59 @@ def test_a_child_that_outlives_its_parent_takes_nothing_of_the_next_owner_s(tmp_
     assert (tmp_path / "store.db-wal").stat().st_size == before > 0
 
 
+OPENS = """
+import json, multiprocessing, sys
+from indelible import ActorSystem, step
+from indelible.errors import ForkedError
+
+ONE = {"name": "w", "steps": [{"name": "s", "type": "one"}]}
+
+def came_to(url, mode):
+    system = ActorSystem(url, mode=mode, steps=[step("one")(lambda: 1)])
+    try:
+        with system:
+            if mode == "read":
+                return len(system.views.runs())
+            return system.workflow_agent("a").execute_workflow(ONE)["status"]
+    except ForkedError as error:
+        return str(error)
+
+def tell(said, *what):
+    said.put({f"{url} {mode}": came_to(url, mode) for url, mode in what})
+
+def in_child(*what):
+    said = fork.SimpleQueue()
+    child = fork.Process(target=tell, args=(said, *what))
+    child.start()
+    told = said.get()
+    child.join()
+    return told
+
+url, other = sys.argv[1:]
+fork = multiprocessing.get_context("fork")
+every = [(url, mode) for mode in ("own", "client", "read")] + [(other, "own"), ("memory://", "own")]
+with ActorSystem(url, steps=[step("one")(lambda: 1)]):
+    before = in_child(*every)
+after = in_child((url, "own"), (url, "read"), (other, "own"))
+print(json.dumps([before, after]))
+"""
+
+
+def test_a_child_opens_no_sqlite_store_if_one_was_open_when_it_was_forked(tmp_path: Path) -> None:
+    url, other = f"sqlite:///{tmp_path}/store.db", f"sqlite:///{tmp_path}/other.db"
+    done = subprocess.run(
+        [sys.executable, "-c", OPENS, url, other], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = json.loads(done.stdout)
+    assert before.pop("memory:// own") == "success"
+    assert len(before) == 4
+    for error in before.values():
+        assert f"opened {url}, and this process was forked from it" in error
+        assert '"spawn"' in error
+    assert after == {f"{url} own": "success", f"{url} read": 1, f"{other} own": "success"}
+
+
 FREES = """
 import gc, os, sys
 from pathlib import Path

@@ -19,6 +19,13 @@ class SystemClosedError(IndelibleError):
         )
 
 
+_FIX = "make a new ActorSystem after the fork, and open that one here"
+_SQLITE_FIX = (
+    "SQLite's own locks do not survive a fork, so fork before anything is opened, or start this "
+    'process afresh (the start methods "spawn" and "forkserver", or subprocess)'
+)
+
+
 class ForkedError(SystemClosedError):
     """A forked child used what its parent had opened; nothing has happened."""
 
@@ -28,10 +35,10 @@ class ForkedError(SystemClosedError):
     def __init__(self, wanted: str, url: str, parent: int) -> None:
         """``wanted`` is what was called; ``parent`` is the process that had opened ``url``."""
         why = "this process was forked from it"
+        fix = _SQLITE_FIX if url.startswith("sqlite") else _FIX
         IndelibleError.__init__(
             self,
-            f"{wanted} cannot be used here: process {parent} opened {url}, and {why}; "
-            "make a new ActorSystem after the fork, and open that one here",
+            f"{wanted} cannot be used here: process {parent} opened {url}, and {why}; {fix}",
             wanted=wanted,
             why=why,
             url=url,
