@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from indelible import ActorSystem
@@ -18,6 +19,9 @@ from indelible.threads import wanted
 
 NOBODY = 54_321
 """A user without any other process."""
+
+ATTEMPTS = range(1, 9)
+"""Numbers of threads that are tried."""
 
 FLOW = {"name": "w", "steps": [{"name": "a", "type": "blocking"}, {"name": "b", "type": "async"}]}
 
@@ -77,12 +81,17 @@ def try_with(threads: int, folder: str) -> dict[str, Any]:
 
 
 def main(folder: str) -> None:
-    with make(folder, "warm") as system:  # another user may not read what is still to be imported
+    # Another user may not be able to read the project, neither modules nor migrations.
+    with make(folder, "warm") as system:
         system.workflow_agent("a").execute_workflow(FLOW)
         system.health()
+    for threads in ATTEMPTS:
+        make(folder, f"with-{threads}").open().close()
+    for path in Path(folder).iterdir():
+        os.chown(path, NOBODY, NOBODY)
     os.setgid(NOBODY)
     os.setuid(NOBODY)
-    sys.stdout.write(json.dumps([try_with(threads, folder) for threads in range(1, 9)]))
+    sys.stdout.write(json.dumps([try_with(threads, folder) for threads in ATTEMPTS]))
 
 
 if __name__ == "__main__":
