@@ -37,6 +37,8 @@ SHARED = {
     # what a fork must not leave to the child
     "src/indelible/forks.py": {"_renewals", "_watched"},
     "events/inherited.py": {"_engines", "_kept", "_records"},
+    # in a child, what its parent had open: SQLite is one for all systems of a process
+    "events/sqlite/forked.py": {"_carried"},
 }
 
 STARTS_THREADS = {
