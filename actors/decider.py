@@ -6,13 +6,22 @@ Nothing here reads a clock or does I/O: ``decide`` gets the time in the message 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import msgspec
 
 from indelible.events.event import Event
 
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # type checkers know it; the library does not need it
+
+    S = TypeVar("S", default=Any)
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    S, R = TypeVar("S"), TypeVar("R")
 
 
 class Decision(msgspec.Struct, gc=False, frozen=True):
@@ -35,8 +44,11 @@ NOTHING = Decision()
 """The decision to do nothing."""
 
 
-class Decider(Generic[S]):
+class Decider(Generic[S, R]):
     """Describes one category of streams; subclass it to make an event-sourced actor.
+
+    ``Decider[State]`` or ``Decider[State, Reply]`` says which state it folds, and what it replies;
+    from there handles have their types.
 
     The methods run on worker threads, one message at a time for each stream.  They must not
     block, read a clock, or keep anything outside the state.  An instance serves all streams of
@@ -54,6 +66,9 @@ class Decider(Generic[S]):
             gives other states: snapshots of another schema are ignored.
         snapshot_every: Events from one snapshot to the next; 0 is by what replaying them costs.
     """
+
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)  # Generic would want both parameters
 
     category: ClassVar[str] = ""
     event_types: ClassVar[Sequence[type[Event]]] = ()
@@ -123,7 +138,7 @@ def takes_snapshots(decider: Decider[Any]) -> bool:
     return keeps
 
 
-def fold(decider: Decider[S], state: S, events: Iterable[Event]) -> S:
+def fold(decider: Decider[S, Any], state: S, events: Iterable[Event]) -> S:
     """State after ``events``, in order (invariant 4)."""
     evolve = decider.evolve
     for event in events:

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import cast
 
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.state import NODE_TIMES, PENDING, Failure, RunState, get_times
 from indelible.actors.workflow.state import WORDS as STEP_WORDS
+from indelible.actors.workflow.status import (
+    FailedStep,
+    OutcomeWord,
+    RunError,
+    RunStatus,
+    RunWord,
+    StepError,
+    StepStatus,
+)
 from indelible.events.run_events import RunCompleted, RunQuarantined
 
 TRAILS = 100
 """Steps whose tracebacks and causes a status has: who fails more often fails alike."""
 
 
-def state_word(state: RunState) -> str:
+def state_word(state: RunState) -> RunWord:
     """Accepted, running, waiting, completed, failed or quarantined."""
     if state.end is not None:
-        return state.end.wire_name.removeprefix("run.")
+        return cast("RunWord", state.end.wire_name.removeprefix("run."))
     if state.unknown:
         return "waiting"
     return "accepted" if state.status[0] == PENDING else "running"
 
 
-def describe(state: RunState) -> dict[str, Any]:
+def describe(state: RunState) -> RunStatus:
     """Status of the run and of each of its steps.
 
     Instants (``…_at``) are microseconds UTC, 0 where there is none yet; ``duration_us`` is
@@ -56,14 +65,14 @@ def describe(state: RunState) -> dict[str, Any]:
     }
 
 
-def outcome_word(state: RunState) -> str | None:
+def outcome_word(state: RunState) -> OutcomeWord | None:
     """Success, partial or failed; ``None`` while the run has not ended."""
     if isinstance(state.end, RunCompleted):
-        return state.end.outcome
+        return cast("OutcomeWord", state.end.outcome)
     return "failed" if state.end else None
 
 
-def error_of(state: RunState) -> dict[str, Any] | None:
+def error_of(state: RunState) -> RunError | None:
     """What ended a failed run, or which step failed first in a run that ended without it.
 
     The first is meant in the order of the definition; ``steps`` are the failed ones in that order,
@@ -72,18 +81,22 @@ def error_of(state: RunState) -> dict[str, Any] | None:
     end = state.end
     if isinstance(end, RunQuarantined):
         words = f"the step was cut off {end.interruptions} times without other progress"
-        error = {"step": end.step, "type": "Quarantined", "message": words}
+        error: FailedStep = {"step": end.step, "type": "Quarantined", "message": words}
         return {**error, "steps": [error]}
     if end is None or not end.failed:
         return None
-    steps = [
+    steps: list[FailedStep] = [
         {"step": failed.step, "type": failed.error_type, "message": failed.error_message}
         for failed in end.failures
     ]
     if isinstance(end, RunCompleted):
         return {**steps[0], "steps": steps} if steps else None
-    error = {"step": end.step, "type": end.error_type, "message": end.error_message}
-    return {**error, "steps": steps}
+    return {
+        "step": end.step,
+        "type": end.error_type,
+        "message": end.error_message,
+        "steps": steps,
+    }
 
 
 def waiting_for(state: RunState) -> list[str]:
@@ -104,7 +117,7 @@ def _unknown(state: RunState, step: str) -> str:
     return f"step {step!r}: its outcome is unknown, {how}"
 
 
-def _step(state: RunState, node: Node, trails: Iterator[int]) -> Mapping[str, Any]:
+def _step(state: RunState, node: Node, trails: Iterator[int]) -> StepStatus:
     index = node.index
     started, finished, duration = get_times(state.times, NODE_TIMES * index)
     error = state.errors.get(index)
@@ -124,7 +137,7 @@ def _step(state: RunState, node: Node, trails: Iterator[int]) -> Mapping[str, An
     }
 
 
-def _failure(error: Failure, whole: bool) -> dict[str, Any]:
+def _failure(error: Failure, whole: bool) -> StepError:
     return {
         "type": error.error_type,
         "message": error.message,

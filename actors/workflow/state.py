@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.events.run_events import (
@@ -32,7 +33,10 @@ put_started: Final = Struct("=q").pack_into
 put_finished: Final = Struct("=qq").pack_into
 get_times: Final = Struct("=qqq").unpack_from
 
-WORDS: Final = ("pending", "running", "retrying", "unknown", "completed", "failed", "skipped")
+StepWord = Literal["pending", "running", "retrying", "unknown", "completed", "failed", "skipped"]
+"""Where a step is on its way; the last three are ends."""
+
+WORDS: Final[Sequence[StepWord]] = get_args(StepWord)
 
 UNFINISHED: Final = ("accepted", "running", "waiting")
 """Status words of runs that a new owner resumes."""

@@ -76,7 +76,7 @@ async def show(request: Request) -> JSONResponse:
     system: ActorSystem = request.app.state.system
     run = await system.run_async(request.path_params["run_id"])
     status = await run.status_async()
-    shown = {key: status[key] for key in ("run_id", "state", "outcome", "error")}
+    shown: dict[str, Any] = {key: status[key] for key in ("run_id", "state", "outcome", "error")}
     if status["outcome"] is not None:
         shown["result"] = (await run.result_async(10))["result"]
     return JSONResponse(shown)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from indelible.events.event import Event, RecordedEvent
     from indelible.outcome import Outcome
     from indelible.projections.custom import Projection
+    from indelible.results import RunError, RunRow, RunStatus, StepStatus, SystemHealth
     from indelible.run import RunHandle
     from indelible.system import ActorSystem
 
@@ -44,11 +45,16 @@ _HOME = {
     "RecordedEvent": "indelible.events.event",
     "RefusedError": "indelible.errors",
     "ResultTimeoutError": "indelible.errors",
+    "RunError": "indelible.results",
     "RunExistsError": "indelible.errors",
     "RunHandle": "indelible.run",
+    "RunRow": "indelible.results",
+    "RunStatus": "indelible.results",
     "StepContext": "indelible.actors.workflow.context",
+    "StepStatus": "indelible.results",
     "StoreOwnedError": "indelible.errors",
     "StoreUnavailableError": "indelible.errors",
+    "SystemHealth": "indelible.results",
     "Tell": "indelible.actors.durable.effects",
     "UnknownRunError": "indelible.errors",
     "WorkflowAgent": "indelible.agent",
@@ -70,11 +76,16 @@ __all__ = [
     "RecordedEvent",
     "RefusedError",
     "ResultTimeoutError",
+    "RunError",
     "RunExistsError",
     "RunHandle",
+    "RunRow",
+    "RunStatus",
     "StepContext",
+    "StepStatus",
     "StoreOwnedError",
     "StoreUnavailableError",
+    "SystemHealth",
     "Tell",
     "UnknownRunError",
     "WorkflowAgent",

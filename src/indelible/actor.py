@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic
 
+from indelible.actors.decider import R, S
 from indelible.checks import check_timeout
 from indelible.events.as_of import AsOf
 from indelible.events.event import RecordedEvent
@@ -14,12 +16,17 @@ if TYPE_CHECKING:
     from indelible.system import ActorSystem
 
 
-class ActorHandle:
+class ActorHandle(Generic[S, R]):
     """Speaks to the actor behind one stream; any thread may use it.
+
+    ``ActorHandle[State, Reply]`` has the types that its Decider declares.
 
     Attributes:
         stream: Name of the actor's stream, ``category-id``.
     """
+
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)  # as Decider
 
     def __init__(self, system: ActorSystem, stream: str) -> None:
         """Point at an identity; it need not exist yet."""
@@ -32,7 +39,7 @@ class ActorHandle:
 
     def ask(
         self, message: Any, *, timeout: float | None = None, message_id: str | None = None
-    ) -> Any:
+    ) -> R:
         """Send ``message`` and return the reply, once all that it rests on is durable.
 
         Args:
@@ -53,7 +60,8 @@ class ActorHandle:
         """
         self._system.check_may_block("ask", "ask_async")
         timeout = check_timeout(timeout)
-        return self._system.ask(self.stream, message, timeout=timeout, message_id=message_id)
+        reply: R = self._system.ask(self.stream, message, timeout=timeout, message_id=message_id)
+        return reply
 
     async def ask_async(
         self,
@@ -61,12 +69,13 @@ class ActorHandle:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - as ask()
         message_id: str | None = None,
-    ) -> Any:
+    ) -> R:
         """Do what :meth:`ask` does without blocking the event loop."""
         timeout = check_timeout(timeout)
-        return await self._system.ask_async(
+        reply: R = await self._system.ask_async(
             self.stream, message, timeout=timeout, message_id=message_id
         )
+        return reply
 
     def tell(self, message: Any) -> None:
         """Send ``message`` without an answer; it is lost if the process dies before its commit.
@@ -93,7 +102,7 @@ class ActorHandle:
         else:
             self._system.directory.tell(self.stream, message)
 
-    def state(self, *, as_of: AsOf | None = None) -> Any:
+    def state(self, *, as_of: AsOf | None = None) -> S:
         """The fold of the stored events, all there are or those that there were ``as_of``.
 
         Args:
@@ -103,9 +112,10 @@ class ActorHandle:
             AsOfError: There is no such moment.
         """
         self._system.check_may_block("state", "state_async")
-        return self._system.fold(self.stream, as_of)
+        state: S = self._system.fold(self.stream, as_of)
+        return state
 
-    async def state_async(self, *, as_of: AsOf | None = None) -> Any:
+    async def state_async(self, *, as_of: AsOf | None = None) -> S:
         """Do what :meth:`state` does without blocking the event loop."""
         return await self._system.parts.off_loop.call(self.state, as_of=as_of)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, overload
 
 from indelible.actors.workflow.describe import error_of, outcome_word
 from indelible.actors.workflow.results import ReadBlob, outcome_value
 from indelible.actors.workflow.state import InBlob, RunState
+from indelible.actors.workflow.status import OutcomeWord, RunError
 
 KEYS = (
     "run_id",
@@ -23,6 +24,10 @@ KEYS = (
     "execution_time_ms",
     "checkpoints_created",
 )
+
+Count = Literal[
+    "steps_completed", "steps_failed", "steps_skipped", "steps_total", "checkpoints_created"
+]
 
 
 class Outcome(Mapping[str, Any]):
@@ -60,6 +65,21 @@ class Outcome(Mapping[str, Any]):
         }
         if any(type(stored) is InBlob for stored in state.results.values()):
             self._values["result"] = outcome_value(state, read_blob)  # while the store is open
+
+    @overload
+    def __getitem__(self, key: Literal["run_id", "workflow", "agent_id"]) -> str: ...
+    @overload
+    def __getitem__(self, key: Literal["status"]) -> OutcomeWord: ...
+    @overload
+    def __getitem__(self, key: Literal["result"]) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, key: Literal["error"]) -> RunError | None: ...
+    @overload
+    def __getitem__(self, key: Literal["execution_time_ms"]) -> float: ...
+    @overload
+    def __getitem__(self, key: Count) -> int: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
 
     def __getitem__(self, key: str) -> Any:
         """One of ``KEYS``."""

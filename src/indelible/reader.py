@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from indelible.actors.durable.recovery import recover
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.status import RunStatus
 from indelible.errors import AsOfError, StoreError, UnknownRunError
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.store import EventStore
@@ -62,7 +62,7 @@ class RunReader:
             raise UnknownRunError(run_id, self._store.url)
         return state
 
-    def describe(self, run_id: str, until: int | None = None) -> dict[str, Any]:
+    def describe(self, run_id: str, until: int | None = None) -> RunStatus:
         """The run's status as of version ``until``.
 
         Raises:

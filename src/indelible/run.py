@@ -13,6 +13,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
 from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.status import RunStatus
 from indelible.checks import check_id, check_timeout
 from indelible.errors import (
     AskTimeoutError,
@@ -192,7 +193,7 @@ class RunHandle:
 
     def _waiting_for(self) -> Sequence[str]:
         try:
-            return self._status_here(MORE)["waiting_for"]  # type: ignore[no-any-return]
+            return self._status_here(MORE)["waiting_for"]
         except IndelibleError:
             return ()
 
@@ -201,7 +202,7 @@ class RunHandle:
 
     # -- looking
 
-    def status(self, *, as_of: AsOf | None = None) -> dict[str, Any]:
+    def status(self, *, as_of: AsOf | None = None) -> RunStatus:
         """What the run is doing: its steps, times, attempts, errors, and what it waits for.
 
         Args:
@@ -216,22 +217,23 @@ class RunHandle:
             return status if as_of is not None else self._ask_elsewhere(status)
         return self._status_here()
 
-    def _stored(self, as_of: AsOf | None) -> dict[str, Any]:
+    def _stored(self, as_of: AsOf | None) -> RunStatus:
         """The status as the log has it."""
         reader = self._system.reader
         return reader.describe(self.run_id, reader.version(self.run_id, as_of))
 
-    def _status_here(self, timeout: float | None = None) -> dict[str, Any]:
-        return self._described(self._system.ask(self._stream, Describe(), timeout=timeout))
+    def _status_here(self, timeout: float | None = None) -> RunStatus:
+        answer: RunStatus | None = self._system.ask(self._stream, Describe(), timeout=timeout)
+        return self._described(answer)
 
-    def _described(self, answer: dict[str, Any] | None) -> dict[str, Any]:
+    def _described(self, answer: RunStatus | None) -> RunStatus:
         """The status that this process knows, and the step types for which it waits."""
         if answer is None:
             raise UnknownRunError(self.run_id, self._system.store.url)
         answer["waiting_for"] += self._system.executor.unregistered.of(self._stream)
         return answer
 
-    async def status_async(self, *, as_of: AsOf | None = None) -> dict[str, Any]:
+    async def status_async(self, *, as_of: AsOf | None = None) -> RunStatus:
         """Do what :meth:`status` does without blocking the event loop."""
         if as_of is None and self._here():
             return self._described(await self._system.ask_async(self._stream, Describe()))
@@ -245,18 +247,18 @@ class RunHandle:
             return status
         return answer or status
 
-    def _ask_elsewhere(self, status: dict[str, Any]) -> dict[str, Any]:
+    def _ask_elsewhere(self, status: RunStatus) -> RunStatus:
         """The status as the process that executes the run knows it; the log's if none answers."""
         system = self._system
         if not self._can_be_asked(status):
             return status
         try:
-            answer = system.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
+            answer: RunStatus | None = system.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
         except AskTimeoutError:
             return status
         return answer or status
 
-    def _can_be_asked(self, status: dict[str, Any]) -> bool:
+    def _can_be_asked(self, status: RunStatus) -> bool:
         """Whether the process that executes the run may know more than the log."""
         system = self._system
         return status["outcome"] is None and system.can_ask and bool(system.store.owners())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec.structs import replace
 
@@ -12,13 +10,14 @@ from indelible.checks import check_seconds
 from indelible.health import PATIENCE, failed_consumers, take_health
 from indelible.lifecycle import drain
 from indelible.off_loop import in_thread
+from indelible.results import SystemHealth
 from indelible.survey import HEALTHY, take_survey
 
 
 class ServiceAccess(SystemAccess):
     """Health and draining of an open system; any thread may ask."""
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> SystemHealth:
         """Whether the system is ready, and its figures of this moment, for a probe's endpoint.
 
         The keys are those of :class:`indelible.health.Health`.  A system that does not own its
@@ -40,10 +39,10 @@ class ServiceAccess(SystemAccess):
                 ready=ready,
                 why=(*(() if ready else survey.why), *failed_consumers(self.parts)),
             )
-        mapping: dict[str, Any] = msgspec.to_builtins(health)
+        mapping: SystemHealth = msgspec.to_builtins(health)
         return mapping
 
-    async def health_async(self) -> dict[str, Any]:
+    async def health_async(self) -> SystemHealth:
         """Do what :meth:`health` does without blocking the event loop."""
         return await self.parts.off_loop.call(self.health)
 

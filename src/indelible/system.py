@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from indelible.actor import ActorHandle
-from indelible.actors.decider import Decider, takes_snapshots
+from indelible.actors.decider import Decider, R, S, takes_snapshots
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.known import KnownPlans, content_of
@@ -297,23 +297,42 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         """Do what :meth:`run` does without blocking the event loop."""
         return await self.parts.off_loop.call(self.run, run_id)
 
-    def actor(self, category: str, id: str) -> ActorHandle:  # noqa: A002 - the word of the field
+    @overload
+    def actor(self, category: str, id: str) -> ActorHandle: ...
+    @overload
+    def actor(
+        self,
+        category: type[Decider[S, R]] | Decider[S, R],
+        id: str,
+    ) -> ActorHandle[S, R]: ...
+
+    def actor(
+        self,
+        category: str | type[Decider[Any]] | Decider[Any],
+        id: str,  # noqa: A002 - the word of the field
+    ) -> ActorHandle[Any, Any]:
         """A handle of one of your own actors, whether or not it has events yet; no I/O.
 
+        Args:
+            category: Its name, or the decider that the system was given, or the class of that:
+                from it the handle has the types of states and replies.
+            id: Which of the category's actors.
+
         Raises:
-            RefusedError: ``id`` is not text of 1 to 200 printable characters, or no decider of
-                that category was given to the system.
+            RefusedError: ``id`` is not text of 1 to 200 printable characters, or the system was
+                given no such decider.
         """
         self.check_process("actor()")
         check_id("actor id", id)
+        for decider in self._deciders:
+            if _is(decider, category):
+                return ActorHandle(self, f"{decider.category}-{id}")
         known = sorted(decider.category for decider in self._deciders)
-        if category not in known:
-            there_are = f"there are {', '.join(known)}" if known else "there is none"
-            raise RefusedError(
-                f"no actor category {category!r:.80}; {there_are}: give its decider to the system, "
-                "as actors=[...]"
-            )
-        return ActorHandle(self, f"{category}-{id}")
+        there_are = f"there are {', '.join(known)}" if known else "there is none"
+        raise RefusedError(
+            f"no actor category {category!r:.80}; {there_are}: give its decider to the system, "
+            "as actors=[...]"
+        )
 
     # -- definitions
 
@@ -332,3 +351,10 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
     def check_input(self, plan: Plan, given: Any) -> list[Problem]:
         """What is wrong with ``given`` as the input of ``plan``."""
         return check_input(plan, given)
+
+
+def _is(decider: Decider[Any], wanted: str | type[Decider[Any]] | Decider[Any]) -> bool:
+    """Whether ``decider`` is the one that is meant by its category, by its class or by itself."""
+    if isinstance(wanted, type):
+        return type(decider) is wanted and decider.category == wanted.category
+    return wanted in (decider.category, decider)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -150,7 +150,7 @@ def _first(
 
 def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str, Any]:
     """One run as the log has it: views lag behind where an owner was killed."""
-    status = system.reader.describe(stream.removeprefix("run-"), until)
+    status: Mapping[str, Any] = system.reader.describe(stream.removeprefix("run-"), until)
     return {field: status[field] for field in _FIELDS}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.messages import Describe
+from indelible.actors.workflow.status import RunStatus
 from indelible.errors import ActorError, AskTimeoutError
 from indelible.run import RunHandle
 from indelible.system import ActorSystem
@@ -25,7 +26,7 @@ class Question:
         self._stream = f"run-{run_id}"
         self._asked: PooledFuture[Any] | None = None
 
-    def answer(self) -> dict[str, Any] | None:
+    def answer(self) -> RunStatus | None:
         """The run's status once it has been answered; until then the question is under way.
 
         Raises:
@@ -37,7 +38,7 @@ class Question:
             return None
         asked, self._asked = self._asked, None
         try:
-            status: dict[str, Any] | None = asked.get(timeout=0)
+            status: RunStatus | None = asked.get(timeout=0)
         except AskTimeoutError:
             return None
         return status

@@ -226,7 +226,9 @@ def test_a_system_knows_its_own_file(tmp_path: Path) -> None:
         with pytest.raises(DefinitionError, match="the store's own file"):
             agent.start(asking("own"))
         run = agent.start(asking({"ref": "input.name"}), input={"name": "own"})
-        assert "the store's own file" in run.result(timeout=30)["error"]["message"]
+        error = run.result(timeout=30)["error"]
+        assert error is not None
+        assert "the store's own file" in error["message"]
 
 
 def test_no_step_attaches_the_file_of_its_store(own_file: DatabaseQuery, tmp_path: Path) -> None:

@@ -155,12 +155,16 @@ def test_a_view_that_is_behind_says_by_how_much() -> None:
         assert system.caught_up(20)
         system.parts.projections.stop()
         agent.start(one_step("now"), run_id="r2").result(20)
-        lag = system.health()["views"]["metrics"]
+        views = system.health()["views"]
+        assert views is not None
+        lag = views["metrics"]
         assert lag["events"] == len(list(store.read("run-r2")))
         assert lag["seconds"] >= 0
     with ActorSystem(store) as system:
         assert system.caught_up(20)
-        assert system.health()["views"]["metrics"]["events"] == 0
+        views = system.health()["views"]
+        assert views is not None
+        assert views["metrics"]["events"] == 0
 
 
 def test_a_system_whose_store_fails_is_not_ready_until_it_is_mended() -> None:

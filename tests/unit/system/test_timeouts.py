@@ -81,4 +81,6 @@ def test_a_sync_wrapper_of_an_async_step_fails_with_what_to_do(system: ActorSyst
     steps = [{"name": "s", "type": "wrapped", "params": {"value": 1}}]
     outcome = system.workflow_agent("a").start({"name": "w", "steps": steps}).result(30)
     assert outcome["status"] == "failed"
-    assert "make it `async def`, and await the inner one" in outcome["error"]["message"]
+    error = outcome["error"]
+    assert error is not None
+    assert "make it `async def`, and await the inner one" in error["message"]

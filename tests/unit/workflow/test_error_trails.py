@@ -110,6 +110,7 @@ def test_the_status_the_events_and_the_fold_have_the_traceback_and_the_causes(fl
     run = flow.start({"steps": [{"name": "load", "type": "boom"}]})
     run.result(20)
     error = run.status()["steps"][0]["error"]
+    assert error is not None
     assert (error["type"], error["message"]) == ("ValueError", "no such day")
     assert error["traceback"].splitlines()[-1].strip().startswith("raise ValueError")
     assert "in boom" in error["traceback"]
@@ -145,6 +146,7 @@ def test_the_members_of_a_group_stand_in_its_message(flow: Flow) -> None:
 
     flow.system.register_step("gather", gather)
     error = flow.run({"steps": [{"name": "g", "type": "gather"}]})["error"]
+    assert error is not None
     assert error["type"] == "ExceptionGroup"
     assert error["message"].splitlines() == [
         "unhandled errors in a TaskGroup (1 sub-exception)",
@@ -239,7 +241,7 @@ def test_a_status_has_the_traces_of_the_first_hundred_failures(flow: Flow) -> No
     steps = [{"name": f"s{i}", "type": "boom"} for i in range(TRAILS + 5)]
     run = flow.start({"pattern": "parallel", "steps": steps})
     run.result(20)
-    errors = [step["error"] for step in run.status()["steps"]]
+    errors = [step["error"] for step in run.status()["steps"] if step["error"] is not None]
     assert {error["message"] for error in errors} == {"no such day"}
     assert [bool(error["traceback"]) for error in errors] == [True] * TRAILS + [False] * 5
     assert [len(error["causes"]) for error in errors] == [1] * TRAILS + [0] * 5

@@ -59,6 +59,7 @@ def test_a_reference_to_a_failed_step_fails_the_step_that_has_it(flow: Flow, tex
     outcome = flow.run({"steps": steps})
     assert outcome["status"] == "failed"
     error = outcome["error"]
+    assert error is not None
     assert (error["step"], error["type"]) == ("charge", "FailedReferenceError")
     for word in ("'charge'", text, "'x'", "ValueError: nope", '"failed": "pass"'):
         assert word in error["message"]
@@ -75,8 +76,10 @@ def test_so_does_a_reference_to_a_step_that_was_skipped_or_a_block_that_failed(
     flow: Flow, text: str
 ) -> None:
     outcome = flow.run({"steps": [CUT_OFF, step("charge", v=ref(text))]})
-    assert outcome["error"]["type"] == "FailedReferenceError"
-    assert ("was skipped" in outcome["error"]["message"]) == (text == "steps.y")
+    error = outcome["error"]
+    assert error is not None
+    assert error["type"] == "FailedReferenceError"
+    assert ("was skipped" in error["message"]) == (text == "steps.y")
 
 
 @pytest.mark.parametrize(
@@ -133,8 +136,10 @@ def test_a_block_of_which_every_step_failed_has_failed(flow: Flow) -> None:
     p = block("p", step("x", "boom"), step("y", "boom"))
     outcome = flow.run({"steps": [p, step("after", v=1)]})
     assert outcome["status"] == "failed"
-    assert outcome["error"]["step"] in ("p/x", "p/y")
-    assert [failed["step"] for failed in outcome["error"]["steps"]] == ["p/x", "p/y"]
+    error = outcome["error"]
+    assert error is not None
+    assert error["step"] in ("p/x", "p/y")
+    assert [failed["step"] for failed in error["steps"]] == ["p/x", "p/y"]
     assert outcome["result"]["p"]["error_type"] == "ValueError"
     assert "all 2 steps of 'p' failed" in outcome["result"]["p"]["error"]
     assert outcome["result"]["after"]["skipped"]

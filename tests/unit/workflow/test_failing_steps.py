@@ -67,7 +67,9 @@ def test_the_longest_message_is_cut(flow: Flow) -> None:
     def verbose(context: Any, step: Any) -> None:
         raise ValueError("x" * 1_000_000)
 
-    message = flow.run({"steps": [{"name": "v", "type": "verbose"}]})["error"]["message"]
+    error = flow.run({"steps": [{"name": "v", "type": "verbose"}]})["error"]
+    assert error is not None
+    message = error["message"]
     assert len(message) < 8_300
     assert message.endswith("(1,000,000 characters in all)")
 
@@ -153,7 +155,9 @@ def test_when_the_attempts_are_used_up_the_step_has_failed() -> None:
         assert len(world.tried) == 4
         outcome = run.result()
         assert outcome["status"] == "failed"
-        assert outcome["error"]["message"] == "attempt 4"
+        error = outcome["error"]
+        assert error is not None
+        assert error["message"] == "attempt 4"
 
 
 def test_jitter_only_shortens_a_delay_and_follows_from_run_step_and_attempt() -> None:

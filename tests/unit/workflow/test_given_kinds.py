@@ -90,6 +90,7 @@ def test_what_is_stored_as_a_mapping_says_in_the_same_way_that_a_step_failed(
 ) -> None:
     flow.system.register_step("answer", lambda: returned)
     error = flow.run({"steps": [{"name": "ask", "type": "answer"}]})["error"]
+    assert error is not None
     assert error["type"] == "StepFailedError"
     assert error["message"] == "step 'ask' reported failure: no such order"
     flow.system.register_step("well", lambda: Answer(success=True))
@@ -105,6 +106,7 @@ def test_a_result_that_contains_itself_fails_its_step_with_the_path(flow: Flow) 
 
     flow.system.register_step("tree", tree)
     error = flow.run({"steps": [{"name": "tree", "type": "tree"}]})["error"]
+    assert error is not None
     assert error["type"] == "ValueNotStorableError"
     assert "$.children[0].parent is a dict that contains itself" in error["message"]
     assert "the result of step 'tree'" in error["message"]

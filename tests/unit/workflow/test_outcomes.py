@@ -205,8 +205,10 @@ def test_a_result_over_the_limit_fails_its_step_and_the_run_ends(flow: Flow) -> 
         return bytes(64 * 1024 * 1024)
 
     outcome = flow.run({"steps": [{"name": "huge", "type": "huge", "retry": 3}]})
-    assert outcome["error"]["type"] == "PayloadTooLargeError"
-    assert "67,108,869 bytes encoded, the limit is 67,108,864" in outcome["error"]["message"]
+    error = outcome["error"]
+    assert error is not None
+    assert error["type"] == "PayloadTooLargeError"
+    assert "67,108,869 bytes encoded, the limit is 67,108,864" in error["message"]
     assert flow.types() == ["accepted", "step_failed", "failed"]
 
 
@@ -226,6 +228,7 @@ def test_a_result_that_cannot_be_stored_names_step_and_path(
     flow.system.register_step("bad", lambda context, step: value)
     outcome = flow.run({"steps": [{"name": "culprit", "type": "bad", "retry": 3}]})
     error = outcome["error"]
+    assert error is not None
     assert error["type"] == "ValueNotStorableError"
     assert error["message"].startswith(f"{path} is ")
     assert found in error["message"]

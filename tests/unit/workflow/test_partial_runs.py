@@ -33,6 +33,7 @@ def test_the_outcome_of_a_partial_run_names_its_first_failures_within_bounds(flo
     flow.system.register_step("good", lambda: 1)
     outcome = flow.run({"pattern": "parallel", "steps": [*steps_of(30), GOOD]})
     error = outcome["error"]
+    assert error is not None
     assert (error["step"], error["type"]) == ("s0", "ValueError")
     assert [failed["step"] for failed in error["steps"]] == [f"s{i}" for i in range(10)]
     assert error["steps"][7]["message"] == "s7 is broken"
@@ -50,7 +51,9 @@ def test_a_step_that_recovered_is_no_failure_of_its_run(flow: Flow) -> None:
     retry = {"attempts": 2, "delay": 0.001}
     steps = [{"name": "shaky", "type": "shaky", "retry": retry}, *steps_of(1)]
     outcome = flow.run({"pattern": "parallel", "steps": steps})
-    assert [failed["step"] for failed in outcome["error"]["steps"]] == ["s0"]
+    error = outcome["error"]
+    assert error is not None
+    assert [failed["step"] for failed in error["steps"]] == ["s0"]
     assert flow.run({"steps": [steps[0]]}, "well")["error"] is None
 
 
@@ -62,7 +65,9 @@ def test_the_message_of_a_failure_is_cut_where_the_end_of_its_run_names_it(flow:
     flow.system.register_step("good", lambda: 1)
     steps = [{"name": "v", "type": "verbose"}, GOOD]
     outcome = flow.run({"pattern": "parallel", "steps": steps})
-    assert outcome["error"]["message"] == "x" * 512 + "…"
+    error = outcome["error"]
+    assert error is not None
+    assert error["message"] == "x" * 512 + "…"
     assert len(outcome["result"]["v"]["error"]) == 5_000
 
 
@@ -83,6 +88,7 @@ def test_api_command_line_and_views_agree_on_the_error_of_a_run(
         row = system.views.run("r")
         assert row is not None
         seen = (row.error_step, row.error_type, row.error_message)
+        assert wanted is not None
         assert seen == (wanted["step"], wanted["type"], wanted["message"])
     assert wanted["steps"][0] == {"step": "s0", "type": "ValueError", "message": "s0 is broken"}
     for command in (["runs", "--json"], ["show", "r", "--json"]):

@@ -90,7 +90,9 @@ def test_a_step_whose_policy_is_to_fail_does_not_run_again(flow: Flow, killed: A
         outcome = system.run("r").result(20)
         flow.check()
     assert outcome["status"] == "failed"
-    assert outcome["error"]["type"] == "OutcomeUnknownError"
+    error = outcome["error"]
+    assert error is not None
+    assert error["type"] == "OutcomeUnknownError"
     assert [one for one in ran if one != "two 1"] == ["one 1"]
 
 
@@ -212,8 +214,10 @@ def test_a_step_that_cuts_the_process_off_ten_times_sets_its_run_aside(
         flow.make().open()
     outcome = flow.system.run("r").result(20)
     assert outcome["status"] == "failed"
-    assert outcome["error"]["type"] == "Quarantined"
-    assert "cut off 10 times" in outcome["error"]["message"]
+    error = outcome["error"]
+    assert error is not None
+    assert error["type"] == "Quarantined"
+    assert "cut off 10 times" in error["message"]
     assert begun == list(range(1, 11))
     assert flow.system.run("r").status()["state"] == "quarantined"
     flow.check()

@@ -139,6 +139,7 @@ def test_a_name_that_a_step_does_not_see_is_a_key_error_that_lists_those_it_does
         return context["tow"]
 
     error = flow.run(sequential(s("two"), s("wrong", "wrong")), input={"k": 1})["error"]
+    assert error is not None
     assert error["type"] == "KeyError"
     assert "'tow': this step sees k, two, step_0_result" in error["message"]
 
@@ -227,7 +228,9 @@ def test_blocks_nest_both_ways(flow: Flow) -> None:
 
 def test_a_block_whose_inside_fails_fails_the_sequence_around_it(flow: Flow) -> None:
     outcome = flow.run(sequential(sequential(s("x", "fail"), s("y"), name="in"), s("z")))
-    assert (outcome["status"], outcome["error"]["step"]) == ("failed", "in/x")
+    error = outcome["error"]
+    assert error is not None
+    assert (outcome["status"], error["step"]) == ("failed", "in/x")
     assert outcome["result"]["z"]["skipped"]
     assert outcome["steps_skipped"] == 2
     flow.check()
@@ -299,8 +302,10 @@ def test_a_reference_that_does_not_resolve_fails_the_step_by_name(flow: Flow) ->
     params = {"x": {"ref": "steps.one.sees.7"}}
     outcome = flow.run(sequential(s("one"), s("two", params=params)))
     assert outcome["status"] == "failed"
-    assert outcome["error"]["step"] == "two"
-    assert "steps.one.sees.7" in outcome["error"]["message"]
+    error = outcome["error"]
+    assert error is not None
+    assert error["step"] == "two"
+    assert "steps.one.sees.7" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +321,7 @@ def test_a_step_that_says_it_has_not_succeeded_has_failed(
 ) -> None:
     flow.system.register_step("honest", lambda context, step: returned)
     error = flow.run(sequential(s("one", "honest")))["error"]
+    assert error is not None
     assert (error["type"], error["message"]) == (
         "StepFailedError",
         f"step 'one' reported failure: {said}",

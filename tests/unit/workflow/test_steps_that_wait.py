@@ -11,6 +11,7 @@ import pytest
 
 from indelible import ActorSystem
 from indelible.actors.runtime.waits import BLOCKED_LIMIT
+from indelible.results import StepError
 
 if TYPE_CHECKING:
     from indelible import RunHandle
@@ -132,7 +133,7 @@ def test_a_wait_that_a_time_out_of_the_step_ends_is_no_deadlock(family: Family) 
     assert [error["type"] for error in errors_of(family.start("p", step))] == ["StepTimeoutError"]
 
 
-def errors_of(run: RunHandle) -> list[dict[str, Any]]:
+def errors_of(run: RunHandle) -> list[StepError]:
     """The errors of its steps, when it has ended."""
     run.result(50)
     return [step["error"] for step in run.status()["steps"] if step["error"] is not None]

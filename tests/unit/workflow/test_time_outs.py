@@ -128,7 +128,9 @@ def test_an_async_step_that_hangs_is_cancelled(flow: Flow, slow: Slow) -> None:
     run = flow.start({"steps": [step()]})
     assert begun.wait(20)
     slow.pass_(5)
-    assert run.result(20)["error"]["type"] == "StepTimeoutError"
+    error = run.result(20)["error"]
+    assert error is not None
+    assert error["type"] == "StepTimeoutError"
     assert ended.wait(20)
     assert slow.late == 0
 
@@ -229,5 +231,6 @@ def test_a_time_out_on_real_time(flow: Flow, gate: Gate, slow: Slow) -> None:
             gate()
 
         error = flow.run({"steps": [step(kind="hang_really", timeout=0.02)]})["error"]
+        assert error is not None
         assert error["type"] == "StepTimeoutError"
         gate.go.set()

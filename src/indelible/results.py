@@ -1,0 +1,106 @@
+"""The types of what handles, systems and views return, for annotations and type checkers.
+
+Mappings are TypedDicts with exactly the keys that are named; rows of views are immutable structs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from indelible.actors.workflow.state import StepWord
+from indelible.actors.workflow.status import (
+    ErrorCause,
+    FailedStep,
+    OutcomeWord,
+    RunError,
+    RunStatus,
+    RunWord,
+    StepError,
+    StepStatus,
+)
+from indelible.outcome import Outcome
+from indelible.projections.queries import AgentMetrics, ParkedEvent, RunRow, Summary
+from indelible.verification import Verified
+
+__all__ = [
+    "AgentMetrics",
+    "ErrorCause",
+    "FailedStep",
+    "HealthWord",
+    "MailboxHealth",
+    "Outcome",
+    "OutcomeWord",
+    "ParkedEvent",
+    "RunError",
+    "RunRow",
+    "RunStatus",
+    "RunWord",
+    "ShardHealth",
+    "StepError",
+    "StepHealth",
+    "StepStatus",
+    "StepWord",
+    "Summary",
+    "SystemHealth",
+    "TimerHealth",
+    "Verified",
+    "ViewHealth",
+]
+
+HealthWord = Literal["ready", "draining", "unavailable", "served", "unserved"]
+"""How a system is; the last two are those of a system that does not own its store."""
+
+
+class ShardHealth(TypedDict):
+    """Shards that the process may write, and how many the store has."""
+
+    held: int
+    of: int
+
+
+class MailboxHealth(TypedDict):
+    """Messages that wait for actors in memory: of all, of the worst, and which that is."""
+
+    messages: int
+    longest: int
+    longest_of: str
+
+
+class StepHealth(TypedDict):
+    """Steps being executed, waiting for a thread, and waiting for a type that is not registered."""
+
+    running: int
+    queued: int
+    unregistered: int
+
+
+class TimerHealth(TypedDict):
+    """Timers to come, and by how many seconds the oldest is late; 0 if none is due."""
+
+    pending: int
+    late_s: float
+
+
+class ViewHealth(TypedDict):
+    """What a view lacks, as :class:`indelible.projections.lag.ViewLag` has it."""
+
+    events: int
+    seconds: float
+    since: int
+
+
+class SystemHealth(TypedDict):
+    """What ``system.health()`` returns, explained in :class:`indelible.health.Health`."""
+
+    state: HealthWord
+    ready: bool
+    why: tuple[str, ...]
+    store: str
+    shards: ShardHealth
+    actors: int
+    mailboxes: MailboxHealth
+    steps: StepHealth
+    threads: int
+    timers: TimerHealth
+    views: dict[str, ViewHealth] | None
+    inbox: int | None

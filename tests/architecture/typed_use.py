@@ -1,0 +1,135 @@
+"""What a program does with results; type checkers must refuse just the lines that end in "error".
+
+The checkers of the whole tree leave this file out; ``test_typed_use.py`` has them check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, assert_type
+
+from indelible import (
+    ActorHandle,
+    ActorSystem,
+    Decider,
+    Decision,
+    Event,
+    Outcome,
+    RunError,
+    RunHandle,
+    RunRow,
+    RunStatus,
+    StepStatus,
+    SystemHealth,
+)
+from indelible.results import FailedStep, OutcomeWord, RunWord, StepError, StepWord, ViewHealth
+
+
+class Deposited(Event, frozen=True):
+    wire_name: ClassVar[str] = "account.deposited"
+
+    amount: int
+
+
+class Account(Decider[int, str]):
+    category: ClassVar[str] = "account"
+    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
+
+    def initial_state(self) -> int:
+        return 0
+
+    def decide(self, state: int, message: Any) -> Decision:
+        return Decision([Deposited(message)], f"{state + message} now")
+
+    def evolve(self, state: int, event: Any) -> int:
+        return state + int(event.amount)
+
+
+class Silent(Decider[bytes]):
+    def decide(self, state: bytes, message: Any) -> Iterable[Event]:
+        return ()
+
+
+class Wrong(Decider[int]):
+    def initial_state(self) -> str:  # error
+        return ""
+
+
+def look_at_an_outcome(run: RunHandle) -> None:
+    outcome = run.result()
+    assert_type(outcome, Outcome)
+    assert_type(outcome["status"], OutcomeWord)
+    assert_type(outcome["run_id"], str)
+    assert_type(outcome["result"], dict[str, Any])
+    assert_type(outcome["steps_failed"], int)
+    assert_type(outcome["execution_time_ms"], float)
+    assert_type(dict(outcome), dict[str, Any])
+    outcome["error"]["type"]  # error
+    error = outcome["error"]
+    if error is not None:
+        assert_type(error, RunError)
+        assert_type(error["message"], str)
+        assert_type(error["steps"], list[FailedStep])
+        error["cause"]  # error
+    outcome["steps_total"] + outcome["run_id"]  # error
+    word: Literal["done"] = outcome["status"]  # error
+    outcome["status"] = "success"  # error
+
+
+async def look_at_a_status(run: RunHandle) -> None:
+    status = run.status()
+    assert_type(status, RunStatus)
+    assert_type(await run.status_async(), RunStatus)
+    assert_type((await run.result_async())["status"], OutcomeWord)
+    assert_type(status["state"], RunWord)
+    assert_type(status["outcome"], OutcomeWord | None)
+    assert_type(status["error"], RunError | None)
+    assert_type(status["steps"], list[StepStatus])
+    [step] = status["steps"]
+    assert_type(step["state"], StepWord)
+    assert_type(step["error"], StepError | None)
+    plain: Mapping[str, object] = status
+    status["stat"]  # error
+    step["started"]  # error
+    step["error"]["traceback"]  # error
+    late: str = status["finished_at"]  # error
+
+
+async def look_at_a_system(system: ActorSystem) -> None:
+    health = system.health()
+    assert_type(health, SystemHealth)
+    assert_type(await system.health_async(), SystemHealth)
+    assert_type(health["ready"], bool)
+    assert_type(health["shards"]["held"], int)
+    assert_type(health["views"], dict[str, ViewHealth] | None)
+    health["shards"]["hold"]  # error
+    health["views"]["metrics"]  # error
+    health["redy"]  # error
+
+
+def look_at_runs(system: ActorSystem) -> None:
+    runs = system.views.runs()
+    assert_type(runs, list[RunRow])
+    assert_type(runs[0].outcome, str | None)
+    assert_type(system.views.summary().active, int)
+    runs[0]["run_id"]  # error
+    runs[0].ended_at  # error
+
+
+async def speak_to_actors(system: ActorSystem, given: Silent) -> None:
+    account = system.actor(Account, "42")
+    assert_type(account, ActorHandle[int, str])
+    assert_type(account.state(), int)
+    assert_type(await account.state_async(), int)
+    assert_type(account.ask(5), str)
+    assert_type(await account.ask_async(5), str)
+    assert_type(system.actor(given, "1").state(), bytes)
+    assert_type(system.actor(given, "1").ask(5), Any)
+    assert_type(system.actor("account", "42"), ActorHandle[Any, Any])
+    plain: ActorHandle = account
+    account.state().upper()  # error
+    account.ask(5) + 1  # error
+    (await account.ask_async(5)) + 1  # error
+    other: ActorHandle[str, str] = account  # error
+    system.actor(Account, 42)  # error
+    system.actor(int, "42")  # error
