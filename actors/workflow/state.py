@@ -39,7 +39,13 @@ StepWord = Literal["pending", "running", "retrying", "unknown", "completed", "fa
 WORDS: Final[Sequence[StepWord]] = get_args(StepWord)
 
 UNFINISHED: Final = ("accepted", "running", "waiting")
-"""Status words of runs that a new owner resumes."""
+"""Status words of runs that go on."""
+
+RESUMED: Final = (*UNFINISHED, "")
+"""Status words in ``streams`` of runs that a new owner looks at.
+
+No run has an empty one: a row that has lost its status says nothing, and the run's events do.
+"""
 
 
 class InBlob(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.read_ahead import together
 from indelible.actors.workflow.executor import Executor
-from indelible.actors.workflow.state import UNFINISHED
+from indelible.actors.workflow.state import RESUMED
 from indelible.errors import ShardNotOwnedError
 from indelible.events.store import EventStore
 
@@ -44,8 +44,7 @@ class Ownership:
         """Resume the unfinished runs of ``shards``, of which nothing is in memory."""
         self._directory.admit(shards)
         self._executor.take(shards)
-        # No run has an empty status: one that has lost it is looked at, and says what it is.
-        heads = self._store.heads("run", (*UNFINISHED, ""), shards)
+        heads = self._store.heads("run", RESUMED, shards)
         for stream, ahead in together(self._store, heads):
             self._directory.wake(stream, ahead)
         if heads:

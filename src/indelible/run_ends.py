@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.workflow.state import UNFINISHED, RunState
+from indelible.actors.workflow.state import RESUMED, RunState
 from indelible.errors import IndelibleError, SystemClosedError, UnknownRunError
 from indelible.events.store import EventStore
 from indelible.forks import watch
@@ -117,11 +117,11 @@ class RunEnds:
     def _look(self, run_ids: Sequence[str]) -> None:
         going_on: set[str] = set()
         if len(run_ids) > _FEW:
-            going_on = {head.stream for head in self._store.heads("run", UNFINISHED)}
+            going_on = {head.stream for head in self._store.heads("run", RESUMED)}
         for run_id in run_ids:
             if f"run-{run_id}" not in going_on:
                 head = self._store.head(f"run-{run_id}")
-                if head is None or head.status not in UNFINISHED:
+                if head is None or head.status not in RESUMED:
                     self._tell(run_id, None if head is None else head.version)
 
     def _tell(self, run_id: str, version: int | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from indelible.actors.workflow.state import UNFINISHED
+from indelible.actors.workflow.state import RESUMED
 from indelible.events.inbox_sql import INBOX
 from indelible.parts import Parts
 from indelible.projections.lag import ViewLag
@@ -136,12 +136,12 @@ def _read_log(connection: sa.Connection) -> tuple[int, dict[str, int], int]:
     first = sa.select(sa.func.min(streams.wake_at)).where(streams.wake_at > 0)
     states = (
         sa.select(streams.status, sa.func.count())
-        .where((streams.category == "run") & streams.status.in_(UNFINISHED))
+        .where((streams.category == "run") & streams.status.in_(RESUMED))
         .group_by(streams.status)
     )
     waiting = sa.select(sa.func.count()).where(INBOX.c.answered_at == 0)
     return (
         connection.execute(first).scalar_one() or 0,
-        {row[0]: row[1] for row in connection.execute(states)},
+        {row[0] or "without status": row[1] for row in connection.execute(states)},
         connection.execute(waiting).scalar_one(),
     )

@@ -14,7 +14,7 @@ import typer
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.source import parse
-from indelible.actors.workflow.state import UNFINISHED
+from indelible.actors.workflow.state import RESUMED
 from indelible.agent import encode_input
 from indelible.cli.elsewhere import Place
 from indelible.cli.ending import Ending
@@ -126,7 +126,7 @@ class Job(NamedTuple):
             reasons = _follow(system, run, watch, stop, display)
         if watch.pending and not reasons:
             return None
-        others = len(system.store.heads("run", UNFINISHED)) - bool(reasons)
+        others = len(system.store.heads("run", RESUMED)) - bool(reasons)
         if others and system.owns:
             say(f"{count(others, 'other run')} unfinished; `indelible recover` finishes them")
         if self.crash_paths:

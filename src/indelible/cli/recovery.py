@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import NamedTuple
 
-from indelible.actors.workflow.state import UNFINISHED
+from indelible.actors.workflow.state import RESUMED
 from indelible.cli.elsewhere import Place
 from indelible.cli.job import LOOK
 from indelible.cli.modules import Equipment
@@ -73,7 +73,7 @@ class Recovery(NamedTuple):
         """
         try:
             with ActorSystem(self.store, mode="read") as system:
-                heads = system.store.heads("run", UNFINISHED)
+                heads = system.store.heads("run", RESUMED)
                 quarantined = len(system.store.heads("run", ["quarantined"]))
         except SchemaVersionError:
             return {}, 0  # opening it to write migrates it, or says why not
@@ -84,7 +84,7 @@ class Recovery(NamedTuple):
     ) -> tuple[Watch, dict[str, Sequence[str]]]:
         """Follow all ``streams``, and those found now, until they have ended or are held."""
         watch = watch_of(system, streams)
-        now = [head.stream for head in system.store.heads("run", UNFINISHED)]
+        now = [head.stream for head in system.store.heads("run", RESUMED)]
         for stream in now:
             streams[stream] = None
             watch.add(stream)

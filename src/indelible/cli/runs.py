@@ -34,14 +34,17 @@ if TYPE_CHECKING:
 
 _UNFINISHED = ("accepted", "running", "waiting")
 STATES = {
-    **dict.fromkeys(_UNFINISHED, _UNFINISHED),  # heads are coarser than states
+    **dict.fromkeys(_UNFINISHED, (*_UNFINISHED, "")),  # heads are coarser than states
     "completed": ("completed",),
     "success": ("completed",),
     "partial": ("completed",),
     "failed": ("failed", "quarantined"),
     "quarantined": ("quarantined",),
 }
-"""States and outcomes of runs, and the status words in ``streams`` of the runs that may be so."""
+"""States and outcomes of runs, and the status words in ``streams`` of the runs that may be so.
+
+Written out, so that ``--help`` does not import the actors.
+"""
 
 _SURE = ("completed", "failed", "quarantined")
 """Words that are true of every run with such a status."""

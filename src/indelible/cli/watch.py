@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Iterable, Sequence
 
-from indelible.actors.workflow.state import UNFINISHED
+from indelible.actors.workflow.state import RESUMED
 from indelible.cli.output import count, restore_cursor
 from indelible.events.event import RecordedEvent
 from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined, StepCompleted
@@ -97,7 +97,7 @@ class DistantWatch(Watch):
         if events == self.steps and self.looked:
             return
         self.steps, self.looked = events, True
-        unfinished = {head.stream for head in self._store.heads("run", UNFINISHED)}
+        unfinished = {head.stream for head in self._store.heads("run", RESUMED)}
         for stream in self.pending - unfinished:
             if self._store.head(stream) is not None:
                 self.ended.add(stream)

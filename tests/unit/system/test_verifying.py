@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from typer.testing import CliRunner
 
 from at_rest import edit
 from indelible import ActorSystem, Decider, Event, step
+from indelible.cli.app import app
+from indelible.cli.runs import STATES
+from indelible.cli.watch import DistantWatch
 from indelible.errors import AnchorError, ResultTimeoutError, VerificationError
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
@@ -171,6 +175,22 @@ def test_a_run_that_has_lost_its_status_goes_on_by_itself(url: str, gate: Gate) 
     edit(url, f"UPDATE streams SET status = '' {CUT}")
     with opened(url, gate):
         assert gate.waiting.acquire(timeout=30)
+
+
+def test_commands_take_a_run_that_has_lost_its_status_for_unfinished(url: str, gate: Gate) -> None:
+    edit(url, f"UPDATE streams SET status = '' {CUT}")
+    with opened(url, gate, "read") as system:
+        watch = DistantWatch(system, ["run-cut", "run-ended"])
+        watch.refresh()
+        assert (watch.pending, watch.ended) == ({"run-cut"}, {"run-ended"})
+        for state in ("accepted", "running", "waiting"):
+            heads = system.store.heads("run", STATES[state])
+            assert [head.stream for head in heads] == ["run-cut"]
+    health = CliRunner().invoke(app, ["health", "--store", url])
+    assert "1 without status" in health.stdout
+    recovered = CliRunner().invoke(app, ["recover", "--store", url])
+    assert "cut" in recovered.stdout
+    assert "no unfinished run" not in recovered.stdout
 
 
 def test_a_store_is_verified_while_it_is_written(
