@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,10 +35,18 @@ class Outcomes:
     def __init__(self) -> None:
         """Nothing is told yet."""
         self.told: list[tuple[Append, BaseException | None]] = []
+        self._count = threading.Semaphore(0)
 
     def on_done(self, append: Append, error: BaseException | None) -> None:
         """Note one outcome."""
         self.told.append((append, error))
+        self._count.release()
+
+    def wait_for(self, number: int) -> None:
+        """Until ``number`` more outcomes have been told, by any thread; no longer than 30 s."""
+        for _ in range(number):
+            if not self._count.acquire(timeout=30):
+                raise AssertionError(f"{len(self.told)} outcomes in 30 s; {number} were wanted")
 
     def errors(self) -> list[BaseException | None]:
         """The outcomes in the order in which they were told."""
