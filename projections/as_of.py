@@ -40,7 +40,7 @@ class TimedViews(Views):
         projections: Callable[[], Sequence[Projection]],
     ) -> None:
         """Ask ``store``; ``projections`` makes new instances of all its views."""
-        super().__init__(store)
+        super().__init__(store, [one.name for one in projections()])
         self._types = types
         self._projections = projections
 
@@ -62,7 +62,7 @@ class TimedViews(Views):
         cursor = cursor_at(self._store, moment)
         past = _Past(cursor)
         _fold(self._store, self._types, self._projections(), cursor, past)
-        return Views(cast("EventStore", past))  # queries ask no more of a store
+        return Views(cast("EventStore", past), self._names)  # queries ask no more of a store
 
 
 class _Past:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from indelible.errors import StoreCorruptError, ViewDamagedError
+from indelible.errors import StoreCorruptError, UnknownProjectionError, ViewDamagedError
 from indelible.events.store import Cursor, EventStore
 from indelible.projections import cursors
 from indelible.projections.histogram import percentiles
@@ -143,9 +143,13 @@ class Views:
     ``ViewDamagedError`` when rows cannot be read.
     """
 
-    def __init__(self, store: EventStore) -> None:
-        """Ask ``store``, which must be open when asked."""
+    def __init__(self, store: EventStore, names: Collection[str] = ()) -> None:
+        """Ask ``store``, which must be open when asked.
+
+        ``names`` are those of views of your own, which may not have run on the store yet.
+        """
         self._store = store
+        self._names = frozenset((WORKFLOW_STATUS.name, METRICS.name, *names))
 
     def connection(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions of your own, such as to your own views; it only reads."""
@@ -229,7 +233,11 @@ class Views:
     def parked(
         self, projection: str | None = None, limit: int = 50, state: str | None = None
     ) -> list[ParkedEvent]:
-        """At most ``limit`` events that views could not apply, by view and position."""
+        """At most ``limit`` events that views could not apply, by view and position.
+
+        Raises:
+            UnknownProjectionError: There is no view ``projection``.
+        """
         key = (PARKED.c.projection, PARKED.c.shard, PARKED.c.position)
         query = sa.select(PARKED).order_by(*key).limit(limit)
         if projection is None:
@@ -239,15 +247,32 @@ class Views:
         if state is not None:
             query = query.where(PARKED.c.state == state)
         with self._reading("parked_events") as connection:
-            return [_read(row, ParkedEvent) for row in connection.execute(query)]
+            found = [_read(row, ParkedEvent) for row in connection.execute(query)]
+        if not found and projection is not None:
+            self._check_name(projection)
+        return found
 
     def parked_at(self, projection: str, shard: int, position: int) -> ParkedEvent | None:
-        """What is parked there, ``None`` if nothing is."""
+        """What is parked there, ``None`` if nothing is.
+
+        Raises:
+            UnknownProjectionError: There is no view ``projection``.
+        """
         place = (PARKED.c.projection == projection, PARKED.c.shard == shard)
         query = sa.select(PARKED).where(*place, PARKED.c.position == position)
         with self._reading("parked_events") as connection:
             row = connection.execute(query).one_or_none()
-            return None if row is None else _read(row, ParkedEvent)
+            if row is not None:
+                return _read(row, ParkedEvent)
+        self._check_name(projection)
+        return None
+
+    def _check_name(self, name: str) -> None:
+        """Refuse a view that is neither given nor has run on the store."""
+        if name not in self._names:
+            known = self._names.union(self.cursors())
+            if name not in known:
+                raise UnknownProjectionError(name, sorted(known))
 
     def cursors(self) -> dict[str, Cursor]:
         """Positions that each view covers, by its name; a view that never ran is missing."""
@@ -256,10 +281,17 @@ class Views:
         return {n: stand.cursor for n, stand in stands.items() if not n.endswith(SUFFIX)}
 
     def rebuilt(self, name: str) -> int:
-        """Events that the rebuild of the view ``name`` has done so far, 0 if there is none."""
+        """Events that the rebuild of the view ``name`` has done so far, 0 if there is none.
+
+        Raises:
+            UnknownProjectionError: There is no such view.
+        """
         with self._store.read_views() as connection:
             stand = cursors.read_stands(connection).get(name + SUFFIX)
-        return sum(stand.cursor.values()) if stand else 0
+        if stand is None:
+            self._check_name(name)
+            return 0
+        return sum(stand.cursor.values())
 
     def lag(self) -> dict[str, ViewLag]:
         """How far each view of :meth:`cursors` is behind the log, by its name."""

@@ -119,6 +119,7 @@ class ParkedEvents:
         """At most ``limit`` events by view and position: those that wait, or were skipped.
 
         Raises:
+            UnknownProjectionError: There is no view ``projection``.
             StoreUnavailableError: The database does not answer.
         """
         state = "skipped" if skipped else "parked"
@@ -149,6 +150,7 @@ class ParkedEvents:
             timeout: Seconds.
 
         Raises:
+            UnknownProjectionError: There is no view ``projection``; nothing was recorded.
             UnknownParkedEventError: The view has parked no such event; nothing was recorded.
             ParkedAgainError: The view still cannot apply it; it stays parked, with the new error.
             ViewsBehindError: The view did not come to it in time; it will.
@@ -175,6 +177,7 @@ class ParkedEvents:
         can apply the event applies it.  Arguments are those of :meth:`retry`.
 
         Raises:
+            UnknownProjectionError: There is no view ``projection``; nothing was recorded.
             UnknownParkedEventError: The view has parked no such event; nothing was recorded.
             ViewsBehindError: The view did not come to it in time; it will.
             AskTimeoutError, NobodyAnswersError: It may have been recorded.

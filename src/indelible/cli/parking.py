@@ -34,7 +34,7 @@ def deciding(url: str, own: Sequence[Projection]) -> Iterator[ParkedEvents]:
         def record(stream: str, message: RetryEvent | SkipEvent, _timeout: float) -> Cursor:
             return append(store, types, stream, message)
 
-        yield ParkedEvents(Views(store), runner, clock, record)
+        yield ParkedEvents(Views(store, [one.name for one in own]), runner, clock, record)
 
 
 def append(

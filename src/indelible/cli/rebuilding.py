@@ -101,7 +101,8 @@ def _by_service(url: str, name: str | None) -> dict[str, int]:
                     if stop.requested:
                         stop.leave(Place.goes_on(system, f"the rebuild of {view}"))
                     total = sum(system.store.positions().values())
-                    display.update(min(system.views.rebuilt(view), total), total)
+                    ran = view in system.views.cursors()  # else only the service knows it
+                    display.update(min(system.views.rebuilt(view), total) if ran else 0, total)
     return done
 
 

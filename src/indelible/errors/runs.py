@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from indelible.errors.base import IndelibleError
 
@@ -158,8 +159,10 @@ class UnknownProjectionError(IndelibleError):
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         """``known`` are the names there are."""
+        close = get_close_matches(str(name), known, 1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
         super().__init__(
-            f"no projection {name!r}; there are {', '.join(sorted(known))}",
+            f"no projection {name!r}; {meant}there are {', '.join(sorted(known))}",
             name=name,
             known=tuple(known),
         )

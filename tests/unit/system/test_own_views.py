@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem, Decider, Event, Projection
-from indelible.errors import ParkedAgainError, StoreReadOnlyError, UnknownParkedEventError
+from indelible.errors import (
+    ParkedAgainError,
+    StoreReadOnlyError,
+    UnknownParkedEventError,
+    UnknownProjectionError,
+)
 from indelible.projections.projection import Pair
 
 TABLES = sa.MetaData()
@@ -139,8 +145,6 @@ async def _decide(system: ActorSystem) -> None:
 
 
 def test_the_same_without_blocking_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     monkeypatch.setattr(Totals, "mended", False)
     with opened("memory://") as system:
         system.actor("account", "a").ask(13)
@@ -162,6 +166,65 @@ def test_a_reader_lists_and_does_not_decide(tmp_path: Any, monkeypatch: pytest.M
             reader.parked.skip("totals", event.shard, event.position)
         with pytest.raises(StoreReadOnlyError):
             reader.rebuild("totals")
+
+
+CALLS: dict[str, Callable[[ActorSystem, str], Any]] = {
+    "parked.list": lambda system, name: system.parked.list(name),
+    "parked.list skipped": lambda system, name: system.parked.list(name, skipped=True),
+    "parked.list_async": lambda system, name: asyncio.run(system.parked.list_async(name)),
+    "parked.retry": lambda system, name: system.parked.retry(name, 0, 1),
+    "parked.retry_async": lambda system, name: asyncio.run(system.parked.retry_async(name, 0, 1)),
+    "parked.skip": lambda system, name: system.parked.skip(name, 0, 1),
+    "parked.skip_async": lambda system, name: asyncio.run(system.parked.skip_async(name, 0, 1)),
+    "views.parked": lambda system, name: system.views.parked(name),
+    "views.parked_at": lambda system, name: system.views.parked_at(name, 0, 1),
+    "views.rebuilt": lambda system, name: system.views.rebuilt(name),
+    "views.as_of": lambda system, name: system.views.as_of({}).parked(name),
+    "rebuild": lambda system, name: system.rebuild(name),
+    "rebuild_async": lambda system, name: asyncio.run(system.rebuild_async(name)),
+}
+
+
+@pytest.fixture(scope="module")
+def idle() -> Iterator[ActorSystem]:
+    with opened("memory://") as system:
+        yield system
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_view_that_does_not_exist_is_refused_with_the_nearest_name(
+    idle: ActorSystem, call: str
+) -> None:
+    with pytest.raises(UnknownProjectionError, match=r"'metrics'\? there are .*totals") as refused:
+        CALLS[call](idle, "metric")
+    assert sorted(vars(refused.value)["known"]) == ["metrics", "totals", "workflow_status"]
+
+
+def test_a_name_near_to_none_is_refused_without_a_suggestion(idle: ActorSystem) -> None:
+    with pytest.raises(UnknownProjectionError) as refused:
+        idle.parked.list("nope")
+    assert str(refused.value) == (
+        "no projection 'nope'; there are metrics, totals, workflow_status"
+    )
+
+
+def test_a_view_that_exists_and_has_parked_nothing_has_an_empty_list(idle: ActorSystem) -> None:
+    for name in ("metrics", "totals", "workflow_status"):
+        assert idle.parked.list(name) == idle.views.as_of({}).parked(name) == []
+        assert idle.views.rebuilt(name) == 0
+        with pytest.raises(UnknownParkedEventError):
+            idle.parked.skip(name, 0, 1)
+
+
+def test_a_view_of_another_program_is_known_once_it_has_run(tmp_path: Any) -> None:
+    url = f"sqlite:///{tmp_path}/own.db"
+    with opened(url) as system:
+        system.actor("account", "a").ask(5)
+        assert system.caught_up()
+    with ActorSystem(url, mode="read") as reader:
+        assert reader.parked.list("totals") == []
+        with pytest.raises(UnknownProjectionError, match="mean 'totals'"):
+            reader.parked.list("total")
 
 
 def test_the_engines_own_category_and_names_are_taken() -> None:
