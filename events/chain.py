@@ -15,7 +15,7 @@ GENESIS = bytes(32)
 _length = Struct(">I").pack
 _int_length = Struct(">IqI").pack  # an integer part, and the length of the part behind it
 _int = Struct(">Iq").pack
-_place = Struct(">32sqq").pack
+_place = Struct(">32sqqq").pack
 
 
 def event_hash(
@@ -58,10 +58,12 @@ def _kind(wire_name: str, schema: int) -> bytes:
     return _length(len(kind)) + kind + _int(8, schema)
 
 
-def link(previous: bytes, shard: int, position: int, hashed: bytes) -> bytes:
+def link(previous: bytes, shard: int, position: int, epoch: int, hashed: bytes) -> bytes:
     """Chain an event's hash to ``previous``, the chain of the position before it.
 
-    >>> link(GENESIS, 0, 1, bytes(32)).hex()[:16]
-    'ef38983f422b0eae'
+    The epoch says who wrote it, as shard and position say where: a store that moves has others.
+
+    >>> link(GENESIS, 0, 1, 1, bytes(32)).hex()[:16]
+    '89e836956611058a'
     """
-    return sha256(_place(previous, shard, position) + hashed).digest()
+    return sha256(_place(previous, shard, position, epoch) + hashed).digest()

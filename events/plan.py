@@ -249,7 +249,7 @@ def _record(
         if len(event_id) != 16:
             raise ValueError(f"an event id of {stream!r} has {len(event_id)} bytes, not 16")
         hashed = event_hash(stream, version, event_id, kind, schema, at, metadata, payload)
-        chain = link(chain, number, position, hashed)
+        chain = link(chain, number, position, epoch, hashed)
         recorded.append(
             RecordedEvent(
                 number,

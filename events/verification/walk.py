@@ -38,7 +38,7 @@ def walk_shard(end: ShardEnd, read: ReadShard, anchored: Place | None, see: See)
     An event that was edited, deleted, inserted or moved breaks the chain at its position.  Events
     cut off the end are found as long as the shard's own row tells of them; what was cut off, or
     written anew, together with that row is found by the place where the shard was ``anchored``.
-    Epochs are in no hash: they must never fall, and not exceed the shard's.
+    Epochs must never fall, and not exceed the shard's.
 
     Raises:
         VerificationError: At the first position that does not fit.
@@ -85,10 +85,10 @@ def _verify_event(event: RecordedEvent, shard: int, position: int, before: bytes
             event.metadata,
             event.payload,
         )
-        fits = link(before, shard, position, hashed) == event.chain
+        fits = link(before, shard, position, event.epoch, hashed) == event.chain
     except (TypeError, ValueError, AttributeError, struct.error):  # a column of another type
         fits = False
-    if not fits or type(event.epoch) is not int:
+    if not fits:
         raise VerificationError(
             shard, position, f"event {event.version} of {event.stream!r} was changed, or moved here"
         )

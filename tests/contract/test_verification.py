@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 
 from at_rest import edit
@@ -86,9 +88,9 @@ def test_every_column_of_an_event_counts(store: EventStore) -> None:
         change = f"UPDATE events SET {column} = {value} WHERE position = {place}"
         breaks = 11 if column == "position" else place  # 11 is behind the end
         assert f"at position {breaks}:" in found_after(store, change), column
-    assert "epoch 1 is not from 2" in found_after(
-        store, "UPDATE events SET epoch = 1 WHERE position = 6"
-    )
+    one_of_its_neighbours = "UPDATE events SET epoch = 3 WHERE position = 6"
+    assert "at position 6:" in found_after(store, one_of_its_neighbours)
+    assert "epoch 1 is not from 2" in found_after(store, *rewrite(store, 6, epoch=1))
     assert store.verify() == 10
 
 
@@ -158,17 +160,18 @@ def test_a_damaged_index_gives_no_other_answer_than_the_table(
     store.close()
 
 
-def rewrite(store: EventStore, position: int, payload: bytes) -> Sequence[str]:
+def rewrite(store: EventStore, position: int, **change: Any) -> Sequence[str]:
     """What an attacker does to change an event and make the chain fit again."""
     chain, statements = GENESIS, []
     for event in store.read_shard(0, 0, 100):
-        new = payload if event.position == position else event.payload
+        if event.position == position:
+            event = msgspec.structs.replace(event, **change)  # noqa: PLW2901 - this one is another
         parts = (event.stream, event.version, event.event_id, event.type, event.schema)
-        hashed = event_hash(*parts, event.recorded_at, event.metadata, new)
-        chain = link(chain, 0, event.position, hashed)
+        hashed = event_hash(*parts, event.recorded_at, event.metadata, event.payload)
+        chain = link(chain, 0, event.position, event.epoch, hashed)
         statements.append(
-            f"UPDATE events SET payload = {literal(store, new)}, chain = {literal(store, chain)} "
-            f"WHERE position = {event.position}"
+            f"UPDATE events SET payload = {literal(store, event.payload)}, epoch = {event.epoch}, "
+            f"chain = {literal(store, chain)} WHERE position = {event.position}"
         )
     return [*statements, f"UPDATE shards SET chain = {literal(store, chain)}"]
 
@@ -183,7 +186,7 @@ CUT = (
 def test_an_anchor_shows_what_was_written_anew_or_cut_off(store: EventStore) -> None:
     anchor = parse_anchor(format_anchor(store.anchor(), ManualClock().now()))
     assert store.verify(anchor) == 10
-    with edited(store, *rewrite(store, 4, b"\x81\xa1n\x09")):
+    with edited(store, *rewrite(store, 4, payload=b"\x81\xa1n\x09")):
         assert store.verify() == 10, "the chain by itself fits"
         with pytest.raises(VerificationError, match="position 10: the anchor holds another chain"):
             store.verify(anchor)

@@ -21,7 +21,7 @@ PARTS: dict[str, Any] = {
 }
 
 FROZEN_HASH = "f35eb9615794994f7363edbad3ed203df50fa12c86d2836e2d7fbd9ad19f1f19"
-FROZEN_LINK = "eb57b05010fb6f3d7d118ad7b43a4654f2b9a81089f631eba215d3f8e1d651e9"
+FROZEN_LINK = "857c1281fef19da174d86c7b9fcb82104981eb42409c46f7d4ba756b062c6689"
 
 
 def test_an_event_hash_is_sha256_over_length_prefixed_parts() -> None:
@@ -36,7 +36,7 @@ def test_an_event_hash_is_sha256_over_length_prefixed_parts() -> None:
 def test_the_hashes_never_change() -> None:
     hashed = event_hash(**PARTS)
     assert hashed.hex() == FROZEN_HASH
-    assert link(GENESIS, 3, 9, hashed).hex() == FROZEN_LINK
+    assert link(GENESIS, 3, 9, 5, hashed).hex() == FROZEN_LINK
 
 
 @pytest.mark.parametrize("name", list(PARTS))
@@ -52,12 +52,13 @@ def test_bytes_cannot_move_from_one_part_to_the_next() -> None:
     assert a != b
 
 
-def test_a_link_depends_on_its_place() -> None:
+def test_a_link_depends_on_its_place_and_on_the_epoch_of_its_writer() -> None:
     hashed = event_hash(**PARTS)
     links = {
-        link(GENESIS, 0, 1, hashed),
-        link(GENESIS, 0, 2, hashed),
-        link(GENESIS, 1, 1, hashed),
-        link(hashed, 0, 1, hashed),
+        link(GENESIS, 0, 1, 1, hashed),
+        link(GENESIS, 0, 2, 1, hashed),
+        link(GENESIS, 1, 1, 1, hashed),
+        link(GENESIS, 0, 1, 2, hashed),
+        link(hashed, 0, 1, 1, hashed),
     }
-    assert len(links) == 4
+    assert len(links) == 5

@@ -37,7 +37,7 @@ def test_the_chain_goes_on_from_the_shard() -> None:
     plan = make_plan([append("run-1", 0)], SHARD, {}, 900)
     [[event]] = plan.events
     hashed = event_hash("run-1", 1, event.event_id, event.type, 1, 900, b"\x80", b"\x80")
-    assert event.chain == link(GENESIS, 0, 11, hashed) == plan.after.chain
+    assert event.chain == link(GENESIS, 0, 11, 3, hashed) == plan.after.chain
 
 
 def test_time_never_falls_within_a_shard() -> None:
