@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.event import listens_for
 
+from indelible.events.connecting import made
 from indelible.forks import renew_in_child
 
 _engines: WeakSet[sa.Engine] = WeakSet()
@@ -42,8 +44,8 @@ def _in_child() -> None:
     for engine in list(_engines):
         for ending in ("do_rollback", "do_commit", "do_close", "do_terminate"):
             setattr(engine.dialect, ending, _leave_alone)
-    for record in list(_records):
-        connection = record.dbapi_connection
+    pooled = [record.dbapi_connection for record in list(_records)]
+    for connection in [*made, *pooled]:
         if connection is not None:
             keep(connection)
             _silence(connection)
@@ -64,12 +66,14 @@ def _silence(connection: Any) -> None:
         return
     handles = getattr(connection, "handles", lambda: (fileno(),))
     try:
+        numbers = handles()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for handle in handles():
-            os.dup2(nowhere, handle, inheritable=False)
-        os.close(nowhere)
     except Exception:  # noqa: BLE001 - a driver's own: it is closed already
         return
+    for number in numbers:
+        with suppress(OSError):
+            os.dup2(nowhere, number, inheritable=False)
+    os.close(nowhere)
 
 
 renew_in_child(_in_child)

@@ -41,6 +41,7 @@ class SilentProxy:
         self._orders: SimpleQueue[tuple[Callable[[], None], threading.Event]] = SimpleQueue()
         self._sides: list[_Side] = []
         self._unserved: list[socket.socket] = []  # accepted, and left without a word
+        self._left_unserved = threading.Semaphore(0)
         self._serving = True
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="proxy", daemon=True)
@@ -99,6 +100,10 @@ class SilentProxy:
 
         self._order(order)
 
+    def wait_for_newcomer(self) -> None:
+        """Return when another new connection has been accepted, and got no answer."""
+        assert self._left_unserved.acquire(timeout=30)
+
     def _order(self, order: Callable[[], None]) -> None:
         done = threading.Event()
         self._orders.put((order, done))
@@ -129,6 +134,7 @@ class SilentProxy:
             self._serve(client)
         else:
             self._unserved.append(client)
+            self._left_unserved.release()
 
     def _serve(self, client: socket.socket) -> None:
         server = self._connect()

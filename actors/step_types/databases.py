@@ -20,6 +20,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, PoolResetState
 
+from indelible.events.connecting import connecting
+
 SQLITE_WAIT = 60.0
 """Seconds a SQLite connection waits for one of another process; ours queue before that."""
 
@@ -58,6 +60,7 @@ class Database:
         if kind != "sqlite":
             self.engine = _pooled(url)
             leave_to_parent(self.engine)
+            event.listen(self.engine, "do_connect", _connect)
             return
         self._write_turn = threading.Lock()
         self.engine = _sqlite(url, id(self))
@@ -152,6 +155,10 @@ def _pooled(url: sa.URL) -> sa.Engine:
     if forgets:
         event.listen(engine, "reset", _forget)
     return engine
+
+
+def _connect(dialect: sa.Dialect, _record: object, words: Any, options: Any) -> Any:
+    return connecting(lambda: dialect.connect(*words, **options))
 
 
 def _forget(connection: Any, record: object, state: PoolResetState) -> None:  # noqa: ARG001 - SQLAlchemy's signature

@@ -6,6 +6,7 @@ Keeps invariant 1: ``synchronous_commit=on`` wherever events are written.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from sqlalchemy.event import listens_for
 
 from indelible.clock import Clock
 from indelible.errors import StoreUnavailableError
+from indelible.events.connecting import connecting
 from indelible.events.inherited import leave_to_parent
 from indelible.events.postgres.arrays import register_arrays
 from indelible.events.postgres.connection import WatchedConnection
@@ -110,9 +112,8 @@ class Engines:
         @listens_for(engine, "do_connect")
         def _(_dialect: object, _record: object, words: Any, options: Any) -> WatchedConnection:
             try:
-                connection = watchdog.connect(
-                    lambda: WatchedConnection.connect(*words, **options), connect_within
-                )
+                make = partial(WatchedConnection.connect, *words, **options)
+                connection = watchdog.connect(partial(connecting, make), connect_within)
             except ConnectionError as error:
                 raise psycopg.OperationalError(str(error)) from error
             connection.patience = seconds / watchdog.look_every

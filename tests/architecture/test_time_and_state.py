@@ -36,6 +36,7 @@ SHARED = {
     "migrations/__init__.py": {"_one_at_a_time"},
     # what a fork must not leave to the child
     "src/indelible/forks.py": {"_renewals", "_watched"},
+    "events/connecting.py": {"_changed", "_under_way", "made"},
     "events/inherited.py": {"_engines", "_kept", "_records"},
     # in a child, what its parent had open: SQLite is one for all systems of a process
     "events/sqlite/forked.py": {"_carried"},

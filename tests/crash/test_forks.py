@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
+
+from postgres_server import connect
+from silent_proxy import SilentProxy
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 
@@ -214,14 +216,71 @@ def test_what_a_child_frees_closes_no_connection_of_its_parent(tmp_path: Path) -
     assert (tmp_path / "plain.db-wal").exists()  # in it is what the other one has committed
 
 
-def test_a_child_keeps_no_connection_to_the_server_alive(postgres_url: str) -> None:
-    child = outliving_child(postgres_url, "dies")
-    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as server:
-        count = (
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND backend_type = 'client backend'"
-        )
+def wait_for_the_last_connection_to_end(url: str) -> None:
+    """Return when nobody is connected to a database."""
+    count = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
+    with connect(url) as server:
         while server.execute(count).fetchall() != [(0,)]:
             server.execute("SELECT pg_sleep(0.01)")
+
+
+def test_a_child_keeps_no_connection_to_the_server_alive(postgres_url: str) -> None:
+    child = outliving_child(postgres_url, "dies")
+    wait_for_the_last_connection_to_end(postgres_url)
     end(child)
+
+
+CONNECTS = """
+import os, signal, sys, threading
+import sqlalchemy as sa
+from indelible.actors.step_types.databases import Database
+from indelible.clock import SystemClock
+from indelible.events import connecting
+from indelible.events.postgres import engines
+whose, url = sys.argv[1:]
+connecting.FORK_WAITS = engines.CONNECT_SECONDS = 600
+if whose == "store":
+    engine = engines.Engines(sa.make_url(url), 1800, SystemClock(), "watchdog").writing()
+else:
+    engine = Database(url).engine
+os.register_at_fork(before=lambda: print("forks", flush=True))
+connections = []
+thread = threading.Thread(target=lambda: connections.append(engine.connect()))
+thread.start()
+sys.stdin.readline()
+if os.fork() == 0:
+    sys.stdin.read()
+    os._exit(0)
+thread.join()
+print("ready", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("whose", ["store", "step"])
+def test_a_fork_leaves_no_connection_to_its_child_that_is_just_being_made(
+    whose: str, postgres_url: str
+) -> None:
+    with SilentProxy(postgres_url) as proxy:
+        proxy.silence(newcomers=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CONNECTS, whose, proxy.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        proxy.wait_for_newcomer()
+        child.stdin.write("fork\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "forks\n"
+        proxy.speak()
+        assert child.stdout.readline() == "ready\n"
+        child.wait()
+        wait_for_the_last_connection_to_end(postgres_url)
+        end(child)
