@@ -62,6 +62,10 @@ class MemoryEventStore(GroupedStore):
         """How many shards there are."""
         return self._memory.shards
 
+    def holds(self, stream: str) -> bool:
+        """Whether this process may act for ``stream`` at this instant: a shard may have an end."""
+        return self._group.holds(self.shard_of(stream))
+
     @property
     def inbox(self) -> Inbox:
         """Commands from elsewhere: none but this process can submit any."""

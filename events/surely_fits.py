@@ -36,7 +36,8 @@ def surely_fits(value: Any, limit: int) -> bool:
         if not types <= _STORABLE or (int in types and not _ints_fit(level, types)):
             return False
         if str in types:
-            room -= _LETTER * sum([len(item) for item in level if type(item) is str])
+            texts = level if len(types) == 1 else [item for item in level if type(item) is str]
+            room -= _LETTER * sum(map(len, texts))
         if not types <= _SHORT:
             room -= _long(level)
         lists = [item for item in level if type(item) is list] if list in types else ()

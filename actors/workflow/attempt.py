@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -171,30 +172,30 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         duration, cpu = took // 1_000, cpu // 1_000
         if error is None:
             try:
-                result = self._encoded(value)
+                value = plain_outside(value)
+                if type(value) is dict and value.get("success") is False:
+                    said = value.get("error") or value.get("message") or value
+                    raise StepFailedError(self.node.name, str(said))
+                result = encode_given(value)
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
-                error = failed
+                error = self._explained(failed, value)
             else:
                 index, number, hold = self.node.index, self.number, executor.held(stream)
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 
-    def _encoded(self, value: Any) -> bytes:
-        value = plain_outside(value)
-        if type(value) is dict and value.get("success") is False:
-            said = value.get("error") or value.get("message") or value
-            raise StepFailedError(self.node.name, str(said))
-        try:
-            return encode_given(value)
-        except _UNFIT as unfit:
-            unfit.add_note(f"It is the result of step {self.node.name!r}.")
+    def _explained(self, error: BaseException, value: Any) -> BaseException:
+        """``error``, which the result brought about, with a note on where it comes from."""
+        if isinstance(error, _UNFIT):
+            error.add_note(f"It is the result of step {self.node.name!r}.")
             if inspect.iscoroutine(value):
-                value.close()  # or the interpreter warns, much later, that nothing has awaited it
-                unfit.add_note(
+                with suppress(BaseException):  # it may have begun, and its end is the user's code
+                    value.close()  # or the interpreter warns, later, that nothing has awaited it
+                error.add_note(
                     "The registered function calls an async one and does not await it: make it "
                     "`async def`, and await the inner one there."
                 )
-            raise
+        return error
 
     def failure(
         self, error: BaseException, duration: int, cpu: int, *, late: bool = False

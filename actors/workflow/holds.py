@@ -36,8 +36,8 @@ class Holds:
 
     def forbid(self, stream: str) -> bool:
         """Whether nothing may begin in ``stream`` now: it is held, or its lease is over."""
-        return self.cover(stream) or not self._is_ours(stream)
+        return (self.any and self.cover(stream)) or not self._is_ours(stream)
 
     def cover(self, stream: str) -> bool:
         """Whether the run in ``stream`` is held."""
-        return self.everything or (self.any and self._shard_of(stream) in self._shards)
+        return self.everything or self._shard_of(stream) in self._shards

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterator
 
     from unit.workflow.conftest import Flow
 
@@ -106,6 +107,27 @@ def test_a_result_that_cannot_be_told_is_a_failed_step(
     flow: Flow, result: Any, error_type: str
 ) -> None:
     assert fail_in(flow, "sync", lambda: result)["error_type"] == error_type
+
+
+def test_a_coroutine_that_nobody_awaits_is_a_failed_step_whatever_it_does(flow: Flow) -> None:
+    @types.coroutine
+    def pause() -> Iterator[None]:
+        yield
+
+    async def stubborn() -> None:
+        try:
+            await pause()
+        finally:
+            raise SystemExit("not yet")
+
+    def begun() -> Coroutine[Any, Any, None]:
+        coroutine = stubborn()
+        coroutine.send(None)
+        return coroutine
+
+    entry = fail_in(flow, "sync", begun)
+    assert entry["error_type"] == "ValueNotStorableError"
+    assert "calls an async one and does not await it" in entry["error"]
 
 
 def test_a_text_of_any_kind_is_kept_within_bounds(flow: Flow) -> None:
