@@ -16,6 +16,9 @@ import msgspec
 COMMAND_LIMIT = 4 * 1024 * 1024
 """Bytes of a command's body: a definition and an input of 1 MiB each, and room."""
 
+TEXT_LIMIT = 1_000
+"""Characters of an id, a name, or a sender: the longest that is sent has some 260."""
+
 REMEMBERED = 7 * 24 * 3_600 * 1_000_000
 """Microseconds for which the id of an answered message is remembered: a week's holiday of a peer
 that retries."""

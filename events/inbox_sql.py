@@ -13,6 +13,7 @@ from indelible.events.inbox import (
     COMMAND_LIMIT,
     NO_COMMAND,
     REMEMBERED,
+    TEXT_LIMIT,
     Command,
     Submitted,
     Watcher,
@@ -34,9 +35,6 @@ INBOX = sa.table(
         sa.column("answer", sa.LargeBinary),
     ),
 )
-
-_TEXT_LIMIT = 1_000
-"""Characters of an id, a name, or a sender: the longest that is sent has some 260."""
 
 _IN = 500
 """Ids of one statement: a few kilobytes of SQL, far below any database's limit."""
@@ -251,7 +249,7 @@ def _submitted(
 def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
     """A row as it was read; SQLite takes any type for any column."""
     for value, (name, kind) in zip(values, _COMMAND_TYPES, strict=True):
-        if type(value) is kind and not (isinstance(value, str) and len(value) > _TEXT_LIMIT):
+        if type(value) is kind and not (isinstance(value, str) and len(value) > TEXT_LIMIT):
             continue
         found = f"is {value!r:.80}"
         if name == "body" and value is None:

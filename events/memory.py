@@ -173,7 +173,7 @@ class MemoryEventStore(GroupedStore):
 
     def verify(self, anchor: Anchor | None = None) -> int:
         """Walk the hash chains and return how many events they cover; there is nothing else."""
-        return verify_chains(self._ends(), self.read_shard, anchor or {}, lambda _: None)
+        return verify_chains(self._ends(), self.read_shard, anchor or {})
 
     def _ends(self) -> Sequence[ShardEnd]:
         self._check_open()

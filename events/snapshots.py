@@ -7,15 +7,14 @@ event that it was taken after; everything else is ignored, and the events tell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from indelible.errors import StoreCorruptError, StoreError, VerificationError
+from indelible.errors import StoreCorruptError, StoreError
 from indelible.events.event import RecordedEvent
 from indelible.events.store import EventStore
 
@@ -41,6 +40,9 @@ _FORMAT = b"\x01"
 _ID, _DIGEST = 16, 32
 _HEADER = len(_FORMAT) + _ID + _DIGEST
 _INT_MAX = 2**63 - 1
+
+SNAPSHOT_BYTES = SNAPSHOT_LIMIT + _HEADER
+"""Bytes of a stored snapshot, at most."""
 
 
 class Snapshot(NamedTuple):
@@ -74,7 +76,7 @@ class Taken(NamedTuple):
 
 
 _LOADED = sa.case(  # no bytes stand for what is too large to be loaded: damage, too
-    (sa.func.length(SNAPSHOTS.c.state) <= SNAPSHOT_LIMIT + _HEADER, SNAPSHOTS.c.state),
+    (sa.func.length(SNAPSHOTS.c.state) <= SNAPSHOT_BYTES, SNAPSHOTS.c.state),
     else_=sa.literal(b"", sa.LargeBinary),
 )
 _WANTED = (
@@ -100,8 +102,8 @@ def find_snapshot(
             wanted = {"stream": stream, "schema": schema, "until": last}
             rows = connection.execute(_WANTED, wanted).all()
         for version, taken_at, stored in rows:
-            snapshot = _unpack(stream, version, schema, taken_at, stored)
-            if snapshot is not None and _event_id(store, stream, version) == snapshot.event_id:
+            snapshot = unpack(stream, version, schema, taken_at, stored)
+            if snapshot is not None and event_id_at(store, stream, version) == snapshot.event_id:
                 return snapshot
             logger.warning(
                 "the snapshot of %s at version %d is damaged or of another log; it is ignored",
@@ -120,52 +122,6 @@ class Log(Protocol):
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
-    def read_views(self) -> AbstractContextManager[sa.Connection]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
-        ...
-
-
-def check_snapshots(store: Log) -> None:
-    """See that every snapshot is whole, and taken after an event that is in its stream.
-
-    Raises:
-        VerificationError: One is not.
-    """
-    for stream, version, snapshot in all_snapshots(store):
-        if snapshot is None:
-            found = f"the snapshot of {stream!r} at version {version} is damaged, or of another log"
-            raise VerificationError(-1, 0, f"{found}; drop it with rebuild --snapshots")
-
-
-def all_snapshots(store: Log) -> Iterator[tuple[str, int, Snapshot | None]]:
-    """Stream and version of every snapshot, each with what it holds, ``None`` if it is unusable.
-
-    Raises:
-        StoreError: They cannot be read.
-    """
-    place = sa.tuple_(SNAPSHOTS.c.stream, SNAPSHOTS.c.version)
-    query = sa.select(SNAPSHOTS).order_by(SNAPSHOTS.c.stream, SNAPSHOTS.c.version).limit(1)
-    after: tuple[str, int] = ("", 0)
-    while True:  # one by one: each may have 16 MiB
-        with store.read_views() as connection:
-            row = connection.execute(
-                query.where(place > sa.tuple_(*map(sa.literal, after)))
-            ).first()
-        if row is None:
-            return
-        after = row.stream, row.version
-        snapshot = _unpack(*row)
-        whole = snapshot is not None and _is_of(store, snapshot)
-        yield *after, snapshot if whole else None
-
-
-def _is_of(store: Log, snapshot: Snapshot) -> bool:
-    """Whether the stream holds the very event that the snapshot was taken after."""
-    try:
-        return _event_id(store, snapshot.stream, snapshot.version) == snapshot.event_id
-    except StoreCorruptError:
-        return False
-
 
 def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
     """Store states of different streams in one transaction, and return how many.
@@ -180,7 +136,7 @@ def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
     rows = []
     for one in taken:
         try:
-            event_id = _event_id(store, one.stream, one.version)
+            event_id = event_id_at(store, one.stream, one.version)
         except StoreCorruptError as error:
             logger.warning("no snapshot of %s is kept: %s", one.stream, error)
             continue
@@ -227,7 +183,8 @@ def drop_snapshots(store: EventStore, stream: str | None = None) -> int:
         return connection.execute(query).rowcount
 
 
-def _event_id(store: Log, stream: str, version: int) -> bytes | None:
+def event_id_at(store: Log, stream: str, version: int) -> bytes | None:
+    """The id of an event, ``None`` if there is no such one."""
     for event in store.read(stream, version - 1, version):
         return event.event_id
     return None
@@ -237,9 +194,7 @@ def _pack(snapshot: Snapshot) -> bytes:
     return _FORMAT + snapshot.event_id + _digest(snapshot) + snapshot.state
 
 
-def _unpack(
-    stream: str, version: int, schema: str, taken_at: int, stored: bytes
-) -> Snapshot | None:
+def unpack(stream: str, version: int, schema: str, taken_at: int, stored: bytes) -> Snapshot | None:
     """The snapshot that ``stored`` holds, ``None`` if a byte of it has changed."""
     if len(stored) < _HEADER or not stored.startswith(_FORMAT):
         return None

@@ -282,11 +282,12 @@ class EventStore(Protocol):
         """Verify that the store holds what was written, and return how many events it has.
 
         The log and all that answers questions for it: hash chains and epochs, both indexes, the
-        rows of streams and shards as far as events tell, blobs, snapshots.  Given an ``anchor`` it
-        is the log that had those ends then.
+        rows of streams and shards as far as events tell, blobs, the inbox, snapshots.  Given an
+        ``anchor`` it is the log that had those ends then.
 
         Raises:
-            VerificationError: At the first thing that does not fit.
+            VerificationError: Something does not fit: the first that was found, and in ``others``
+                the rest, up to a hundred.
         """
         ...
 

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from indelible.events.event import RecordedEvent
 from indelible.events.grouped import GroupedStore
-from indelible.events.snapshots import check_snapshots
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.verification.anchor import Anchor
+from indelible.events.verification.findings import Findings
+from indelible.events.verification.inbox import check_inbox
 from indelible.events.verification.log import anchor_of, verify_log
+from indelible.events.verification.snapshots import check_snapshots
 from indelible.events.verification.tables import Tables
 from indelible.events.verification.walk import ShardEnd
 
@@ -117,11 +119,16 @@ class StoredLog(GroupedStore):
     def verify(self, anchor: Anchor | None = None) -> int:
         """Verify the whole store and return how many events it has."""
         reader = self._open_reader()
-        tables = Tables(self.read_views, self._at_length)
+        tables, findings = Tables(self.read_views, self._at_length), Findings()
         count = verify_log(
-            self._ends, reader.read_shard, tables, reader.blob, anchor or {}, self.shards
+            *(self._ends, reader.read_shard, tables, reader.blob),
+            *(anchor or {}, self.shards, findings),
         )
-        check_snapshots(self)
+        with findings.noting():
+            check_inbox(self.read_views, self.shards, findings)
+        with findings.noting():
+            check_snapshots(self, findings)
+        findings.check()
         return count
 
     def _at_length(self, connection: sa.Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - a file has all the time

@@ -38,17 +38,17 @@ _FIRSTS = """
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name IN ({names}) AND e.version <= ? ORDER BY s.id, e.version
 """
-_SHARD = """
-    FROM events AS e JOIN streams AS s ON s.id = e.stream_id
-    WHERE e.shard = ? AND e.position > ? ORDER BY e.position LIMIT ?
-"""
+_OF_SHARD = "WHERE e.shard = ? AND e.position > ? ORDER BY e.position LIMIT ?"
+_SHARD = f"FROM events AS e JOIN streams AS s ON s.id = e.stream_id {_OF_SHARD}"
+_SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # the join may be what cannot be done
 _HEAD = "SELECT name, category, version, status, wake_at"
 _ENDS = """
-    SELECT shard, head, chain, coalesce(
-        (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0),
-        epoch, streams
+    SELECT shard, head, chain, coalesce((
+        SELECT max(position) FROM events
+        WHERE events.shard = shards.shard AND position <= 9223372036854775807
+    ), 0), epoch, streams
     FROM shards
-"""
+"""  # text and bytes, as damage may put them there, are greater than all numbers
 
 
 class SqliteReader:
@@ -92,7 +92,7 @@ class SqliteReader:
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""
-        return self._events(_SHARD, (shard, after, limit))
+        return self._events(_SHARD, (shard, after, limit), _SHARD_ROWS)
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends."""
@@ -158,9 +158,11 @@ class SqliteReader:
         """What the rows of the shards say, and the position of the last event of each."""
         return self._rows(_ENDS, ())
 
-    def _events(self, which: str, parameters: tuple[Any, ...]) -> Sequence[RecordedEvent]:
+    def _events(
+        self, which: str, parameters: tuple[Any, ...], rows: str = ""
+    ) -> Sequence[RecordedEvent]:
         with self._cursor(EVENT_BYTES) as cursor:
-            return _events(cursor, which, parameters)
+            return _events(cursor, which, parameters, rows)
 
     def _rows(
         self, statement: str, parameters: tuple[Any, ...], most: int = EVENT_BYTES
@@ -186,15 +188,17 @@ class SqliteReader:
 
 
 def _events(
-    cursor: sqlite3.Cursor, which: str, parameters: tuple[Any, ...]
+    cursor: sqlite3.Cursor, which: str, parameters: tuple[Any, ...], rows_of: str = ""
 ) -> Sequence[RecordedEvent]:
-    """The events that ``which`` selects, the damaged ones as such."""
+    """The events that ``which`` selects, the damaged ones as such; ``rows_of`` finds their rows."""
     try:
-        rows = cursor.execute(EVENT + which, parameters).fetchall()
+        rows = cursor.execute(f"{EVENT} {which}", parameters).fetchall()
     except sqlite3.Error as error:
         if not is_of_a_row(error):
             raise
-        return one_by_one(cursor, cursor.execute(ROW_IDS + which, parameters).fetchall())
+        return one_by_one(
+            cursor, cursor.execute(f"{ROW_IDS} {rows_of or which}", parameters).fetchall()
+        )
     return list(starmap(RecordedEvent, rows))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any
 
 from indelible.events.event import UNREADABLE, DamagedEvent, RecordedEvent
@@ -25,12 +26,13 @@ EVENT = """
         e.payload, e.metadata, e.recorded_at, e.chain
 """
 ROW_IDS = "SELECT e.rowid"
-_ONE = "FROM events AS e JOIN streams AS s ON s.id = e.stream_id WHERE e.rowid = ?"
+_WHOLE = "FROM events AS e JOIN streams AS s ON s.id = e.stream_id WHERE e.rowid = ?"
+_ONE = "FROM events AS e WHERE e.rowid = ?"
 
 _FIELDS: dict[str, tuple[str, type, Any]] = {  # column, type, what stands for an unreadable one
     "shard": ("e.shard", int, -1),
     "position": ("e.position", int, 0),
-    "stream": ("s.name", str, UNREADABLE),
+    "stream": ("(SELECT name FROM streams WHERE id = e.stream_id)", str, UNREADABLE),
     "version": ("e.version", int, 0),
     "event_id": ("e.event_id", bytes, b""),
     "epoch": ("e.epoch", int, 0),
@@ -48,13 +50,13 @@ def one_by_one(cursor: sqlite3.Cursor, rows: Sequence[tuple[int]]) -> list[Recor
     events: list[RecordedEvent] = []
     for (number,) in rows:
         try:
-            [row] = cursor.execute(f"{EVENT} {_ONE}", (number,)).fetchall()
+            found = cursor.execute(f"{EVENT} {_WHOLE}", (number,)).fetchall()
         except sqlite3.Error as error:
             if not is_of_a_row(error):
                 raise
             events.append(_damaged(cursor, number))
         else:
-            events.append(RecordedEvent(*row))
+            events += starmap(RecordedEvent, found)  # none, if it is of no stream
     return events
 
 

@@ -16,9 +16,10 @@ LOAD = """
     FROM shards WHERE shard = ?
 """
 LAST = """
-    SELECT position, chain, recorded_at FROM events WHERE shard = ?
+    SELECT position, chain, recorded_at FROM events
+    WHERE shard = ? AND position <= 9223372036854775807
     ORDER BY position DESC LIMIT 1
-"""
+"""  # text and bytes, as damage may put them there, are greater than all numbers
 
 # The head is compared as well as the epoch: a mistake of our own must not leave a gap.
 MOVE_HEAD = """

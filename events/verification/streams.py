@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from indelible.errors import VerificationError
-from indelible.events.names import category_of
+from indelible.events.names import category_of, is_text
 from indelible.events.plan import STREAM_ID_BITS, shard_of
+from indelible.events.verification.findings import Findings
 from indelible.events.verification.tables import Indexed, StreamRow, Tables
 from indelible.events.verification.walk import ShardEnd
 
@@ -25,19 +25,22 @@ class StreamCheck:
     A store may be written meanwhile: what has moved is read again.
     """
 
-    def __init__(self, tables: Tables, ends: Mapping[int, ShardEnd], shards: int) -> None:
+    def __init__(
+        self, tables: Tables, ends: Mapping[int, ShardEnd], shards: int, findings: Findings
+    ) -> None:
         """``ends`` are those of the walks; a store has ``shards`` of them."""
         self._tables = tables
+        self._findings = findings
         self._ends = ends
         self._shards = shards
         self.sums: Sums = dict.fromkeys(ends, 0)
         self.streams: dict[int, int] = dict.fromkeys(ends, 0)
 
     def run(self) -> None:
-        """Check them all.
+        """Check them all, and note the rows that say something else than the events.
 
         Raises:
-            VerificationError: At the first row that says something else than the events.
+            VerificationError: Enough was found.
         """
         after = -(2**63)
         for rows in self._tables.streams():
@@ -47,46 +50,52 @@ class StreamCheck:
                 row = of_rows.pop(number, None)
                 if row is not None:  # else the walk by position has said so
                     self._check(row, found)
-            if of_rows:
-                row = next(iter(of_rows.values()))
-                raise _wrong(row, 0, f"its row ends at version {row.version}, no event is there")
+            for row in of_rows.values():
+                self._check_row(row)
+                self._note(row, 0, f"its row ends at version {row.version!r}, no event is there")
             after = rows[-1].id
 
     def _check(self, row: StreamRow, events: Iterable[Indexed]) -> None:
-        shard = _check_row(row, self._shards)
+        shard = row.id >> STREAM_ID_BITS
+        if shard in self.streams:
+            self.streams[shard] += 1
+        if not self._check_row(row):
+            return
         end = self._ends.get(shard)
         version = before = 0
         for event in events:
             version += 1
-            if (event.version, event.shard) != (version, shard) or event.position <= before:
-                found = f"version {event.version} is found where {version} was wanted"
-                raise _wrong(row, event.position, found)
+            if (event.version, event.shard) != (version, shard) or not _behind(event, before):
+                found = f"version {event.version!r} is found where {version} was wanted"
+                self._note(row, before, found)
+                return
             before = event.position
             if end is not None and event.position <= end.head:
                 self.sums[shard] += fingerprint(row.name, version, event.position, event.chain)
-        if shard in self.streams:
-            self.streams[shard] += 1
         now: StreamRow | None = row
         if row.version < version:  # or has it moved since it was read?
             now = self._tables.stream(row.id)
-        if now is None or now.version < version or row.version > version:
+        if now is None or now.wrong or now.version < version or row.version > version:
             found = f"the row ends at version {row.version}, the events end at {version}"
-            raise _wrong(row, before, found)
+            self._note(row, before, found)
+
+    def _check_row(self, row: StreamRow) -> bool:
+        """Whether its values are of their types; what else follows from the row alone is noted."""
+        if row.wrong:
+            self._note(row, 0, row.wrong)
+            return False
+        if row.category != category_of(row.name):
+            self._note(row, 0, f"its category is {row.category!r:.200}")
+        if row.id >> STREAM_ID_BITS != shard_of(row.name, self._shards):
+            self._note(row, 0, f"it belongs to shard {shard_of(row.name, self._shards)}")
+        return True
+
+    def _note(self, row: StreamRow, position: int, found: str) -> None:
+        words = f"stream {row.name!r:.300}: {found}"
+        if not isinstance(row.name, str) or not is_text(row.name):
+            words = f"stream number {row.id}: {found}"
+        self._findings.add(row.id >> STREAM_ID_BITS, position, words)
 
 
-def _check_row(row: StreamRow, shards: int) -> int:
-    """The shard of a stream; what else follows from the row alone is checked."""
-    kinds = (int, str, str, int, str, int)
-    shard = row.id >> STREAM_ID_BITS
-    if tuple(map(type, row)) != kinds or row.wake_at < 0:
-        raise _wrong(row, 0, "a column holds what no column of streams can hold")
-    if row.category != category_of(row.name):
-        raise _wrong(row, 0, f"its category is {row.category!r}")
-    if shard != shard_of(row.name, shards):
-        raise _wrong(row, 0, f"it belongs to shard {shard_of(row.name, shards)}")
-    return shard
-
-
-def _wrong(row: StreamRow, position: int, found: str) -> VerificationError:
-    words = f"stream {row.name!r}: {found}"
-    return VerificationError(row.id >> STREAM_ID_BITS, position, words)
+def _behind(event: Indexed, position: int) -> bool:
+    return type(event.position) is int and event.position > position

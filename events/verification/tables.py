@@ -10,35 +10,24 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-PAGE = 1_000
-"""Rows read at once."""
+from indelible.events.names import is_text
+from indelible.events.types import EVENT_LIMIT
+from indelible.events.verification.rows import PAGE, Connect, Rows, do_without, is_lite
 
-Connect = Callable[[], AbstractContextManager[sa.Connection]]
 AtLength = Callable[[sa.Connection], AbstractContextManager[object]]
 """Surrounds a statement that reads a whole table, and so may take minutes."""
 
-_FIRST = -(2**63)
-_STREAMS = sa.text(
-    "SELECT id, name, category, version, status, wake_at FROM streams"
-    " WHERE id > :after ORDER BY id LIMIT :limit"
+_OF_MANY = (
+    "WHERE stream_id > :after AND stream_id <= :last ORDER BY stream_id, version LIMIT :limit"
 )
-_EVENT = "SELECT stream_id, version, shard, position, chain FROM events"
-_OF_MANY = sa.text(
-    f"{_EVENT} WHERE stream_id > :after AND stream_id <= :last"
-    " ORDER BY stream_id, version LIMIT :limit"
-)
-_OF_ONE = sa.text(
-    f"{_EVENT} WHERE stream_id = :stream AND version > :version ORDER BY version LIMIT :limit"
-)
+_OF_ONE = "WHERE stream_id = :stream AND version > :version ORDER BY version LIMIT :limit"
 _COUNTS = "SELECT shard, count(*) FROM events{} GROUP BY shard"
-_DIGESTS = sa.text("SELECT digest FROM blobs WHERE digest > :after ORDER BY digest LIMIT :limit")
-
-_BY_INDEX = ("enable_seqscan", "enable_sort")
+_INDEXED = ("stream_id", "version", "shard", "position", "substr(chain, 1, 33)")  # of 32 bytes
 _BY_TABLE = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 
 
 class StreamRow(NamedTuple):
-    """A row of ``streams``."""
+    """A row of ``streams``; a value may be of any type where SQLite has it."""
 
     id: int
     name: str
@@ -46,6 +35,19 @@ class StreamRow(NamedTuple):
     version: int
     status: str
     wake_at: int
+
+    @property
+    def wrong(self) -> str:
+        """What is wrong with its values as such; empty if nothing is."""
+        for (name, value), kind in zip(self._asdict().items(), _KINDS, strict=True):
+            if type(value) is not kind or (kind is str and not is_text(value)):
+                return f"its {name} is {value!r:.200}"
+        if self.version < 1:
+            return f"its version is {self.version}"
+        return f"its wake_at is {self.wake_at}" if self.wake_at < 0 else ""
+
+
+_KINDS = (int, str, str, int, str, int)
 
 
 class Indexed(NamedTuple):
@@ -59,52 +61,53 @@ class Indexed(NamedTuple):
 
 
 class Tables:
-    """Reads in short transactions, none of which stays open between two pages."""
+    """Reads the log and what belongs to it; a damaged row leaves the others readable."""
 
     def __init__(self, connect: Connect, at_length: AtLength = nullcontext) -> None:
         """``connect`` begins a transaction that only reads; pages need no ``at_length``."""
         self._connect = connect
         self._at_length = at_length
+        self._rows = Rows(connect, EVENT_LIMIT)
 
     def streams(self) -> Iterator[Sequence[StreamRow]]:
         """All rows of ``streams`` by id, page by page."""
-        after = _FIRST
-        while page := self._rows(_STREAMS, after=after, limit=PAGE):
+        for page in self._rows.every("streams", StreamRow._fields, ("id",)):
             yield [StreamRow(*row) for row in page]
-            after = page[-1][0]
 
     def stream(self, number: int) -> StreamRow | None:
         """One row of ``streams`` as it is now."""
-        for row in self._rows(_STREAMS, after=number - 1, limit=1):
-            return StreamRow(*row) if row[0] == number else None
-        return None
+        rows = self._rows.page("streams", StreamRow._fields, "WHERE id = :number", number=number)
+        return StreamRow(*rows[0]) if rows else None
 
     def by_version(self, after: int, last: int) -> Iterator[tuple[int, Iterator[Indexed]]]:
         """The events of the streams with ids behind ``after`` up to ``last``, each in order."""
         return groupby(self._by_version(after, last), key=attrgetter("stream_id"))
 
     def _by_version(self, after: int, last: int) -> Iterator[Indexed]:
-        while page := self._rows(_OF_MANY, after=after, last=last, limit=PAGE):
-            yield from (Indexed(*row) for row in page)
-            after = page[-1][0]
-            while len(page) == PAGE:  # the last stream may go on
-                page = self._rows(_OF_ONE, stream=after, version=page[-1][1], limit=PAGE)
-                yield from (Indexed(*row) for row in page)
+        while page := self._indexed(_OF_MANY, after=after, last=last):
+            yield from page
+            after = page[-1].stream_id
+            while len(page) == PAGE and type(page[-1].version) is int:  # it may go on
+                page = self._indexed(_OF_ONE, stream=after, version=page[-1].version)
+                yield from page
 
-    def counts(self) -> dict[int, int]:
+    def _indexed(self, which: str, **values: int) -> Sequence[Indexed]:
+        rows = self._rows.page("events", _INDEXED, which, limit=PAGE, **values)
+        return [Indexed(*row) for row in rows]
+
+    def counts(self) -> dict[Any, int]:
         """How many events each shard has, by the table itself and no index."""
         with self._connect() as connection, self._at_length(connection):
-            lite = connection.dialect.name == "sqlite"
-            _plan(connection, _BY_TABLE)
+            lite = is_lite(connection)
+            if not lite:
+                do_without(connection, _BY_TABLE)
             statement = _COUNTS.format(" NOT INDEXED" if lite else "")
             return {row[0]: row[1] for row in connection.exec_driver_sql(statement)}
 
     def digests(self) -> Iterator[bytes]:
-        """The sha256 of every blob there is."""
-        after = b""
-        while page := self._rows(_DIGESTS, after=after, limit=PAGE):
-            yield from (bytes(row[0]) for row in page)
-            after = page[-1][0]
+        """The key of every blob there is: a sha256, if it is whole."""
+        for page in self._rows.every("blobs", ("digest",), ("digest",)):
+            yield from (row[0] for row in page)
 
     def missing(self, digests: Sequence[bytes]) -> set[bytes]:
         """Those of ``digests`` of which there is no blob."""
@@ -116,15 +119,3 @@ class Tables:
                 query = sa.select(blobs.c.digest).where(blobs.c.digest.in_(part))
                 found |= {bytes(row[0]) for row in connection.execute(query)}
         return set(digests) - found
-
-    def _rows(self, statement: sa.TextClause, **values: Any) -> Sequence[Any]:
-        with self._connect() as connection:
-            _plan(connection, _BY_INDEX)
-            return connection.execute(statement, values).all()
-
-
-def _plan(connection: sa.Connection, without: Sequence[str]) -> None:
-    """Have PostgreSQL do ``without`` some ways in this transaction; SQLite is told in the SQL."""
-    if connection.dialect.name != "sqlite":
-        for way in without:
-            connection.exec_driver_sql(f"SET LOCAL {way} = off")

@@ -8,6 +8,7 @@ import msgspec
 
 from indelible.access import SystemAccess
 from indelible.events.verification.anchor import format_anchor, parse_anchor
+from indelible.events.verification.findings import Findings
 from indelible.states import verify_snapshots, verify_states
 
 
@@ -57,15 +58,24 @@ class Verifying(SystemAccess):
                 file in its place.
 
         Raises:
-            VerificationError: At the first thing that does not fit.
+            VerificationError: Something does not fit: the first that was found, and in ``others``
+                the rest, up to a hundred.
             AnchorError: ``anchor`` is none; nothing was verified.
         """
         self.check_may_block("verify", "verify_async")
         parts = self.parts
         places = {} if anchor is None else parse_anchor(anchor)
-        events = parts.store.verify(places)
-        streams, unfolded = verify_states(parts.store, parts.types, parts.deciders)
-        snapshots = verify_snapshots(parts.store, parts.types, parts.deciders)
+        events = streams = snapshots = 0
+        unfolded = set[str]()
+        findings = Findings()
+        told = (parts.store, parts.types, parts.deciders, findings)
+        with findings.noting():
+            events = parts.store.verify(places)
+        with findings.noting():
+            streams, unfolded = verify_states(*told)
+        with findings.noting():
+            snapshots = verify_snapshots(*told)
+        findings.check()
         return Verified(
             events=events, streams=streams, snapshots=snapshots, unfolded=tuple(sorted(unfolded))
         )

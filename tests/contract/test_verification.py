@@ -101,7 +101,7 @@ def test_the_rows_of_streams_and_shards_count(store: EventStore) -> None:
         f"UPDATE streams SET category = 'account' {one}": "its category is 'account'",
         f"UPDATE streams SET version = 3 {one}": "ends at version 3, the events end at 4",
         f"UPDATE streams SET version = 5 {one}": "ends at version 5, the events end at 4",
-        f"UPDATE streams SET wake_at = -1 {one}": "no column of streams can hold",
+        f"UPDATE streams SET wake_at = -1 {one}": "its wake_at is -1",
         f"DELETE FROM streams {one}": "position 1",
         "INSERT INTO streams VALUES (4, 'run-4', 'run', 1, '', 0)": "no event is there",
         "UPDATE shards SET epoch = 3": "epoch 4 is not from 3 to 3",

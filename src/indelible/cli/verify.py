@@ -10,6 +10,7 @@ import typer
 from indelible.cli.deciders import load_deciders
 from indelible.cli.options import DEFAULT_STORE, Actors, AsJson, Store
 from indelible.cli.output import count, out, say
+from indelible.errors import VerificationError
 
 if TYPE_CHECKING:
     from indelible.verification import Verified
@@ -34,7 +35,7 @@ def verify_store(
     actors: Actors = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that the store holds what was written: events, indexes, streams, blobs, snapshots.
+    """Check that the store holds what was written: log, streams, blobs, inbox, snapshots.
 
     Without an anchor that was kept elsewhere nothing shows a log that was cut off, or written anew
     as a whole.
@@ -43,7 +44,12 @@ def verify_store(
 
     text = None if anchor is None else anchor.read_bytes()
     with ActorSystem(store, mode="read", actors=load_deciders(actors)) as system:
-        verified = system.verify(anchor=text)
+        try:
+            verified = system.verify(anchor=text)
+        except VerificationError as error:
+            for other in error.others:
+                say(other)
+            raise
     if as_json:
         from indelible.cli.values import write_json
 

@@ -142,15 +142,21 @@ class VerificationError(StoreError):
     shard: int
     position: int
     found: str
+    others: Sequence[str]
 
-    def __init__(self, shard: int, position: int, found: str) -> None:
-        """``position`` is the first one that does not fit; 0 and shard -1 if there is none."""
+    def __init__(self, shard: int, position: int, found: str, others: Sequence[str] = ()) -> None:
+        """``position`` is the first one that does not fit; 0 and shard -1 if there is none.
+
+        ``others`` are the words for what else does not fit, with its places.
+        """
         where = f"shard {shard}" + (f" breaks at position {position}" if position else "")
+        more = f" (and {len(others)} more that do not fit)" if others else ""
         super().__init__(
-            f"{where if shard >= 0 else 'the store'}: {found}",
+            f"{where if shard >= 0 else 'the store'}: {found}{more}",
             shard=shard,
             position=position,
             found=found,
+            others=others,
         )
 
 

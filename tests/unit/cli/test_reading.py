@@ -203,9 +203,13 @@ def test_verify_reports_a_changed_event(finished: Any) -> None:
     }
     with closing(sqlite3.connect(finished.home / "indelible.db")) as database, database:
         database.execute("UPDATE events SET recorded_at = recorded_at + 1 WHERE position = 2")
+        database.execute("UPDATE streams SET wake_at = -1")
     result = finished.invoke("verify")
-    assert result.exit_code == 1
-    assert "breaks at position 2" in result.stderr
+    assert (result.exit_code, result.stdout) == (1, "")
+    *others, last = result.stderr.splitlines()
+    assert last.startswith("error: shard 0 breaks at position 2: ")
+    assert last.endswith(f" (and {len(others)} more that do not fit)")
+    assert any("its wake_at is -1" in line for line in others)
 
 
 def test_an_anchor_is_written_and_compared_with(finished: Any) -> None:

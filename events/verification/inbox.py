@@ -1,0 +1,79 @@
+"""The rows of the inbox: each is a command that its owner finds, or one that has its answer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from indelible.events.inbox import COMMAND_LIMIT, TEXT_LIMIT
+from indelible.events.names import is_text
+from indelible.events.plan import shard_of
+from indelible.events.values import VALUE_LIMIT
+from indelible.events.verification.findings import Findings
+from indelible.events.verification.rows import Connect, Rows
+
+_PAGE = 100  # rows: SQLite loads the whole of each, answers too
+_MOST = 2 * VALUE_LIMIT  # bytes of an answer, which holds a value
+
+
+class _Row(NamedTuple):
+    """A command, but of bytes only the first, which tells their type."""
+
+    seq: int
+    message_id: str
+    shard: int
+    stream: str
+    kind: str
+    sender: str
+    submitted_at: int
+    deadline: int
+    answered_at: int
+    body: bytes
+    answer: bytes | None
+    size: int
+
+    @property
+    def wrong(self) -> str:
+        """What is wrong with it; empty if nothing is."""
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if not _fits(value, kind) or (value == "" and name != "sender"):
+                return f"its {name} is {value!r:.200}"
+        if not isinstance(self.body, bytes) and self.size:  # SQLite: no bytes have no first one
+            return f"its body is {self.body!r:.200}"
+        if self.size > COMMAND_LIMIT:
+            return f"its body has more than {COMMAND_LIMIT:,} bytes"
+        if self.answer is not None and not isinstance(self.answer, bytes):
+            return f"its answer is {self.answer!r:.200}"
+        if bool(self.answered_at) != (self.answer is not None):
+            return f"its answered_at is {self.answered_at}, and its answer is" + (
+                " missing" if self.answer is None else " there"
+            )
+        return ""
+
+
+_TEXTS = ("message_id", "stream", "kind", "sender")
+_NUMBERS = ("shard", "submitted_at", "deadline", "answered_at", "size")
+_KINDS = {**dict.fromkeys(_TEXTS, str), **dict.fromkeys(_NUMBERS, int)}
+_COLUMNS = (*_Row._fields[:9], "substr(body, 1, 1)", "substr(answer, 1, 1)", "length(body)")
+
+
+def _fits(value: object, kind: type) -> bool:
+    if kind is str:
+        return isinstance(value, str) and is_text(value) and len(value) <= TEXT_LIMIT
+    return type(value) is int and value >= 0
+
+
+def check_inbox(connect: Connect, shards: int, findings: Findings) -> None:
+    """Note the commands that are damaged, or that the owner of no shard would find.
+
+    Raises:
+        VerificationError: Enough was found.
+    """
+    for page in Rows(connect, _MOST).every("inbox", _COLUMNS, ("seq",), _PAGE):
+        for row in map(_Row._make, page):
+            wrong = row.wrong
+            if not wrong and row.shard != shard_of(row.stream, shards):
+                wrong = f"its shard is {row.shard}, that of {row.stream!r} is another"
+            if wrong:
+                named = f" ({row.message_id!r:.80} for {row.stream!r:.80})"
+                findings.add(-1, 0, f"command {row.seq} of the inbox{named}: {wrong}")
