@@ -132,12 +132,22 @@ class Inbox(Protocol):
         """Those of ``seqs`` that have no answer, in order."""
         ...
 
+    def astray(self, shards: int, limit: int) -> Sequence[Submitted]:
+        """Up to ``limit`` rows that a look for none of the ``shards`` finds, and no asker either.
+
+        Damage alone makes such rows; they are for setting aside.
+        """
+        ...
+
     def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
         """Answer each (message id, encoded answer), durably; a first answer stands."""
         ...
 
     def set_aside(self, seq: int, answer: bytes) -> None:
-        """Answer a row that holds no command, durably, so that it waits no more."""
+        """Answer a row that holds no command, durably, so that it waits no more.
+
+        One that was answered at no time there can be keeps its answer, if it has one.
+        """
         ...
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:

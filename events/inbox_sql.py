@@ -117,6 +117,15 @@ class SqlInbox:
             return self._one_by_one(sorted(seqs))
         return found
 
+    def astray(self, shards: int, limit: int) -> Sequence[Submitted]:
+        """Up to ``limit`` rows that a look for none of the ``shards`` finds, nor an asker."""
+        stray = _UNANSWERED & INBOX.c.shard.not_in(range(shards))
+        query = sa.select(INBOX.c.seq, stray).where(stray | _NEVER).limit(limit)
+        with self._read() as connection:
+            rows = connection.execute(query).all()
+        words = ("it was answered at no time there can be", "it is of no shard there is")
+        return [Submitted(seq, NO_COMMAND, late=False, damage=words[of_no]) for seq, of_no in rows]
+
     def _one_by_one(self, seqs: Sequence[int]) -> Sequence[Submitted]:
         """The same where a row cannot be read: it leaves the others alone."""
         return [submitted for seq in seqs for submitted in self.take([seq])]
@@ -156,9 +165,11 @@ class SqlInbox:
 
     def set_aside(self, seq: int, answer: bytes) -> None:
         """Answer a row that holds no command, durably, so that it waits no more."""
-        row = sa.update(INBOX).where(INBOX.c.seq == seq, INBOX.c.answered_at == 0)
+        said = sa.literal(answer, sa.LargeBinary)
+        first = sa.case((_UNANSWERED, said), else_=sa.func.coalesce(INBOX.c.answer, said))
+        row = sa.update(INBOX).where(INBOX.c.seq == seq, _UNANSWERED | _NEVER)
         with self._write() as connection:
-            connection.execute(row.values(answered_at=self._now(), answer=answer))
+            connection.execute(row.values(answered_at=self._now(), answer=first))
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
         """The answers of those that have one; one that cannot be read is no bytes at all."""
@@ -167,7 +178,7 @@ class SqlInbox:
             with self._read() as connection:
                 for part in _parts(message_ids):
                     rows = connection.execute(_ANSWERS, {"ids": part})
-                    found.update((row.message_id, row.answer) for row in rows)
+                    found.update((row.message_id, _bytes(row.answer)) for row in rows)
         except StoreCorruptError:
             if len(message_ids) == 1:
                 return {message_ids[0]: b""}
@@ -213,6 +224,9 @@ class SqlInbox:
 _UNANSWERED = INBOX.c.answered_at == sa.literal_column("0")
 """As the condition of the index ``inbox_waiting`` has it: a parameter would not match it."""
 
+_NEVER = (INBOX.c.answered_at < 0) | (INBOX.c.answered_at > 2**63 - 1)
+"""Answered at no time; on SQLite text and bytes are greater than all numbers."""
+
 _OF_SHARDS = INBOX.c.shard.in_(sa.bindparam("shards", expanding=True))
 _WAITING = (  # made once: it is asked all the time, and making it costs more than asking
     sa.select(INBOX.c.seq)
@@ -223,6 +237,10 @@ _WAITING = (  # made once: it is asked all the time, and making it costs more th
 _ANSWERS = sa.select(INBOX.c.message_id, INBOX.c.answer).where(
     INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0
 )
+
+
+def _bytes(answer: object) -> bytes:
+    return answer if isinstance(answer, bytes) else b""
 
 
 def _taken(connection: sa.Connection, commands: Sequence[Command]) -> Collection[str]:

@@ -64,6 +64,10 @@ class MemoryInbox:
             rows = [r for r in self._rows.values() if r.seq in wanted and not r.answered_at]
         return [Submitted(row.seq, row.command, 0 < row.deadline < now) for row in rows]
 
+    def astray(self, shards: int, limit: int) -> Sequence[Submitted]:  # noqa: ARG002 - there are none
+        """None: nothing damages what is in memory."""
+        return ()
+
     def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
         """Answer each (message id, encoded answer); a first answer stands."""
         now = self._now()

@@ -163,7 +163,7 @@ class InboxPump:
                     more = came >= UNDER_WAY // 2
                     if came:
                         active_until = self._clock.monotonic() + _ACTIVE
-                self._forget_old()
+                self._tidy()
                 self._loop.well()
                 troubled = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
@@ -229,9 +229,12 @@ class InboxPump:
     def _hand_over(self, submitted: Submitted) -> None:
         seq, command = submitted.seq, submitted.command
         stream = command.stream
-        if submitted.damage:
-            _log.error("command %d of the inbox is set aside: %s", seq, submitted.damage)
-            self._errands.run(partial(self._set_aside, seq, submitted.damage))
+        damage = submitted.damage
+        if not damage and command.shard != self._store.shard_of(stream):
+            damage = f"its shard is {command.shard}, and {stream!r} is of another"
+        if damage:
+            _log.error("command %d of the inbox is set aside: %s", seq, damage)
+            self._errands.run(partial(self._set_aside, seq, damage))
             return
         if submitted.late:
             late = AskTimeoutError(stream, command.timeout / 1_000_000)
@@ -312,9 +315,12 @@ class InboxPump:
         with self._lock:
             self._under_way.difference_update(seqs)
 
-    def _forget_old(self) -> None:
+    def _tidy(self) -> None:
+        """Set aside what nobody will find, and forget what was answered long ago."""
         now = self._clock.monotonic()
         if now >= self._forget_at and self._store.owned():
+            for submitted in self._store.inbox.astray(self._store.shards, _FORGET):
+                self._hand_over(submitted)
             forgotten = self._store.inbox.forget(_FORGET)
             self._forget_at = now + (0 if forgotten == _FORGET else _FORGET_EVERY)
 

@@ -13,6 +13,8 @@ import pytest
 from indelible import ActorSystem
 from indelible.errors import RefusedError, StoreCorruptError, ValueDecodeError
 from indelible.events.inbox import COMMAND_LIMIT
+from indelible.events.opening import open_store
+from indelible.events.plan import shard_of
 from indelible.inbox.answers import decode_answer
 from indelible.inbox.wire import encode_message
 from indelible.testing.builders import url_of
@@ -31,6 +33,7 @@ DAMAGED = [
     *((column, "zeroblob(2000)") for column in ("stream", "kind", "sender")),
     ("stream", "CAST(printf('%.*c', 2000, 'x') AS TEXT)"),
     ("kind", "CAST(zeroblob(70000000) AS TEXT)"),
+    *(("shard", value) for value in ("'x'", "0.5", "7", "-1", NO_TEXT, "x'00'", "zeroblob(2000)")),
 ]
 UNFIT = [  # each is read, and refused by what it is meant for
     *(("stream", value) for value in ("''", "'x'", "'run-'", "'nothing-1'", "'service-x'")),
@@ -101,6 +104,61 @@ def test_a_command_that_fits_nothing_is_answered_on_postgresql(postgres_url: str
         for number in range(len(unfit)):
             said = wait_for(system, f"bad{number}")
             assert isinstance(said, (RefusedError, StoreCorruptError)), (unfit[number], said)
+
+
+def wait_for_none_astray(system: ActorSystem) -> None:
+    watcher = system.store.inbox.watch()
+    try:
+        while system.store.inbox.astray(system.store.shards, 10):
+            watcher.wait(watcher.busy)
+    finally:
+        watcher.close()
+
+
+def test_a_command_that_was_answered_at_no_time_is_answered_once(tmp_path: Path) -> None:
+    never = ("'x'", "-1", NO_TEXT, "x'00'", "zeroblob(2000)")
+    with ActorSystem(url_of(tmp_path / "store.db"), actors=[Counter()], drain=2) as system:
+        assert system.actor("counter", "c").ask(1, message_id="kept", timeout=20) == 1
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as connection:
+        for number, value in enumerate(never):
+            connection.execute(row(f"bad{number}"))
+            change = f"UPDATE inbox SET answered_at = {value} WHERE message_id = 'bad{number}'"
+            connection.execute(change)
+        connection.execute("UPDATE inbox SET answered_at = -1 WHERE message_id = 'kept'")
+    with ActorSystem(url_of(tmp_path / "store.db"), actors=[Counter()], drain=2) as system:
+        wait_for_none_astray(system)
+        for number in range(len(never)):
+            said = wait_for(system, f"bad{number}")
+            assert isinstance(said, StoreCorruptError), number
+            assert "answered at no time" in str(said)
+        counter = system.actor("counter", "c")
+        assert counter.ask(1, message_id="kept", timeout=20) == 1, "a first answer stands"
+        assert counter.ask(1, message_id="next", timeout=20) == 2
+
+
+def test_a_command_of_another_shard_is_set_aside_on_postgresql(postgres_url: str) -> None:
+    open_store(postgres_url, shards=2).close()
+    with connect(postgres_url) as connection:
+        for shard in (-1, 2, 1 - shard_of("counter-c", 2)):
+            connection.execute(for_postgresql(row(f"bad{shard}", shard=shard)))
+        connection.execute(for_postgresql(row("never", shard=shard_of("counter-c", 2))))
+        connection.execute(b"UPDATE inbox SET answered_at = -1 WHERE message_id = 'never'")
+    with ActorSystem(postgres_url, actors=[Counter()], drain=2) as system:
+        wait_for_none_astray(system)
+        for name in ("bad-1", "bad2", f"bad{1 - shard_of('counter-c', 2)}", "never"):
+            assert isinstance(wait_for(system, name), StoreCorruptError), name
+        assert system.actor("counter", "c").ask(1, timeout=20) == 1
+
+
+def test_a_missing_answer_is_an_error_of_its_asker_alone(tmp_path: Path) -> None:
+    database = tmp_path / "store.db"
+    with ActorSystem(url_of(database), actors=[Counter()], drain=2):
+        pass
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute(row("lost"))
+        connection.execute("UPDATE inbox SET answered_at = 5")
+    with ActorSystem(url_of(database), mode="client", actors=[Counter()]) as client:
+        assert client.store.inbox.answers(["lost"]) == {"lost": b""}
 
 
 def test_an_answer_that_cannot_be_read_is_an_error_of_its_asker_alone(tmp_path: Path) -> None:
