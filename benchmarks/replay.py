@@ -17,9 +17,10 @@ from indelible import ActorSystem, Decider, Event
 from indelible.events.event import EncodedEvent
 from indelible.events.opening import open_store
 from indelible.events.run_events import StepCompleted
-from indelible.events.snapshots import find_snapshot
+from indelible.events.snapshots import drop_snapshots, find_snapshot
 from indelible.events.store import Append, EventStore
 from indelible.events.types import EventTypes, run_event_types
+from indelible.facade import access_to
 from indelible.ids import Ids
 
 _PAGE = 1_000
@@ -164,7 +165,7 @@ def measure_run(steps: int, repeat: int) -> None:
             system.workflow_agent("a").start(definition, run_id="wide").result(600)
         with_snapshot = [read_run(url) for _ in range(repeat)]
         with ActorSystem(url) as system:
-            dropped = system.drop_snapshots()
+            dropped = drop_snapshots(system.store)
         without = [read_run(url) for _ in range(repeat)]
     print(
         f"a run of {steps:,} parallel steps: its state n={repeat}, median "
@@ -176,9 +177,9 @@ def measure_run(steps: int, repeat: int) -> None:
 def read_run(url: str) -> float:
     """Milliseconds to the state of the run, its definition compiled already."""
     with ActorSystem(url, mode="read") as system:
-        system.reader.state("wide", until=1)
+        access_to(system).reader.state("wide", until=1)
         begun = time.perf_counter()
-        system.reader.state("wide")
+        access_to(system).reader.state("wide")
         return (time.perf_counter() - begun) * 1_000
 
 

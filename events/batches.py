@@ -83,7 +83,7 @@ class Delivery:
             EventDecodeError: The payload does not fit the class, or the row is damaged.
         """
         if self._event is None:
-            self._event = self._batch.decode(self.recorded)
+            self._event = self._batch._decode(self.recorded)
         return self._event
 
     @property
@@ -102,7 +102,7 @@ class Batch(Sequence[Delivery]):
         cursor: Where to go on after the whole batch.
     """
 
-    __slots__ = ("_items", "_start", "cursor", "decode")
+    __slots__ = ("_decode", "_items", "_start", "cursor")
 
     def __init__(
         self, events: Sequence[RecordedEvent], start: Cursor, cursor: Cursor, decode: Decode
@@ -111,7 +111,7 @@ class Batch(Sequence[Delivery]):
         self._items = [Delivery(self, index, event) for index, event in enumerate(events)]
         self._start = start
         self.cursor = cursor
-        self.decode = decode
+        self._decode = decode
 
     def cursor_after(self, index: int) -> Cursor:
         """Where to go on after the event at ``index``."""

@@ -102,7 +102,7 @@ class Consumer(Following):
             BlockingCallError: This is the system's event loop; nothing was stored.
             ForkedError: This process was forked from the consumer's; nothing was stored.
         """
-        self.check_process()
+        self._check_process()
         self._followers.check_may_block("commit", "commit_async")
         delivered = self._cursor
         for shard, position in check_cursor(cursor).items():
@@ -115,12 +115,12 @@ class Consumer(Following):
 
     async def commit_async(self, cursor: Cursor) -> None:
         """Do what :meth:`commit` does without blocking the event loop."""
-        self.check_process()
+        self._check_process()
         await self._followers.off_loop(self.commit, cursor)
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child: the name stays the parent's."""
-        super().forked(parent)
+        super()._forked(parent)
         self._role = None
 
     def close(self) -> None:

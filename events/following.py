@@ -72,22 +72,22 @@ class Following(ABC):
 
     def close(self) -> None:
         """End the iteration, whoever waits in it; may be called twice."""
-        self.end()
+        self._end()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Hand out no batch any more; what was handed out may still be dealt with."""
         self._ended = True
         self._followers.remove(self)
         self._wake.ring()
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child: read nothing any more, and wait for no thread of the parent."""
         self._parent = parent
         self._lock = threading.Lock()
         self._wake = Wake()
         self._ready = None
 
-    def check_process(self) -> None:
+    def _check_process(self) -> None:
         """Refuse a forked child: it would miss events, or take them from its parent.
 
         Raises:
@@ -96,7 +96,7 @@ class Following(ABC):
         if self._parent:
             raise ForkedError("a reader of the log", self._store.url, self._parent)
 
-    def hear(self) -> None:
+    def _hear(self) -> None:
         """Look at once; called on the thread that committed."""
         self._wake.ring()
 
@@ -124,7 +124,7 @@ class Following(ABC):
             BlockingCallError: This is the system's event loop; use ``async for``.
             ForkedError: This process was forked from the reader's.
         """
-        self.check_process()
+        self._check_process()
         self._followers.check_may_block("next", "anext")
         while True:
             self._wake.clear()
@@ -157,7 +157,7 @@ class Following(ABC):
 
     async def __anext__(self) -> Batch:
         """The next batch; a cancelled wait loses none."""
-        self.check_process()
+        self._check_process()
         while True:
             self._wake.clear()
             await self._followers.off_loop(self._look)
@@ -190,7 +190,7 @@ class Following(ABC):
                 try:
                     batch = self._read()
                 except SystemClosedError:
-                    self.end()
+                    self._end()
                     return
                 except (StoreUnavailableError, EventGapError) as error:
                     self._bear(error)
@@ -200,7 +200,7 @@ class Following(ABC):
                     self._pause = max(batch, _FIRST_PAUSE)
                 elif batch is None:
                     if not self._stays():
-                        self.end()
+                        self._end()
                     self._pause = min(2 * self._pause, _LAST_PAUSE)
                 elif not batch:
                     self._cursor = batch.cursor  # nobody waits for these

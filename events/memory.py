@@ -86,7 +86,7 @@ class MemoryEventStore(GroupedStore):
         self.check_process()
         self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child that inherits a copy, in the state in which the other threads left it."""
         if self.state != "closed":
             self._parent = parent

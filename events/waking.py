@@ -69,7 +69,7 @@ CallOffLoop = Callable[..., Awaitable[Any]]
 class Follower(Protocol):
     """Somebody who reads a log as it grows."""
 
-    def hear(self) -> None:
+    def _hear(self) -> None:
         """Learn that something was committed; quick, never raises."""
         ...
 
@@ -104,7 +104,7 @@ class Followers:
         self._unsubscribe: list[Callable[[], None]] = []
         watch(self)
 
-    def forked(self, _parent: int) -> None:
+    def _forked(self, _parent: int) -> None:
         """In a child: nobody follows the store, and no lock of it is waited for."""
         self._lock = threading.Lock()
         self._all = ()
@@ -125,7 +125,7 @@ class Followers:
         for one in self._all:
             follower = one()
             if follower is not None:
-                follower.hear()
+                follower._hear()
 
     def close(self) -> None:
         """Close everyone."""

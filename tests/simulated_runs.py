@@ -19,6 +19,7 @@ from indelible.events.event import EncodedEvent
 from indelible.events.memory import MemoryEventStore
 from indelible.events.run_events import RunCompleted, RunFailed, StepCompleted
 from indelible.events.types import run_event_types
+from indelible.facade import access_to
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
@@ -105,7 +106,7 @@ def simulated(seed: int, clock: ManualClock, world: World) -> ActorSystem:
 
 
 def runtime_of(system: ActorSystem) -> SimulatedRuntime:
-    runtime = system.parts.runtime
+    runtime = access_to(system).parts.runtime
     assert isinstance(runtime, SimulatedRuntime)
     return runtime
 
@@ -191,7 +192,7 @@ def check_end(system: ActorSystem, definition: dict[str, Any], world: World) -> 
 def ask_to_start(system: ActorSystem, definition: dict[str, Any]) -> None:
     """Send what ``start`` sends, without waiting: the crash may come before the acceptance."""
     message = system.workflow_agent("a")._start_message(system.compile(definition), "r", None)
-    system.directory.ask("run-r", message, presume_new=True)
+    access_to(system).directory.ask("run-r", message, presume_new=True)
 
 
 def completed_in(store: MemoryEventStore) -> list[str]:

@@ -70,7 +70,7 @@ class LoopThread:
         self._lock = threading.Lock()
         watch(self)
 
-    def forked(self, _parent: int) -> None:
+    def _forked(self, _parent: int) -> None:
         """In a child, which may be inside a coroutine: when that waits or ends, so does the child.
 
         Nothing else of the loop runs there, since all of it goes on in the parent.

@@ -108,7 +108,7 @@ class Workers:
         self._watcher = Watcher(f"{name}-watcher", lambda: bool(self._tasks), self._look, clock)
         watch(self)
 
-    def forked(self, _parent: int) -> None:
+    def _forked(self, _parent: int) -> None:
         """In a child, which may be inside a task: it ends with that, and runs no other."""
         self._lock = threading.RLock()
         self._quiet = threading.Condition(self._lock)

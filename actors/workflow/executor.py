@@ -94,7 +94,7 @@ class Executor:
         self._stop_listening = step_types.on_register(self.unregistered.registered)
         watch(self)
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child, which may be inside a step: that ends with the step's function."""
         self.parent = parent
 

@@ -198,7 +198,7 @@ class PostgresEventStore(StoredLog):
         engine = self._engines.reading()
         return Listening(engine, channels, self.url, self._engines.patience)
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child that inherits the connections and may use none."""
         unused = self.state == "closed" and not self._opening.locked()
         self._opening = threading.Lock()

@@ -197,7 +197,7 @@ class SqlEventStore(StoredLog):
             raise
         return SqliteReader(engine, self.url)
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child that inherits the lock's file and the connections, and may use neither."""
         unused = self.state == "closed" and not self._opening.locked()
         self._opening = threading.Lock()

@@ -1,9 +1,14 @@
-"""What handles are made of: the parts of an open system, and how to ask its actors."""
+"""What a system and its handles work through: the parts while it is open, and asking its actors.
+
+None of it is a user's: the system keeps it to itself, and so completing ``system.`` shows what may
+be called and no more.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pykka
@@ -11,12 +16,16 @@ import pykka
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.recovery import recover
 from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.step_types.base import StepTypes
+from indelible.actors.workflow.definition.compile import compile_definition
+from indelible.actors.workflow.definition.known import KnownPlans, content_of
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.executor import Executor
+from indelible.clock import Clock
 from indelible.errors import AskTimeoutError, StoreReadOnlyError
 from indelible.events.addresses import Mode
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.event import RecordedEvent
-from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.ids import Ids
 from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
@@ -29,15 +38,29 @@ once in 3,000 times, and then another process starts the run."""
 
 
 class SystemAccess(OfOneProcess):
-    """Access to the parts of a system while it is open; any thread may use it."""
+    """Access to the parts of a system while it is open; any thread may use it.
 
-    ids: Ids
-    _mode: Mode
+    Attributes:
+        mode: How the system uses the store.
+        clock: Where the system's time comes from.
+        ids: Where its ids come from.
+    """
+
+    def __init__(
+        self, url: str, mode: Mode, *, clock: Clock, ids: Ids, step_types: StepTypes
+    ) -> None:
+        """Be closed."""
+        super().__init__(url)
+        self.mode: Mode = mode
+        self.clock = clock
+        self.ids = ids
+        self._step_types = step_types
+        self._known = KnownPlans()
 
     @property
     def owns(self) -> bool:
-        """Whether this system writes the store, rather than only reading it."""
-        return self._mode == "own"
+        """Whether the system writes the store, rather than only reading it."""
+        return self.mode == "own"
 
     @property
     def store(self) -> EventStore:
@@ -53,7 +76,7 @@ class SystemAccess(OfOneProcess):
         """
         parts = self.parts
         if not self.owns:
-            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self._mode}"')
+            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self.mode}"')
         return parts.directory
 
     @property
@@ -64,7 +87,7 @@ class SystemAccess(OfOneProcess):
             StoreReadOnlyError: The system only reads.
         """
         parts = self.parts
-        if self._mode == "read":
+        if self.mode == "read":
             raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
         return parts.courier
 
@@ -104,14 +127,17 @@ class SystemAccess(OfOneProcess):
         until = None if as_of is None else version_at(self.store, stream, as_of)
         return list(self.store.read(stream, until=until))
 
-    def drop_snapshots(self) -> int:
-        """Remove all snapshots and return how many there were; only waking takes longer then.
-
-        Raises:
-            StoreReadOnlyError: The system only reads.
-            StoreUnavailableError: The database failed; nothing was removed.
-        """
-        return drop_snapshots(self.store)
+    def compile(self, definition: Mapping[str, Any] | str | Path) -> Plan:
+        """The plan of ``definition``, checked against the step types that are registered."""
+        self.check_process("compile()")
+        content = content_of(definition)
+        plan = self._known.find(content)
+        if plan is None:
+            types = None if self.mode == "client" else self._step_types  # the owner's, there
+            plan = compile_definition(definition, types)
+            self._known.keep(content, plan)
+        self.parts.executor.trust(plan)
+        return self.parts.remember(plan)
 
     def check_may_block(self, method: str, twin: str) -> None:
         """Refuse a blocking call on the system's own event loop."""
@@ -127,12 +153,12 @@ class SystemAccess(OfOneProcess):
     @property
     def can_ask(self) -> bool:
         """Whether this system may ask the actors of other processes."""
-        return self._mode != "read"
+        return self.mode != "read"
 
     @property
     def tell_remotely(self) -> bool:
         """Whether the actors that it speaks to all live in other processes."""
-        return self._mode == "client"
+        return self.mode == "client"
 
     def send(
         self,
@@ -144,7 +170,7 @@ class SystemAccess(OfOneProcess):
         message_id: str | None = None,
     ) -> PooledFuture[Any]:
         """Ask the actor of ``stream``, wherever it lives; a message with an id by the inbox."""
-        if message_id is None and self._mode != "client":
+        if message_id is None and self.mode != "client":
             return self.directory.ask(stream, message, presume_new=presume_new)
         timeout = ASK_TIMEOUT if timeout is None else timeout
         return self.courier.ask(stream, message, timeout, message_id)

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic
 
+from indelible.access import SystemAccess
 from indelible.actors.decider import R, S
 from indelible.checks import check_timeout
 from indelible.events.as_of import AsOf
 from indelible.events.event import RecordedEvent
 from indelible.inbox.courier import ASK_TIMEOUT
-
-if TYPE_CHECKING:
-    from indelible.system import ActorSystem
 
 
 class ActorHandle(Generic[S, R]):
@@ -28,10 +26,10 @@ class ActorHandle(Generic[S, R]):
     if not TYPE_CHECKING:
         __class_getitem__ = classmethod(GenericAlias)  # as Decider
 
-    def __init__(self, system: ActorSystem, stream: str) -> None:
+    def __init__(self, access: SystemAccess, stream: str) -> None:
         """Point at an identity; it need not exist yet."""
         self.stream = stream
-        self._system = system
+        self._access = access
 
     def __repr__(self) -> str:
         """Name the stream."""
@@ -58,9 +56,9 @@ class ActorHandle(Generic[S, R]):
             ActorFailedError: The actor failed on it in another process, or refused it outside of
                 ``decide``; nothing changed.
         """
-        self._system.check_may_block("ask", "ask_async")
+        self._access.check_may_block("ask", "ask_async")
         timeout = check_timeout(timeout)
-        reply: R = self._system.ask(self.stream, message, timeout=timeout, message_id=message_id)
+        reply: R = self._access.ask(self.stream, message, timeout=timeout, message_id=message_id)
         return reply
 
     async def ask_async(
@@ -72,7 +70,7 @@ class ActorHandle(Generic[S, R]):
     ) -> R:
         """Do what :meth:`ask` does without blocking the event loop."""
         timeout = check_timeout(timeout)
-        reply: R = await self._system.ask_async(
+        reply: R = await self._access.ask_async(
             self.stream, message, timeout=timeout, message_id=message_id
         )
         return reply
@@ -87,20 +85,20 @@ class ActorHandle(Generic[S, R]):
             MailboxFullError, ActorStoppedError: It was not taken.
             BlockingCallError: Mode ``client``, and called on the system's event loop.
         """
-        if self._system.tell_remotely:
-            self._system.check_may_block("tell", "tell_async")
-            future = self._system.courier.tell(self.stream, message, ASK_TIMEOUT)
-            self._system.wait_for_answer(future, self.stream)
+        if self._access.tell_remotely:
+            self._access.check_may_block("tell", "tell_async")
+            future = self._access.courier.tell(self.stream, message, ASK_TIMEOUT)
+            self._access.wait_for_answer(future, self.stream)
         else:
-            self._system.directory.tell(self.stream, message)
+            self._access.directory.tell(self.stream, message)
 
     async def tell_async(self, message: Any) -> None:
         """Do what :meth:`tell` does without blocking the event loop."""
-        if self._system.tell_remotely:
-            future = self._system.courier.tell(self.stream, message, ASK_TIMEOUT)
-            await self._system.await_answer(future, self.stream)
+        if self._access.tell_remotely:
+            future = self._access.courier.tell(self.stream, message, ASK_TIMEOUT)
+            await self._access.await_answer(future, self.stream)
         else:
-            self._system.directory.tell(self.stream, message)
+            self._access.directory.tell(self.stream, message)
 
     def state(self, *, as_of: AsOf | None = None) -> S:
         """The fold of the stored events, all there are or those that there were ``as_of``.
@@ -111,19 +109,19 @@ class ActorHandle(Generic[S, R]):
         Raises:
             AsOfError: There is no such moment.
         """
-        self._system.check_may_block("state", "state_async")
-        state: S = self._system.fold(self.stream, as_of)
+        self._access.check_may_block("state", "state_async")
+        state: S = self._access.fold(self.stream, as_of)
         return state
 
     async def state_async(self, *, as_of: AsOf | None = None) -> S:
         """Do what :meth:`state` does without blocking the event loop."""
-        return await self._system.parts.off_loop.call(self.state, as_of=as_of)
+        return await self._access.parts.off_loop.call(self.state, as_of=as_of)
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Every event of the stream so far, or of what it was ``as_of``, in order."""
-        self._system.check_may_block("events", "events_async")
-        return self._system.read_stream(self.stream, as_of)
+        self._access.check_may_block("events", "events_async")
+        return self._access.read_stream(self.stream, as_of)
 
     async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await self._system.parts.off_loop.call(self.events, as_of=as_of)
+        return await self._access.parts.off_loop.call(self.events, as_of=as_of)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from indelible.access import SystemAccess
 from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.workflow.definition.compile import check_input
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.messages import StartRun
 from indelible.checks import check_id
@@ -15,9 +17,6 @@ from indelible.events.conversions import encode_given
 from indelible.events.values import INLINE_LIMIT, decode_value, encode_value
 from indelible.outcome import Outcome
 from indelible.run import RunHandle
-
-if TYPE_CHECKING:
-    from indelible.system import ActorSystem
 
 Definition = Mapping[str, Any] | str | Path
 """A workflow as a mapping, as JSON or YAML text, or as the path of such a file."""
@@ -32,10 +31,10 @@ class WorkflowAgent:
         name: Name of the agent.
     """
 
-    def __init__(self, system: ActorSystem, name: str) -> None:
+    def __init__(self, access: SystemAccess, name: str) -> None:
         """Name the agent; no I/O."""
         self.name = name
-        self._system = system
+        self._access = access
 
     def __repr__(self) -> str:
         """Name the agent."""
@@ -61,7 +60,7 @@ class WorkflowAgent:
             ValueNotStorableError, PayloadTooLargeError: About ``input``; nothing was started.
             StoreUnavailableError, AskTimeoutError: It may have started; retry with the same id.
         """
-        self._system.check_may_block("start", "start_async")
+        self._access.check_may_block("start", "start_async")
         return self._start(definition, run_id, input)
 
     async def start_async(
@@ -82,11 +81,11 @@ class WorkflowAgent:
         Raises:
             As :meth:`start` does, for the first that cannot start; the others have been started.
         """
-        self._system.check_may_block("start_many", "start_many_async")
+        self._access.check_may_block("start_many", "start_many_async")
         asked = self._ask_all(runs, definition)
         for _, future in asked:
-            self._system.wait_for_answer(future)
-        return [RunHandle(self._system, run_id) for run_id, _ in asked]
+            self._access.wait_for_answer(future)
+        return [RunHandle(self._access, run_id) for run_id, _ in asked]
 
     async def start_many_async(
         self, runs: Sequence[tuple[str | None, Any]], definition: Definition
@@ -94,8 +93,8 @@ class WorkflowAgent:
         """Do what :meth:`start_many` does without blocking the event loop."""
         asked = self._ask_all(runs, definition)
         for _, future in asked:
-            await self._system.await_answer(future)
-        return [RunHandle(self._system, run_id) for run_id, _ in asked]
+            await self._access.await_answer(future)
+        return [RunHandle(self._access, run_id) for run_id, _ in asked]
 
     def execute_workflow(
         self,
@@ -112,7 +111,7 @@ class WorkflowAgent:
         Raises:
             As these two do: AskTimeoutError, too, if it was not accepted in time.
         """
-        self._system.check_may_block("execute_workflow", "execute_workflow_async")
+        self._access.check_may_block("execute_workflow", "execute_workflow_async")
         left = self._time_left(timeout)
         return self._start(definition, run_id, input, left()).result(left())
 
@@ -132,9 +131,9 @@ class WorkflowAgent:
     def _start(
         self, definition: Definition, run_id: str | None, given: Any, timeout: float | None = None
     ) -> RunHandle:
-        message = self._start_message(self._system.compile(definition), run_id, given)
-        self._system.ask(f"run-{message.run_id}", message, presume_new=True, timeout=timeout)
-        return RunHandle(self._system, message.run_id)
+        message = self._start_message(self._access.compile(definition), run_id, given)
+        self._access.ask(f"run-{message.run_id}", message, presume_new=True, timeout=timeout)
+        return RunHandle(self._access, message.run_id)
 
     async def _start_async(
         self,
@@ -143,43 +142,43 @@ class WorkflowAgent:
         given: Any,
         timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> RunHandle:
-        message = self._start_message(self._system.compile(definition), run_id, given)
+        message = self._start_message(self._access.compile(definition), run_id, given)
         stream = f"run-{message.run_id}"
-        await self._system.ask_async(stream, message, presume_new=True, timeout=timeout)
-        return RunHandle(self._system, message.run_id)
+        await self._access.ask_async(stream, message, presume_new=True, timeout=timeout)
+        return RunHandle(self._access, message.run_id)
 
     def _time_left(self, timeout: float | None) -> Callable[[], float | None]:
         """What is left of ``timeout`` seconds from now on, whenever the result is called."""
         if timeout is None:
             return lambda: None
-        monotonic = self._system.clock.monotonic
+        monotonic = self._access.clock.monotonic
         end = monotonic() + timeout * 1e9
         return lambda: max(0.0, (end - monotonic()) / 1e9)
 
     def _ask_all(
         self, runs: Sequence[tuple[str | None, Any]], definition: Definition
     ) -> list[tuple[str, PooledFuture[Any]]]:
-        plan = self._system.compile(definition)
+        plan = self._access.compile(definition)
         messages = [self._start_message(plan, run_id, given) for run_id, given in runs]
-        ask = self._system.send
+        ask = self._access.send
         return [
             (message.run_id, ask(f"run-{message.run_id}", message, presume_new=True))
             for message in messages
         ]
 
     def _start_message(self, plan: Plan, run_id: str | None, given: Any) -> StartRun:
-        system = self._system
+        access = self._access
         if run_id is None:
-            run_id = system.new_run_id()
+            run_id = access.new_run_id()
         check_id("run id", run_id)
-        problems = system.check_input(plan, {} if given is None else given)
+        problems = check_input(plan, {} if given is None else given)
         if problems and given is not None:  # by the rule for values of other kinds it may be fine
-            problems = system.check_input(plan, decode_value(encode_input(plan, given)))
+            problems = check_input(plan, decode_value(encode_input(plan, given)))
         if problems:
             raise DefinitionError(plan.name, problems)
         encoded = encode_input(plan, given)
-        now = system.clock.now()
-        hold = system.executor.held(f"run-{run_id}")
+        now = access.clock.now()
+        hold = access.executor.held(f"run-{run_id}")
         return StartRun(run_id, self.name, plan, encoded, now, hold)
 
 

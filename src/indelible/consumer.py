@@ -97,7 +97,7 @@ class ConsumerTask:
         """Up to where its handler has handled the log."""
         return self._consumer.committed
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child: the thread is not there, unless it is this one, in the handler."""
         self._parent = parent
 
@@ -130,7 +130,7 @@ class ConsumerTask:
 
     def _ask_to_stop(self) -> None:
         self._stopping.set()
-        self._consumer.end()
+        self._consumer._end()
 
     # -- the thread
 

@@ -20,7 +20,7 @@ Lock = TypeVar("Lock")
 class Inherited(Protocol):
     """What has locks, threads, connections or files."""
 
-    def forked(self, parent: int, /) -> None:
+    def _forked(self, parent: int, /) -> None:
         """Be in a child of process ``parent``, on its only thread; never wait, never raise."""
         ...
 
@@ -91,7 +91,7 @@ def _in_child() -> None:
     for renewal in _renewals:
         renewal()
     for thing in list(_watched):
-        thing.forked(parent)
+        thing._forked(parent)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks

@@ -70,7 +70,7 @@ class Ids:
             self._tails = [*reversed(_tails(self._random_bytes(8 * _DRAWS)))]
         return self._tails.pop()
 
-    def forked(self, _parent: int) -> None:
+    def _forked(self, _parent: int) -> None:
         """In a child: wait for no thread of the parent, and go on with another tail at once."""
         self._lock = threading.Lock()
         self._drawn = -1

@@ -14,15 +14,17 @@ class OfOneProcess:
 
     Attributes:
         url: Address of the store.
+        lock: Held while it is opened or closed.
+        opened: Its parts; ``None`` while it is closed.
+        parent: In a forked child, the process that had opened the system; 0 elsewhere.
     """
 
-    url: str
-
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         """Be closed."""
-        self._lock = threading.Lock()
-        self._parts: Parts | None = None
-        self._parent = 0  # in a forked child, the process that had opened the system
+        self.url = url
+        self.lock = threading.Lock()
+        self.opened: Parts | None = None
+        self.parent = 0
         watch(self)
 
     @property
@@ -33,7 +35,7 @@ class OfOneProcess:
             SystemClosedError: It is not open.
             ForkedError: It was opened before this process was forked.
         """
-        parts = self._parts
+        parts = self.opened
         if parts is None:
             self.check_process("the system")
             raise SystemClosedError("this")
@@ -45,12 +47,12 @@ class OfOneProcess:
         Raises:
             ForkedError: This process is one; ``wanted`` is what it has called.
         """
-        if self._parent:
-            raise ForkedError(wanted, self.url, self._parent)
+        if self.parent:
+            raise ForkedError(wanted, self.url, self.parent)
 
-    def forked(self, parent: int) -> None:
+    def _forked(self, parent: int) -> None:
         """In a child: a system that is open, or is being opened, is the parent's alone."""
-        if self._parts is not None or self._lock.locked():
-            self._parent = parent
-        self._inherited, self._parts = self._parts, None
-        self._lock = threading.Lock()
+        if self.opened is not None or self.lock.locked():
+            self.parent = parent
+        self._inherited, self.opened = self.opened, None
+        self.lock = threading.Lock()

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from indelible.errors import StoreError, SystemClosedError, ThreadUnavailableError
 from indelible.events.database_clock import NOW
 from indelible.events.roles import is_leased
+from indelible.facade import access_to
 from indelible.health import PATIENCE, Health, take_health
 from indelible.loops import Loop
 from indelible.threads import start_now
@@ -194,7 +195,7 @@ class Reporter:
 
     def report(self) -> None:
         """Take the system's health and write it down."""
-        health = take_health(self._system.parts)
+        health = take_health(access_to(self._system).parts)
         if not health.ready:
             self._on_report(health)  # first: the database may not answer
         self._put_down(health)

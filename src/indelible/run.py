@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pykka
 
+from indelible.access import SystemAccess
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
@@ -30,10 +31,6 @@ from indelible.events.event import RecordedEvent
 from indelible.outcome import Outcome
 from indelible.reader import MORE
 
-if TYPE_CHECKING:
-    from indelible.system import ActorSystem
-
-
 _DESCRIBED_IN = 5.0
 """Seconds to wait for the process that executes a run to say what it waits for."""
 
@@ -45,10 +42,10 @@ class RunHandle:
         run_id: Id of the run, unique in its store.
     """
 
-    def __init__(self, system: ActorSystem, run_id: str) -> None:
+    def __init__(self, access: SystemAccess, run_id: str) -> None:
         """Point at a run that exists."""
         self.run_id = run_id
-        self._system = system
+        self._access = access
         self._stream = f"run-{run_id}"
 
     def __repr__(self) -> str:
@@ -69,17 +66,17 @@ class RunHandle:
             SystemClosedError: The system closes; the run goes on at the next open.
             BlockingCallError: Called on the system's event loop.
         """
-        self._system.check_may_block("result", "result_async")
+        self._access.check_may_block("result", "result_async")
         timeout = check_timeout(timeout)
         if not self._here():
             return self._outcome(self._wait_elsewhere(timeout))
-        recent = self._system.executor.endings.recent(self._stream)
+        recent = self._access.executor.endings.recent(self._stream)
         if recent is not None:
             return self._outcome(recent)
-        began = self._system.clock.monotonic()
+        began = self._access.clock.monotonic()
         ending, forget = self._ending()
         try:
-            return self._outcome(self._system.wait(ending, timeout))
+            return self._outcome(self._access.wait(ending, timeout))
         except TimeoutError:
             raise self._timed_out(timeout, self._waiting_for()) from None
         except ShardNotOwnedError:  # another process goes on with the run
@@ -92,12 +89,12 @@ class RunHandle:
         timeout = check_timeout(timeout)
         if not self._here():
             return self._outcome(await self._wait_elsewhere_async(timeout))
-        began = self._system.clock.monotonic()
+        began = self._access.clock.monotonic()
         ending, forget = self._ending()
         try:
             return self._outcome(await asyncio.wait_for(_awaited(ending), timeout))
         except TimeoutError:
-            waiting = await self._system.parts.off_loop.call(self._waiting_for)
+            waiting = await self._access.parts.off_loop.call(self._waiting_for)
             raise self._timed_out(timeout, waiting) from None
         except ShardNotOwnedError:  # as above
             left = self._left(timeout, began)
@@ -107,7 +104,7 @@ class RunHandle:
 
     def _wait_elsewhere(self, timeout: float | None) -> RunState:
         """Wait for another process to end the run; a step's thread is replaced meanwhile."""
-        ends = self._system.parts.ends
+        ends = self._access.parts.ends
         end = ends.wait(self.run_id)
         end.asked = self._stream
         try:
@@ -119,7 +116,7 @@ class RunHandle:
         return state
 
     async def _wait_elsewhere_async(self, timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
-        parts = self._system.parts
+        parts = self._access.parts
         end = parts.ends.wait(self.run_id)
         try:
             state: RunState = await asyncio.wait_for(_awaited(end), timeout)
@@ -132,26 +129,26 @@ class RunHandle:
 
     def _late_elsewhere(self, timeout: float) -> ResultTimeoutError:
         """What is known of a run that another process has not ended in time."""
-        parts = self._system.parts
+        parts = self._access.parts
         waiting = parts.reader.waiting_for(self.run_id)
         unserved = ""
-        if not self._system.owns:
+        if not self._access.owns:
             with suppress(StoreError), parts.store.within(MORE):
                 unserved = parts.service.absence()
         return ResultTimeoutError(self.run_id, timeout, waiting, unserved)
 
     def _here(self) -> bool:
         """Whether this process executes the run."""
-        return self._system.owns and self._system.directory.owns(self._stream)
+        return self._access.owns and self._access.directory.owns(self._stream)
 
     def _left(self, timeout: float | None, began: int) -> float | None:
         if timeout is None:
             return None
-        return max(0.0, timeout - (self._system.clock.monotonic() - began) / 1e9)
+        return max(0.0, timeout - (self._access.clock.monotonic() - began) / 1e9)
 
     def _ending(self) -> tuple[PooledFuture[RunState], Any]:
         """A future of the run's last state, and how to give it up."""
-        executor, directory = self._system.executor, self._system.directory
+        executor, directory = self._access.executor, self._access.directory
         ending: PooledFuture[RunState] = PooledFuture()
         ending.asked = RunEnd(id(executor), self._stream)  # names deadlocks
 
@@ -189,7 +186,7 @@ class RunHandle:
         return ending, forget
 
     def _outcome(self, state: RunState) -> Outcome:
-        return Outcome(state, self._system.store.blob)
+        return Outcome(state, self._access.store.blob)
 
     def _waiting_for(self) -> Sequence[str]:
         try:
@@ -211,7 +208,7 @@ class RunHandle:
         Raises:
             AsOfError: There is no such moment, or the run did not exist then.
         """
-        self._system.check_may_block("status", "status_async")
+        self._access.check_may_block("status", "status_async")
         if as_of is not None or not self._here():
             status = self._stored(as_of)
             return status if as_of is not None else self._ask_elsewhere(status)
@@ -219,58 +216,58 @@ class RunHandle:
 
     def _stored(self, as_of: AsOf | None) -> RunStatus:
         """The status as the log has it."""
-        reader = self._system.reader
+        reader = self._access.reader
         return reader.describe(self.run_id, reader.version(self.run_id, as_of))
 
     def _status_here(self, timeout: float | None = None) -> RunStatus:
-        answer: RunStatus | None = self._system.ask(self._stream, Describe(), timeout=timeout)
+        answer: RunStatus | None = self._access.ask(self._stream, Describe(), timeout=timeout)
         return self._described(answer)
 
     def _described(self, answer: RunStatus | None) -> RunStatus:
         """The status that this process knows, and the step types for which it waits."""
         if answer is None:
-            raise UnknownRunError(self.run_id, self._system.store.url)
-        answer["waiting_for"] += self._system.executor.unregistered.of(self._stream)
+            raise UnknownRunError(self.run_id, self._access.store.url)
+        answer["waiting_for"] += self._access.executor.unregistered.of(self._stream)
         return answer
 
     async def status_async(self, *, as_of: AsOf | None = None) -> RunStatus:
         """Do what :meth:`status` does without blocking the event loop."""
         if as_of is None and self._here():
-            return self._described(await self._system.ask_async(self._stream, Describe()))
-        call = self._system.parts.off_loop.call
+            return self._described(await self._access.ask_async(self._stream, Describe()))
+        call = self._access.parts.off_loop.call
         status = await call(self._stored, as_of)
         if as_of is not None or not await call(self._can_be_asked, status):
             return status
         try:
-            answer = await self._system.ask_async(self._stream, Describe(), timeout=_DESCRIBED_IN)
+            answer = await self._access.ask_async(self._stream, Describe(), timeout=_DESCRIBED_IN)
         except AskTimeoutError:
             return status
         return answer or status
 
     def _ask_elsewhere(self, status: RunStatus) -> RunStatus:
         """The status as the process that executes the run knows it; the log's if none answers."""
-        system = self._system
+        access = self._access
         if not self._can_be_asked(status):
             return status
         try:
-            answer: RunStatus | None = system.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
+            answer: RunStatus | None = access.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
         except AskTimeoutError:
             return status
         return answer or status
 
     def _can_be_asked(self, status: RunStatus) -> bool:
         """Whether the process that executes the run may know more than the log."""
-        system = self._system
-        return status["outcome"] is None and system.can_ask and bool(system.store.owners())
+        access = self._access
+        return status["outcome"] is None and access.can_ask and bool(access.store.owners())
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Every event of the run so far, or of what it was ``as_of``, in order."""
-        self._system.check_may_block("events", "events_async")
-        return self._system.read_stream(self._stream, as_of)
+        self._access.check_may_block("events", "events_async")
+        return self._access.read_stream(self._stream, as_of)
 
     async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await self._system.parts.off_loop.call(self.events, as_of=as_of)
+        return await self._access.parts.off_loop.call(self.events, as_of=as_of)
 
     # -- acting
 
@@ -287,19 +284,19 @@ class RunHandle:
             RefusedError: The run does not wait for that step; nothing has changed.
             ValueNotStorableError: ``result`` cannot be stored; nothing has changed.
         """
-        self._system.check_may_block("resolve_step", "resolve_step_async")
-        self._system.ask(self._stream, self._resolve(step, action, by, result))
+        self._access.check_may_block("resolve_step", "resolve_step_async")
+        self._access.ask(self._stream, self._resolve(step, action, by, result))
 
     async def resolve_step_async(
         self, step: str, action: str, *, by: str, result: Any = None
     ) -> None:
         """Do what :meth:`resolve_step` does without blocking the event loop."""
-        await self._system.ask_async(self._stream, self._resolve(step, action, by, result))
+        await self._access.ask_async(self._stream, self._resolve(step, action, by, result))
 
     def _resolve(self, step: str, action: str, by: str, result: Any) -> Resolve:
         check_id("step", step)
         check_id("by", by)
-        executor, now = self._system.executor, self._system.clock.now()
+        executor, now = self._access.executor, self._access.clock.now()
         return Resolve(step, action, by, now, encode_given(result), executor.held(self._stream))
 
 

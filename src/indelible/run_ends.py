@@ -47,7 +47,7 @@ class RunEnds:
         self._closed = False
         watch(self)
 
-    def forked(self, _parent: int) -> None:
+    def _forked(self, _parent: int) -> None:
         """In a child: nothing is waited for, and no lock of the parent's."""
         self._lock = threading.Lock()
 

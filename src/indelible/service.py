@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from indelible.access import SystemAccess
 from indelible.checks import check_seconds
+from indelible.facade import Facade
 from indelible.health import PATIENCE, failed_consumers, take_health
 from indelible.lifecycle import drain
 from indelible.off_loop import in_thread
@@ -14,7 +14,7 @@ from indelible.results import SystemHealth
 from indelible.survey import HEALTHY, take_survey
 
 
-class ServiceAccess(SystemAccess):
+class Serving(Facade):
     """Health and draining of an open system; any thread may ask."""
 
     def health(self) -> SystemHealth:
@@ -27,24 +27,24 @@ class ServiceAccess(SystemAccess):
             BlockingCallError: Called on the system's event loop.
             StoreUnavailableError: It does not own the store, and cannot read it.
         """
-        self.check_may_block("health", "health_async")
-        health = take_health(self.parts)
+        self._access.check_may_block("health", "health_async")
+        health = take_health(self._access.parts)
         if not self.owns:
             with self.store.within(PATIENCE):
-                survey = take_survey(self.parts)
+                survey = take_survey(self._access.parts)
             ready = survey.verdict == HEALTHY
             health = replace(
                 health,
                 state="served" if ready else "unserved",
                 ready=ready,
-                why=(*(() if ready else survey.why), *failed_consumers(self.parts)),
+                why=(*(() if ready else survey.why), *failed_consumers(self._access.parts)),
             )
         mapping: SystemHealth = msgspec.to_builtins(health)
         return mapping
 
     async def health_async(self) -> SystemHealth:
         """Do what :meth:`health` does without blocking the event loop."""
-        return await self.parts.off_loop.call(self.health)
+        return await self._access.parts.off_loop.call(self.health)
 
     def drain(self, timeout: float) -> list[str]:
         """Take no command and start no step from now on, and wait for those that run.
@@ -59,11 +59,11 @@ class ServiceAccess(SystemAccess):
         Raises:
             BlockingCallError: Called on the system's event loop.
         """
-        self.check_may_block("drain", "drain_async")
+        self._access.check_may_block("drain", "drain_async")
         timeout = check_seconds(timeout)
-        return drain(self.parts, timeout)
+        return drain(self._access.parts, timeout)
 
     async def drain_async(self, timeout: float) -> list[str]:  # noqa: ASYNC109 - as drain()
         """Do what :meth:`drain` does without blocking the event loop."""
-        self.check_process("drain_async()")
+        self._access.check_process("drain_async()")
         return await in_thread(self.drain, timeout)

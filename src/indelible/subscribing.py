@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from indelible.access import SystemAccess
 from indelible.consumer import MAX_ATTEMPTS, ConsumerTask, Handler
 from indelible.errors import StoreReadOnlyError
 from indelible.events.batches import Selection
@@ -12,9 +11,10 @@ from indelible.events.consumers import Consumer
 from indelible.events.event import Event
 from indelible.events.following import After, Subscription
 from indelible.events.subscription import MAX_BATCH, MAX_BYTES
+from indelible.facade import Facade
 
 
-class Subscribing(SystemAccess):
+class Subscribing(Facade):
     """Batches of committed events, for one reader or for a durable name; any thread may ask.
 
     Order is kept within a shard, so within every stream.  No event is left out: positions of a
@@ -52,7 +52,7 @@ class Subscribing(SystemAccess):
             CursorAheadError: While reading: the log ends before the cursor.
             EventGapError: While reading: an event that must be there cannot be read.
         """
-        return self.parts.readers.subscription(
+        return self._access.parts.readers.subscription(
             after,
             Selection(types, category, streams),
             live=live,
@@ -94,8 +94,8 @@ class Subscribing(SystemAccess):
             RoleLostError: While reading, when this process was held up for longer than its
                 lease; reading on waits for the name again.
         """
-        readers = self.parts.readers
-        if self._mode == "read":
+        readers = self._access.parts.readers
+        if self._access.mode == "read":
             raise StoreReadOnlyError(
                 self.url,
                 f"consumer {name!r} stores its position there, and the system was opened with "
@@ -152,7 +152,7 @@ class Subscribing(SystemAccess):
             max_batch=max_batch,
             max_bytes=max_bytes,
         )
-        return self.parts.readers.consume(consumer, handler, max_attempts)
+        return self._access.parts.readers.consume(consumer, handler, max_attempts)
 
     @property
     def consumers(self) -> list[ConsumerTask]:
@@ -160,4 +160,4 @@ class Subscribing(SystemAccess):
 
         One that failed is listed until its name is consumed again.
         """
-        return self.parts.readers.tasks()
+        return self._access.parts.readers.tasks()

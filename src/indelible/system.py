@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from indelible.access import SystemAccess
 from indelible.actor import ActorHandle
 from indelible.actors.decider import Decider, R, S, takes_snapshots
 from indelible.actors.step_types.functions import step as mark_step
-from indelible.actors.workflow.definition.compile import check_input, compile_definition
-from indelible.actors.workflow.definition.known import KnownPlans, content_of
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
 from indelible.blocking import BlockingCalls
 from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
-from indelible.errors import Problem, RefusedError, UnknownRunError
+from indelible.errors import RefusedError, UnknownRunError
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
@@ -28,7 +27,7 @@ from indelible.parts import Parts
 from indelible.projections.custom import Projection, check_projections
 from indelible.run import RunHandle
 from indelible.runtime import Runtime, ThreadRuntime
-from indelible.service import ServiceAccess
+from indelible.service import Serving
 from indelible.steps import Steps
 from indelible.subscribing import Subscribing
 from indelible.verification import Verifying
@@ -45,7 +44,7 @@ DRAIN = 10.0
 """Seconds that closing waits for running steps: what orchestrators grant before they kill."""
 
 
-class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
+class ActorSystem(Serving, Subscribing, Viewing, Verifying):
     """Event-sourced actors and durable workflows over one store.
 
     Making one does no I/O and starts no thread; opening it migrates the store, takes ownership of
@@ -104,12 +103,10 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         check_mode(mode)
         if lease is not None and (lease <= 0 or not isinstance(url, str)):
             raise ValueError(f"lease={lease!r}: give more than 0, or give it to your own store")
-        super().__init__()
         self._given = None if isinstance(url, str) else url
         self.url = url if isinstance(url, str) else url.url
         self.clock = clock or SystemClock()
         self.ids = ids or Ids(self.clock)
-        self._mode = mode
         self._drain = drain
         self._lease = lease
         self._failpoints = failpoints or Failpoints()
@@ -120,7 +117,9 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         for decider in self._deciders:
             takes_snapshots(decider)  # refuses half of it
         self._steps = Steps(dict(connections or {}), dict(functions or {}), self.url)
-        self._known = KnownPlans()
+        self._access = SystemAccess(
+            self.url, mode, clock=self.clock, ids=self.ids, step_types=self._steps.types
+        )
         self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
         for function in steps:
             self._steps.register(function)
@@ -138,16 +137,18 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
                 free for others.
             ForkedError: This process was forked from the one that opened it.
         """
-        self.check_process("open()")
-        with self._lock:
-            if self._parts is None:
+        access = self._access
+        access.check_process("open()")
+        with access.lock:
+            if access.opened is None:
                 BlockingCalls().check("open", "open_async")
                 self._begin(self._open_store())
         return self
 
     def _begin(self, store: EventStore) -> None:
+        access = self._access
         try:
-            self._parts = Parts(
+            access.opened = parts = Parts(
                 store=store,
                 runtime=self._runtime(),
                 deciders=self._deciders,
@@ -160,15 +161,15 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
                 lease=self._lease,
                 owns=self.owns,
             )
-            self._parts.start()
+            parts.start()
             if self.owns:
-                begin(self._parts)  # from here on steps run, which may use the system
+                begin(parts)  # from here on steps run, which may use the system
         except BaseException:
-            parts, self._parts = self._parts, None
-            if parts is None:
+            made, access.opened = access.opened, None
+            if made is None:
                 store.close()  # or nobody else could own it
             else:
-                shut_down(parts, 0.0)
+                shut_down(made, 0.0)
             raise
 
     def _open_store(self) -> EventStore:
@@ -177,7 +178,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
             return self._given
         return open_store(
             self.url,
-            mode=self._mode,
+            mode=self._access.mode,
             clock=self.clock,
             failpoints=self._failpoints,
             lease=self._lease,
@@ -193,12 +194,13 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
             BlockingCallError: Called on the system's event loop; it stays open.
             ForkedError: Called in a forked child; the system of its parent is as it was.
         """
-        self.check_process("close()")
-        parts = self._parts
+        access = self._access
+        access.check_process("close()")
+        parts = access.opened
         if parts is not None:
             parts.runtime.check_may_block("close", "close_async")
-        with self._lock:  # to the end, so that nobody opens the store before it is closed
-            parts, self._parts = self._parts, None
+        with access.lock:  # to the end, so that nobody opens the store before it is closed
+            parts, access.opened = access.opened, None
             if parts is not None:
                 shut_down(parts, self._drain)
                 self._steps.dispose()
@@ -214,17 +216,17 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         _traceback: TracebackType | None,
     ) -> None:
         """Close, unless a forked child leaves the block: the system is its parent's."""
-        if not self._parent:
+        if not self._access.parent:
             self.close()
 
     async def open_async(self) -> Self:
         """Do what :meth:`open` does without blocking the event loop."""
-        self.check_process("open_async()")
+        self._access.check_process("open_async()")
         return await in_thread(self.open)
 
     async def close_async(self) -> None:
         """Do what :meth:`close` does without blocking the event loop."""
-        self.check_process("close_async()")
+        self._access.check_process("close_async()")
         await in_thread(self.close)
 
     async def __aenter__(self) -> Self:
@@ -238,7 +240,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         _traceback: TracebackType | None,
     ) -> None:
         """Close, as above."""
-        if not self._parent:
+        if not self._access.parent:
             await self.close_async()
 
     # -- steps
@@ -259,15 +261,16 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
             ValueError: The name is taken, reserved or none.
             TypeError: The function cannot be a step.
         """
-        self.check_process("register_step()")
+        self._access.check_process("register_step()")
         self._steps.register(function, name)
 
     def register_function(self, name: str, function: Callable[[Any], Any]) -> None:
         """Register a function of one row for the operation ``map`` of ``data_processing``."""
-        self.check_process("register_function()")
+        self._access.check_process("register_function()")
         self._steps.functions[name] = function
-        if self._parts is not None:
-            self._parts.executor.look_again()
+        opened = self._access.opened
+        if opened is not None:
+            opened.executor.look_again()
 
     # -- agents, runs, actors
 
@@ -277,9 +280,9 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         Raises:
             RefusedError: Not a name of 1 to 200 printable characters.
         """
-        self.check_process("workflow_agent()")
+        self._access.check_process("workflow_agent()")
         check_id("agent name", name)
-        return WorkflowAgent(self, name)
+        return WorkflowAgent(self._access, name)
 
     def run(self, run_id: str) -> RunHandle:
         """A handle of an existing run.
@@ -287,15 +290,16 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
         Raises:
             UnknownRunError: There is none with this id.
         """
-        self.check_may_block("run", "run_async")
+        access = self._access
+        access.check_may_block("run", "run_async")
         check_id("run id", run_id)
-        if not self.reader.exists(run_id):
-            raise UnknownRunError(run_id, self.store.url)
-        return RunHandle(self, run_id)
+        if not access.reader.exists(run_id):
+            raise UnknownRunError(run_id, access.store.url)
+        return RunHandle(access, run_id)
 
     async def run_async(self, run_id: str) -> RunHandle:
         """Do what :meth:`run` does without blocking the event loop."""
-        return await self.parts.off_loop.call(self.run, run_id)
+        return await self._access.parts.off_loop.call(self.run, run_id)
 
     @overload
     def actor(self, category: str, id: str) -> ActorHandle: ...
@@ -322,11 +326,11 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
             RefusedError: ``id`` is not text of 1 to 200 printable characters, or the system was
                 given no such decider.
         """
-        self.check_process("actor()")
+        self._access.check_process("actor()")
         check_id("actor id", id)
         for decider in self._deciders:
             if _is(decider, category):
-                return ActorHandle(self, f"{decider.category}-{id}")
+                return ActorHandle(self._access, f"{decider.category}-{id}")
         known = sorted(decider.category for decider in self._deciders)
         there_are = f"there are {', '.join(known)}" if known else "there is none"
         raise RefusedError(
@@ -338,19 +342,7 @@ class ActorSystem(ServiceAccess, Subscribing, Viewing, Verifying):
 
     def compile(self, definition: Definition) -> Plan:
         """The plan of ``definition``, checked against the step types that are registered."""
-        self.check_process("compile()")
-        content = content_of(definition)
-        plan = self._known.find(content)
-        if plan is None:
-            types = None if self._mode == "client" else self._steps.types  # the owner's, there
-            plan = compile_definition(definition, types)
-            self._known.keep(content, plan)
-        self.parts.executor.trust(plan)
-        return self.parts.remember(plan)
-
-    def check_input(self, plan: Plan, given: Any) -> list[Problem]:
-        """What is wrong with ``given`` as the input of ``plan``."""
-        return check_input(plan, given)
+        return self._access.compile(definition)
 
 
 def _is(decider: Decider[Any], wanted: str | type[Decider[Any]] | Decider[Any]) -> bool:

@@ -6,9 +6,9 @@ import asyncio
 
 import msgspec
 
-from indelible.access import SystemAccess
 from indelible.events.verification.anchor import format_anchor, parse_anchor
 from indelible.events.verification.findings import Findings
+from indelible.facade import Facade
 from indelible.states import verify_snapshots, verify_states
 
 
@@ -29,7 +29,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     unfolded: tuple[str, ...]
 
 
-class Verifying(SystemAccess):
+class Verifying(Facade):
     """What an open system says about its store as it is stored; any thread may ask."""
 
     def anchor(self) -> str:
@@ -40,8 +40,8 @@ class Verifying(SystemAccess):
         Raises:
             VerificationError: A shard's row does not say what its last event says.
         """
-        self.check_may_block("anchor", "anchor_async")
-        return format_anchor(self.store.anchor(), self.parts.clock.now())
+        self._access.check_may_block("anchor", "anchor_async")
+        return format_anchor(self.store.anchor(), self._access.parts.clock.now())
 
     async def anchor_async(self) -> str:
         """Do what :meth:`anchor` does without blocking the event loop."""
@@ -62,8 +62,8 @@ class Verifying(SystemAccess):
                 the rest, up to a hundred.
             AnchorError: ``anchor`` is none; nothing was verified.
         """
-        self.check_may_block("verify", "verify_async")
-        parts = self.parts
+        self._access.check_may_block("verify", "verify_async")
+        parts = self._access.parts
         places = {} if anchor is None else parse_anchor(anchor)
         events = streams = snapshots = 0
         unfolded = set[str]()

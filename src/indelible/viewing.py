@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from indelible.access import SystemAccess
 from indelible.checks import check_seconds
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.store import Cursor
+from indelible.facade import Facade
 from indelible.inbox.courier import ASK_TIMEOUT
 from indelible.off_loop import in_thread
 from indelible.parked import ParkedEvents, RetryEvent, SkipEvent
@@ -17,26 +17,26 @@ _SLICE = 0.25
 """Seconds for which a task that waits for the views holds a thread, before others have it."""
 
 
-class Viewing(SystemAccess):
+class Viewing(Facade):
     """What an open system says about its views; any thread may ask."""
 
     @property
     def views(self) -> TimedViews:
         """Queries over what the projections have made of the log so far, or up to a moment."""
-        return self.parts.views
+        return self._access.parts.views
 
     @property
     def parked(self) -> ParkedEvents:
         """Events that a view could not apply."""
-        parts = self.parts
+        parts = self._access.parts
         return ParkedEvents(
             parts.views, parts.projections, parts.clock, self._record, parts.off_loop.call
         )
 
     def _record(self, stream: str, message: RetryEvent | SkipEvent, timeout: float) -> Cursor:
-        self.check_may_block("retry or skip", "its async twin")
+        self._access.check_may_block("retry or skip", "its async twin")
         with self.store.within(timeout):
-            version = self.ask(stream, message, timeout=timeout)
+            version = self._access.ask(stream, message, timeout=timeout)
             [event] = self.store.read(stream, version - 1, version)
         return {event.shard: event.position}
 
@@ -48,19 +48,20 @@ class Viewing(SystemAccess):
         Raises:
             BlockingCallError: Called on the system's event loop.
         """
-        self.check_may_block("caught_up", "caught_up_async")
+        self._access.check_may_block("caught_up", "caught_up_async")
         timeout = check_seconds(timeout)
-        monotonic = self.parts.clock.monotonic
+        parts = self._access.parts
+        monotonic = parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         if cursor is None:
             cursor = self._committed(timeout)
             if cursor is None:
                 return False
-        return self.parts.projections.caught_up(cursor, max(0.0, (end - monotonic()) / 1e9))
+        return parts.projections.caught_up(cursor, max(0.0, (end - monotonic()) / 1e9))
 
     def _committed(self, timeout: float) -> Cursor | None:
         """The positions of now; ``None`` if the database has not said in time."""
-        monotonic = self.parts.clock.monotonic
+        monotonic = self._access.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         try:
             with self.store.within(timeout):
@@ -78,7 +79,7 @@ class Viewing(SystemAccess):
     ) -> bool:
         """Do what :meth:`caught_up` does without blocking the event loop."""
         timeout = check_seconds(timeout)
-        call, monotonic = self.parts.off_loop.call, self.parts.clock.monotonic
+        call, monotonic = self._access.parts.off_loop.call, self._access.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         if cursor is None:
             cursor = await call(self._committed, timeout)
@@ -105,14 +106,15 @@ class Viewing(SystemAccess):
             RebuildUnderWayError: Another process rebuilds it.
             StoreReadOnlyError: The system only reads.
         """
-        self.check_may_block("rebuild", "rebuild_async")
-        if not self.owns:
-            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self._mode}"')
-        return self.parts.projections.rebuild(name, on_progress)
+        access = self._access
+        access.check_may_block("rebuild", "rebuild_async")
+        if not access.owns:
+            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{access.mode}"')
+        return access.parts.projections.rebuild(name, on_progress)
 
     async def rebuild_async(
         self, name: str, on_progress: Callable[[int, int], None] | None = None
     ) -> int:
         """Do what :meth:`rebuild` does without blocking the event loop."""
-        self.check_process("rebuild_async()")
+        self._access.check_process("rebuild_async()")
         return await in_thread(self.rebuild, name, on_progress)

@@ -15,6 +15,7 @@ from typing import Any
 
 from indelible import ActorSystem
 from indelible.errors import ThreadUnavailableError
+from indelible.facade import access_to
 from indelible.threads import wanted
 
 NOBODY = 54_321
@@ -68,8 +69,8 @@ def try_with(threads: int, folder: str) -> dict[str, Any]:
     wanted.refused = note  # type: ignore[assignment, method-assign]
     agent = system.workflow_agent("a")
     message = agent._start_message(system.compile(FLOW), "r", None)
-    started = system.send("run-r", message, presume_new=True)
-    system.executor.endings.add("run-r", lambda _: happened.set())
+    started = access_to(system).send("run-r", message, presume_new=True)
+    access_to(system).executor.endings.add("run-r", lambda _: happened.set())
     assert happened.wait(50)
     told["ready"] = system.health()["ready"]
     limit(1_000)

@@ -117,26 +117,11 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "run.resolve_step_async": {"by": "me"},
 }
 NOT_CALLED = {
-    # what the engine's own parts use, or what asks nothing of the store
-    "system": {
-        *("ask", "ask_async", "await_answer", "check_input", "check_may_block", "check_process"),
-        *(
-            "can_ask",
-            "owns",
-            "tell_remotely",
-            "fold",
-            "forked",
-            "new_run_id",
-            "read_stream",
-            "send",
-            "wait",
-            "wait_for_answer",
-        ),
-    },
-    "past": {"check_process", "close", "end", "forked", "hear"},
-    "live": {"check_process", "close", "end", "forked", "hear"},
-    "consumer": {"check_process", "close", "end", "forked", "hear"},
-    "task": {"forked"},
+    # what asks nothing of the store
+    "system": {"owns"},
+    "past": {"close"},
+    "live": {"close"},
+    "consumer": {"close"},
 }
 
 

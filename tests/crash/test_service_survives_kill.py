@@ -17,6 +17,7 @@ import pytest
 from indelible import ActorSystem
 from indelible.events.run_events import StepCompleted
 from indelible.events.types import run_event_types
+from indelible.facade import access_to
 from indelible.survey import HEALTHY, UNHEALTHY, UNSERVED, Survey, take_survey
 
 FULL = os.environ.get("INDELIBLE_FAULTS") == "1"
@@ -99,7 +100,7 @@ class Scene:
 
     def survey(self) -> Survey:
         with ActorSystem(self.store, mode="read") as system:
-            return take_survey(system.parts)
+            return take_survey(access_to(system).parts)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -15,6 +15,7 @@ from indelible import ActorSystem
 from indelible.actors.decider import fold
 from indelible.actors.durable.recovery import recover
 from indelible.events.snapshots import SNAPSHOTS
+from indelible.facade import access_to
 
 CHILD = Path(__file__).with_name("snapshot_child.py")
 
@@ -35,7 +36,7 @@ def check(store: Path, acknowledged: int) -> None:
     """Snapshot and tail give the fold of all events, as of every version that has one."""
     decider = sum_decider()
     with ActorSystem(f"sqlite:///{store}", actors=[decider], mode="read") as system:
-        types, log = system.parts.types, system.store
+        types, log = access_to(system).parts.types, system.store
         events = [types.decode(event) for event in log.read("sum-a")]
         with log.read_views() as connection:
             versions = list(connection.execute(sa.select(SNAPSHOTS.c.version)).scalars())

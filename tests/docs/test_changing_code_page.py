@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from indelible import ActorSystem, Decider, Event, RunExistsError, step
 from indelible.cli.app import app
 from indelible.errors import UnknownEventTypeError
+from indelible.facade import access_to
 from pages import Page, output_of, printed_by, run
 
 PAGE = Page("docs/changing-code.md")
@@ -111,7 +112,7 @@ def test_a_run_keeps_its_definition_and_waits_for_a_type_that_is_gone(
         return amount
 
     with ActorSystem(url, steps=[charge]) as system:
-        system.parts.executor.hold()  # accept, and begin nothing
+        access_to(system).parts.executor.hold()  # accept, and begin nothing
         system.workflow_agent("a").start(old, run_id="order-42")
         with pytest.raises(RunExistsError, match="another definition"):
             system.workflow_agent("a").start({**old, "name": "w2"}, run_id="order-42")

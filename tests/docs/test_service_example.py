@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
+from indelible.facade import access_to
 from indelible.survey import HEALTHY, UNSERVED, take_survey
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +101,7 @@ class Service:
     def verdict(self) -> int:
         """What a look from outside says."""
         with ActorSystem(self.store, mode="read") as system:
-            return take_survey(system.parts).verdict
+            return take_survey(access_to(system).parts).verdict
 
     def stop(self) -> tuple[int, str]:
         """End it in order; the exit code and what was logged."""

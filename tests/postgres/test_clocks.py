@@ -13,6 +13,7 @@ from indelible.clock import SystemClock
 from indelible.errors import AskTimeoutError, ShardNotOwnedError
 from indelible.events.postgres.leases import View
 from indelible.events.postgres.store import PostgresEventStore
+from indelible.facade import access_to
 from indelible.testing.builders import some_event
 from members import SHARDS, Members, stream_in
 from unit.inbox.counters import Counter
@@ -98,7 +99,7 @@ def test_a_command_from_a_host_whose_clock_is_a_day_off_is_neither_late_nor_for_
 
     with process("own", OffClock(0)) as owner, process("client", OffClock(off)) as client:
         assert client.actor("counter", "c").ask(1, timeout=20) == 1
-        owner.parts.pump.stop()
+        access_to(owner).parts.pump.stop()
         with pytest.raises(AskTimeoutError):
             client.actor("counter", "c").ask(1, timeout=0.01)
         [seq] = client.store.inbox.waiting(range(64), 10)

@@ -20,6 +20,7 @@ from indelible.events.event import Event
 from indelible.events.memory import MemoryEventStore
 from indelible.events.snapshots import drop_snapshots, find_snapshot
 from indelible.events.values import decode_value, encode_value
+from indelible.facade import access_to
 from simulated_runs import (
     SCALE,
     TYPES,
@@ -131,7 +132,7 @@ def check_snapshot(store: MemoryEventStore) -> None:
 
 def check_live(system: Any, world: World) -> None:
     """The actor's state is the fold of the log, once nothing of it is under way."""
-    actor = system.directory.live("run-r")
+    actor = access_to(system).directory.live("run-r")
     if actor is None or actor.state is None or actor.busy():
         return
     assert contents(actor.state) == contents(folded(events_of(world.store)))

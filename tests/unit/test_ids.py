@@ -93,7 +93,7 @@ def test_a_child_forked_within_a_millisecond_makes_no_id_of_its_parent_s(
     ids = Ids(ManualClock(), lambda count: next(drawn)[:count])
     ids.uuid7()
     monkeypatch.setattr("indelible.ids.os.getpid", lambda: -2)
-    ids.forked(os.getpid())  # what every child calls first
+    ids._forked(os.getpid())  # what every child calls first
     assert ids.uuid7()[9:15] == bytes([2]) * 6
 
 

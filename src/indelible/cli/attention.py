@@ -12,6 +12,7 @@ from indelible.cli.output import count
 from indelible.errors import StoreUnavailableError
 from indelible.events.event import RecordedEvent
 from indelible.events.run_events import StepOutcomeUnknown
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 _RUNS = 20
@@ -64,7 +65,7 @@ class Attention:
                 self._waiting[recorded.stream] = None
 
     def _say_what_asks(self, run_id: str) -> None:
-        for run, step in asked(self._system.reader.describe(run_id)):
+        for run, step in asked(access_to(self._system).reader.describe(run_id)):
             command = self._line.command("resolve", run, step, "retry")
             note(
                 "waiting",
@@ -74,7 +75,7 @@ class Attention:
             )
 
     def _say_what_lacks(self) -> None:
-        lacking = self._system.executor.unregistered.by_type()
+        lacking = access_to(self._system).executor.unregistered.by_type()
         for step_type in lacking.keys() - self._types:
             steps, one = lacking[step_type]
             note(

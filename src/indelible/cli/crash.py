@@ -10,6 +10,7 @@ import typer
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state import COMPLETED
 from indelible.errors import SchemaVersionError, StoreNotFoundError, UnknownRunError
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 
@@ -35,7 +36,7 @@ def still_to_come(plan: Plan, step: str, store: str, run_id: str) -> tuple[str, 
 def _completed(store: str, run_id: str) -> set[str]:
     try:
         with ActorSystem(store, mode="read") as system:
-            state = system.reader.state(run_id)
+            state = access_to(system).reader.state(run_id)
     except (StoreNotFoundError, SchemaVersionError, UnknownRunError):
         return set()
     return {node.path for node in state.plan.nodes if state.status[node.index] == COMPLETED}

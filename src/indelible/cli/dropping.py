@@ -9,6 +9,7 @@ from indelible.cli.output import say
 from indelible.cli.rebuilding import has_service
 from indelible.events.opening import open_store
 from indelible.events.snapshots import drop_snapshots
+from indelible.facade import access_to
 from indelible.inbox.courier import SLACK
 
 _TIMEOUT = 60.0
@@ -33,6 +34,7 @@ def drop_all_snapshots(url: str) -> int:
 def _by_service(url: str) -> int:
     with asking(url) as system:
         say("the process that serves this store drops them")
-        future = system.courier.command("drop_snapshots", None, _TIMEOUT)
-        dropped: int = system.wait(future, _TIMEOUT + SLACK)
+        access = access_to(system)
+        future = access.courier.command("drop_snapshots", None, _TIMEOUT)
+        dropped: int = access.wait(future, _TIMEOUT + SLACK)
     return dropped

@@ -13,6 +13,7 @@ from indelible.cli.opening import reading
 from indelible.cli.output import say
 from indelible.errors import IndelibleError, SchemaVersionError, StoreNotFoundError, StoreOwnedError
 from indelible.events.owners import Owner
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 
@@ -58,7 +59,7 @@ class Place(NamedTuple):
                 owner = Owner(error.owner, error.host, error.pid, error.since)
                 return self._replace(owner=owner).open(equipment)
         system = ActorSystem(self.store, mode="client").open()
-        announce(system.parts.service, system.store)
+        announce(access_to(system).parts.service, system.store)
         say(f"{self._named(self.owner)} owns the store and executes its runs")
         if equipment.steps or equipment.functions or equipment.connections:
             say("it uses its own steps and connections, not those given here", "dim")
@@ -68,7 +69,7 @@ class Place(NamedTuple):
     def goes_on(system: ActorSystem, what: str) -> str:
         """What becomes of ``what``, which another process executes, as far as is known."""
         try:
-            absence = system.parts.service.absence()
+            absence = access_to(system).parts.service.absence()
         except IndelibleError as error:
             return f"whether a process goes on with {what} is not known now: {error}"
         if absence:

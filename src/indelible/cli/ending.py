@@ -11,6 +11,7 @@ from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.results import outcome_value, value_of
 from indelible.cli.output import count, duration, facts, one_line, out, plain, state_text, word_of
 from indelible.cli.values import brief, write_json
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 _ERRORS_SHOWN = 10
@@ -38,7 +39,7 @@ class Ending(NamedTuple):
         cls, system: ActorSystem, run_id: str, reasons: Sequence[str], *, whole: bool
     ) -> Ending:
         """Look at a run of an open system; ``whole`` reads all results, not just the last."""
-        state = system.reader.state(run_id)
+        state = access_to(system).reader.state(run_id)
         blob = system.store.blob
         last = len(state.plan.nodes) - 1
         value = outcome_value(state, blob) if whole else value_of(state, last, blob)

@@ -16,9 +16,10 @@ def show_health(*, store: Store = DEFAULT_STORE, as_json: AsJson = False) -> Non
     so a hanging one is seen, too; --json has the same as documented in docs/running.md.
     """
     with reading(store) as system:
+        from indelible.facade import access_to
         from indelible.survey import take_survey
 
-        survey = take_survey(system.parts)
+        survey = take_survey(access_to(system).parts)
     if as_json:
         import msgspec
 

@@ -27,6 +27,7 @@ from indelible.cli.waiting import Question, held, what_holds
 from indelible.cli.watch import CrashAfter, Watch
 from indelible.cli.watch import watch as watch_of
 from indelible.errors import DefinitionError, StoreUnavailableError
+from indelible.facade import access_to
 from indelible.run import RunHandle
 from indelible.system import ActorSystem
 
@@ -101,7 +102,7 @@ class Job(NamedTuple):
                     say(f"once that is mended, go on with\n  {self.line.command('recover')}")
                     raise
                 if ending is None and owns:
-                    system.executor.hold()  # first: nothing begins once it is said
+                    access_to(system).executor.hold()  # first: nothing begins once it is said
                     stop.announce()
                 elif ending is None:
                     stop.leave(self.place.goes_on(system, f"run {self.run_id}"))
@@ -156,7 +157,7 @@ def _follow(
         if began >= look_at:
             # The process that executes the run is asked only when the log says nothing new.
             far = not system.owns
-            status = system.reader.describe(run.run_id) if far else run.status()
+            status = access_to(system).reader.describe(run.run_id) if far else run.status()
             if status["version"] != version:
                 version, quiet_since = status["version"], began
             elif far and began - quiet_since >= _QUIET and (answer := question.answer()):

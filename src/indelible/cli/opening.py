@@ -33,8 +33,9 @@ def asking(store: str) -> Iterator[ActorSystem]:
         ThreadUnavailableError: The host gives no thread.
     """
     from indelible.cli.announcing import announce
+    from indelible.facade import access_to
     from indelible.system import ActorSystem
 
     with ActorSystem(store, mode="client") as system:
-        announce(system.parts.service, system.store)
+        announce(access_to(system).parts.service, system.store)
         yield system

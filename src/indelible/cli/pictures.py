@@ -15,6 +15,7 @@ from indelible.cli.output import count, duration, facts, one_line, out, plain, s
 from indelible.cli.stopping import Stop
 from indelible.cli.vitals import log_facts, state, verdict
 from indelible.errors import StoreError
+from indelible.facade import access_to
 from indelible.projections.queries import RunRow
 from indelible.reports import Process
 from indelible.survey import Survey, take_survey
@@ -82,7 +83,7 @@ class Pictures:
         metrics = views.metrics()
         return Sample(
             at=time.monotonic(),
-            survey=take_survey(self._system.parts),
+            survey=take_survey(access_to(self._system).parts),
             runs=[*views.runs(_RUNS, "running"), *views.runs(_RUNS, "waiting")][:_RUNS],
             runs_ended=sum(agent.requests for agent in metrics),
             steps_ended=sum(agent.steps_completed + agent.steps_failed for agent in metrics),

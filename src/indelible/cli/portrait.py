@@ -35,6 +35,7 @@ from indelible.cli.values import brief, dumped, write_json
 from indelible.errors import UnknownRunError
 from indelible.events.event import Event, RecordedEvent
 from indelible.events.values import decode_value
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 _ROWS = 200
@@ -75,10 +76,10 @@ class Portrait(NamedTuple):
         head = system.store.head(stream)
         if head is None:
             raise UnknownRunError(run_id, system.url)
-        decode = system.parts.types.decode
+        parts = access_to(system).parts
         recorded = list(system.store.read(stream, until=until))
-        events = [decode(event) for event in recorded]
-        state: RunState = fold(system.parts.deciders["run"], RunState(), events)
+        events = [parts.types.decode(event) for event in recorded]
+        state: RunState = fold(parts.deciders["run"], RunState(), events)
         assert state.accepted is not None
         return cls(
             status=describe(state),

@@ -15,6 +15,7 @@ from indelible.errors import SchemaVersionError, UnknownProjectionError
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes, run_event_types
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
 from indelible.projections.custom import CustomView, Projection
@@ -91,13 +92,14 @@ def _by_service(url: str, name: str | None) -> dict[str, int]:
 
     done: dict[str, int] = {}
     with Stop() as stop, asking(url) as system:
+        access = access_to(system)
         for view in sorted(system.views.cursors()) if name is None else [name]:
             say(f"{view} is rebuilt by the process that serves this store")
-            future = system.courier.command("rebuild", view, _A_DAY)
+            future = access.courier.command("rebuild", view, _A_DAY)
             with Display(view, "event") as display:
                 while view not in done:
                     with suppress(TimeoutError):
-                        done[view] = system.wait(future, _LOOK)
+                        done[view] = access.wait(future, _LOOK)
                     if stop.requested:
                         stop.leave(Place.goes_on(system, f"the rebuild of {view}"))
                     total = sum(system.store.positions().values())

@@ -21,6 +21,7 @@ from indelible.cli.waiting import what_holds
 from indelible.cli.watch import Watch
 from indelible.cli.watch import watch as watch_of
 from indelible.errors import SchemaVersionError
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 _QUIET = 1.0
@@ -46,16 +47,17 @@ class Recovery(NamedTuple):
             place = Place.of(self.store)
             with redirect_stdout(sys.stderr), place.open(self.equipment) as system:
                 watch, held = self._wait(system, stop, streams)
+                access = access_to(system)
                 rows = [
                     Row.of(
-                        system.reader.describe(stream.removeprefix("run-")), held.get(stream, ())
+                        access.reader.describe(stream.removeprefix("run-")), held.get(stream, ())
                     )
                     for stream in streams
                 ]
                 served = not system.owns
                 stopped = bool(watch.pending.difference(held))
                 if stopped and system.owns:
-                    system.executor.hold()  # first: nothing begins once it is said
+                    access.executor.hold()  # first: nothing begins once it is said
                     stop.announce()
                 elif stopped:
                     stop.leave(place.goes_on(system, count(len(watch.pending), "run")))
@@ -83,7 +85,7 @@ class Recovery(NamedTuple):
         self, system: ActorSystem, stop: Stop, streams: dict[str, None]
     ) -> tuple[Watch, dict[str, Sequence[str]]]:
         """Follow all ``streams``, and those found now, until they have ended or are held."""
-        watch = watch_of(system, streams)
+        watch, service = watch_of(system, streams), access_to(system).parts.service
         now = [head.stream for head in system.store.heads("run", RESUMED)]
         for stream in now:
             streams[stream] = None
@@ -99,7 +101,7 @@ class Recovery(NamedTuple):
                 display.update(done, len(streams), watch.progress())
                 if watch.steps != steps:
                     steps, quiet_since = watch.steps, time.monotonic()
-                elif time.monotonic() - quiet_since >= _QUIET and system.parts.service.served:
+                elif time.monotonic() - quiet_since >= _QUIET and service.served:
                     held = _held(system, watch)
                     if len(held) == len(watch.pending):
                         break

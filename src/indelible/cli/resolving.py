@@ -7,6 +7,7 @@ from typing import Any
 from indelible.cli.advice import advise, asked
 from indelible.cli.options import CommandLine
 from indelible.errors import RefusedError
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 
@@ -29,7 +30,8 @@ def record(
     run = system.run(run_id)
     status = run.status()  # after it, an attempt that was cut off is known to be
     if system.owns:
-        system.executor.hold()  # or this process, about to end, would cut the next attempt off
+        executor = access_to(system).executor
+        executor.hold()  # or this process, about to end, would cut the next attempt off
     try:
         run.resolve_step(step, action, by=by, result=result)
     except RefusedError:

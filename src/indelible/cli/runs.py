@@ -153,7 +153,10 @@ def _first(
 
 def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str, Any]:
     """One run as the log has it: views lag behind where an owner was killed."""
-    status: Mapping[str, Any] = system.reader.describe(stream.removeprefix("run-"), until)
+    from indelible.facade import access_to
+
+    reader = access_to(system).reader
+    status: Mapping[str, Any] = reader.describe(stream.removeprefix("run-"), until)
     return {field: status[field] for field in _FIELDS}
 
 

@@ -20,6 +20,7 @@ from indelible.cli.modules import Equipment
 from indelible.cli.output import count
 from indelible.cli.stopping import Stop
 from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
+from indelible.facade import access_to
 from indelible.health import Health
 from indelible.lifecycle import GRACE
 from indelible.projections.custom import Projection
@@ -122,10 +123,11 @@ class Service(NamedTuple):
         return False
 
     def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
-        system.executor.hold()  # first: nothing begins once it is said
+        executor = access_to(system).executor
+        executor.hold()  # first: nothing begins once it is said
         reporter.soon()  # so that nobody is sent here who would have to wait
         system.store.end_within(self.drain + GRACE)
-        running = len(system.executor.running())
+        running = len(executor.running())
         words = f"{count(running, 'step')} running, {self.drain:g} s to return"
         note("drain", f"{words}; a second signal ends it at once" if running else "no step runs")
         left = system.drain(self.drain)
@@ -146,7 +148,7 @@ class Service(NamedTuple):
         """Say what is left; called in the handler of the second signal."""
         left: list[str] = []
         with suppress(SystemClosedError):
-            left = system.executor.running()
+            left = access_to(system).executor.running()
         readiness.remove()
         words = f"at once; {_left_behind(left)}" if left else "at once; no step was running"
         last_words("stop", words, as_json=self.as_json)

@@ -12,7 +12,7 @@ from indelible.cli.options import DEFAULT_STORE, AsJson, CommandLine, Full, Stor
 
 if TYPE_CHECKING:
     from indelible.events.as_of import AsOf
-    from indelible.system import ActorSystem
+    from indelible.reader import RunReader
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
@@ -63,10 +63,12 @@ def _show(
 ) -> None:
     from indelible.cli.advice import advise, asked
     from indelible.cli.portrait import Portrait
+    from indelible.facade import access_to
 
     with reading(store) as system:
-        run = _id_of(system, run)
-        until = system.reader.version(run, as_of)
+        reader = access_to(system).reader
+        run = _id_of(reader, run)
+        until = reader.version(run, as_of)
         portrait = Portrait.read(system, run, until, whole=full or as_json)
     if as_json:
         portrait.write_json()
@@ -76,7 +78,7 @@ def _show(
         advise(asked(portrait.status), (), CommandLine(store), served=False)
 
 
-def _id_of(system: ActorSystem, run: str) -> str:
+def _id_of(reader: RunReader, run: str) -> str:
     """``run``, or the id in it if it is the name of a stream, as `indelible events` takes both."""
     run_id = run.removeprefix("run-")
-    return run_id if not system.reader.exists(run) and system.reader.exists(run_id) else run
+    return run_id if not reader.exists(run) and reader.exists(run_id) else run

@@ -10,6 +10,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.messages import Describe
 from indelible.actors.workflow.status import RunStatus
 from indelible.errors import ActorError, AskTimeoutError
+from indelible.facade import access_to
 from indelible.run import RunHandle
 from indelible.system import ActorSystem
 
@@ -33,7 +34,8 @@ class Question:
             IndelibleError: What that process answers instead.
         """
         if self._asked is None and self._system.store.owners():
-            self._asked = self._system.send(self._stream, Describe(), timeout=_ANSWERED_IN)
+            access = access_to(self._system)
+            self._asked = access.send(self._stream, Describe(), timeout=_ANSWERED_IN)
         if self._asked is None or not self._asked.done():
             return None
         asked, self._asked = self._asked, None

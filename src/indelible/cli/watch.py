@@ -14,6 +14,7 @@ from indelible.actors.workflow.state import RESUMED
 from indelible.cli.output import count, restore_cursor
 from indelible.events.event import RecordedEvent
 from indelible.events.run_events import RunCompleted, RunFailed, RunQuarantined, StepCompleted
+from indelible.facade import access_to
 from indelible.system import ActorSystem
 
 _ENDS = frozenset(cls.wire_name for cls in (RunCompleted, RunFailed, RunQuarantined))
@@ -118,7 +119,7 @@ class CrashAfter:
         self._stream = stream
         self._left = set(paths)
         self._words = words
-        self._decode = system.parts.types.decode
+        self._decode = access_to(system).parts.types.decode
         system.store.subscribe(self._see)
         self._see(list(system.store.read(stream)))
 

@@ -13,6 +13,7 @@ import pytest
 
 from indelible import ActorSystem, RefusedError, ResultTimeoutError, step
 from indelible.cli.attention import Attention
+from indelible.facade import access_to
 
 STORE = "sqlite:///a b.db"
 HERE = ("--store", STORE)
@@ -245,7 +246,7 @@ def test_a_service_logs_what_waits_for_a_person_and_what_it_lacks(
         [old] = [one for one in caplog.messages if one.startswith("waiting: ")]
         assert "indelible resolve old wait retry --store 'sqlite:///a b.db'" in old
         system.run("old").resolve_step("wait", "retry", by="ann")
-        while not len(system.executor.unregistered):
+        while not len(access_to(system).executor.unregistered):
             system.run("old").status()
         attention.look()
         attention.look()

@@ -14,6 +14,7 @@ import pytest
 from indelible import ActorSystem, step
 from indelible.cli.elsewhere import Place
 from indelible.cli.recovery import _held
+from indelible.facade import access_to
 
 RUN = ("--run-id", "r1")
 
@@ -221,7 +222,7 @@ def test_who_comes_second_in_a_race_for_the_store_becomes_a_client(
     place = Place("sqlite:///indelible.db", None)  # as it looked a moment ago
     with place.open(Equipment([], {}, {})) as system:
         assert not system.owns
-        assert system.can_ask
+        assert access_to(system).can_ask
 
 
 def test_a_waiting_command_says_that_its_service_is_gone_and_goes_on_when_one_is_back(

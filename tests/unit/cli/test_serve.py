@@ -16,6 +16,7 @@ from indelible import ActorSystem
 from indelible.cli.deciders import load_deciders
 from indelible.cli.modules import Equipment
 from indelible.cli.serving import Readiness, Service
+from indelible.facade import access_to
 from indelible.health import take_health
 
 SERVE = ("serve", "--steps", "mysteps")
@@ -303,7 +304,7 @@ def test_the_ready_file_goes_with_a_process_that_ends_at_once(
     file = tmp_path / "ready"
     with ActorSystem("memory://") as system:
         readiness = Readiness(file)
-        readiness.see(take_health(system.parts))
+        readiness.see(take_health(access_to(system).parts))
         assert file.exists()
     service = Service(
         store="memory://",

@@ -33,7 +33,7 @@ def test_the_same_content_is_compiled_once(
 ) -> None:
     with system:
         first = system.compile(workflow("a", "b"))
-        monkeypatch.setattr("indelible.system.compile_definition", None)
+        monkeypatch.setattr("indelible.access.compile_definition", None)
         assert system.compile(workflow("a", "b")) is first
 
 

@@ -14,7 +14,9 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import RefusedError
 from indelible.events.event import Event
 from indelible.events.memory import MemoryEventStore
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
+from indelible.parts import Parts
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
 
@@ -94,12 +96,16 @@ class Bank:
         self.decider = Account()
         self.system = ActorSystem(self.store, actors=[self.decider], drain=2.0)
 
+    @property
+    def parts(self) -> Parts:
+        return access_to(self.system).parts
+
     def account(self, name: str) -> ActorHandle:
         return self.system.actor("account", name)
 
     def ask(self, name: str, *message: Any) -> PooledFuture[Any]:
         """Ask without waiting."""
-        return self.system.directory.ask(f"account-{name}", message)
+        return self.parts.directory.ask(f"account-{name}", message)
 
     def look(self, name: str) -> Any:
         """Balance, as asked."""

@@ -14,6 +14,7 @@ from indelible.errors import (
     StoreReadOnlyError,
     SystemClosedError,
 )
+from indelible.facade import access_to
 
 
 def test_an_actor_answers_and_keeps_what_it_was_told(bank: Any) -> None:
@@ -43,7 +44,7 @@ def test_a_list_of_events_is_a_decision_too(bank: Any) -> None:
 def test_a_refusal_leaves_the_actor_as_it_was(bank: Any) -> None:
     ann = bank.account("ann")
     ann.ask(("deposit", 5))
-    live = bank.system.directory.live("account-ann")
+    live = bank.parts.directory.live("account-ann")
     state = live.state
     with pytest.raises(RefusedError, match="not enough"):
         ann.ask(("withdraw", 9))
@@ -59,12 +60,12 @@ def test_a_refusal_leaves_the_actor_as_it_was(bank: Any) -> None:
 def test_a_crash_in_decide_reaches_the_asker_and_no_sibling(bank: Any, error: Any) -> None:
     bank.account("ann").ask(("deposit", 5))
     bank.account("ben").ask(("deposit", 6))
-    ben = bank.system.directory.live("account-ben").state
+    ben = bank.parts.directory.live("account-ben").state
     with pytest.raises(type(error)):
         bank.account("ann").ask(("raise", error), timeout=10)
     assert bank.look("ann") == 5
     assert bank.look("ben") == 6
-    assert bank.system.directory.live("account-ben").state is ben
+    assert bank.parts.directory.live("account-ben").state is ben
 
 
 @pytest.mark.parametrize("message", [("spoil",), ("no", "events"), 7, None, [3]])
@@ -110,7 +111,7 @@ def test_the_head_says_what_the_state_says_also_when_the_next_message_crashes(ba
 def test_a_told_message_that_crashes_the_actor_is_a_dead_letter(bank: Any) -> None:
     bank.account("ann").tell(("raise", ValueError("bad")))
     assert bank.look("ann") == 0
-    letter = bank.system.parts.host.dead_letters[-1]
+    letter = bank.parts.host.dead_letters[-1]
     assert (letter.stream, letter.message[0]) == ("account-ann", "raise")
     assert "bad" in letter.why
 
@@ -173,7 +174,9 @@ def test_tells_to_nobody_are_dead_letters(bank: Any) -> None:
         ann.ask("go", timeout=10)
         with pytest.raises(TypeError, match="not iterable"):
             ann.ask("", timeout=10)  # when this is answered, the first one's effects are performed
-        letters = [(letter.message, letter.why) for letter in system.parts.host.dead_letters]
+        letters = [
+            (letter.message, letter.why) for letter in access_to(system).parts.host.dead_letters
+        ]
         assert [message for message, _ in letters[:3]] == [1, 2, 3]
         assert letters[0][1] == "there is no actor category 'nobody'"
 
@@ -182,11 +185,11 @@ def test_state_is_a_fold_of_the_events_live_and_after_reopening(bank: Any) -> No
     for amount in range(1, 40):
         bank.account("ann").tell(("deposit", amount))
     assert bank.look("ann") == sum(range(1, 40))
-    live = dict(bank.system.directory.live("account-ann").state)
+    live = dict(bank.parts.directory.live("account-ann").state)
     assert live == bank.account("ann").state()
     bank.reopen()
     assert bank.look("ann") == live["balance"]
-    assert bank.system.directory.live("account-ann").state == live
+    assert bank.parts.directory.live("account-ann").state == live
 
 
 def test_a_closed_system_says_so(bank: Any) -> None:

@@ -90,13 +90,13 @@ def test_a_refusal_by_decide_is_one_to_the_asker(half: Any, message: str) -> Non
 
 
 def test_what_is_decided_beside_a_half_decision_is_stored_whole(half: Any) -> None:
-    ask: Callable[..., Any] = half._system.directory.ask
+    ask: Callable[..., Any] = half._access.directory.ask
     before, bad, after = (ask("half-1", message) for message in ((1, 1), (1, 2), (3, 4)))
     with pytest.raises(ActorFailedError):
         bad.get(timeout=50)
     before.get(timeout=50)
     after.get(timeout=50)
-    stored = [half._system.parts.types.decode(event).n for event in half.events()]
+    stored = [half._access.parts.types.decode(event).n for event in half.events()]
     assert stored == [1, 1, 3, 4]
 
 
@@ -104,7 +104,7 @@ def test_a_refusal_while_a_stream_is_read_back_is_a_failure_to_the_asker(half: A
     Half.guarded = False
     half.ask((2,))
     Half.guarded = True
-    directory = half._system.directory
+    directory = half._access.directory
     assert directory.passivate(directory.live("half-1"))
     with pytest.raises(ActorFailedError, match="only decide"):
         half.ask((1,), timeout=50)

@@ -19,11 +19,12 @@ from indelible.errors import (
     IndelibleError,
     MailboxFullError,
 )
+from indelible.facade import access_to
 from indelible.testing.hold import Hold
 
 
 def test_an_idle_actor_leaves_memory_and_returns_as_it_was(bank: Any) -> None:
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.account("ann").ask(("deposit", 5))
     assert directory.passivate(directory.live("account-ann"))
     assert directory.live("account-ann") is None
@@ -33,7 +34,7 @@ def test_an_idle_actor_leaves_memory_and_returns_as_it_was(bank: Any) -> None:
 
 
 def test_an_actor_with_a_commit_under_way_stays(bank: Any) -> None:
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.commit.close()
     deposit = bank.ask("ann", "deposit", 5)
     bank.commit.wait()
@@ -43,7 +44,7 @@ def test_an_actor_with_a_commit_under_way_stays(bank: Any) -> None:
 
 
 def test_an_actor_whose_decider_says_that_it_does_not_rest_stays(bank: Any) -> None:
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.account("ann").ask(("deposit", 5))
     bank.decider.rests = False
     assert not directory.passivate(directory.live("account-ann"))
@@ -51,7 +52,7 @@ def test_an_actor_whose_decider_says_that_it_does_not_rest_stays(bank: Any) -> N
 
 
 def test_an_error_in_at_rest_keeps_the_actor_and_its_mailbox(bank: Any, monkeypatch: Any) -> None:
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.account("ann").ask(("deposit", 5))
     monkeypatch.setattr(bank.decider, "at_rest", lambda _: 1 / 0)
     assert not directory.passivate(directory.live("account-ann"))
@@ -62,7 +63,7 @@ def test_no_message_is_lost_while_actors_come_and_go(
     bank: Any, together: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(inbox, "COMMANDS", 20)  # 8 messages wait at most
-    directory = bank.system.directory
+    directory = bank.parts.directory
     done = threading.Event()
 
     def push_out() -> None:
@@ -111,11 +112,11 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
 
     monkeypatch.setattr(inbox, "COMMANDS", 5)
     bank.account("ann").ask(("deposit", 5))
-    ann = bank.system.directory.live("account-ann")
+    ann = bank.parts.directory.live("account-ann")
     monkeypatch.setattr(inbox.DurableInbox, "close", slowly)
     monkeypatch.setattr(inbox.DurableInbox, "put_command", noticed)
     hold.close()
-    leaving = threading.Thread(target=bank.system.directory.passivate, args=(ann,))
+    leaving = threading.Thread(target=bank.parts.directory.passivate, args=(ann,))
     leaving.start()
     hold.wait()
     assert together([lambda: bank.look("ann"), let_go]) == [5, None]
@@ -126,7 +127,7 @@ def test_messages_that_come_while_an_actor_leaves_are_handled_by_its_successor(
     bank: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank.account("ann").ask(("deposit", 5))
-    directory = bank.system.directory
+    directory = bank.parts.directory
     ann = directory.live("account-ann")
     answers: list[Any] = []
 
@@ -208,7 +209,7 @@ def test_a_stalled_disk_fills_the_mailbox_and_not_the_memory(bank: Any, monkeypa
 
     with pytest.raises(MailboxFullError):
         tell_one_after_the_other()
-    assert bank.system.directory.live("account-ann").state["deposits"] < 20
+    assert bank.parts.directory.live("account-ann").state["deposits"] < 20
     bank.commit.open()
     assert ask_when_there_is_room(bank, "ann") == taken
 
@@ -239,7 +240,7 @@ def test_an_ask_has_a_deadline_and_may_still_happen(bank: Any) -> None:
 
 
 def test_a_guess_that_a_stream_is_new_costs_no_answer_when_it_is_wrong(bank: Any) -> None:
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.account("ann").ask(("deposit", 5))
     directory.passivate(directory.live("account-ann"))
     bank.commit.close()
@@ -255,7 +256,7 @@ def test_a_guess_that_a_stream_is_new_costs_no_answer_when_it_is_wrong(bank: Any
 
 
 def test_a_question_is_never_answered_from_a_guess(bank: Any) -> None:
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.account("ann").ask(("deposit", 5))
     directory.passivate(directory.live("account-ann"))
     assert directory.ask("account-ann", ("balance",), presume_new=True).get(timeout=10) == 5
@@ -263,7 +264,7 @@ def test_a_question_is_never_answered_from_a_guess(bank: Any) -> None:
 
 def test_who_asks_while_the_system_closes_gets_an_answer(bank: Any) -> None:
     bank.account("ann").ask(("deposit", 5))
-    directory = bank.system.directory
+    directory = bank.parts.directory
     bank.system.close()
     with pytest.raises(ActorStoppedError):
         directory.ask("account-ann", ("deposit", 5)).get(timeout=10)
@@ -279,7 +280,7 @@ def test_every_ask_under_way_at_the_close_is_answered(bank: Any, together: Any) 
 
     def speak() -> None:
         for number in range(2_000):
-            asks.append(bank.system.directory.ask("account-ann", ("deposit", 1)))
+            asks.append(bank.parts.directory.ask("account-ann", ("deposit", 1)))
             if number == 200:
                 enough.set()
 
@@ -365,7 +366,7 @@ def test_a_system_that_stands_still_holds_up_no_other(bank: Any) -> None:
     with ActorSystem("memory://", actors=[type(bank.decider)()]) as other:
         other.register_step("quick", lambda: "done")
         assert other.actor("account", "ann").ask(("deposit", 7), timeout=50) is not None
-        directory = other.directory
+        directory = access_to(other).directory
         assert directory.passivate(directory.live("account-ann"))  # type: ignore[arg-type]
         assert other.actor("account", "ann").ask(("balance",), timeout=50) == 7
         definition = {"name": "w", "steps": [{"name": "s", "type": "quick"}]}

@@ -16,6 +16,7 @@ from indelible.actors.durable.recovery import SHORT, recover
 from indelible.errors import StoreUnavailableError
 from indelible.events.memory import MemoryEventStore
 from indelible.events.snapshots import SNAPSHOTS, drop_snapshots
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
@@ -120,15 +121,15 @@ class Bench:
     def live(self) -> list[int]:
         """The state of the actor, which this brings into memory."""
         self.system.actor("sum", "a").ask(0, timeout=10)
-        actor = self.system.directory.live("sum-a")
+        actor = access_to(self.system).directory.live("sum-a")
         assert actor is not None
         state: list[int] = actor.state
         return state
 
     def leave_memory(self) -> None:
-        actor = self.system.directory.live("sum-a")
+        actor = access_to(self.system).directory.live("sum-a")
         assert actor is not None
-        assert self.system.directory.passivate(actor)
+        assert access_to(self.system).directory.passivate(actor)
 
 
 @pytest.fixture(autouse=True)
@@ -227,7 +228,7 @@ def test_a_snapshot_that_cannot_be_restored_is_ignored_with_a_warning(
 
 def test_dropped_snapshots_cost_nothing_but_time(bench: Bench) -> None:
     bench.grow(1, 25)
-    assert bench.system.drop_snapshots() == 2
+    assert drop_snapshots(bench.store) == 2
     bench.reopen()
     assert bench.live() == list(range(1, 26))
     assert bench.decider.folded == 25
@@ -352,7 +353,7 @@ def test_many_states_are_written_in_as_many_transactions_as_their_size_asks(
 
 def test_events_of_ones_own_are_found_however_new_the_snapshot_is(bench: Bench) -> None:
     bench.grow(1, 25)
-    types = bench.system.parts.types
+    types = access_to(bench.system).parts.types
     found = recover(bench.store, types, bench.decider, "sum-a", since=15)
     assert (found.version, found.snapshot) == (25, 20)
     assert [event.number for event in found.own if isinstance(event, Added)] == list(range(16, 26))

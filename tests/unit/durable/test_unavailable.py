@@ -53,7 +53,7 @@ def test_what_was_told_is_handled_when_the_store_is_back(down: Any) -> None:
         down.account("ann").ask(("balance",), timeout=10)
     down.fault.arm(0)
     settled(down, 29)
-    types = down.system.parts.types
+    types = down.parts.types
     amounts = [types.decode(event).amount for event in down.store.read("account-ann")]
     assert amounts == list(range(1, 30))
 
@@ -64,7 +64,7 @@ def test_what_is_told_too_much_is_a_dead_letter(down: Any, monkeypatch: Any) -> 
         down.account("ann").tell(("deposit", 1))
         with pytest.raises(StoreUnavailableError):
             down.account("ann").ask(("balance",), timeout=10)
-    assert len(down.system.parts.host.dead_letters) == 30
+    assert len(down.parts.host.dead_letters) == 30
     down.fault.arm(0)
     settled(down, 21)
     assert down.look("ann") == 21
@@ -75,7 +75,7 @@ def test_one_timer_waits_for_the_store_however_many_speak(down: Any) -> None:
         down.account("ann").tell(("deposit", 1))
         with pytest.raises(StoreUnavailableError):
             down.account("ann").ask(("balance",), timeout=10)
-    assert len(down.system.parts.runtime.timers) <= 4  # the sweep, and one or two looks
+    assert len(down.parts.runtime.timers) <= 4  # the sweep, and one or two looks
 
 
 def test_no_number_of_refusals_sets_an_actor_aside(down: Any) -> None:

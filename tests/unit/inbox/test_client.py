@@ -26,6 +26,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.events.sqlite import engines
+from indelible.facade import access_to
 from unit.inbox.counters import TWO, Add, Counter, Secret, Total
 from unit.inbox.pairs import Pair
 
@@ -152,7 +153,7 @@ def test_a_status_without_an_answer_is_what_the_log_has(
 ) -> None:
     cut_off.open()
     monkeypatch.setattr("indelible.run._DESCRIBED_IN", 0.05)
-    cut_off.owner.parts.pump.stop()
+    access_to(cut_off.owner).parts.pump.stop()
     status = cut_off.client.run("r").status()
     assert (status["state"], status["waiting_for"]) == ("running", [])
 
@@ -169,7 +170,7 @@ def test_without_an_owner_the_error_says_what_to_do(closed_pair: Pair) -> None:
 
 
 def test_an_owner_that_does_not_answer_in_time_may_still_act(pair: Pair) -> None:
-    pair.owner.parts.pump.stop()
+    access_to(pair.owner).parts.pump.stop()
     with pytest.raises(AskTimeoutError) as caught:
         pair.client.actor("counter", "c").ask(1, timeout=0.05)
     assert type(caught.value) is AskTimeoutError
@@ -184,7 +185,7 @@ def test_a_client_waits_for_the_lock_of_another_program_until_its_time_is_over(
     other = sqlite3.connect(pair.url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     counter = pair.client.actor("counter", "c")
-    future = pair.client.send("counter-c", 1, timeout=30 if released else 0.1)
+    future = access_to(pair.client).send("counter-c", 1, timeout=30 if released else 0.1)
     if released:
         other.execute("ROLLBACK")
         assert future.get(timeout=30) == 1
@@ -232,7 +233,7 @@ def test_a_reader_asks_nobody_and_a_client_owns_nothing(pair: Pair) -> None:
         with pytest.raises(StoreReadOnlyError):
             _ = reader.store.inbox
     with pytest.raises(StoreReadOnlyError, match="client"):
-        _ = pair.client.directory
+        _ = access_to(pair.client).directory
     with pytest.raises(StoreReadOnlyError):
         pair.client.store.append("run-x", [], expected=0)
     assert pair.client.store.owned() == frozenset()
@@ -240,8 +241,8 @@ def test_a_reader_asks_nobody_and_a_client_owns_nothing(pair: Pair) -> None:
 
 
 def test_a_closing_client_tells_those_who_wait(pair: Pair) -> None:
-    pair.owner.parts.pump.stop()
-    future = pair.client.send("counter-c", 1)
+    access_to(pair.owner).parts.pump.stop()
+    future = access_to(pair.client).send("counter-c", 1)
     pair.client.close()
     with pytest.raises(SystemClosedError):
         future.get(timeout=20)
@@ -261,7 +262,7 @@ def test_the_owner_is_named_for_people(closed_pair: Pair) -> None:
 def test_a_query_leaves_nothing_behind(pair: Pair) -> None:
     run = pair.client.workflow_agent("a").start(TWO, run_id="r", input=INPUT)
     run.result(20)
-    pair.client.courier.ask("run-r", Describe(), 20).get(timeout=25)
+    access_to(pair.client).courier.ask("run-r", Describe(), 20).get(timeout=25)
     pair.client.close()  # the courier has done all that it does
     with pair.owner.store.read_views() as connection:
         kinds = connection.exec_driver_sql("SELECT kind FROM inbox").scalars().all()

@@ -11,6 +11,7 @@ from indelible.clock import ManualClock
 from indelible.errors import AskTimeoutError
 from indelible.events.inbox import Command
 from indelible.events.memory import MemoryEventStore
+from indelible.facade import access_to
 from indelible.inbox.by_courier import ByCourier
 from unit.inbox.counters import Counter
 
@@ -45,11 +46,11 @@ def unserved() -> Iterator[Unserved]:
 def test_a_command_may_be_handled_for_30_seconds_unless_its_asker_says_otherwise(
     unserved: Unserved,
 ) -> None:
-    client = unserved.client
+    client = access_to(unserved.client)
     futures = [
         client.send("counter-a", 1),
         client.send("counter-b", 1, message_id="b"),
-        ByCourier(client.parts.courier, client.parts.host).ask("counter-c", 1),
+        ByCourier(client.courier, client.parts.host).ask("counter-c", 1),
         client.send("counter-d", 1, timeout=5),
     ]
     found = {command.stream: command.timeout for command in unserved.submitted(4)}

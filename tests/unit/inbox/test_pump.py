@@ -15,6 +15,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.events.inbox import Command
+from indelible.facade import access_to
 from indelible.inbox.answers import decode_answer
 from indelible.inbox.wire import MESSAGE, encode_message
 
@@ -65,7 +66,7 @@ def test_an_answer_is_in_the_append_of_its_events(alone: Any) -> None:
     alone.store.inbox.submit([say(5)])
     assert alone.commit.reached.wait(20)
     assert alone.store.inbox.answers(["m"]) == {}
-    errands = alone.system.parts.pump._errands
+    errands: Any = access_to(alone.system).parts.pump._errands
     ran: list[Any] = []
     errands.run = ran.append
     alone.commit.open()
@@ -78,7 +79,8 @@ def test_queries_and_refusals_are_answered_after_the_events_that_they_rest_on(al
     alone.store.inbox.submit([say(5, message_id="a")])
     assert alone.commit.reached.wait(20)
     alone.store.inbox.submit([say("total", message_id="b"), say("refuse", message_id="c")])
-    probe: Any = alone.system.directory.ask("counter-c", "total")  # behind them in the mailbox
+    directory = access_to(alone.system).directory
+    probe: Any = directory.ask("counter-c", "total")  # behind them in the mailbox
     assert alone.store.inbox.answers(["a", "b", "c"]) == {}
     alone.commit.open()
     assert answer_to(alone, "b") == 5
@@ -180,8 +182,8 @@ def test_a_service_command_is_answered_by_whoever_offers_it(alone: Any) -> None:
             raise RefusedError("no number")
         return value * 2
 
-    alone.system.parts.services.offer("double", double)
-    command = alone.system.parts.courier.command
+    access_to(alone.system).parts.services.offer("double", double)
+    command = access_to(alone.system).parts.courier.command
     assert command("double", 21, 20.0).get(timeout=25) == 42
     with pytest.raises(RefusedError, match="no number"):
         command("double", "x", 20.0).get(timeout=25)

@@ -11,6 +11,7 @@ import pytest
 from indelible import ActorSystem
 from indelible.errors import SystemClosedError
 from indelible.events.memory import MemoryEventStore
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
@@ -35,10 +36,10 @@ class Served:
         self.fault()
 
     def ask(self, kind: str, value: Any = None) -> Any:
-        return self.system.parts.courier.command(kind, value, 60.0)
+        return access_to(self.system).parts.courier.command(kind, value, 60.0)
 
     def caught_up(self) -> bool:
-        return self.system.parts.projections.caught_up(self.store.positions(), 20)
+        return access_to(self.system).parts.projections.caught_up(self.store.positions(), 20)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_rebuild_holds_up_no_other_command(served: Served) -> None:
     served.views.close()
     rebuilt = served.ask("rebuild", "metrics")
     served.views.wait()
-    served.system.parts.services.offer("double", lambda value: value * 2)
+    access_to(served.system).parts.services.offer("double", lambda value: value * 2)
     assert served.ask("double", 21).get(timeout=25) == 42
     assert not rebuilt.done()
     served.views.open()
@@ -75,7 +76,7 @@ def test_rebuilds_are_made_one_after_the_other(served: Served) -> None:
         running.release()
         return value
 
-    served.system.parts.services.offer("rebuild", rebuild, slow=True)
+    access_to(served.system).parts.services.offer("rebuild", rebuild, slow=True)
     asked = [served.ask("rebuild", number) for number in range(20)]
     assert [one.get(timeout=25) for one in asked] == list(range(20))
     assert all(most)
@@ -88,7 +89,7 @@ def test_closing_does_not_wait_for_a_rebuild_and_the_next_process_makes_it(
     assert served.caught_up()
     served.fault.arm(1_000_000)  # it comes to no end
     waiting = served.ask("rebuild", "metrics")
-    while not served.system.parts.projections._engine.rebuilds:
+    while not access_to(served.system).parts.projections._engine.rebuilds:
         pass
     [seq] = served.store.inbox.waiting([0], 10)
     served.system.close()
@@ -110,6 +111,6 @@ def test_what_fails_since_the_process_ends_is_left_for_the_next(served: Served) 
             raise SystemClosedError("double()", "a test says so")
         return value * 2
 
-    served.system.parts.services.offer("double", double)
+    access_to(served.system).parts.services.offer("double", double)
     assert served.ask("double", 21).get(timeout=25) == 42
     assert len(tries) == 2

@@ -9,6 +9,7 @@ import pytest
 
 from indelible import ActorSystem
 from indelible.clock import ManualClock
+from indelible.facade import access_to
 from unit.inbox.counters import TWO, Add, Counter, Total, note
 from unit.system.members import Member, shared_log
 
@@ -89,6 +90,6 @@ def test_what_an_actor_elsewhere_is_told_waits_for_its_owner_however_long_that_t
 def test_what_cannot_be_sent_to_an_actor_elsewhere_is_a_dead_letter(apart: Apart) -> None:
     name = apart.name_in({2, 3})
     apart.first.actor("counter", name).tell({1, 2})
-    [letter] = apart.first.parts.host.dead_letters
+    [letter] = access_to(apart.first).parts.host.dead_letters
     assert (letter.stream, letter.message) == (f"counter-{name}", {1, 2})
     assert "set" in letter.why

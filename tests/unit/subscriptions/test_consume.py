@@ -19,6 +19,7 @@ from indelible.errors import (
     SystemClosedError,
 )
 from indelible.events.role_holder import Role, RoleHolder
+from indelible.facade import access_to
 from indelible.testing.builders import some_event, some_events
 
 LONG = 30.0
@@ -216,7 +217,7 @@ def test_a_task_whose_name_was_taken_meanwhile_begins_where_the_other_has_ended(
             assert isinstance(role, Role)
             with role.writing() as connection:
                 connection.execute(sa.text("INSERT INTO consumers VALUES ('billing', 0, 3)"))
-            system.parts.readers._role_holder().renew()
+            access_to(system).parts.readers._role_holder().renew()
             raise ValueError("once")
         done.set()
 
@@ -257,7 +258,7 @@ def test_closing_the_system_waits_for_the_handler_before_the_actors_end(
     fill(system, 1)
     task = system.consume("billing", handler)
     assert inside.wait(LONG)
-    stop, close = task.stop, system.parts.directory.close
+    stop, close = task.stop, access_to(system).parts.directory.close
 
     def stop_it(timeout: float) -> bool:
         if timeout > 0:  # now somebody waits for the handler
@@ -270,7 +271,7 @@ def test_closing_the_system_waits_for_the_handler_before_the_actors_end(
         close()
 
     monkeypatch.setattr(task, "stop", stop_it)
-    monkeypatch.setattr(system.parts.directory, "close", close_it)
+    monkeypatch.setattr(access_to(system).parts.directory, "close", close_it)
     system.close()
     assert ended == [True]
     assert (task.state, task.committed) == ("stopped", {0: 1})

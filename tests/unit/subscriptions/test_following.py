@@ -206,7 +206,7 @@ def test_a_reader_that_was_left_hears_nothing_more(log: Any) -> None:
     gc.collect()
     heard: list[int] = []
     one = log.subscription()
-    one.hear = lambda: heard.append(1)
+    one._hear = lambda: heard.append(1)
     log.append("thing-2")
     assert heard == [1]
     assert len(log.followers._all) == 1
@@ -302,7 +302,7 @@ def test_a_ring_for_an_event_loop_that_is_gone_harms_nobody(log: Any) -> None:
             await task
 
     asyncio.run(leave())
-    subscription.hear()
+    subscription._hear()
     log.append("thing-1")
     assert len(next(subscription)) == 1
 

@@ -19,6 +19,7 @@ from indelible.clock import ManualClock
 from indelible.errors import AsOfError, UnknownRunError
 from indelible.events.as_of import Position
 from indelible.events.types import run_event_types
+from indelible.facade import access_to
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = run_event_types()
@@ -123,7 +124,7 @@ def test_a_run_before_its_time_says_so(system: ActorSystem) -> None:
     with pytest.raises(AsOfError, match="99 is no version"):
         run.status(as_of=99)
     with pytest.raises(UnknownRunError):
-        system.reader.version("unknown", 1)
+        access_to(system).reader.version("unknown", 1)
 
 
 def test_the_views_have_a_past(system: ActorSystem) -> None:

@@ -17,6 +17,7 @@ from indelible.clock import ManualClock
 from indelible.errors import BlockingCallError, StoreUnavailableError, SystemClosedError
 from indelible.events.event import Event
 from indelible.events.memory import MemoryEventStore
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
@@ -76,8 +77,8 @@ def test_steps_that_run_and_steps_that_wait_for_a_thread_are_told_apart() -> Non
         health = system.health()
         assert health["steps"] == {"running": 1, "queued": 2, "unregistered": 0}
         assert health["actors"] == 3
-        assert len(system.executor.running()) == 1
-        assert system.executor.running()[0].endswith("/one")
+        assert len(access_to(system).executor.running()) == 1
+        assert access_to(system).executor.running()[0].endswith("/one")
         hold.open()
         for i in range(3):
             system.run(f"r{i}").result(20)
@@ -93,7 +94,7 @@ def test_a_step_of_no_registered_type_is_counted() -> None:
         first.workflow_agent("a").start(one_step("stand"), run_id="r")
         hold.wait()
         hold.open()
-        first.parts.executor.closed = True  # the result is lost, as at a crash
+        access_to(first).parts.executor.closed = True  # the result is lost, as at a crash
     with ActorSystem(store) as second:
         assert "not registered" in second.run("r").status()["waiting_for"][0]
         assert second.health()["steps"]["unregistered"] == 1
@@ -103,7 +104,7 @@ def test_mailboxes_are_summed_and_the_longest_is_named() -> None:
     note = Note()
     with ActorSystem("memory://", actors=[note]) as system:
         note.hold.close()
-        ask = system.directory.ask
+        ask = access_to(system).directory.ask
         futures: list[PooledFuture[Any]] = [ask("note-a", 0), ask("note-b", 0)]
         assert all(note.stopped.acquire(timeout=20) for _ in futures)  # on a thread each
         futures += [ask("note-a", i) for i in range(5)]
@@ -120,7 +121,7 @@ def test_a_timer_that_is_due_and_has_not_fired_is_late() -> None:
     clock = ManualClock()
     hold = Hold()
     with ActorSystem("memory://", clock=clock) as system:
-        timers = system.parts.runtime.timers
+        timers = access_to(system).parts.runtime.timers
         before = system.health()["timers"]
         hold.close()
         timers.at(clock.now() + 500_000, "long", hold)
@@ -153,7 +154,7 @@ def test_a_view_that_is_behind_says_by_how_much() -> None:
         agent = system.workflow_agent("a")
         agent.start(one_step("now"), run_id="r1").result(20)
         assert system.caught_up(20)
-        system.parts.projections.stop()
+        access_to(system).parts.projections.stop()
         agent.start(one_step("now"), run_id="r2").result(20)
         views = system.health()["views"]
         assert views is not None
@@ -209,7 +210,8 @@ def test_draining_ends_readiness_and_names_the_steps_that_do_not_return() -> Non
         assert system.drain(0) == ["r/one"]
         health = system.health()
         assert (health["state"], health["ready"]) == ("draining", False)
-        assert system.executor.running() == []  # so that closing does not wait for it again
+        left = access_to(system).executor.running()
+        assert left == []  # so that closing does not wait for it again
         hold.open()
 
 

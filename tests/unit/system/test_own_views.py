@@ -16,6 +16,7 @@ from indelible.errors import (
     UnknownParkedEventError,
     UnknownProjectionError,
 )
+from indelible.facade import access_to
 from indelible.projections.projection import Pair
 
 TABLES = sa.MetaData()
@@ -127,7 +128,9 @@ def test_a_parked_event_is_retried_or_skipped_and_both_are_recorded(
         assert rows(system) == {"account-a": 25}
         with pytest.raises(UnknownParkedEventError):
             system.parked.retry(*where)
-        decisions = [system.parts.types.decode(e) for e in system.store.read("projection-totals")]
+        decisions = [
+            access_to(system).parts.types.decode(e) for e in system.store.read("projection-totals")
+        ]
         assert [(type(d).__name__, d.by, d.reason) for d in decisions] == [  # type: ignore[attr-defined]
             ("EventRetried", "me", "hope"),
             ("EventSkipped", "me", "never mind"),

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from indelible import ActorSystem
 from indelible.events.memory import MemoryEventStore
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.health import Health
 from indelible.reports import PROCESSES, STALE, Process, Reporter, read_processes
@@ -67,15 +68,15 @@ def test_reports_go_on_by_themselves(system: ActorSystem) -> None:
 def test_a_report_of_another_time_is_stale(system: ActorSystem, seconds: float) -> None:
     reporter = Reporter(system)
     reporter.report()
-    assert take_survey(system.parts).verdict == HEALTHY
+    assert take_survey(access_to(system).parts).verdict == HEALTHY
     age(system, seconds)
-    survey = take_survey(system.parts)
+    survey = take_survey(access_to(system).parts)
     assert not survey.processes[0].alive
     assert survey.verdict == UNHEALTHY
     reporter.report()
-    assert take_survey(system.parts).verdict == HEALTHY
+    assert take_survey(access_to(system).parts).verdict == HEALTHY
     reporter.stop()
-    assert take_survey(system.parts).verdict == UNSERVED
+    assert take_survey(access_to(system).parts).verdict == UNSERVED
 
 
 def test_where_one_process_owns_the_store_its_predecessor_is_dead_at_once(
@@ -83,7 +84,7 @@ def test_where_one_process_owns_the_store_its_predecessor_is_dead_at_once(
 ) -> None:
     Reporter(system, "killed").report()  # never stopped
     with Reporter(system, "next"):
-        survey = take_survey(system.parts)
+        survey = take_survey(access_to(system).parts)
     alive = {process.name: process.alive for process in survey.processes}
     assert alive == {"next": True, "killed": False}
     assert survey.verdict == HEALTHY
@@ -105,7 +106,7 @@ def test_a_report_that_cannot_be_read_is_no_health(system: ActorSystem, report: 
     [process] = processes(system)
     assert process.alive
     assert process.health is None
-    assert take_survey(system.parts).verdict == UNHEALTHY
+    assert take_survey(access_to(system).parts).verdict == UNHEALTHY
 
 
 def test_a_process_that_holds_a_lease_and_never_reported_is_alive(system: ActorSystem) -> None:
@@ -158,19 +159,19 @@ def test_a_reporter_ends_with_a_system_that_was_closed_under_it(tmp_path: Path) 
 def test_a_store_in_memory_is_reported_on_like_any_other() -> None:
     store = MemoryEventStore(failpoints=Failpoints(), shards=3)
     with ActorSystem(store) as system, Reporter(system):
-        survey = take_survey(system.parts)
+        survey = take_survey(access_to(system).parts)
     assert (survey.verdict, survey.shards) == (HEALTHY, 3)
 
 
 def test_on_postgresql_the_report_goes_into_the_row_that_the_store_keeps(postgres_url: str) -> None:
     with ActorSystem(postgres_url) as first, ActorSystem(postgres_url) as second:
-        silent = take_survey(first.parts)
+        silent = take_survey(access_to(first).parts)
         assert [process.health for process in silent.processes] == [None, None]
         assert all(process.alive for process in silent.processes)
         with Reporter(first, "first"), Reporter(second, "second"):
-            survey = take_survey(second.parts)
+            survey = take_survey(access_to(second).parts)
             while sum(process.shards for process in survey.processes) < survey.shards:
-                survey = take_survey(second.parts)  # shards that change hands
+                survey = take_survey(access_to(second).parts)  # shards that change hands
             assert {process.name for process in survey.processes} == {"first", "second"}
             assert all(process.health and process.health.ready for process in survey.processes)
             assert (survey.verdict, survey.why) == (HEALTHY, [])

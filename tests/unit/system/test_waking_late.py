@@ -12,6 +12,7 @@ import pytest
 
 from indelible import ActorSystem, step
 from indelible.clock import ManualClock
+from indelible.facade import access_to
 from indelible.testing.hold import Hold
 from unit.system.members import Member, ids_of, shared_log
 
@@ -55,7 +56,7 @@ class Late:
         """Let the first process go on, its lease being over; return when its threads are idle."""
         self.clock.advance(LEASE / 1e9 + 1)
         idle = threading.Event()
-        self.one.parts.runtime.pool.submit(idle.set)  # behind all that waits
+        access_to(self.one).parts.runtime.pool.submit(idle.set)  # behind all that waits
         self.hold.open()
         assert idle.wait(20)
 
@@ -95,11 +96,11 @@ def test_what_returns_late_is_one_line_of_the_log(caplog: pytest.LogCaptureFixtu
         late.first.learn_of_loss(1)
         idle = threading.Barrier(RUNS + 1)
         for _ in range(RUNS):
-            late.one.parts.runtime.pool.submit(lambda: idle.wait(20))
+            access_to(late.one).parts.runtime.pool.submit(lambda: idle.wait(20))
         late.hold.open()
         idle.wait(20)
-        assert late.one.executor.late_results == RUNS
-        assert not late.one.parts.host.dead_letters
+        assert access_to(late.one).executor.late_results == RUNS
+        assert not access_to(late.one).parts.host.dead_letters
         [line] = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert line.getMessage().startswith(
             f"{RUNS} steps run on though their shards [1] have left"

@@ -16,6 +16,7 @@ from indelible.actors.workflow.state import RunState
 from indelible.events.event import RecordedEvent
 from indelible.events.memory import MemoryEventStore
 from indelible.events.types import run_event_types
+from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
@@ -67,8 +68,8 @@ class Flow:
 
     def cut_off(self) -> None:
         """End the system as a killed process would: nothing more gets into the log."""
-        self.system.parts.executor.closed = True  # what steps return is dropped
-        self.system.parts.executor.hold = _hold_nothing  # type: ignore[method-assign]
+        access_to(self.system).parts.executor.closed = True  # what steps return is dropped
+        access_to(self.system).parts.executor.hold = _hold_nothing  # type: ignore[method-assign]
         self.system._drain = 0.0
         self.system.close()
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from indelible.facade import access_to
+
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
 
@@ -51,7 +53,7 @@ def closing() -> Any:
     @contextmanager
     def close(system: Any) -> Any:
         holding = threading.Event()
-        executor = system.parts.executor
+        executor: Any = access_to(system).parts.executor
         finish = executor.finish
 
         def noticed(timeout: float) -> Any:
@@ -115,7 +117,7 @@ def test_a_step_that_is_left_behind_counts_as_cut_off_and_is_told(flow: Flow, ga
 
     flow.start({"steps": [{"name": "s", "type": "held"}]})
     gate.wait()
-    executor = flow.system.parts.executor
+    executor = access_to(flow.system).parts.executor
     ended = ending(executor)
     flow.system._drain = 0.01
     flow.system.close()
@@ -154,7 +156,7 @@ def test_a_late_result_never_reaches_a_store_that_others_have_opened(
 
     flow.start({"steps": [{"name": "s", "type": "held"}]})
     gate.wait()
-    ended = ending(flow.system.parts.executor)
+    ended = ending(access_to(flow.system).parts.executor)
     flow.system._drain = 0.01
     flow.system.close()
     del flow.steps["held"]

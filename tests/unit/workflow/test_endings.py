@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible.actors.workflow import endings
+from indelible.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow
@@ -28,7 +29,7 @@ def test_the_newest_states_are_kept_as_long_as_they_fit(
 ) -> None:
     flow.system.register_step("give", lambda context, step: 1)
     monkeypatch.setattr(endings, "_KEPT", 5 * SIZE)
-    kept = flow.system.executor.endings
+    kept = access_to(flow.system).executor.endings
     streams = started(flow, 12, ONE)
     assert [stream for stream in streams if kept.recent(stream)] == streams[-5:]
     assert 0 < kept._size <= 5 * SIZE
@@ -43,13 +44,13 @@ def test_a_state_that_would_push_out_many_is_not_kept(
     flow.system.register_step("give", lambda context, step: "x" * 5_000)
     monkeypatch.setattr(endings, "_KEPT_SIZE", 3 * SIZE)
     (stream,) = started(flow, 1, ONE)
-    assert flow.system.executor.endings.recent(stream) is None
+    assert access_to(flow.system).executor.endings.recent(stream) is None
     assert flow.system.run("r0").result(20)["result"] == {"one": "x" * 5_000}
 
 
 def test_a_state_that_is_told_twice_counts_once(flow: Flow) -> None:
     flow.system.register_step("give", lambda context, step: 1)
-    kept = flow.system.executor.endings
+    kept = access_to(flow.system).executor.endings
     (stream,) = started(flow, 1, ONE)
     state, size = kept.recent(stream), kept._size
     assert state is not None

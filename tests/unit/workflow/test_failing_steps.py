@@ -9,6 +9,7 @@ import pytest
 
 from indelible import ActorSystem
 from indelible.clock import ManualClock
+from indelible.facade import access_to
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
@@ -113,7 +114,7 @@ class Simulated:
         return "done"
 
     def run_for(self, seconds: float) -> None:
-        runtime = self.system.parts.runtime
+        runtime = access_to(self.system).parts.runtime
         assert isinstance(runtime, SimulatedRuntime)
         self.clock.advance(seconds)
         runtime.simulation.run_until_idle()
@@ -241,6 +242,6 @@ def test_a_step_of_more_than_five_minutes_ends_with_a_checkpoint() -> None:
         steps = [{"type": "work", "params": {"minutes": n}} for n in (1, 3, 2, 4.99, 0.02, 1)]
         run = system.workflow_agent("a").start({"name": "w", "steps": steps}, run_id="r")
         assert run.result()["status"] == "success"
-        decoded = [system.parts.types.decode(event) for event in run.events()]
+        decoded = [access_to(system).parts.types.decode(event) for event in run.events()]
     marks = [getattr(event, "checkpoint", 0) for event in decoded]
     assert marks == [1, 0, 0, 2, 0, 3, 0, 0]

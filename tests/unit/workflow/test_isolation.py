@@ -11,6 +11,7 @@ import pytest
 from indelible import ActorSystem
 from indelible.actors.workflow.context import current_step
 from indelible.clock import ManualClock
+from indelible.facade import access_to
 from indelible.testing.simulation import SimulatedRuntime
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def test_code_below_a_step_knows_run_step_and_attempt(flow: Flow) -> None:
 def test_what_the_engine_does_on_a_step_s_thread_is_in_no_step(flow: Flow) -> None:
     seen: list[object] = []
     flow.system.register_step("remember", remember)
-    endings = flow.system.parts.executor.endings
+    endings = access_to(flow.system).parts.executor.endings
     endings.add("run-r", lambda _end: seen.append((current_step(), WHO.get())))
     flow.run({"steps": steps_of("remember", 3)})
     assert seen == [(None, "nobody")]

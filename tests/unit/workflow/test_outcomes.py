@@ -21,6 +21,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.events.run_events import StepCompleted
+from indelible.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
@@ -93,8 +94,8 @@ def test_the_same_id_again_is_the_same_run_and_other_contents_are_refused(
         run.result(20)
     if when == "gone from memory":
         flow.run(ONE, "another")
-        actor = flow.system.directory.live("run-r")
-        assert actor is None or flow.system.directory.passivate(actor)
+        actor = access_to(flow.system).directory.live("run-r")
+        assert actor is None or access_to(flow.system).directory.passivate(actor)
     if when == "reopened":
         flow.system.close()
         flow.system.open()
@@ -278,7 +279,7 @@ def test_results_are_there_for_all_who_wait_and_all_who_come_later(flow: Flow, g
 
     assert asyncio.run(wait_together()) == [{"one": "done"}] * 5
     assert flow.system.run("r").result(0.0 + 20)["result"] == {"one": "done"}
-    flow.system.parts.executor.endings._recent.clear()
+    access_to(flow.system).parts.executor.endings._recent.clear()
     assert flow.system.run("r").result(20)["result"] == {"one": "done"}
 
 

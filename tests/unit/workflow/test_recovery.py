@@ -17,6 +17,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.events.values import encode_value
+from indelible.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
@@ -133,7 +134,9 @@ def test_a_command_that_comes_while_a_run_is_read_back_finds_it_resumed(
 
     monkeypatch.setattr(Host, "recover", read)
     with flow.make() as system:
-        answer = system.send("run-r", Resolve("two", "complete", "ann", 1, encode_value("seen")))
+        answer = access_to(system).send(
+            "run-r", Resolve("two", "complete", "ann", 1, encode_value("seen"))
+        )
         asked.set()
         answer.get(timeout=20)
         assert system.run("r").result(20)["result"]["two"] == "seen"
@@ -263,7 +266,7 @@ def test_a_run_whose_step_type_is_missing_waits_visibly_and_goes_on_when_it_come
 
     flow.system.close()
     with flow.make(drain=0) as system:
-        system.parts.executor.hold()  # accept, and start nothing
+        access_to(system).parts.executor.hold()  # accept, and start nothing
         steps = [
             {"name": name, "type": name, "on_unknown_outcome": policy} for name in ("one", "two")
         ]
@@ -323,7 +326,7 @@ def test_types_that_come_one_after_the_other_start_each_step_once(
     with flow.make(drain=0):
         steps = [{"name": name, "type": name} for name in names]
         # as if killed there
-        flow.system.parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+        access_to(flow.system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
         flow.start({"pattern": "parallel", "steps": steps})
         flow.cut_off()
     missing = dict(flow.steps)
@@ -361,7 +364,7 @@ def test_a_type_that_comes_while_its_run_is_being_read_is_not_missed(
         return 1
 
     with flow.system as system:
-        system.parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+        access_to(system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
         flow.start({"steps": [{"name": "s", "type": "late"}]})
         flow.cut_off()
     del flow.steps["late"]
@@ -385,7 +388,7 @@ def test_a_resumed_step_may_use_its_system_at_once(flow: Flow) -> None:
     def self_aware(context: Any, step: Any) -> str:
         return flow.system.run(context.run_id).run_id
 
-    flow.system.parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+    access_to(flow.system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
     flow.start({"steps": [{"name": "s", "type": "self_aware"}]})
     flow.cut_off()
     with flow.make() as system:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible.clock import ManualClock
+from indelible.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
@@ -25,11 +26,11 @@ class Slow:
 
     def pass_(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.system.parts.runtime.timers.run_due()
+        access_to(self.system).parts.runtime.timers.run_due()
 
     @property
     def late(self) -> int:
-        return self.system.parts.executor.late_results
+        return access_to(self.system).parts.executor.late_results
 
 
 @pytest.fixture
@@ -173,9 +174,9 @@ def test_a_result_that_comes_first_wins_against_the_time_out(
 
     run = flow.start({"steps": [step()]})
     gate.wait()
-    actor = flow.system.directory.live("run-r")
+    actor = access_to(flow.system).directory.live("run-r")
     assert actor is not None
-    attempt = next(iter(slow.system.parts.executor._attempts.values()))
+    attempt = next(iter(access_to(slow.system).parts.executor._attempts.values()))
     delivered = threading.Event()
     deliver_here = actor.deliver_here
 
@@ -187,7 +188,8 @@ def test_a_result_that_comes_first_wins_against_the_time_out(
     assert actor.actor_inbox.try_acquire()  # nobody handles messages for now
     gate.go.set()
     assert delivered.wait(20)
-    slow.system.parts.executor._time_out(attempt)  # its timer was firing at that very moment
+    executor = access_to(slow.system).parts.executor
+    executor._time_out(attempt)  # its timer was firing at that very moment
     if actor.actor_inbox.release():
         actor.go()
     assert run.result(20)["result"] == {"s": "in time"}
