@@ -21,23 +21,25 @@ class Serving(Facade):
         """Whether the system is ready, and its figures of this moment, for a probe's endpoint.
 
         The keys are those of :class:`indelible.health.Health`.  A system that does not own its
-        store is ready if ready processes do.
+        store is ready if ready processes do.  It takes 3 seconds at most, also when the database
+        does not answer.
 
         Raises:
             BlockingCallError: Called on the system's event loop.
             StoreUnavailableError: It does not own the store, and cannot read it.
         """
         self._access.check_may_block("health", "health_async")
-        health = take_health(self._access.parts)
-        if not self.owns:
-            with self.store.within(PATIENCE):
-                survey = take_survey(self._access.parts)
+        parts = self._access.parts
+        with parts.store.within(PATIENCE):  # one limit for all that is read
+            health = take_health(parts)
+            survey = None if self.owns else take_survey(parts)
+        if survey is not None:
             ready = survey.verdict == HEALTHY
             health = replace(
                 health,
                 state="served" if ready else "unserved",
                 ready=ready,
-                why=(*(() if ready else survey.why), *failed_consumers(self._access.parts)),
+                why=(*(() if ready else survey.why), *failed_consumers(parts)),
             )
         mapping: SystemHealth = msgspec.to_builtins(health)
         return mapping

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -15,10 +16,13 @@ from indelible import ActorSystem, Decider
 from indelible.actors.runtime.future import PooledFuture
 from indelible.clock import ManualClock
 from indelible.errors import BlockingCallError, StoreUnavailableError, SystemClosedError
+from indelible.events.addresses import Mode
 from indelible.events.event import Event
 from indelible.events.memory import MemoryEventStore
 from indelible.facade import access_to
 from indelible.failpoints import Failpoints
+from indelible.health import PATIENCE
+from indelible.testing.builders import url_of
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
 
@@ -198,6 +202,46 @@ def test_a_system_that_cannot_read_its_store_is_not_ready(
     assert (health["views"], health["inbox"]) == (None, None)
     monkeypatch.undo()
     assert system.health()["ready"]
+
+
+@pytest.mark.parametrize("mode", ["own", "client", "read"])
+def test_health_gives_the_database_one_limit_of_time_for_all_that_it_reads(
+    mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me, limits = threading.get_ident(), list[float]()  # the limits in force now
+    begun: list[float] = []  # those that are in no other
+    within_limits: list[bool] = []  # of each reading
+
+    @contextmanager
+    def within(seconds: float) -> Iterator[None]:
+        if threading.get_ident() != me:
+            yield
+            return
+        if not limits:
+            begun.append(seconds)
+        limits.append(seconds)
+        yield
+        limits.pop()
+
+    def noted(read: Callable[[], Any]) -> Callable[[], Any]:
+        def reading() -> Any:
+            if threading.get_ident() == me:
+                within_limits.append(bool(limits))
+            return read()
+
+        return reading
+
+    url = url_of(tmp_path / "log.db")
+    ActorSystem(url).open().close()
+    with ActorSystem(url, mode=mode) as system:
+        monkeypatch.setattr(system.store, "within", within)
+        for name in ("read_views", "positions"):
+            monkeypatch.setattr(system.store, name, noted(getattr(system.store, name)))
+        system.health()
+        monkeypatch.undo()
+    assert begun == [PATIENCE]
+    assert within_limits
+    assert all(within_limits)
 
 
 def test_draining_ends_readiness_and_names_the_steps_that_do_not_return() -> None:
