@@ -19,6 +19,7 @@ from indelible.actors.step_types.data_processing.output import FORMATS
 from indelible.actors.step_types.data_processing.predicates import OPS
 from indelible.actors.step_types.database_query.checks import KEYS
 from indelible.actors.workflow.definition import plan
+from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
 from indelible.actors.workflow.definition.retry import RetryPolicy
 from indelible.actors.workflow.definition.vocabulary import (
@@ -27,9 +28,11 @@ from indelible.actors.workflow.definition.vocabulary import (
     MAX_ATTEMPTS,
     MAX_WIDTH,
     PATTERNS,
+    RETRY_KEYS,
     ROOT_KEYS,
     STEP_KEYS,
 )
+from indelible.errors import DefinitionError
 from pages import Page, output_of, printed_by
 
 PAGE = Page("docs/definitions.md")
@@ -124,6 +127,33 @@ def test_the_keys_of_definitions_blocks_and_steps_are_those_of_the_page() -> Non
     assert set(re.findall(r"^\| `(\w+)`", steps, re.MULTILINE)) == set(STEP_KEYS)
     for name in (*CHECKPOINT_KEYS, *PATTERNS):
         assert f"`{name}`" in root
+
+
+def refused(definition: dict[str, Any]) -> bool:
+    try:
+        compile_definition(definition, None)
+    except DefinitionError:
+        return True
+    return False
+
+
+def test_nothing_stands_for_not_given_in_the_keys_that_the_page_names_alone() -> None:
+    [of_steps, of_root] = re.findall(
+        r'stands for "not given" in (.*?) of a step, and in (.*?):', PAGE.text
+    )[0]
+    step: dict[str, Any] = {"name": "a", "type": "f"}
+    for key in STEP_KEYS:
+        given = {"name": "w", "steps": [step | {key: None}]}
+        assert refused(given) != (f"`{key}`" in of_steps), key
+    root = {"name": "w", "pattern": "parallel", "steps": [step]}
+    for key in ROOT_KEYS:
+        assert refused(root | {key: None}) != (f"`{key}`" in of_root), key
+    for key in RETRY_KEYS:
+        retried = step | {"retry": {"attempts": 2} | {key: None}}
+        assert refused({"name": "w", "steps": [retried]}), key
+    for key in CHECKPOINT_KEYS:
+        assert refused(root | {"checkpoint": {key: None}}), key
+    assert not refused({"name": "w", "steps": [step | {"params": {"limit": None}}]})
 
 
 def test_the_defaults_and_limits_are_those_of_the_page() -> None:

@@ -94,7 +94,7 @@ def number(problems: Problems, path: str, value: Any, low: float, high: float) -
     """A finite number from ``low`` to ``high``, as a float; a truth value is none."""
     if type(value) in (int, float) and low <= value <= high:
         return float(value)
-    problems.add(path, describe(value), f"write a number from {low:g} to {high:g}")
+    problems.add(path, describe(value), f"write a number from {low:,} to {high:,}")
     return None
 
 

@@ -80,30 +80,41 @@ def test_hundreds_of_problems_are_cut_and_counted() -> None:
     assert found[-1].found == "150 more"
 
 
-@pytest.mark.parametrize("value", [0, -1, True, float("nan"), float("inf"), "30", [], 10**30])
-def test_a_timeout_is_a_number_of_seconds_above_zero(value: Any) -> None:
-    assert "steps[0].timeout" in fault(STEP | {"timeout": value})
+NOTHING: dict[str, Any] = {"name": None, "timeout": None, "retry": None}
+
+
+def test_nothing_stands_for_not_given_in_a_name_a_timeout_a_retry_and_the_checkpoint() -> None:
+    assert plan_of({"type": "t"} | NOTHING, checkpoint=None) == plan_of({"type": "t"})
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("attempts", 0), ("attempts", True), ("attempts", 1.5), ("delay", -1), ("delay", True),
-     ("backoff", 0.5), ("max_delay", float("nan")), ("jitter", 1.1), ("jitter", "x"),
-     ("attempts", None), ("delay", float("inf"))],
-)  # fmt: skip
-def test_each_number_of_a_retry_has_its_range(field: str, value: Any) -> None:
-    assert f"steps[0].retry.{field}" in fault(STEP | {"retry": {"attempts": 2} | {field: value}})
+    ("where", "path"),
+    [
+        ({"type": None}, "steps[0].type"),
+        ({"params": None}, "steps[0].params"),
+        ({"on_unknown_outcome": None}, "steps[0].on_unknown_outcome"),
+        ({"retry": {"attempts": 2, "delay": None}}, "steps[0].retry.delay"),
+    ],
+)
+def test_nothing_is_an_error_in_any_other_key_of_a_step(where: dict[str, Any], path: str) -> None:
+    assert fault(STEP | where).startswith(f"{path}: nothing: ")
 
 
-@pytest.mark.parametrize("retry", [True, "3", 0, [3], 2.0])
-def test_a_retry_is_a_number_or_a_mapping(retry: Any) -> None:
-    assert "steps[0].retry" in fault(STEP | {"retry": retry})
+@pytest.mark.parametrize("key", ["format", "pattern", "name", "steps"])
+def test_nothing_is_an_error_in_any_other_key_of_a_definition(key: str) -> None:
+    [problem] = faults_in({"name": "w", "steps": [STEP], key: None})
+    assert problem[:2] == (key, "nothing")
 
 
-def test_a_maximum_below_the_delay_is_an_error() -> None:
-    assert "less than the delay" in fault(
-        STEP | {"retry": {"attempts": 2, "delay": 5, "max_delay": 4}}
-    )
+@pytest.mark.parametrize("key", ["width", "policy"])
+def test_nothing_is_an_error_in_any_other_key_of_a_parallel_block(key: str) -> None:
+    block = {"pattern": "parallel", "steps": [STEP], key: None}
+    assert fault(block).startswith(f"steps[0].{key}: nothing: ")
+
+
+@pytest.mark.parametrize("key", ["every_steps", "every_seconds"])
+def test_nothing_is_an_error_in_the_keys_of_a_checkpoint(key: str) -> None:
+    assert fault(STEP, checkpoint={key: None}).startswith(f"checkpoint.{key}: nothing: ")
 
 
 @pytest.mark.parametrize("width", [0, 10_001, True, 2.0, "8", None])
