@@ -37,6 +37,19 @@ def lose(store: EventStore, stream: str, *versions: int) -> None:
     edit(store.url, f"DELETE FROM events WHERE {place} AND version IN ({wanted})")
 
 
+def close_up(store: EventStore, stream: str, version: int) -> None:
+    """Remove an event from the database of ``store``, and move what follows it in the shard up."""
+    [event] = store.read(stream, version - 1, version)
+    later = f"shard = {event.shard} AND position > {event.position}"
+    edit(
+        store.url,
+        f"DELETE FROM events WHERE shard = {event.shard} AND position = {event.position}",
+        f"UPDATE events SET position = -position WHERE {later}",
+        f"UPDATE events SET position = -position - 1 WHERE shard = {event.shard} AND position < 0",
+        f"UPDATE shards SET head = head - 1 WHERE shard = {event.shard}",
+    )
+
+
 def _forget(store: MemoryEventStore, stream: str, versions: tuple[int, ...]) -> None:
     memory: Any = store._memory
     lists = [memory.streams[stream], memory.events[store.shard_of(stream)]]

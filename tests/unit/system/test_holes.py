@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from at_rest import lose
+from at_rest import close_up, lose
 from indelible import ActorSystem, Decider, Event, RunHandle, step
 from indelible.actor import ActorHandle as Handle
 from indelible.errors import StoreCorruptError, VerificationError
@@ -212,3 +212,30 @@ def test_an_ended_run_with_a_hole_has_no_result(url: str) -> None:
                     with pytest.raises(StoreCorruptError, match=f"run-{run_id}' at version {lost}"):
                         asked(system.run(run_id))
     assert again.ran == []
+
+
+def test_views_miss_an_event_whose_position_was_closed_up_and_its_handle_and_verify_find_it(
+    url: str,
+) -> None:
+    with opened(url, Steps()) as system:
+        system.workflow_agent("agent").start(SHORT, run_id="r").result(timeout=30)
+        system.actor("account", "last").ask(1)
+        anchor = system.anchor()
+    store = open_store(url, mode="read")
+    close_up(store, "run-r", 2)
+    store.close()
+    with opened(url) as system:
+        system.actor("account", "last").ask(1)  # now the log is as long again as views have come
+        system.rebuild("workflow_status")
+        row = system.views.run("r")
+        assert row is not None
+        assert (row.state, row.steps_completed, row.version) == ("completed", 0, 3)
+        assert system.parked.list() == []
+        batches = system.events(streams=["run-r"], live=False)
+        assert [one.recorded.version for batch in batches for one in batch] == [1, 3]
+        for asked in (RunHandle.result, RunHandle.status, RunHandle.events):
+            with pytest.raises(StoreCorruptError, match="run-r' at version 2"):
+                asked(system.run("r"))
+        for given in (None, anchor):
+            with pytest.raises(VerificationError):
+                system.verify(anchor=given)
