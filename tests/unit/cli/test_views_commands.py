@@ -8,13 +8,15 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from indelible import ActorSystem
+from indelible.cli.progress import Display
 from indelible.events.event import EncodedEvent
 from indelible.events.opening import open_store
+from indelible.facade import access_to
 from indelible.ids import Ids
 
 VIEWS = """
@@ -41,6 +43,18 @@ NUMBER = 7
 TWICE = [Starts, Starts()]
 """
 RUN = ("--steps", "mysteps", "--run-id")
+
+
+KILLED_AT_5 = """
+from indelible.failpoints import Failpoints, KillAt
+import indelible.projections.engine as engine
+make = engine.Engine.__init__
+def slow(self, store, types, projections, clock, failpoints, **more):
+    failpoints = Failpoints({"view.before": KillAt(5)})
+    make(self, store, types, projections, clock, failpoints, **more, batch=1)
+engine.Engine.__init__ = slow
+"""
+"""Has a rebuild of a view die when four events are done."""
 
 
 @pytest.fixture
@@ -156,6 +170,59 @@ def test_a_running_process_rebuilds_and_decides_for_a_command(
     assert owner.returncode == 0
 
 
+class Served(NamedTuple):
+    """What came of a rebuild by a service, and what was shown of it meanwhile: done and to do."""
+
+    result: Any
+    shown: set[tuple[int, int]]
+
+
+@pytest.fixture
+def rebuild_by_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Served]:
+    """Rebuilds a view by a service that returns once the command has looked how far it is."""
+    shown: list[tuple[int, int]] = []
+    looked = threading.Event()
+
+    class Watched(Display):
+        def update(self, done: int, total: int, doing: str = "") -> None:
+            shown.append((done, total))
+            looked.set()
+
+    def rebuild(name: str) -> int:
+        assert looked.wait(20)
+        return len(name)
+
+    def call(commands: Any, view: str) -> Served:
+        monkeypatch.setattr("indelible.cli.rebuilding.Display", Watched)
+        monkeypatch.setattr("indelible.cli.rebuilding._LOOK", 0.01)
+        with ActorSystem() as service:
+            access_to(service).parts.services.offer("rebuild", rebuild, slow=True)
+            result = commands.invoke("rebuild", view, "--json")
+            looked.set()
+        return Served(result, set(shown))
+
+    return call
+
+
+def test_a_view_that_only_the_service_knows_is_rebuilt_before_it_has_ever_run(
+    parked: Any, rebuild_by_service: Callable[[Any, str], Served]
+) -> None:
+    result, shown = rebuild_by_service(parked, "starts")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == [{"view": "starts", "events": len("starts")}]
+    assert shown == {(0, parked.position)}
+
+
+def test_a_rebuild_by_the_service_shows_how_far_it_has_come(
+    damaged: Any, rebuild_by_service: Callable[[Any, str], Served]
+) -> None:
+    assert damaged.invoke("rebuild").exit_code == 0
+    assert damaged.call("rebuild", "metrics", code=KILLED_AT_5).returncode == -9
+    result, shown = rebuild_by_service(damaged, "metrics")
+    assert result.exit_code == 0, result.output
+    assert shown == {(4, damaged.position)}
+
+
 @pytest.mark.parametrize(
     "words",
     [("rebuild", "metrics"), ("rebuild", "--snapshots"), ("parked", "skip", "metrics", "0")],
@@ -200,17 +267,8 @@ def test_a_rebuild_told_to_stop_says_what_is_known_of_its_service(
 
 
 def test_an_interrupted_rebuild_says_that_it_goes_on(damaged: Any) -> None:
-    code = """
-from indelible.failpoints import Failpoints, KillAt
-import indelible.projections.engine as engine
-make = engine.Engine.__init__
-def slow(self, store, types, projections, clock, failpoints, **more):
-    failpoints = Failpoints({"view.before": KillAt(5)})
-    make(self, store, types, projections, clock, failpoints, **more, batch=1)
-engine.Engine.__init__ = slow
-"""
     assert damaged.invoke("rebuild").exit_code == 0
-    assert damaged.call("rebuild", "metrics", code=code).returncode == -9
+    assert damaged.call("rebuild", "metrics", code=KILLED_AT_5).returncode == -9
     result = damaged.invoke("rebuild", "metrics")
     assert "metrics: going on with an interrupted rebuild, 4 events are done" in result.stderr
     assert damaged.invoke("rebuild", "metrics").stderr.count("going on") == 0
