@@ -77,7 +77,8 @@ class Ending(NamedTuple):
         console.print(
             Text.assemble(
                 "run ", (plain(status["run_id"]), "bold"), "  ", state_text(word_of(status)), took
-            )
+            ),
+            soft_wrap=True,
         )
         console.print(
             facts(

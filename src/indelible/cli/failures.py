@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from indelible.cli.output import count, line, plain
+from indelible.cli.output import count, plain
 
 _SHOWN = 3
 """Failures that are shown with their tracebacks; more is for ``--full`` or ``--json``."""
@@ -26,7 +26,8 @@ def show_failures(console: Console, steps: Sequence[Mapping[str, Any]], *, full:
     shown = failed if full else failed[:_SHOWN]
     for step in shown:
         error = step["error"]
-        line(console, f"\n{plain(step['path'])} failed in attempt {step['attempts']:,}")
+        failed_in = f"\n{plain(step['path'])} failed in attempt {step['attempts']:,}"
+        console.print(Text(failed_in), soft_wrap=True)
         if error["traceback"]:
             console.print(Text(plain(error["traceback"].rstrip())), soft_wrap=True)
         console.print(Text(plain(f"{error['type']}: {error['message']}")), soft_wrap=True)

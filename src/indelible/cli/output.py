@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -137,19 +136,6 @@ def word_of(status: Mapping[str, Any]) -> str:
 def state_text(word: str) -> Text:
     """A state word in its colour."""
     return Text(word, STATE_STYLES.get(word, ""))
-
-
-def table(*columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
-    """An empty table; ``right`` columns are numbers, ``whole`` ones wrap and lose nothing."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name in columns:
-        made.add_column(
-            name,
-            justify="right" if name in right else "left",
-            no_wrap=name not in whole,
-            overflow="fold" if name in whole else "ellipsis",
-        )
-    return made
 
 
 def line(console: Console, *parts: str | tuple[str, str]) -> None:

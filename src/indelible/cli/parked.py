@@ -43,6 +43,8 @@ def list_parked(
         write_json([to_builtins(row) for row in rows])
         return
 
+    from rich.text import Text
+
     from indelible.cli.output import instant, line, one_line, out, plain
 
     console = out()
@@ -50,8 +52,9 @@ def list_parked(
         console.print("nothing was skipped" if skipped else "nothing is parked")
     for row in rows:
         what = f"{plain(row.type)} of {plain(row.stream)} ({row.version})"
-        where = (f"{row.projection} {row.shard} {row.position}", "bold")
-        line(console, where, f"  {what}, {instant(row.parked_at)}")
+        where = (f"{plain(row.projection)} {row.shard} {row.position}", "bold")
+        text = Text.assemble(where, f"  {what}, {instant(row.parked_at)}")
+        console.print(text, soft_wrap=True)  # what `parked retry` wants is to be copied
         line(console, f"  {one_line(row.error, 2_000)}")
 
 

@@ -14,6 +14,7 @@ from indelible.actors.workflow.results import value_of
 from indelible.actors.workflow.state import COMPLETED, RunState
 from indelible.cli.ending import errors_of, steps_text
 from indelible.cli.failures import show_failures
+from indelible.cli.fitting import Column, Whole
 from indelible.cli.output import (
     NOTHING,
     count,
@@ -27,7 +28,6 @@ from indelible.cli.output import (
     out,
     plain,
     state_text,
-    table,
     time_of_day,
     word_of,
 )
@@ -41,9 +41,17 @@ from indelible.system import ActorSystem
 _ROWS = 200
 """Steps that a table shows: more is for ``--full`` or ``--json``."""
 
-
 _MARKS = 10
 """Checkpoints that are shown to people; ``--json`` has all."""
+
+_COLUMNS = (
+    Column("step"),
+    Column("type", 3),
+    Column("state"),
+    Column("attempts", 1, right=True),
+    Column("started", 4),
+    Column("took", 2, right=True),
+)
 
 
 class Portrait(NamedTuple):
@@ -107,7 +115,8 @@ class Portrait(NamedTuple):
         console.print(
             Text.assemble(
                 "run ", (plain(status["run_id"]), "bold"), "  ", state_text(word_of(status))
-            )
+            ),
+            soft_wrap=True,
         )
         console.print(facts(self._facts(replayed)))
         console.print()
@@ -172,19 +181,19 @@ def _checkpoints(events: Sequence[Event]) -> list[dict[str, int]]:
 
 
 def _show_steps(console: Console, steps: Sequence[Mapping[str, Any]], *, full: bool) -> None:
-    columns = ("step", "type", "state", "attempts", "started", "took")
-    made = table(*columns, right=("attempts", "took"), whole=("step",))
     shown = steps if full else steps[:_ROWS]
-    for step in shown:
-        took = duration(step["duration_us"]) if step["finished_at"] else NOTHING
-        made.add_row(
-            Text(plain(step["path"])),
-            Text(one_line(step["type"], 18)),
-            state_text(step["state"]),
-            f"{step['attempts']:,}" if step["attempts"] else NOTHING,
-            time_of_day(step["started_at"]),
-            took,
-        )
-    console.print(made)
+    columns = [column._replace(rank=0) for column in _COLUMNS] if full else _COLUMNS
+    Whole(columns, [_cells(step) for step in shown]).write(console)
     if len(shown) < len(steps):
         console.print(f"and {count(len(steps) - len(shown), 'more step')}; --full shows all")
+
+
+def _cells(step: Mapping[str, Any]) -> Sequence[Text]:
+    return (
+        Text(plain(step["path"])),
+        Text(one_line(step["type"], 18)),
+        state_text(step["state"]),
+        Text(f"{step['attempts']:,}" if step["attempts"] else NOTHING),
+        Text(time_of_day(step["started_at"])),
+        Text(duration(step["duration_us"]) if step["finished_at"] else NOTHING),
+    )

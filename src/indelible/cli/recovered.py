@@ -9,8 +9,9 @@ from rich.text import Text
 
 from indelible.cli.advice import advise, asked
 from indelible.cli.ending import errors_of
+from indelible.cli.fitting import Column, Whole
 from indelible.cli.options import CommandLine
-from indelible.cli.output import count, duration, one_line, out, plain, say, state_text, table
+from indelible.cli.output import count, duration, one_line, out, plain, say, state_text
 from indelible.cli.values import write_json
 
 _ROWS = 100
@@ -18,6 +19,14 @@ _ROWS = 100
 
 _OURS = ("notes", "asks")
 """Attributes of a row that are for people only."""
+
+_COLUMNS = (
+    Column("run"),
+    Column("workflow", 1),
+    Column("state"),
+    Column("steps"),
+    Column("took", 2, right=True),
+)
 
 
 class Row(NamedTuple):
@@ -85,17 +94,7 @@ class Recovered(NamedTuple):
         if not rows:
             console.print("no unfinished run")
             return
-        made = table("run", "workflow", "state", "steps", "took", right=("took",), whole=("run",))
-        for row in rows[:_ROWS]:
-            took = row.execution_time_ms
-            made.add_row(
-                Text(plain(row.run_id)),
-                Text(one_line(row.workflow, 20)),
-                state_text(row.status),
-                f"{row.steps_completed:,}/{row.steps_total:,}",
-                "" if took is None else duration(took * 1_000),
-            )
-        console.print(made)
+        Whole(_COLUMNS, [_cells(row) for row in rows[:_ROWS]]).write(console)
         if len(rows) > _ROWS:
             console.print(f"and {count(len(rows) - _ROWS, 'more run')}; --json shows all")
         for row in rows[:_ROWS]:
@@ -115,3 +114,14 @@ class Recovered(NamedTuple):
                 f"{count(self.quarantined, 'run')} {verb} quarantined: a step was cut off again and"
                 f" again, and nothing goes on with it; see\n  {command}"
             )
+
+
+def _cells(row: Row) -> Sequence[Text]:
+    took = row.execution_time_ms
+    return (
+        Text(plain(row.run_id)),
+        Text(one_line(row.workflow, 20)),
+        state_text(row.status),
+        Text(f"{row.steps_completed:,}/{row.steps_total:,}"),
+        Text("" if took is None else duration(took * 1_000)),
+    )

@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from indelible.cli.as_of import LogMoment, parse_as_of
+from indelible.cli.fitting import Column, Whole
 from indelible.cli.opening import reading
 from indelible.cli.options import DEFAULT_STORE, AsJson, Store
 from indelible.cli.output import (
@@ -24,7 +25,6 @@ from indelible.cli.output import (
     plain,
     say,
     state_text,
-    table,
     word_of,
 )
 
@@ -76,6 +76,15 @@ _FIELDS = (
     "version",
 )
 
+_COLUMNS = (
+    Column("run"),
+    Column("workflow", 1),
+    Column("state"),
+    Column("steps"),
+    Column("accepted (local)", 3),
+    Column("took", 2),
+)
+
 
 def list_runs(
     *,
@@ -102,21 +111,23 @@ def list_runs(
     if not rows:
         out().print("no runs" if state is None else f"no runs that are {state}")
         return
-    made = table("run", "workflow", "state", "steps", "accepted (local)", "took", whole=("run",))
-    for row in rows:
-        made.add_row(
-            Text(plain(row["run_id"])),
-            Text(one_line(row["workflow"], 16)),
-            state_text(word_of(row)),
-            f"{row['steps_completed']:,}/{row['steps_total']:,}",
-            instant(row["accepted_at"])[:16],
-            duration(row["finished_at"] - row["accepted_at"]) if row["finished_at"] else "",
-        )
-    out().print(made)
+    Whole(_COLUMNS, [_cells(row) for row in rows]).write(out())
     if earlier:
         sure = state is None or (moment is None and state in _SURE)
         looked = "shown" if sure else "looked at"
         say(f"{count(earlier, 'earlier run')} not {looked}; see --limit", "dim")
+
+
+def _cells(row: Mapping[str, Any]) -> Sequence[Text]:
+    took = row["finished_at"] - row["accepted_at"] if row["finished_at"] else None
+    return (
+        Text(plain(row["run_id"])),
+        Text(one_line(row["workflow"], 16)),
+        state_text(word_of(row)),
+        Text(f"{row['steps_completed']:,}/{row['steps_total']:,}"),
+        Text(instant(row["accepted_at"])[:16]),
+        Text("" if took is None else duration(took)),
+    )
 
 
 def _now(system: ActorSystem, state: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
