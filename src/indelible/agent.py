@@ -11,7 +11,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.definition.compile import check_input
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.messages import StartRun
-from indelible.checks import check_id
+from indelible.checks import check_id, check_timeout
 from indelible.errors import DefinitionError, PayloadTooLargeError
 from indelible.events.conversions import encode_given
 from indelible.events.values import INLINE_LIMIT, decode_value, encode_value
@@ -149,6 +149,7 @@ class WorkflowAgent:
 
     def _time_left(self, timeout: float | None) -> Callable[[], float | None]:
         """What is left of ``timeout`` seconds from now on, whenever the result is called."""
+        timeout = check_timeout(timeout)
         if timeout is None:
             return lambda: None
         monotonic = self._access.clock.monotonic

@@ -22,7 +22,7 @@ _REST = r"""
     (?P<bind>(?<![:\w\\]):\w+)
   | (?P<escaped>\\:\w*)
   | (?P<word>[^\W\d][\w$]*)
-  | (?P<mark>::|:=|\d[\w.]*|\S)
+  | (?P<mark>::|:=|\d[\w.]*|[^\s\ufeff])
 """
 _BRACKETS = frozenset({"sqlite", "mssql"})
 _BACKTICKS = frozenset({"sqlite", "mysql", "mariadb"})
@@ -30,7 +30,7 @@ _BACKSLASHES = frozenset({"mysql", "mariadb"})
 
 
 class Token(NamedTuple):
-    """A piece of SQL; blank space between pieces is none."""
+    """A piece of SQL; blank space between pieces, or a byte order mark, which is blank, is none."""
 
     kind: Kind
     text: str

@@ -122,6 +122,8 @@ def test_a_trigger_or_function_may_hold_statements(kind: str, query: Run) -> Non
         "RELEASE a",
         "PREPARE TRANSACTION 'a'",
         "COMMIT PREPARED 'a'",
+        "\ufeffCOMMIT",
+        "-- x\n\ufeff/* y */\ufeff COMMIT",
     ],
 )
 def test_a_step_may_not_begin_or_end_a_transaction(query: Run, sql: str) -> None:

@@ -33,14 +33,21 @@ def wrapped(value: int) -> Any:
 def system() -> Iterator[ActorSystem]:
     one = step("one")(lambda: 1)
     with ActorSystem("memory://", steps=[one, wrapped], actors=[Counter()]) as system:
-        definition = {"name": "w", "steps": [{"name": "s", "type": "one"}]}
-        system.workflow_agent("a").start(definition, run_id="r").result(30)
+        system.workflow_agent("a").start(WORKFLOW, run_id="r").result(30)
         yield system
 
+
+WORKFLOW = {"name": "w", "steps": [{"name": "s", "type": "one"}]}
 
 CALLS: dict[str, Callable[[ActorSystem, Any], Any]] = {
     "result": lambda system, t: system.run("r").result(t),
     "result_async": lambda system, t: system.run("r").result_async(t),
+    "execute_workflow": lambda system, t: system.workflow_agent("a").execute_workflow(
+        WORKFLOW, timeout=t
+    ),
+    "execute_workflow_async": lambda system, t: system.workflow_agent("a").execute_workflow_async(
+        WORKFLOW, timeout=t
+    ),
     "ask": lambda system, t: system.actor("counter", "c").ask(Add(1), timeout=t),
     "ask_async": lambda system, t: system.actor("counter", "c").ask_async(Add(1), timeout=t),
     "caught_up": lambda system, t: system.caught_up(t),
