@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Generator
 
     from unit.workflow.conftest import Flow
 
@@ -110,13 +109,13 @@ def test_a_result_that_cannot_be_told_is_a_failed_step(
 
 
 def test_a_coroutine_that_nobody_awaits_is_a_failed_step_whatever_it_does(flow: Flow) -> None:
-    @types.coroutine
-    def pause() -> Iterator[None]:
-        yield
+    class Pause:
+        def __await__(self) -> Generator[None]:
+            yield
 
     async def stubborn() -> None:
         try:
-            await pause()
+            await Pause()
         finally:
             raise SystemExit("not yet")
 
