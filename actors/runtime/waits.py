@@ -81,7 +81,7 @@ class Waits:
         full = len(waits) >= BLOCKED_LIMIT + self._more
         if full or (wait.forever and _closes_cycle(waits, wait)):
             chain = [str(link) for link in _chain(waits, wait)]
-            raise DeadlockError(chain, len(waits), self._who)
+            raise DeadlockError(chain, len(waits), self._who, circle=not full)
         self._all[thread] = wait
 
     def end(self, thread: object) -> None:

@@ -31,6 +31,7 @@ from indelible.ids import Ids
 from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
 from indelible.process import OfOneProcess
 from indelible.reader import RunReader
+from indelible.threads import wanted
 
 _TRIES = 8
 """Ids that are tried for each shard of the store: with one shard of its own, a process misses it
@@ -199,7 +200,7 @@ class SystemAccess(OfOneProcess):
         try:
             return self.wait(future, timeout + _slack(future))
         except TimeoutError:
-            raise AskTimeoutError(stream, timeout) from None
+            raise AskTimeoutError(stream, timeout, wanted.names()) from None
 
     async def ask_async(
         self,
@@ -228,7 +229,7 @@ class SystemAccess(OfOneProcess):
             async with asyncio.timeout(timeout + _slack(future)):
                 return await future
         except TimeoutError:
-            raise AskTimeoutError(stream, timeout) from None
+            raise AskTimeoutError(stream, timeout, wanted.names()) from None
 
 
 def _slack(future: PooledFuture[Any]) -> float:

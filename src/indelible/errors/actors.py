@@ -35,13 +35,15 @@ class MailboxFullError(ActorError):
 class AskTimeoutError(ActorError):
     """No answer in time; the command may have happened or may still happen."""
 
-    def __init__(self, actor: str, timeout: float) -> None:
-        """``timeout`` in seconds."""
+    def __init__(self, actor: str, timeout: float, threads: Sequence[str] = ()) -> None:
+        """``timeout`` in seconds; ``threads`` are those that the host does not give."""
+        lacking = f"; the host gives no thread for {', '.join(threads)}" if threads else ""
         super().__init__(
-            f"{actor} did not answer within {timeout:g} s; it may still act: "
+            f"{actor} did not answer within {timeout:g} s{lacking}; it may still act: "
             "retry with the same id, or wait longer",
             actor=actor,
             timeout=timeout,
+            threads=tuple(threads),
         )
 
 
@@ -113,14 +115,24 @@ class ActorQuarantinedError(ActorError):
 
 
 class DeadlockError(ActorError):
-    """Too many actors or steps wait for each other on a bounded pool."""
+    """Too many actors or steps wait for each other on a bounded pool, or some in a circle."""
 
     chain: tuple[str, ...]
 
-    def __init__(self, chain: Sequence[str], limit: int, who: str = "actors") -> None:
-        """``chain`` is who waits for whom, first waiter first; ``who`` says what they are."""
+    def __init__(
+        self, chain: Sequence[str], limit: int, who: str = "actors", *, circle: bool = False
+    ) -> None:
+        """``chain`` is who waits for whom, first waiter first; ``who`` says what they are.
+
+        ``limit`` of them wait already; with ``circle`` it is the circle that is too much.
+        """
+        what = (
+            f"{who} would wait in a circle"
+            if circle
+            else f"{limit} {who} already block on an answer"
+        )
         super().__init__(
-            f"{limit} {who} already block on an answer; the wait chain is "
+            f"{what}; the wait chain is "
             f"{' -> '.join(chain)}; use tell, or await the answer outside of {who}",
             chain=tuple(chain),
             limit=limit,

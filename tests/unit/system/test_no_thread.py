@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from indelible import ActorSystem
-from indelible.errors import StoreOwnedError, ThreadUnavailableError
+from indelible import ActorSystem, WorkflowAgent
+from indelible.errors import AskTimeoutError, StoreOwnedError, ThreadUnavailableError
 from indelible.threads import wanted
 
 Flow = dict[str, Any]
@@ -117,6 +117,27 @@ def test_a_run_whose_thread_is_refused_goes_on_when_there_is_one(
         assert [outcome["status"] for outcome in outcomes] == ["success"]
         wanted.try_again()
         assert system.health()["ready"]
+
+
+def blocking(agent: WorkflowAgent, timeout: float) -> Any:
+    return agent.execute_workflow(flow("quick"), run_id="r", timeout=timeout)
+
+
+def on_a_loop(agent: WorkflowAgent, timeout: float) -> Any:
+    return asyncio.run(agent.execute_workflow_async(flow("quick"), run_id="r", timeout=timeout))
+
+
+@pytest.mark.parametrize("execute", [blocking, on_a_loop])
+def test_a_call_that_no_thread_answers_says_so(
+    url: str, scarcity: Scarcity, execute: Callable[[WorkflowAgent, float], Any]
+) -> None:
+    with opened(url) as system:
+        agent = system.workflow_agent("a")
+        scarcity.begin("indelible-actors")
+        with pytest.raises(AskTimeoutError, match=r"no thread for indelible-actors.*; it may"):
+            execute(agent, 0.1)
+        scarcity.end()
+        assert execute(agent, 50)["status"] == "success"
 
 
 def test_pools_that_cannot_grow_go_on_and_grow_when_there_are_threads(
