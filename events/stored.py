@@ -14,6 +14,7 @@ from indelible.events.store import Cursor, StreamHead
 from indelible.events.verification.anchor import Anchor
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.inbox import check_inbox
+from indelible.events.verification.indexes import check_indexes
 from indelible.events.verification.log import anchor_of, verify_log
 from indelible.events.verification.snapshots import check_snapshots
 from indelible.events.verification.tables import Tables
@@ -120,6 +121,8 @@ class StoredLog(GroupedStore):
         """Verify the whole store and return how many events it has."""
         reader = self._open_reader()
         tables, findings = Tables(self.read_views, self._at_length), Findings()
+        with findings.noting():
+            check_indexes(self.read_views, self._at_length, findings)
         count = verify_log(
             *(self._ends, reader.read_shard, tables, reader.blob),
             *(anchor or {}, self.shards, findings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from contextlib import closing
 from typing import Any
 
@@ -13,6 +14,9 @@ from postgres_server import connect
 
 OF_STREAM = "stream_id = (SELECT id FROM streams WHERE name = '{stream}')"
 """Where an event is of that stream."""
+
+_LEAF = 0x0A
+"""The type of a page that is all of an index (sqlite.org/fileformat2.html, 1.6)."""
 
 
 def edit(url: str, *statements: str, touch: bool = True) -> None:
@@ -25,6 +29,25 @@ def edit(url: str, *statements: str, touch: bool = True) -> None:
         with connect(url) as postgres:
             touched = [postgres.execute(statement.encode()).rowcount for statement in statements]
     assert all(touched) or not touch, dict(zip(statements, touched, strict=True))
+
+
+def drop_entry(url: str, index: str, *, last: bool) -> None:
+    """Drop the first or last entry of an index that is one page of a SQLite file."""
+    path = parse_address(url).database
+    with closing(sqlite3.connect(path)) as lite:
+        lite.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [(size,)] = lite.execute("PRAGMA page_size")
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        [(number,)] = lite.execute(query, (index,))
+    content = bytearray(path.read_bytes())
+    page = (number - 1) * size
+    (cells,) = struct.unpack_from(">H", content, page + 3)
+    assert content[page] == _LEAF
+    assert cells > 1
+    if not last:
+        content[page + 8 : page + 6 + 2 * cells] = content[page + 10 : page + 8 + 2 * cells]
+    struct.pack_into(">H", content, page + 3, cells - 1)
+    path.write_bytes(content)
 
 
 def lose(store: EventStore, stream: str, *versions: int) -> None:

@@ -62,6 +62,8 @@ class RunDecider(Decider[RunState]):
 
     def unfinished(self, state: RunState) -> tuple[str, int]:
         """Status word of the run, and its earliest retry (microseconds UTC)."""
+        if state.accepted is None:
+            return "", 0
         if state.end is not None:
             return state.end.wire_name.removeprefix("run."), 0
         if state.retry_at:

@@ -23,7 +23,7 @@ _OF_MANY = (
 _OF_ONE = "WHERE stream_id = :stream AND version > :version ORDER BY version LIMIT :limit"
 _COUNTS = "SELECT shard, count(*) FROM events{} GROUP BY shard"
 _INDEXED = ("stream_id", "version", "shard", "position", "substr(chain, 1, 33)")  # of 32 bytes
-_BY_TABLE = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
+BY_TABLE = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 
 
 class StreamRow(NamedTuple):
@@ -100,7 +100,7 @@ class Tables:
         with self._connect() as connection, self._at_length(connection):
             lite = is_lite(connection)
             if not lite:
-                do_without(connection, _BY_TABLE)
+                do_without(connection, BY_TABLE)
             statement = _COUNTS.format(" NOT INDEXED" if lite else "")
             return {row[0]: row[1] for row in connection.exec_driver_sql(statement)}
 

@@ -55,8 +55,14 @@ def _compare(
     findings: Findings,
 ) -> None:
     shard = store.shard_of(row.name)
+    until = row.version
     try:
-        folded = decider.unfinished(_fold(store, types, decider, row.name, row.version))
+        recovered = recover(store, types, decider, row.name, until=until, snapshots=False)
+        if recovered.version != until:
+            found = f"by its name events up to version {recovered.version} are found"
+            findings.add(shard, 0, f"stream {row.name!r:.300} ends at version {until}, {found}")
+            return
+        folded = decider.unfinished(recovered.state)
     except Exception as error:  # noqa: BLE001 - whatever a decider makes of damaged events
         findings.add(shard, 0, f"stream {row.name!r:.300} cannot be folded: {in_words(error)}")
         return

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from at_rest import edit
+from at_rest import drop_entry, edit
 from indelible import ActorSystem, Decider, Event, step
 from indelible.cli.app import app
 from indelible.cli.runs import STATES
@@ -147,6 +147,18 @@ def test_rows_of_streams_and_snapshots_say_what_the_fold_says(url: str, gate: Ga
     assert "'account-a' at version 3 is damaged" in found_in(url, gate)
     with opened(url, gate, "read") as system, pytest.raises(VerificationError, match="damaged"):
         system.store.verify()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_run_that_its_name_does_not_lead_to_is_named(url: str, gate: Gate) -> None:
+    drop_entry(url, "sqlite_autoindex_streams_1", last=True)
+    with opened(url, gate, "read") as system, pytest.raises(VerificationError) as caught:
+        system.verify()
+    assert "index sqlite_autoindex_streams_1: " in caught.value.found
+    assert "shard 0: stream 'run-ended' ends at version 3, by its name" in caught.value.others[0]
+    verified = CliRunner().invoke(app, ["verify", "--store", url])
+    assert verified.exit_code == 1
+    assert "REINDEX sqlite_autoindex_streams_1" in verified.output
 
 
 def test_a_snapshot_that_was_forged_whole_is_not_what_its_events_say(url: str, gate: Gate) -> None:

@@ -143,6 +143,7 @@ def test_only_a_run_that_has_ended_or_never_was_leaves_memory() -> None:
     assert DECIDER.at_rest(state_after())
     assert not DECIDER.at_rest(state_after(ACCEPTED))
     assert DECIDER.at_rest(state_after(ACCEPTED, COMPLETED, ENDED))
+    assert DECIDER.unfinished(DECIDER.initial_state()) == ("", 0)
     assert DECIDER.unfinished(state_after(ACCEPTED)) == ("running", 0)
     assert DECIDER.unfinished(state_after(ACCEPTED, COMPLETED, ENDED)) == ("completed", 0)
 
