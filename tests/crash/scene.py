@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from crash.forked import Forked
+from forked import Forked
 from indelible import ActorSystem
 from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted, StepsStarted
 from indelible.events.types import run_event_types
@@ -41,6 +41,7 @@ class Scene:
     def listen(self, child: Forked, lines: int | None = None) -> list[str]:
         """What the child says, up to ``lines`` of it or to its end."""
         heard = []
+        assert child.stdout is not None
         for line in child.stdout:
             heard.append(line.strip())
             if line.startswith("accepted "):

@@ -6,14 +6,13 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import COMMAND, PIPE, Forked
 from indelible import ActorSystem
 from indelible.events.run_events import StepCompleted
 from indelible.events.types import run_event_types
@@ -40,15 +39,15 @@ STEPS = [
 WITH_STEPS = ["--steps", "examples.flights.steps"]
 
 
-def indelible(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from indelible.cli import main; main()", *arguments]
+def indelible(folder: Path, *arguments: str) -> tuple[int | None, str, str]:
+    """The exit code of a command, and what it prints."""
     environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env=environment
-    )
+    command = Forked(COMMAND, arguments, home=folder, environment=environment, stderr=PIPE)
+    stdout, stderr = command.communicate()
+    return command.returncode, stdout, stderr
 
 
-def run_flights(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_flights(folder: Path, *arguments: str) -> tuple[int | None, str, str]:
     file = "examples/flights/flights.yaml"
     return indelible(folder, "run", file, *WITH_STEPS, "--run-id", "2013-01", *arguments)
 
@@ -76,8 +75,8 @@ def tables(folder: Path) -> list[Any]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder = prepared(tmp_path_factory.mktemp("undisturbed"))
-    done = run_flights(folder)
-    assert done.returncode == 0, done.stderr
+    code, _, said = run_flights(folder)
+    assert code == 0, said
     return tables(folder)
 
 
@@ -91,14 +90,14 @@ def test_killed_at_a_step_it_ends_as_if_nothing_had_happened(
     step: str, tmp_path: Path, undisturbed: list[Any]
 ) -> None:
     folder = prepared(tmp_path)
-    killed = run_flights(folder, "--crash-after", step)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code, _, said = run_flights(folder, "--crash-after", step)
+    assert code == -signal.SIGKILL, said
     before = completions(folder)
     assert step in before
 
-    recovered = indelible(folder, "recover", *WITH_STEPS)
+    code, _, said = indelible(folder, "recover", *WITH_STEPS)
 
-    assert recovered.returncode == 0, recovered.stderr
+    assert code == 0, said
     after = completions(folder)
     assert after[: len(before)] == before
     assert sorted(after) == sorted(STEPS)  # each completed once
@@ -117,11 +116,11 @@ def test_killed_at_every_step_in_turn_the_same_command_finishes_it(
     for step in STEPS:
         if step in done:  # a parallel sibling that was quicker than the kill
             continue
-        assert run_flights(folder, "--crash-after", step).returncode == -signal.SIGKILL
+        assert run_flights(folder, "--crash-after", step)[0] == -signal.SIGKILL
         before, done = done, completions(folder)
         assert done[: len(before)] == before
-    finished = run_flights(folder)
-    assert finished.returncode == 0, finished.stderr
-    assert "27,004 flights left New York" in finished.stdout
+    code, report, said = run_flights(folder)
+    assert code == 0, said
+    assert "27,004 flights left New York" in report
     assert sorted(completions(folder)) == sorted(STEPS)  # each completed once
     assert tables(folder) == undisturbed

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +13,10 @@ from typing import Any
 import pytest
 
 from crash.inbox_child import Counter
+from forked import PIPE, Forked
 from indelible import ActorSystem
 from indelible.testing.builders import url_of
 
-CHILD = Path(__file__).with_name("inbox_child.py")
 LONG = os.environ.get("INDELIBLE_FAULTS") == "1"
 PROCESSES, THREADS = 4, 8
 EACH = 100 if LONG else 25  # commands of each thread
@@ -30,19 +28,15 @@ class Processes:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Forked] = []
 
-    def start(self, *words: object) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(CHILD), str(words[0]), self.url, *map(str, words[1:])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *words: object) -> Forked:
+        arguments = [str(words[0]), self.url, *map(str, words[1:])]
+        process = Forked("crash.inbox_child", arguments, stdin=PIPE)
         self._started.append(process)
         return process
 
-    def own(self) -> subprocess.Popen[str]:
+    def own(self) -> Forked:
         """A process that owns the store, once it does."""
         process = self.start("own")
         assert process.stdout is not None
@@ -76,7 +70,7 @@ def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handl
     replies = sorted(reply for one in said for reply in one["replies"])
     assert replies == list(range(1, PROCESSES * THREADS * EACH + 1))
     assert owner.poll() is None
-    own = json.loads(owner.communicate("")[0])  # its commits were beside all of theirs
+    own = json.loads(owner.communicate()[0])  # its commits were beside all of theirs
     assert own["errors"] == []
     assert sorted(own["replies"]) == list(range(1, len(own["replies"]) + 1))
     assert own["replies"]
@@ -114,5 +108,5 @@ def test_commands_outlive_every_owner_and_take_effect_once(processes: Processes)
         assert errors == []
         assert sorted(replies) == list(range(1, len(replies) + 1))
         assert len(client.actor("counter", "c").events()) == len(replies)
-    owner.communicate("")
+    owner.communicate()
     assert owner.returncode == 0

@@ -6,14 +6,13 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from forked import COMMAND, PIPE, Forked
 from indelible import ActorSystem
 from indelible.events.run_events import StepCompleted
 from indelible.events.types import run_event_types
@@ -45,19 +44,13 @@ class Scene:
         self.store = store
         self.home = home
         self.runs: list[str] = []
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Forked] = []
         (home / "notes.py").write_text(STEPS)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Forked:
         """Start a service and return once it is ready."""
-        program = "from indelible.cli import main; main()"
         words = ["serve", "--store", self.store, "--steps", "notes"]
-        service = subprocess.Popen(
-            [sys.executable, "-c", program, *words],
-            cwd=self.home,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        service = Forked(COMMAND, words, home=self.home, stdout=None, stderr=PIPE)
         self._started.append(service)
         assert service.stderr is not None
         seen = ""

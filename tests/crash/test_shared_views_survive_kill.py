@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from crash.view_rows import LEASE, SHARDS, TYPES, folded, rows_of, write_run
+from forked import Forked
 from indelible.clock import SystemClock
 from indelible.errors import RebuildUnderWayError
 from indelible.events.opening import open_store
@@ -30,16 +28,12 @@ COMMITS = range(1, 41) if FAULTS else (1, 4, 11)
 RUNS = range(1, 301, 30) if FAULTS else (20, 90)
 PATIENCE = 30.0  # seconds; nothing takes as long unless it hangs
 
-TESTS = Path(__file__).parent.parent
-CHILD = [sys.executable, "-m", "crash.view_child"]
-
 
 @pytest.mark.parametrize("commit", COMMITS)
 def test_views_go_on_after_their_process_was_killed_at_a_commit(
     postgres_url: str, commit: int
 ) -> None:
-    words = [*CHILD, postgres_url, "killed", str(commit)]
-    with subprocess.Popen(words, cwd=TESTS, stdout=subprocess.PIPE, text=True) as child:
+    with Forked("crash.view_child", [postgres_url, "killed", str(commit)]) as child:
         assert child.stdout is not None
         assert child.stdout.readline()
         with another(postgres_url) as (store, runner):
@@ -52,8 +46,7 @@ def test_views_go_on_after_their_process_was_killed_at_a_commit(
 def test_views_go_on_after_their_process_was_killed_at_any_time(
     postgres_url: str, runs: int
 ) -> None:
-    words = [*CHILD, postgres_url, "killed", "0"]
-    with subprocess.Popen(words, cwd=TESTS, stdout=subprocess.PIPE, text=True) as child:
+    with Forked("crash.view_child", [postgres_url, "killed", "0"]) as child:
         assert child.stdout is not None
         assert child.stdout.readline()
         with another(postgres_url) as (store, runner):

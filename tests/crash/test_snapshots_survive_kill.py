@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from forked import Forked
 from indelible import ActorSystem
 from indelible.actors.decider import fold
 from indelible.actors.durable.recovery import recover
@@ -53,15 +53,10 @@ def check(store: Path, acknowledged: int) -> None:
 
 def heard_until_killed(store: Path, place: str, kill_at: int) -> list[int]:
     """What a child acknowledges until it kills itself there."""
-    done = subprocess.run(
-        [sys.executable, str(CHILD), str(store), place, str(kill_at)],
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert done.returncode == -9
-    return [int(line) for line in done.stdout.splitlines()]
+    child = Forked("crash.snapshot_child", [str(store), place, str(kill_at)])
+    said, _ = child.communicate(timeout=50)
+    assert child.returncode == -9
+    return [int(line) for line in said.splitlines()]
 
 
 def sum_decider() -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from forked import Forked
 from indelible import ActorSystem
 
 CHILD = Path(__file__).with_name("system_child.py")
@@ -36,11 +36,8 @@ def test_every_acknowledged_answer_of_an_actor_survives_kill(tmp_path: Path) -> 
 
 def heard_until_killed(store: Path, lines: int) -> list[tuple[str, int]]:
     """What a child acknowledges until it is killed after so many lines."""
-    child = subprocess.Popen(
-        [sys.executable, str(CHILD), str(store)], stdout=subprocess.PIPE, text=True
-    )
     heard = []
-    with child:
+    with Forked("crash.system_child", [str(store)]) as child:
         assert child.stdout is not None
         for line in child.stdout:
             if not line.endswith("\n"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from crash.view_rows import folded, rows_of
+from forked import PIPE, Forked
 from indelible.clock import SystemClock
 from indelible.events.opening import open_store
 from indelible.events.types import run_event_types
@@ -25,9 +24,6 @@ FAULTS = os.environ.get("INDELIBLE_FAULTS") == "1"
 COMMITS = range(1, 51) if FAULTS else (1, 2, 3, 5, 9, 16)
 RUNS = range(1, 301, 15) if FAULTS else (1, 30, 120)
 
-TESTS = Path(__file__).parent.parent
-CHILD = [sys.executable, "-m", "crash.view_child"]
-
 
 @pytest.mark.parametrize("commit", COMMITS)
 def test_a_process_killed_at_a_commit_of_a_view_leaves_views_that_equal_a_fold(
@@ -35,9 +31,9 @@ def test_a_process_killed_at_a_commit_of_a_view_leaves_views_that_equal_a_fold(
 ) -> None:
     url = f"sqlite:///{tmp_path}/killed.db"
     for life in ("a", "b"):
-        words = [*CHILD, url, life, str(commit)]
-        child = subprocess.run(words, cwd=TESTS, capture_output=True, check=False)
-        assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+        child = Forked("crash.view_child", [url, life, str(commit)], stderr=PIPE)
+        _, said = child.communicate()
+        assert child.returncode == -signal.SIGKILL, said
     check(url)
 
 
@@ -47,8 +43,7 @@ def test_a_process_killed_at_any_time_leaves_views_that_equal_a_fold(
 ) -> None:
     url = f"sqlite:///{tmp_path}/killed.db"
     for life in ("a", "b"):
-        words = [*CHILD, url, life, "0"]
-        with subprocess.Popen(words, cwd=TESTS, stdout=subprocess.PIPE) as child:
+        with Forked("crash.view_child", [url, life, "0"]) as child:
             assert child.stdout is not None
             for _ in range(runs):
                 assert child.stdout.readline()

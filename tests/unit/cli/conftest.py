@@ -12,6 +12,7 @@ from typing import IO
 import pytest
 from typer.testing import CliRunner, Result
 
+from forked import COMMAND, Forked
 from indelible.cli.app import app
 
 STEPS = '''
@@ -105,20 +106,22 @@ class Commands:
     def __init__(self, home: Path) -> None:
         """Call it in ``home``."""
         self.home = home
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[subprocess.Popen[str] | Forked] = []
 
     def invoke(self, *words: str) -> Result:
         """Call it in this process."""
         return CliRunner().invoke(app, list(words))
 
-    def start(
-        self,
-        *words: str,
-        code: str = "",
-        stdout: int = subprocess.PIPE,
-        stderr: int = subprocess.PIPE,
+    def start(self, *words: str, stderr: int = subprocess.PIPE) -> Forked:
+        """Start it in a process of its own."""
+        process = Forked(COMMAND, words, home=self.home, environment=ENVIRONMENT, stderr=stderr)
+        self._started.append(process)
+        return process
+
+    def start_fresh(
+        self, *words: str, code: str = "", stdout: int = subprocess.PIPE
     ) -> subprocess.Popen[str]:
-        """Start it in a process of its own; ``code`` runs before it."""
+        """Start it in an interpreter of its own; ``code`` runs before it."""
         program = f"{code}\nfrom indelible.cli import main\nmain()"
         process = subprocess.Popen(
             [sys.executable, "-c", program, *words],
@@ -126,7 +129,7 @@ class Commands:
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
-            stderr=stderr,
+            stderr=subprocess.PIPE,
             text=True,
         )
         self._started.append(process)
@@ -140,9 +143,10 @@ class Commands:
                 process.communicate()
 
     def call(self, *words: str, code: str = "") -> subprocess.CompletedProcess[str]:
-        """Call it in a process of its own, to the end."""
-        process = self.start(*words, code=code)
+        """Call it in a process of its own, to the end; ``code`` runs before it."""
+        process = self.start_fresh(*words, code=code) if code else self.start(*words)
         stdout, stderr = process.communicate(timeout=50)
+        assert process.returncode is not None
         return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
 
     def notes(self) -> list[str]:

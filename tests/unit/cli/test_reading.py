@@ -230,7 +230,7 @@ def test_a_reader_that_leaves_early_is_met_in_silence(commands: Any) -> None:
     given = json.dumps({"text": "x" * 300_000})  # more than a pipe holds
     commands.invoke("run", "two.json", *RUN[:4], "--input", given)
     for words in (("events", "r1", "--json"), ("show", "r1", "--full")):
-        process = commands.start(*words)
+        process = commands.start_fresh(*words)
         assert process.stdout is not None
         process.stdout.read(1)
         process.stdout.close()
@@ -244,7 +244,7 @@ def test_a_reader_that_has_left_before_is_met_in_silence_too(finished: Any) -> N
     for words in (("runs", "--json"), ("runs",), ("events", "r1", "--json")):
         reads, writes = os.pipe()
         os.close(reads)
-        process = finished.start(*words, stdout=writes)
+        process = finished.start_fresh(*words, stdout=writes)
         os.close(writes)
         _, stderr = process.communicate(timeout=50)
         assert stderr == ""

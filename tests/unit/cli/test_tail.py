@@ -115,7 +115,9 @@ def test_it_says_when_no_process_serves_the_store_that_it_follows(
     url = postgres_url if words else "sqlite:///indelible.db"
     open_store(url).close()
     code = "import indelible.cli.announcing as a, indelible.service_watch as w"
-    tail = commands.start("tail", "--store", url, *words, code=f"{code}\na.EVERY = w.EVERY = 0.01")
+    tail = commands.start_fresh(
+        "tail", "--store", url, *words, code=f"{code}\na.EVERY = w.EVERY = 0.01"
+    )
     wait_for(tail.stderr, "no process serves")
     with ActorSystem(url):
         wait_for(tail.stderr, f"process {os.getpid()} on")
@@ -169,7 +171,7 @@ def test_a_consumer_needs_the_store_for_itself_on_sqlite(finished: Any) -> None:
 
 
 def test_a_pipe_whose_reader_has_left_ends_it_quietly(finished: Any) -> None:
-    with finished.start("tail", "--from", "start", "--json") as tail:
+    with finished.start_fresh("tail", "--from", "start", "--json") as tail:
         tail.stdout.readline()
         tail.stdout.close()
         assert finished.invoke("run", "two.json", *AGAIN).exit_code == 0

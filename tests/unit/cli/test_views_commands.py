@@ -258,7 +258,7 @@ def test_a_rebuild_told_to_stop_says_what_is_known_of_its_service(
     parked: Any, wait_for: Callable[..., str]
 ) -> None:
     code = "import indelible.cli.rebuilding as r\nr.has_service = lambda _: True"
-    command = parked.start("rebuild", "metrics", code=code)
+    command = parked.start_fresh("rebuild", "metrics", code=code)
     wait_for(command.stderr, "is rebuilt by the process")
     command.send_signal(signal.SIGINT)
     _, said = command.communicate(timeout=50)
