@@ -17,6 +17,7 @@ from indelible.testing.builders import some_events
 from indelible.testing.faults import InjectedError
 
 url, name, lease, threads = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+PAUSE = 0.02  # seconds: the machine is for those who read and take over, too
 chance = random.Random(name)  # noqa: S311 - faults, no secrets
 ended = threading.Event()
 saying = threading.Lock()
@@ -45,6 +46,7 @@ def write(thread: int) -> None:
             except StoreError:
                 break  # it may have happened: go on elsewhere
             version += 2
+            ended.wait(PAUSE)
             with saying:
                 for event in recorded:
                     print("A", event.event_id.hex(), flush=True)  # noqa: T201 - to the test

@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import PIPE, Forked
 from indelible.clock import SystemClock
 from indelible.events.consumers import Consumer
 from indelible.events.following import Following, Subscription
@@ -26,8 +24,7 @@ from members import SHARDS, Members
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 
-CHILD = Path(__file__).with_name("many_writers_child.py")
-SECONDS = 60 if os.environ.get("INDELIBLE_FAULTS") == "1" else 15
+FAULTS = 30 if os.environ.get("INDELIBLE_FAULTS") == "1" else 4  # half of each kind
 PROCESSES, THREADS = 4, 4
 LEASE = 1.0
 PATIENCE = 45.0
@@ -37,10 +34,8 @@ class Writer:
     """A process that writes, and what it has said to be durable."""
 
     def __init__(self, url: str, number: int) -> None:
-        words = [sys.executable, str(CHILD), url, f"w{number}", str(LEASE), str(THREADS)]
-        self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        words = [url, f"w{number}", str(LEASE), str(THREADS)]
+        self.process = Forked("crash.many_writers_child", words, stdin=PIPE)
         self.acknowledged: list[str] = []
         self.open = threading.Event()
         self._hearing = threading.Thread(target=self._hear, daemon=True)
@@ -108,12 +103,12 @@ class Reader:
         return {shard: places[-1][0] for shard, places in self.seen.items()}
 
 
-@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.timeout(120 + 10 * FAULTS)
 def test_whatever_becomes_of_the_writers_readers_see_every_event_once_and_in_order(
     postgres_url: str,
 ) -> None:
     chance = random.Random(1)  # noqa: S311 - the order of faults
-    over = threading.Timer(SECONDS, lambda: None)
+    pause = threading.Event()  # never set
     with Members(postgres_url) as members:
         members.open().store.close()  # the schema is there, and no shard is owned
         store = members.make(mode="client")
@@ -128,13 +123,12 @@ def test_whatever_becomes_of_the_writers_readers_see_every_event_once_and_in_ord
         gone: list[Writer] = []
         for writer in writers:
             assert writer.open.wait(PATIENCE)
-        over.start()
-        while over.is_alive():
-            over.join(chance.uniform(0.2, 1.0))
+        for fault in range(FAULTS):
+            pause.wait(chance.uniform(0.2, 1.0))
             index = chance.randrange(PROCESSES)
-            if chance.random() < 0.5:
+            if fault % 2:
                 writers[index].signal(signal.SIGSTOP)
-                over.join(2.5 * LEASE)  # others have its shards by then, as a rule
+                pause.wait(2.5 * LEASE)  # others have its shards by then, as a rule
                 writers[index].signal(signal.SIGCONT)
             else:
                 writers[index].signal(signal.SIGKILL)

@@ -15,8 +15,7 @@ from indelible.events.postgres.store import PostgresEventStore
 from indelible.failpoints import Failpoints
 
 FULL = os.environ.get("INDELIBLE_FAULTS") == "1"
-KILLS, BETWEEN = (12, 10.0) if FULL else (3, 5.0)
-LEASE = 2.0
+KILLS, BETWEEN, LEASE = (12, 10.0, 2.0) if FULL else (3, 2.5, 1.0)
 
 
 class Service:
