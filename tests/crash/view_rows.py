@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from indelible.clock import SystemClock
-from indelible.errors import ShardNotOwnedError
+from indelible.errors import StaleEpochError
 from indelible.events.event import Event
 from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.store import Cursor, EventStore
@@ -25,7 +25,7 @@ _clock, _ids = SystemClock(), Ids()
 
 
 def write_run(store: EventStore, run: str, agent: str) -> bool:
-    """A whole run in two appends; ``False`` if its shard is another process's."""
+    """A whole run in two appends; ``False`` if its shard is another process's, also by now."""
     now = _clock.now()
 
     def put(version: int, *events: Event) -> None:
@@ -36,7 +36,7 @@ def write_run(store: EventStore, run: str, agent: str) -> bool:
         put(0, RunAccepted(run, agent, "w", b"", b"", 1, now, (("s", 1),)))
         end = RunCompleted(now, "success", 1, 0, 0, now % 1_000, 9)
         put(1, StepCompleted("s", 1, now, now % 1_000), end)
-    except ShardNotOwnedError:
+    except StaleEpochError:
         return False
     return True
 

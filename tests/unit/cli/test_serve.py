@@ -67,12 +67,13 @@ def test_a_service_is_ready_until_it_is_told_to_stop(
 def test_a_service_finishes_what_was_cut_off(gated: Any, wait_for: Callable[..., str]) -> None:
     service = gated.start(*SERVE)
     seen = wait_for(service.stderr, "at the gate")
-    assert "resuming 1 unfinished run" in seen
     with ActorSystem("sqlite:///indelible.db", mode="read") as system:
         open_gate(gated)
         assert system.run("r1").result(40)["status"] == "success"
     service.send_signal(signal.SIGINT)
-    assert ended(service)[0] == 0
+    code, _, rest = ended(service)
+    assert code == 0
+    assert "resuming 1 unfinished run" in seen + rest  # the step may be quicker than these words
     assert gated.notes() == ["first", "wait", "wait", "last"]
 
 
@@ -151,12 +152,13 @@ def test_a_standby_takes_over_the_moment_the_owner_dies(
     first.kill()
     first.communicate()
     seen = wait_for(standby.stderr, "at the gate")
-    assert "resuming 1 unfinished run" in seen
     with ActorSystem("sqlite:///indelible.db", mode="read") as system:
         open_gate(gated)
         assert system.run("r1").result(40)["status"] == "success"
     standby.send_signal(signal.SIGTERM)
-    assert ended(standby)[0] == 0
+    code, _, rest = ended(standby)
+    assert code == 0
+    assert "resuming 1 unfinished run" in seen + rest
 
 
 def test_a_standby_can_be_told_to_stop(commands: Any, wait_for: Callable[..., str]) -> None:
