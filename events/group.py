@@ -61,6 +61,8 @@ class GroupCommit:
         self._heads = Heads()
         self._publisher = Publisher()
         self._holdings = Holdings()
+        self.closed: Mapping[int, str] = {}
+        """The shards in which no stream can begin, and why; set before it begins."""
         self._on_lost: Callable[[frozenset[int]], None] = _ignore
         self._ended: BaseException | None = SystemClosedError("the event store")
         self._down: BaseException | None = None
@@ -275,6 +277,7 @@ class GroupCommit:
             self._holdings,
             known,
             self._clock.now(),
+            self.closed,
             late=lambda: self._clock.monotonic() - start > GROUP_TIME,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from indelible.errors import ForkedError
@@ -110,6 +110,11 @@ class GroupedStore:
     def owned(self) -> frozenset[int]:
         """The shards that this process may write now."""
         return self._group.owned() if self.state in ("open", "unavailable") else frozenset()
+
+    def closed(self) -> Mapping[int, str]:
+        """The shards of this process in which no stream can begin, and why, in words."""
+        closed, owned = self._group.closed, self.owned()
+        return {shard: closed[shard] for shard in closed.keys() & owned}
 
     def holds(self, stream: str) -> bool:  # noqa: ARG002 - nothing changes hands here
         """Whether this process may act for ``stream`` at this instant: as long as it is open."""

@@ -51,6 +51,7 @@ def part(
     holdings: Holdings,
     heads: Mapping[str, Head],
     now: int,
+    closed: Mapping[int, str],
     late: Callable[[], bool],
 ) -> Parts:
     """Plan ``group`` over the owned shards, see :func:`~indelible.events.plan.make_plan`."""
@@ -60,7 +61,7 @@ def part(
         if shard is None:
             parts.refuse(appends, holdings.why_not(number))
             continue
-        plan = make_plan(appends, shard, heads, now, late=late)
+        plan = make_plan(appends, shard, heads, now, closed=closed.get(number, ""), late=late)
         parts.left += appends[plan.taken :]
         parts.refused += plan.refused
         if plan.accepted:

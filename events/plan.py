@@ -155,6 +155,7 @@ def make_plan(
     heads: Mapping[str, Head],
     now: int,
     *,
+    closed: str = "",
     late: Callable[[], bool] = lambda: False,
 ) -> Plan:
     """Decide which of ``appends`` are written behind ``shard``, and what exactly that is.
@@ -164,6 +165,7 @@ def make_plan(
         shard: Where the shard ends.
         heads: The heads of the appends' streams; one that is absent does not exist.
         now: Microseconds UTC; an earlier instant than the shard's last is raised to it.
+        closed: Why no stream can begin; empty if streams can.
         late: Asked now and then; once it says yes the rest is left for the next group.
     """
     plan = Plan(shard)
@@ -178,6 +180,8 @@ def make_plan(
         head = touched.get(name) or heads.get(name)
         try:
             _check(append, head)
+            if head is None:
+                _check_new(append.stream, shard.number, closed)
             recorded, chain_after = _record(append, shard, position, chain, at)
         except _REFUSALS as error:
             _refuse(plan, append, error)
@@ -212,6 +216,13 @@ _REFUSALS = (
 )
 
 
+def _check_new(name: str, shard: int, closed: str) -> None:
+    check_name(name)
+    if closed:
+        found = f"{closed}, and it may be one of these"
+        raise StoreCorruptError("the store", found, stream=name, shard=shard)
+
+
 def _check(append: Append, head: Head | None) -> None:
     """Refuse what must not get as far as the database, where it would hurt its whole group."""
     if append.pipeline is not None and append.pipeline.broken:
@@ -221,8 +232,6 @@ def _check(append: Append, head: Head | None) -> None:
         if isinstance(head, DamagedHead):
             raise head.damage
         raise WrongExpectedVersionError(append.stream, append.expected, version)
-    if head is None:
-        check_name(append.stream)
     if not append.events:
         raise ValueError(f"an append to {append.stream!r} without events: give at least one")
     if append.status is not None and not is_text(append.status):

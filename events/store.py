@@ -177,6 +177,13 @@ class EventStore(Protocol):
         """The shards that this process may write now."""
         ...
 
+    def closed(self) -> Mapping[int, str]:
+        """The shards of this process in which no stream can begin, and why, in words.
+
+        Some of their streams were not found at opening, and a new one may be one of these.
+        """
+        ...
+
     def holds(self, stream: str) -> bool:
         """Whether this process may act for ``stream`` at this instant, by the monotonic clock.
 

@@ -13,6 +13,7 @@ from indelible.errors import ForkedError, StoreReadOnlyError, SystemClosedError
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
+from indelible.events.missing import shards_with_lost_streams
 from indelible.events.owners import Owner
 from indelible.events.postgres.address import parse_address
 from indelible.events.postgres.attending import attended
@@ -184,6 +185,9 @@ class PostgresEventStore(StoredLog):
             self._failpoints,
             self._engines.patience,
         )
+        engine, patience = self._transactions, self._engines.patience
+        with engine.connect() as connection, attended(connection, engine, patience):
+            self._group.closed = shards_with_lost_streams(connection)
         self._member.join(shards)
 
     def _look(self, reader: PostgresReader) -> None:

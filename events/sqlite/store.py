@@ -164,6 +164,7 @@ class SqlEventStore(StoredLog):
         with translated(self.url):
             bring_up(self._writer.connection(), self.url, self._failpoints)
         shards = self._writer.raise_epoch(this_process(self._owner, self._clock))
+        self._group.closed = self._writer.closed()
         self._writer.make_room()
         self._patience.open()
         self._writer.wait_for(self._patience.seconds)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
+from indelible.events.missing import shards_with_lost_streams
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
 from indelible.events.plan import SHARD, Head, Plan, Shard, check_counter, damaged_head
@@ -99,6 +100,11 @@ class SqliteWriter:
             self._epoch = execute(sql.RAISE_EPOCH, values).fetchall()[0][0]
             execute("COMMIT")
         return self.load()
+
+    def closed(self) -> Mapping[int, str]:
+        """The shard, if some of its streams are not found, and what to say of it."""
+        with translated(self._url):
+            return shards_with_lost_streams(self.connection())
 
     def wait_for(self, seconds: float) -> None:
         """Have the connection that is open wait that long for another program's lock in one go."""

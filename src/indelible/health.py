@@ -67,8 +67,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         state: ``ready``, ``draining`` or ``unavailable``; of a system that does not own its
             store ``reading``, which ``system.health()`` makes ``served`` or ``unserved``.
         ready: Whether it takes commands and can make them durable.
-        why: What keeps it from being ready, in words; of a ready one which of its consumers have
-            failed.
+        why: What keeps it from being ready, in words; of a ready one which of its shards take
+            no new streams, and which of its consumers have failed.
         store: The store's own state.
         actors: Actors in memory.
         threads: Threads of the whole process.
@@ -104,7 +104,7 @@ def take_health(parts: Parts) -> Health:
     return Health(
         state=state,
         ready=state == "ready",
-        why=(*why, *failed_consumers(parts)),
+        why=(*why, *_closed(parts), *failed_consumers(parts)),
         store=store.state,
         shards=Shards(len(held), store.shards),
         actors=len(parts.directory),
@@ -145,6 +145,12 @@ def _failing_loops() -> Iterator[str]:
     """What fails and is tried again, and the log says where; in words."""
     for failure in failing_loops():
         yield f"a thread fails again and again, {failure}: see the log"
+
+
+def _closed(parts: Parts) -> Iterator[str]:
+    """Which shards take no new streams, and what mends that; in words."""
+    for _, why in sorted(parts.store.closed().items()):
+        yield f"{why}; run verify, and restore a backup"
 
 
 def failed_consumers(parts: Parts) -> Iterator[str]:
