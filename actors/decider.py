@@ -52,7 +52,7 @@ class Decider(Generic[S, R]):
 
     The methods run on worker threads, one message at a time for each stream.  They must not
     block, read a clock, or keep anything outside the state.  An instance serves all streams of
-    its category.
+    its category.  Call their parameters what your domain calls them.
 
     A category whose streams grow long may define :meth:`snapshot` and :meth:`restore`, both or
     neither: then its actors come into memory from a cached state and the events behind it.
@@ -80,7 +80,7 @@ class Decider(Generic[S, R]):
         """State of a stream that holds no event."""
         raise NotImplementedError(f"{type(self).__name__} must define initial_state()")
 
-    def decide(self, state: S, message: Any) -> Decision | Iterable[Event]:
+    def decide(self, state: S, message: Any, /) -> Decision | Iterable[Event]:
         """Events (and reply, effects) that ``message`` causes; must not change ``state``.
 
         Raise :class:`indelible.errors.RefusedError` to say no: the asker gets it, the actor goes
@@ -88,7 +88,7 @@ class Decider(Generic[S, R]):
         """
         raise NotImplementedError(f"{type(self).__name__} must define decide()")
 
-    def evolve(self, state: S, event: Any) -> S:
+    def evolve(self, state: S, event: Any, /) -> S:
         """State after ``event``; owns ``state`` and may change it in place.
 
         Must accept every event ever written to the category: what it raises, a ``RefusedError``
@@ -97,15 +97,15 @@ class Decider(Generic[S, R]):
         """
         raise NotImplementedError(f"{type(self).__name__} must define evolve()")
 
-    def unfinished(self, state: S) -> tuple[str, int]:  # noqa: ARG002 - the default ignores it
+    def unfinished(self, state: S, /) -> tuple[str, int]:  # noqa: ARG002 - the default ignores it
         """Status word of the stream and when to wake it (microseconds UTC, 0 is never)."""
         return "", 0
 
-    def at_rest(self, state: S) -> bool:  # noqa: ARG002 - the default ignores it
+    def at_rest(self, state: S, /) -> bool:  # noqa: ARG002 - the default ignores it
         """Whether the state may leave memory until the next message."""
         return True
 
-    def snapshot(self, state: S) -> Any:
+    def snapshot(self, state: S, /) -> Any:
         """``state`` as a value that can be stored, see :mod:`indelible.events.values`.
 
         It is encoded before the next event changes the state, so it may share parts with it.
@@ -113,7 +113,7 @@ class Decider(Generic[S, R]):
         """
         raise NotImplementedError(f"{type(self).__name__} takes no snapshots")
 
-    def restore(self, value: Any) -> S:
+    def restore(self, value: Any, /) -> S:
         """The state that :meth:`snapshot` made ``value`` of; owns ``value``.
 
         Whatever it raises has the state folded from all events instead.

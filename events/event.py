@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Base of all typed events: an immutable fact, named in the past tense.
 
-    A subclass sets ``wire_name`` (stable, never a class path) and raises ``schema`` when its
-    fields change.  Fields hold what msgpack can hold; user values go in as encoded bytes.
+    A subclass is immutable without saying so.  It sets ``wire_name`` (stable, never a class path)
+    and raises ``schema`` when its fields change.  Fields hold what msgpack can hold; user values
+    go in as encoded bytes.
 
     Attributes:
         upcasts: For each older schema the function that leads to the next; it is given the plain

@@ -46,7 +46,7 @@ class Projection:
 
     _bound: Mapping[str, sa.Table] | None = None
 
-    def apply(self, connection: sa.Connection, events: Sequence[Pair]) -> None:
+    def apply(self, connection: sa.Connection, events: Sequence[Pair], /) -> None:
         """Bring the tables up to date with ``events``; called on the views' thread.
 
         Args:
@@ -59,7 +59,7 @@ class Projection:
         """
         raise NotImplementedError
 
-    def erase(self, connection: sa.Connection, stream: str) -> bool:  # noqa: ARG002 - for subclasses
+    def erase(self, connection: sa.Connection, stream: str, /) -> bool:  # noqa: ARG002 - for subclasses
         """Remove all that the events of ``stream`` have made; ``False`` if that cannot be done.
 
         If it can be, retrying a parked event applies all events of its stream again, in order;

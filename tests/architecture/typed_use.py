@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, assert_type
 
+import msgspec
+import sqlalchemy as sa
+from msgspec import field
+
 from indelible import (
     ActorHandle,
     ActorSystem,
@@ -15,6 +19,7 @@ from indelible import (
     Decision,
     Event,
     Outcome,
+    Projection,
     RunError,
     RunHandle,
     RunRow,
@@ -22,27 +27,55 @@ from indelible import (
     StepStatus,
     SystemHealth,
 )
+from indelible.projections.projection import Pair
 from indelible.results import FailedStep, OutcomeWord, RunWord, StepError, StepWord, ViewHealth
 
 
-class Deposited(Event, frozen=True):
+class Deposited(Event):
     wire_name: ClassVar[str] = "account.deposited"
 
     amount: int
+    by: list[str] = field(default_factory=list)
+
+
+class Counted(Event, frozen=True, gc=False):
+    wire_name: ClassVar[str] = "account.counted"
+
+    coins: int
 
 
 class Account(Decider[int, str]):
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
+    category = "account"
+    event_types = (Deposited, Counted)
 
     def initial_state(self) -> int:
         return 0
 
-    def decide(self, state: int, message: Any) -> Decision:
-        return Decision([Deposited(message)], f"{state + message} now")
+    def decide(self, balance: int, amount: int) -> Decision:
+        return Decision([Deposited(amount)], f"{balance + amount} now")
 
-    def evolve(self, state: int, event: Any) -> int:
-        return state + int(event.amount)
+    def evolve(self, balance: int, deposited: Deposited) -> int:
+        return balance + deposited.amount
+
+    def unfinished(self, balance: int) -> tuple[str, int]:
+        return "owing" if balance < 0 else "", 0
+
+    def at_rest(self, balance: int) -> bool:
+        return balance == 0
+
+    def snapshot(self, balance: int) -> int:
+        return balance
+
+    def restore(self, kept: int) -> int:
+        return kept
+
+
+class Sales(Projection):
+    def apply(self, rows: sa.Connection, pairs: Sequence[Pair]) -> None:
+        self.erase(rows, pairs[0][0].stream)
+
+    def erase(self, rows: sa.Connection, name: str) -> bool:
+        return True
 
 
 class Silent(Decider[bytes]):
@@ -53,6 +86,18 @@ class Silent(Decider[bytes]):
 class Wrong(Decider[int]):
     def initial_state(self) -> str:  # error
         return ""
+
+
+def look_at_events() -> None:
+    deposited = Deposited(5, by=["Ada"])
+    assert_type(deposited.amount, int)
+    assert_type(Counted(coins=3).coins, int)
+    struct: msgspec.Struct = deposited
+    deposited.amount = 6  # error
+    Counted(3).coins = 4  # error
+    deposited.amuont  # error
+    Deposited("5")  # error
+    Deposited()  # error
 
 
 def look_at_an_outcome(run: RunHandle) -> None:

@@ -38,7 +38,7 @@ class Sum(Without):
 
 def test_half_of_the_hooks_is_refused() -> None:
     class Half(Sum):
-        restore = Decider.restore
+        restore = Decider.restore  # type: ignore[assignment] # as if it had none
 
     class Nameless(Sum):
         snapshot_schema: ClassVar[str] = ""
