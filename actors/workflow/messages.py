@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Literal
 
 import msgspec
 
@@ -90,6 +91,10 @@ class Release(msgspec.Struct, frozen=True, gc=False):
 
     starts: tuple[tuple[int, int], ...]
     now: int
+
+
+Resolution = Literal["retry", "fail", "complete"]
+"""How an attempt of unknown outcome ended, as a person says it."""
 
 
 class Resolve(msgspec.Struct, frozen=True, gc=False):

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from indelible.actors.workflow.describe import error_of, outcome_word
 from indelible.actors.workflow.results import ReadBlob, outcome_value
 from indelible.actors.workflow.state import InBlob, RunState
 from indelible.actors.workflow.status import OutcomeWord, RunError
 
-KEYS = (
-    "run_id",
-    "workflow",
-    "agent_id",
-    "status",
-    "result",
-    "error",
-    "steps_completed",
-    "steps_failed",
-    "steps_skipped",
-    "steps_total",
-    "execution_time_ms",
-    "checkpoints_created",
-)
-
-Count = Literal[
-    "steps_completed", "steps_failed", "steps_skipped", "steps_total", "checkpoints_created"
-]
+if TYPE_CHECKING:
+    from typing_extensions import ReadOnly  # type checkers know it; the library does not need it
 
 
-class Outcome(Mapping[str, Any]):
+class Outcome(TypedDict):
     """The end of a run: ``outcome["status"]`` is success, partial, failed or cancelled.
 
     ``result`` maps the names of the workflow's outermost steps and blocks to what they returned;
@@ -41,6 +25,25 @@ class Outcome(Mapping[str, Any]):
     ``result`` gives the same object; it is yours.
     """
 
+    run_id: ReadOnly[str]
+    workflow: ReadOnly[str]
+    agent_id: ReadOnly[str]
+    status: ReadOnly[OutcomeWord]
+    result: ReadOnly[dict[str, Any]]
+    error: ReadOnly[RunError | None]
+    steps_completed: ReadOnly[int]
+    steps_failed: ReadOnly[int]
+    steps_skipped: ReadOnly[int]
+    steps_total: ReadOnly[int]
+    execution_time_ms: ReadOnly[float]
+    checkpoints_created: ReadOnly[int]
+
+
+KEYS = tuple(Outcome.__annotations__)
+
+
+class _Outcome(Mapping[str, Any]):
+    __doc__ = Outcome.__doc__
     __slots__ = ("_read_blob", "_state", "_values")
 
     def __init__(self, state: RunState, read_blob: ReadBlob) -> None:
@@ -66,21 +69,6 @@ class Outcome(Mapping[str, Any]):
         if any(type(stored) is InBlob for stored in state.results.values()):
             self._values["result"] = outcome_value(state, read_blob)  # while the store is open
 
-    @overload
-    def __getitem__(self, key: Literal["run_id", "workflow", "agent_id"]) -> str: ...
-    @overload
-    def __getitem__(self, key: Literal["status"]) -> OutcomeWord: ...
-    @overload
-    def __getitem__(self, key: Literal["result"]) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, key: Literal["error"]) -> RunError | None: ...
-    @overload
-    def __getitem__(self, key: Literal["execution_time_ms"]) -> float: ...
-    @overload
-    def __getitem__(self, key: Count) -> int: ...
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-
     def __getitem__(self, key: str) -> Any:
         """One of ``KEYS``."""
         if key == "result" and "result" not in self._values:
@@ -99,3 +87,13 @@ class Outcome(Mapping[str, Any]):
         """The outcome without its result, which may be large."""
         shown = {key: value for key, value in self._values.items() if key != "result"}
         return f"<Outcome {shown}>"
+
+
+if not TYPE_CHECKING:
+    _Outcome.__name__ = _Outcome.__qualname__ = "Outcome"
+    Outcome = _Outcome  # what the names of the types say, and isinstance() goes by
+
+
+def outcome_of(state: RunState, read_blob: ReadBlob) -> Outcome:
+    """The outcome of a run that has ended, as ``state`` has it."""
+    return cast("Outcome", _Outcome(state, read_blob))

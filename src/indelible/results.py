@@ -1,4 +1,4 @@
-"""The types of what handles, systems and views return, for annotations and type checkers.
+"""The types of what handles, systems and views take and return, for annotations and type checkers.
 
 Mappings are TypedDicts with exactly the keys that are named; rows of views are immutable structs.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from indelible.actors.workflow.messages import Resolution
 from indelible.actors.workflow.state import StepWord
 from indelible.actors.workflow.status import (
     ErrorCause,
@@ -31,6 +32,7 @@ __all__ = [
     "Outcome",
     "OutcomeWord",
     "ParkedEvent",
+    "Resolution",
     "RunError",
     "RunRow",
     "RunStatus",

@@ -12,7 +12,7 @@ import pykka
 from indelible.access import SystemAccess
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
-from indelible.actors.workflow.messages import AskEnd, Describe, Resolve
+from indelible.actors.workflow.messages import AskEnd, Describe, Resolution, Resolve
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.status import RunStatus
 from indelible.checks import check_id, check_timeout
@@ -28,7 +28,7 @@ from indelible.errors import (
 from indelible.events.as_of import AsOf
 from indelible.events.conversions import encode_given
 from indelible.events.event import RecordedEvent
-from indelible.outcome import Outcome
+from indelible.outcome import Outcome, outcome_of
 from indelible.reader import MORE
 
 _DESCRIBED_IN = 5.0
@@ -186,7 +186,7 @@ class RunHandle:
         return ending, forget
 
     def _outcome(self, state: RunState) -> Outcome:
-        return Outcome(state, self._access.store.blob)
+        return outcome_of(state, self._access.store.blob)
 
     def _waiting_for(self) -> Sequence[str]:
         try:
@@ -271,7 +271,7 @@ class RunHandle:
 
     # -- acting
 
-    def resolve_step(self, step: str, action: str, *, by: str, result: Any = None) -> None:
+    def resolve_step(self, step: str, action: Resolution, *, by: str, result: Any = None) -> None:
         """Say how an attempt ended that a crash cut off and whose policy is ``ask``.
 
         Args:
@@ -288,12 +288,12 @@ class RunHandle:
         self._access.ask(self._stream, self._resolve(step, action, by, result))
 
     async def resolve_step_async(
-        self, step: str, action: str, *, by: str, result: Any = None
+        self, step: str, action: Resolution, *, by: str, result: Any = None
     ) -> None:
         """Do what :meth:`resolve_step` does without blocking the event loop."""
         await self._access.ask_async(self._stream, self._resolve(step, action, by, result))
 
-    def _resolve(self, step: str, action: str, by: str, result: Any) -> Resolve:
+    def _resolve(self, step: str, action: Resolution, by: str, result: Any) -> Resolve:
         check_id("step", step)
         check_id("by", by)
         executor, now = self._access.executor, self._access.clock.now()

@@ -108,7 +108,8 @@ def look_at_an_outcome(run: RunHandle) -> None:
     assert_type(outcome["result"], dict[str, Any])
     assert_type(outcome["steps_failed"], int)
     assert_type(outcome["execution_time_ms"], float)
-    assert_type(dict(outcome), dict[str, Any])
+    assert_type(dict(outcome), dict[str, object])
+    plain: Mapping[str, object] = outcome
     outcome["error"]["type"]  # error
     error = outcome["error"]
     if error is not None:
@@ -119,6 +120,14 @@ def look_at_an_outcome(run: RunHandle) -> None:
     outcome["steps_total"] + outcome["run_id"]  # error
     word: Literal["done"] = outcome["status"]  # error
     outcome["status"] = "success"  # error
+    outcome["statuss"]  # error
+    del outcome["error"]  # error
+
+
+async def resolve_a_step(run: RunHandle) -> None:
+    run.resolve_step("pay", "complete", by="Ada", result={"paid": 5})
+    run.resolve_step("pay", "retri", by="Ada")  # error
+    await run.resolve_step_async("pay", "retri", by="Ada")  # error
 
 
 async def look_at_a_status(run: RunHandle) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,6 +18,9 @@ from indelible.cli.options import (
     parse_json,
     who,
 )
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.messages import Resolution
 
 ACTIONS = ("retry", "fail", "complete")
 
@@ -74,7 +77,8 @@ def resolve_step(
     if not place.exists:
         raise StoreNotFoundError(store)
     with redirect_stdout(sys.stderr), place.open(equipment) as system:
-        record(system, run, step, action, by=who() if by is None else by, result=value, line=line)
+        said = cast("Resolution", action)
+        record(system, run, step, said, by=who() if by is None else by, result=value, line=line)
         owns = system.owns
     out().print(f"step {step} of run {run}: {action}", soft_wrap=True)
     if owns:

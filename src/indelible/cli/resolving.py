@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from indelible.actors.workflow.messages import Resolution
 from indelible.cli.advice import advise, asked
 from indelible.cli.options import CommandLine
 from indelible.errors import RefusedError
@@ -15,7 +16,7 @@ def record(
     system: ActorSystem,
     run_id: str,
     step: str,
-    action: str,
+    action: Resolution,
     *,
     by: str,
     result: Any,

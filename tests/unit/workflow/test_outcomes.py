@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,9 +58,11 @@ def test_an_outcome_is_a_read_only_mapping_with_fixed_keys(flow: Flow) -> None:
     assert (outcome["workflow"], outcome["agent_id"]) == ("w", "a")
     assert outcome["execution_time_ms"] >= 0
     with pytest.raises(TypeError):
-        outcome["status"] = "x"  # type: ignore[index]
+        outcome["status"] = "x"  # type: ignore[typeddict-item, typeddict-readonly-mutated]
     with pytest.raises(KeyError):
-        outcome["nope"]
+        outcome["nope"]  # type: ignore[typeddict-item]
+    assert isinstance(outcome, Mapping)
+    assert type(outcome).__name__ == "Outcome"
     assert repr(outcome).startswith("<Outcome {'run_id': 'r1'")
     assert "given" not in repr(outcome)
     json.dumps(dict(outcome))

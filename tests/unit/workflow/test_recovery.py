@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible.actors.durable.host import Host
-from indelible.actors.workflow.messages import Resolve
+from indelible.actors.workflow.messages import Resolution, Resolve
 from indelible.errors import (
     DefinitionError,
     RefusedError,
@@ -151,7 +151,7 @@ def test_a_command_that_comes_while_a_run_is_read_back_finds_it_resumed(
     ],
 )
 def test_a_person_resolves_a_step_of_unknown_outcome(
-    flow: Flow, killed: Any, action: str, status: str, two: Any
+    flow: Flow, killed: Any, action: Resolution, status: str, two: Any
 ) -> None:
     killed(on_unknown_outcome="ask")
     with flow.make() as system:
@@ -159,7 +159,7 @@ def test_a_person_resolves_a_step_of_unknown_outcome(
         calls: tuple[Callable[[], object], ...] = (
             lambda: run.resolve_step("one", "retry", by="ann"),
             lambda: run.resolve_step("nope", "retry", by="ann"),
-            lambda: run.resolve_step("two", "explode", by="ann"),
+            lambda: run.resolve_step("two", "explode", by="ann"),  # type: ignore[arg-type]
             lambda: run.resolve_step("two", action, by=""),
             lambda: run.resolve_step("two", action, by=None),  # type: ignore[arg-type]
             lambda: run.resolve_step("two", action, by="\ud800"),

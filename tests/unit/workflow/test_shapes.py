@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from indelible import Outcome
+
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
 
@@ -167,7 +169,7 @@ def test_a_failed_parallel_step_is_an_entry_and_the_outcome_is_partial(flow: Flo
     assert outcome["result"]["good"]["name"] == "good"
     bad = {"step": "bad", "type": "ValueError", "message": "bad is broken"}
     assert outcome["error"] == {**bad, "steps": [bad]}
-    assert [outcome[f"steps_{word}"] for word in ("completed", "failed", "skipped", "total")] == [
+    assert counts(outcome) == [
         2,
         1,
         0,
@@ -184,7 +186,7 @@ def test_a_failed_sequential_step_ends_the_run_and_the_rest_is_skipped(flow: Flo
     assert outcome["result"]["one"]["name"] == "one"
     assert outcome["result"]["two"]["failed"]
     assert outcome["result"]["three"] == {"skipped": True, "reason": "an earlier step failed"}
-    assert [outcome[f"steps_{word}"] for word in ("completed", "failed", "skipped", "total")] == [
+    assert counts(outcome) == [
         1,
         1,
         2,
@@ -217,7 +219,7 @@ def test_blocks_nest_both_ways(flow: Flow) -> None:
     assert result["wide"]["c"]["c2"]["failed"]
     assert result["deep"]["e"]["e1"]["name"] == "e1"
     assert "d" in result["deep"]["f"]["sees"]
-    assert [outcome[f"steps_{word}"] for word in ("completed", "failed", "skipped", "total")] == [
+    assert counts(outcome) == [
         7,
         2,
         1,
@@ -348,3 +350,13 @@ def test_checkpoints_are_marks_on_every_fifth_completion(flow: Flow) -> None:
     assert outcome["checkpoints_created"] == 3
     assert flow.types()[5] == "step_completed"
     assert flow.events()[5].checkpoint == 2
+
+
+def counts(outcome: Outcome) -> list[int]:
+    """How many steps completed, failed, were skipped, and were there."""
+    return [
+        outcome["steps_completed"],
+        outcome["steps_failed"],
+        outcome["steps_skipped"],
+        outcome["steps_total"],
+    ]
