@@ -9,6 +9,7 @@ from pykka._envelope import Envelope
 
 from indelible.actors.decider import Decision
 from indelible.actors.durable.answering import answers_among, mark_stored
+from indelible.actors.durable.decisions import wrong_decision
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
@@ -182,7 +183,7 @@ class DurableActor(Recovering):
             future, message = None, item
             if type(item) is Envelope:
                 future, message = item.reply_to, item.message
-            decision: Any = None
+            decision: Any = ()
             try:
                 decision = decide(self._state, message)
                 if type(decision) is not Decision:
@@ -197,7 +198,9 @@ class DurableActor(Recovering):
             except BaseException as error:
                 if not isinstance(error, RefusedError) or type(decision) is Decision:
                     logger.exception("%s fails and is read again from its events", self)
-                    self._crashed(as_failure(self.stream, error), batch, done - 1)
+                    wrong = wrong_decision(self._decider, decision)
+                    failure = wrong or as_failure(self.stream, error)
+                    self._crashed(failure, batch, done - 1)
                     return
                 if future is not None:
                     replies.append((future, error))

@@ -12,6 +12,7 @@ from indelible.errors.actors import (
     MessageExistsError,
     NobodyAnswersError,
     RefusedError,
+    WrongDecisionError,
 )
 from indelible.errors.base import (
     IndelibleError,
@@ -137,5 +138,6 @@ __all__ = [
     "VerificationError",
     "ViewDamagedError",
     "ViewsBehindError",
+    "WrongDecisionError",
     "WrongExpectedVersionError",
 ]

@@ -20,6 +20,19 @@ class RefusedError(ActorError):
         super().__init__(reason, reason=reason, **parts)
 
 
+class WrongDecisionError(ActorError):
+    """A ``decide`` returned what is no decision; nothing has changed and the actor goes on."""
+
+    def __init__(self, decider: str, found: str) -> None:
+        """``found`` is what the class ``decider`` returned, in words."""
+        super().__init__(
+            f"{decider}.decide() returned {found}; it may return a list of events, an empty one "
+            "for nothing, or a Decision of them",
+            decider=decider,
+            found=found,
+        )
+
+
 class MailboxFullError(ActorError):
     """An actor has as many commands waiting as it takes; this one was not accepted."""
 
