@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -12,6 +13,7 @@ from indelible.actors.decider import Decider, R, S, takes_snapshots
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
+from indelible.arguments import address_of, check_lease, check_threads, instances, seconds_of
 from indelible.blocking import BlockingCalls
 from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
@@ -59,7 +61,7 @@ class ActorSystem(Serving, Subscribing, Viewing, Verifying):
 
     def __init__(
         self,
-        url: str | EventStore = "sqlite:///indelible.db",
+        url: str | os.PathLike[str] | EventStore = "sqlite:///indelible.db",
         *,
         steps: Iterable[Callable[..., Any]] = (),
         connections: Mapping[str, str | sa.Engine] | None = None,
@@ -78,8 +80,9 @@ class ActorSystem(Serving, Subscribing, Viewing, Verifying):
         """Describe the system.
 
         Args:
-            url: ``sqlite:///FILE``, ``memory://`` for a store that ends with the process, or a
-                store of your own, which the system opens and closes.
+            url: ``sqlite:///FILE`` or the file's path, a PostgreSQL address, ``memory://`` for a
+                store that ends with the process, or a store of your own, which the system opens
+                and closes.
             steps: Functions marked by :func:`indelible.step`.
             connections: Databases that steps may use, by name: URLs or SQLAlchemy engines.
             functions: Functions of one row, by name, for the ``map`` operation.
@@ -87,7 +90,7 @@ class ActorSystem(Serving, Subscribing, Viewing, Verifying):
             projections: Your own views; their tables are made in the store's database.
             mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
                 ``client``, which reads, and has the process that owns the store do the rest.
-            drain: Seconds that closing waits for running steps.
+            drain: Seconds that closing waits for running steps; infinity waits for them all.
             lease: On PostgreSQL, seconds after which others go on with the work of this process
                 if it dies; 10 by default.  Elsewhere nobody waits for that.
             max_threads: Blocking steps that run at once.
@@ -98,21 +101,24 @@ class ActorSystem(Serving, Subscribing, Viewing, Verifying):
 
         Raises:
             UnknownModeError: ``mode`` is none of the three.
-            ValueError: Something else that cannot work; the message says what.
+            TypeError, ValueError: Something else that cannot work; the message says what.
         """
         check_mode(mode)
-        if lease is not None and (lease <= 0 or not isinstance(url, str)):
-            raise ValueError(f"lease={lease!r}: give more than 0, or give it to your own store")
-        self._given = None if isinstance(url, str) else url
-        self.url = url if isinstance(url, str) else url.url
+        check_threads(max_threads)
+        self.url = address_of(url)
+        self._given = None if isinstance(url, str | os.PathLike) else url
+        if lease is not None:
+            check_lease(lease)
+            if self._given is not None:
+                raise ValueError(f"lease={lease!r}: give it to your own store")
         self.clock = clock or SystemClock()
         self.ids = ids or Ids(self.clock)
-        self._drain = drain
+        self._drain = seconds_of("drain", drain)
         self._lease = lease
         self._failpoints = failpoints or Failpoints()
-        self._deciders = list(actors)
+        self._deciders = instances("actors", actors, Decider)
         check_categories(decider.category for decider in self._deciders)
-        self._projections = list(projections)
+        self._projections = instances("projections", projections, Projection)
         check_projections(self._projections)
         for decider in self._deciders:
             takes_snapshots(decider)  # refuses half of it
