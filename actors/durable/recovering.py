@@ -16,6 +16,7 @@ from indelible.actors.durable.trouble import Trouble, in_order, refuse
 from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
     IndelibleError,
+    StoreError,
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
@@ -52,6 +53,11 @@ class Recovering(PooledActor):
     def bury(self, message: Any, why: str) -> None:
         """Keep a message of this actor that nobody takes where people can see it."""
         self._host.bury(self.stream, message, why)
+
+    def set_aside(self, why: StoreError) -> None:
+        """Take no message any more: what the state refers to is damaged; any thread may call."""
+        self._give_up(why)
+        cast("DurableActor", self).look()
 
     def _give_back(self, flight: Flight, error: BaseException) -> None:
         """Keep what caused a failed append, unless somebody waits for its answer: he may retry."""

@@ -19,7 +19,7 @@ from indelible.actors.workflow.context import RUNNING_STEP, StepContext
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import resolve
 from indelible.actors.workflow.error_record import record_of
-from indelible.actors.workflow.messages import StepRaised, StepReturned
+from indelible.actors.workflow.messages import StepRaised, StepReturned, StepUnread
 from indelible.actors.workflow.referring import check_reference
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.step_log import log_failure
@@ -27,6 +27,9 @@ from indelible.errors import (
     FailedReferenceError,
     PayloadTooLargeError,
     StepFailedError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
     ValueNotStorableError,
 )
 from indelible.events.conversions import encode_given, plain_outside
@@ -153,12 +156,16 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         if not node.params:
             return node.definition | {"params": {}}
         check = partial(check_reference, self.state, node)
-        params = resolve(node.params, context.__getitem__, context.input, node.name, check)
+        try:
+            params = resolve(node.params, context.__getitem__, context.input, node.name, check)
+        except (StoreCorruptError, StoreUnavailableError):
+            self.begun = False
+            raise
         return {**node.definition, "params": params}
 
     def message(
         self, value: Any, error: BaseException | None, took: int, cpu: int
-    ) -> StepReturned | StepRaised:
+    ) -> StepReturned | StepRaised | StepUnread:
         """What to tell the run: the encoded result, or why there is none; times in ns.
 
         Nothing that the value or the error does on the way is raised.
@@ -169,6 +176,9 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
         clock, stream = executor.clock, self.actor.stream
+        unread = self._unread(error)
+        if unread is not None:
+            return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
         duration, cpu = took // 1_000, cpu // 1_000
         if error is None:
             try:
@@ -183,6 +193,13 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
                 index, number, hold = self.node.index, self.number, executor.held(stream)
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
+
+    def _unread(self, error: BaseException | None) -> StoreError | None:
+        """What kept the step from its run's own data, whatever its function made of it."""
+        if not self.begun:
+            assert isinstance(error, StoreError)
+            return error
+        return None if self.context is None else self.context._damage
 
     def _explained(self, error: BaseException, value: Any) -> BaseException:
         """``error``, which the result brought about, with a note on where it comes from."""

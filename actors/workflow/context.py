@@ -7,9 +7,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.results import ReadBlob, value_of
+from indelible.actors.workflow.results import ReadBlob, stored_value, value_of
 from indelible.actors.workflow.state import RunState
-from indelible.events.values import decode_value
+from indelible.errors import StoreCorruptError
 
 RUNNING_STEP: ContextVar[StepContext] = ContextVar("indelible.running_step")
 """The context of the step that runs here; each attempt begins without any other variable."""
@@ -38,7 +38,16 @@ class StepContext(Mapping[str, Any]):
             the system closes.  A long step should look and return early.
     """
 
-    __slots__ = ("_input", "_node", "_read_blob", "_state", "attempt", "cancelled", "run_id")
+    __slots__ = (
+        "_damage",
+        "_input",
+        "_node",
+        "_read_blob",
+        "_state",
+        "attempt",
+        "cancelled",
+        "run_id",
+    )
 
     def __init__(self, state: RunState, node: Node, attempt: int, read_blob: ReadBlob) -> None:
         """Look at ``state`` as the step at ``node`` may."""
@@ -50,6 +59,7 @@ class StepContext(Mapping[str, Any]):
         self._node = node
         self._read_blob = read_blob
         self._input: Any = None
+        self._damage: StoreCorruptError | None = None  # for the attempt, whatever the step does
 
     @property
     def step_name(self) -> str:
@@ -66,14 +76,22 @@ class StepContext(Mapping[str, Any]):
         """The run's input, a copy that is the step's own."""
         if self._input is None:
             assert self._state.accepted is not None
-            self._input = decode_value(self._state.accepted.input)
+            try:
+                self._input = stored_value(self._state, "its input", self._state.accepted.input)
+            except StoreCorruptError as error:
+                self._damage = error
+                raise
         return self._input
 
     def __getitem__(self, name: str) -> Any:
         """Result of the earlier step ``name``, or the input's value under that key."""
         index = self._state.plan.find(self._node.index, name)
         if index is not None:
-            return value_of(self._state, index, self._read_blob)
+            try:
+                return value_of(self._state, index, self._read_blob)
+            except StoreCorruptError as error:
+                self._damage = error
+                raise
         given = self.input
         if isinstance(given, dict) and name in given:
             return given[name]

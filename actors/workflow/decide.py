@@ -16,6 +16,7 @@ from indelible.actors.workflow.resume import proceed, release, resolve, resume, 
 from indelible.actors.workflow.settle import step_raised, step_returned
 from indelible.actors.workflow.snapshot import SCHEMA, from_value, to_value
 from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.unread import step_unread
 from indelible.events.event import Event
 from indelible.events.run_events import RUN_EVENTS
 
@@ -94,6 +95,7 @@ def _ask_end(state: RunState, _message: m.AskEnd) -> Decision:
 _DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
     m.StepReturned: step_returned,
     m.StepRaised: step_raised,
+    m.StepUnread: step_unread,
     m.StartRun: start_run,
     m.RetryDue: retry_due,
     m.Resume: resume,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from indelible.actors.workflow.state import RunState
+from indelible.errors import StoreError
 
 
 class Begin(msgspec.Struct, frozen=True, gc=False):
@@ -24,11 +25,24 @@ class RetryAt(msgspec.Struct, frozen=True, gc=False):
 
 
 class AwaitType(msgspec.Struct, frozen=True, gc=False):
-    """Say ``Proceed`` to the run once the step's type is registered."""
+    """Say ``Proceed`` to the run once the step's type is registered.
+
+    Attributes:
+        lacks: What else the step waits for, in words.
+        again: When that is tried again, microseconds UTC; 0 if only something registered helps.
+    """
 
     node: int
     attempt: int
     unbegun: bool
+    lacks: str = ""
+    again: int = 0
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """Take no message any more: what the run has stored is damaged."""
+
+    why: StoreError
 
 
 class Say(msgspec.Struct, frozen=True, gc=False):

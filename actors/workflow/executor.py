@@ -16,7 +16,7 @@ from indelible.actors.runtime.timers import Timer, Timers
 from indelible.actors.step_types.base import StepType, StepTypes
 from indelible.actors.workflow.attempt import Attempt
 from indelible.actors.workflow.definition.plan import Node, Plan
-from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say
+from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say, SetAside
 from indelible.actors.workflow.endings import Endings
 from indelible.actors.workflow.holds import Holds
 from indelible.actors.workflow.messages import (
@@ -26,6 +26,7 @@ from indelible.actors.workflow.messages import (
     RetryDue,
     StepRaised,
     StepReturned,
+    StepUnread,
 )
 from indelible.actors.workflow.metering import Meters
 from indelible.actors.workflow.results import ReadBlob
@@ -113,6 +114,8 @@ class Executor:
                 self._timers.at(effect.due, _timer_key(actor.stream, effect.node), due)
             elif kind is AwaitType:
                 self._await(actor, effect)
+            elif kind is SetAside:
+                actor.set_aside(effect.why)
             elif kind is Say:
                 actor.deliver(effect.message)
 
@@ -146,8 +149,8 @@ class Executor:
         self.endings.reached(actor.stream, ended.state)
         self._retire(actor)
 
-    def _await(self, actor: DurableActor, wish: AwaitType, lacks: str = "") -> None:
-        """Let a step wait for its type, or for what else it ``lacks``."""
+    def _await(self, actor: DurableActor, wish: AwaitType) -> None:
+        """Let a step wait for its type, or for what else it lacks."""
         state = actor.state
         if state is None:
             return  # as in _begin()
@@ -162,9 +165,12 @@ class Executor:
             if wish.unbegun:
                 self._release(actor, wish.node, wish.attempt)
 
-        words = lacks or f"its type {node.type!r} is not registered, call register_step()"
+        words = wish.lacks or f"its type {node.type!r} is not registered, call register_step()"
         self.unregistered.add(node.type, Waiting(actor.stream, node.name, words, go_on, give_back))
-        if not lacks and self.step_types.get(node.type) is not None:
+        if wish.again:
+            look = partial(self.unregistered.registered, node.type)
+            self._timers.at(wish.again, _timer_key(actor.stream, wish.node), look)
+        elif not wish.lacks and self.step_types.get(node.type) is not None:
             self.unregistered.registered(node.type)  # it was a moment before that
         if self.held(actor.stream):
             give_back()
@@ -186,7 +192,8 @@ class Executor:
         if state.plan.digest not in self._checked:
             lacks = _lacks(node, step_type)
             if lacks:
-                self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True), lacks)
+                wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
+                self._await(actor, wish)
                 return
         key = (actor.stream, begin.node, begin.attempt)
         attempt = Attempt(self, actor, state, node, begin.attempt, step_type, key)
@@ -230,7 +237,7 @@ class Executor:
             self._deadlines[attempt] = self._timers.at(due, key, partial(self._time_out, attempt))
         return True
 
-    def ended(self, attempt: Attempt, message: StepReturned | StepRaised) -> None:
+    def ended(self, attempt: Attempt, message: StepReturned | StepRaised | StepUnread) -> None:
         """Called on the step's thread after its function: deliver the result from here."""
         if attempt.node.timeout is not None:
             deadline = self._deadlines.pop(attempt, None)

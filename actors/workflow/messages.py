@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.errors import StoreError
 from indelible.events.run_events import Cause
 
 
@@ -49,6 +50,20 @@ class StepRaised(msgspec.Struct, frozen=True, gc=False):
     hold: bool = False
     traceback: str = ""
     causes: tuple[Cause, ...] = ()
+
+
+class StepUnread(msgspec.Struct, frozen=True):
+    """An attempt could not read what its run has stored, which is no failure of its own.
+
+    Attributes:
+        begun: Whether the step's function has been called.
+    """
+
+    node: int
+    attempt: int
+    why: StoreError
+    begun: bool
+    now: int
 
 
 class RetryDue(msgspec.Struct, frozen=True, gc=False):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from indelible.actors.workflow.state import COMPLETED, FAILED, SKIPPED, InBlob, RunState
+from indelible.errors import StoreCorruptError, ValueDecodeError
 from indelible.events.values import decode_value
 
 ReadBlob = Callable[[bytes], bytes]
@@ -25,7 +26,7 @@ def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
     if node.kind == "step" and status == COMPLETED:
         stored = state.results[index]
         assert stored is not None
-        return decode_value(read_blob(stored.digest) if isinstance(stored, InBlob) else stored)
+        return stored_value(state, f"the result of step {node.path!r}", stored, read_blob)
     if status == FAILED:
         error = state.errors[index]
         return {"failed": True, "error_type": error.error_type, "error": error.message}
@@ -34,6 +35,28 @@ def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
     return {
         state.plan.nodes[child].name: value_of(state, child, read_blob) for child in node.children
     }
+
+
+def stored_value(
+    state: RunState, what: str, stored: bytes | InBlob, read_blob: ReadBlob | None = None
+) -> Any:
+    """Decode the value that is ``stored`` in the run, and which is called ``what``.
+
+    Raises:
+        StoreCorruptError: It is lost; the error names run, value and blob.
+    """
+    try:
+        if isinstance(stored, InBlob):
+            assert read_blob is not None
+            stored = read_blob(stored.digest)
+        return decode_value(stored)
+    except (StoreCorruptError, ValueDecodeError) as error:
+        assert state.accepted is not None
+        stream = f"run-{state.accepted.run_id}"
+        if isinstance(error, StoreCorruptError):
+            found = f"{what} cannot be read: {error.found}"
+            raise StoreCorruptError(error.url, found, stream=stream) from error
+        raise StoreCorruptError("", f"{what} is no value: {error.why}", stream=stream) from error
 
 
 def outcome_value(state: RunState, read_blob: ReadBlob) -> Any:

@@ -54,7 +54,7 @@ def resume(state: RunState, message: Resume) -> Decision:
     cut_off: list[int] = []
     for attempts, unbegun in ((message.cut_off, False), (message.unbegun, True)):
         for index, attempt in attempts:
-            if not _runs(state, index, attempt):
+            if not runs(state, index, attempt):
                 continue  # its result has come in meanwhile
             if state.plan.nodes[index].type not in message.known:
                 effects.append(AwaitType(index, attempt, unbegun))
@@ -75,7 +75,8 @@ def running(state: RunState) -> list[tuple[int, int]]:
     ]
 
 
-def _runs(state: RunState, index: int, attempt: int) -> bool:
+def runs(state: RunState, index: int, attempt: int) -> bool:
+    """Whether the log has begun that attempt at a step, and not ended it."""
     return state.status[index] == RUNNING and state.attempts[index] == attempt
 
 
@@ -84,7 +85,7 @@ def proceed(state: RunState, message: Proceed) -> Decision:
     index, attempt = message.node, message.attempt
     if state.end is not None or state.accepted is None or message.hold:
         return NOTHING
-    if not _runs(state, index, attempt):
+    if not runs(state, index, attempt):
         return NOTHING
     if message.unbegun:
         return Decision(effects=(Begin(index, attempt),))
@@ -123,7 +124,7 @@ def release(state: RunState, message: Release) -> Decision:
     paths = [
         state.plan.nodes[index].path
         for index, attempt in message.starts
-        if _runs(state, index, attempt)
+        if runs(state, index, attempt)
     ]
     return Decision((StepsReleased(message.now, paths),)) if paths else NOTHING
 

@@ -14,6 +14,7 @@ class StoreCorruptError(StoreError):
     aside, and all others go on.
     """
 
+    url: str
     found: str
     stream: str
     version: int
@@ -37,8 +38,8 @@ class StoreCorruptError(StoreError):
         """
         where = _place(stream, version, shard, position)
         super().__init__(
-            f"{where} of {url} is damaged: {found}; nothing else is touched by it: run verify, and "
-            "restore this from a backup"
+            f"{where}{url and f' of {url}'} is damaged: {found}; nothing else is touched by it: "
+            "run verify, and restore this from a backup"
             if where
             else f"{url} is not a usable store: {found}; restore a backup or give another file",
             url=url,
@@ -130,6 +131,8 @@ class EventDecodeError(StoreCorruptError):
 
 class ValueDecodeError(StoreError):
     """Stored bytes are not a value that this library has encoded."""
+
+    why: str
 
     def __init__(self, why: str) -> None:
         """``why`` is the decoder's own message."""

@@ -1,0 +1,205 @@
+"""A run that needs a lost blob is set aside without a failure, and goes on when it is restored."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from at_rest import edit
+from indelible import ActorSystem, RunHandle, step
+from indelible.actors.workflow.resume import INTERRUPTIONS
+from indelible.errors import StoreCorruptError, StoreUnavailableError
+from indelible.events.opening import open_store
+from indelible.events.sqlite.store import SqlEventStore
+from indelible.events.values import encode_value
+from indelible.testing.builders import url_of
+
+SIZE = 80_000
+
+
+def content_of(run_id: str) -> bytes:
+    """The blob that the step ``big`` of a run leaves."""
+    return encode_value(run_id * SIZE)
+
+
+class Steps:
+    """Steps that tell that they ran; the gate is never passed unless it is open."""
+
+    def __init__(self, *, is_open: bool) -> None:
+        self.ran: list[str] = []
+        self.waiting = threading.Semaphore(0)
+        self.is_open = is_open
+
+    def all(self) -> list[Any]:
+        @step("big")
+        def big(context: Any, step: Any) -> str:
+            return str(context.run_id * SIZE)
+
+        @step("gate")
+        async def gate(context: Any, step: Any) -> None:
+            self.waiting.release()
+            if not self.is_open:
+                await asyncio.Event().wait()
+
+        @step("refers")
+        def refers(text: str) -> int:
+            self.ran.append(text[:4])
+            return len(text)
+
+        @step("looks")
+        async def looks(context: Any, step: Any) -> int:
+            return len(context["load"])
+
+        @step("swallows")
+        def swallows(context: Any, step: Any) -> int:
+            try:
+                return len(context["load"])
+            except Exception:  # noqa: BLE001 - as some functions do
+                return 0
+
+        return [big, gate, refers, looks, swallows]
+
+
+def reading_by(kind: str, **more: Any) -> dict[str, Any]:
+    params = {"params": {"text": {"ref": "steps.load"}}} if kind == "refers" else {}
+    return {
+        "name": kind,
+        "steps": [
+            {"name": "load", "type": "big"},
+            {"name": "wait", "type": "gate"},
+            {"name": "read", "type": kind, **params, **more},
+        ],
+    }
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return url_of(tmp_path / "store.db")
+    url: str = request.getfixturevalue("postgres_url")
+    open_store(url, shards=1).close()
+    return url
+
+
+def opened(url: str, steps: Steps) -> ActorSystem:
+    return ActorSystem(url, steps=steps.all(), drain=0.1)
+
+
+def begin(url: str, **definitions: dict[str, Any]) -> None:
+    """Start runs, by id, and close the system while they wait at their gates."""
+    steps = Steps(is_open=False)
+    with opened(url, steps) as system:
+        for run_id, definition in definitions.items():
+            system.workflow_agent("agent").start(definition, run_id=run_id)
+            assert steps.waiting.acquire(timeout=30)
+
+
+def literal(url: str, content: bytes) -> str:
+    return f"x'{content.hex()}'" if url.startswith("sqlite") else f"'\\x{content.hex()}'"
+
+
+def remove(url: str, run_id: str) -> None:
+    digest = literal(url, sha256(content_of(run_id)).digest())
+    edit(url, f"DELETE FROM blobs WHERE digest = {digest}")
+
+
+def alter(url: str, run_id: str) -> None:
+    digest = literal(url, sha256(content_of(run_id)).digest())
+    edit(url, f"UPDATE blobs SET content = {literal(url, b'other')} WHERE digest = {digest}")
+
+
+def restore(url: str, run_id: str) -> None:
+    content = content_of(run_id)
+    digest = literal(url, sha256(content).digest())
+    edit(url, f"DELETE FROM blobs WHERE digest = {digest}", touch=False)
+    edit(url, f"INSERT INTO blobs (digest, content) VALUES ({digest}, {literal(url, content)})")
+
+
+def recorded(system: ActorSystem, run_id: str) -> list[str]:
+    return [event.type for event in system.store.read(f"run-{run_id}")]
+
+
+@pytest.mark.parametrize("damage", [remove, alter])
+def test_a_step_that_cannot_read_a_blob_sets_its_run_aside_until_that_is_restored(
+    url: str, damage: Callable[[str, str], None]
+) -> None:
+    kinds = ("refers", "looks", "swallows")
+    begin(url, whole=reading_by("refers"), **{kind: reading_by(kind) for kind in kinds})
+    for kind in kinds:
+        damage(url, kind)
+    then = Steps(is_open=True)
+    with opened(url, then) as system:
+        assert system.run("whole").result(timeout=30)["status"] == "success"
+        for kind in kinds:
+            for asked in (RunHandle.result, RunHandle.status, RunHandle.result):
+                with pytest.raises(StoreCorruptError) as caught:
+                    asked(system.run(kind))
+                assert caught.value.stream == f"run-{kind}"
+                assert "the result of step 'load'" in str(caught.value)
+                assert sha256(content_of(kind)).hexdigest() in str(caught.value)
+                assert "restore this from a backup" in str(caught.value)
+            assert not {"run.step_failed", "run.failed"} & set(recorded(system, kind))
+            assert recorded(system, kind)[-1] != "run.completed"
+    assert then.ran == ["whol"]
+    for kind in kinds:
+        restore(url, kind)
+    with opened(url, Steps(is_open=True)) as system:
+        for kind in kinds:
+            assert system.run(kind).result(timeout=30)["result"]["read"] == len(kind) * SIZE
+
+
+def test_a_step_that_was_not_called_is_ready_again_by_any_policy_and_however_often_it_is_tried(
+    tmp_path: Path,
+) -> None:
+    url = url_of(tmp_path / "store.db")
+    begin(url, r=reading_by("refers"), f=reading_by("refers", on_unknown_outcome="fail"))
+    for run_id in ("r", "f"):
+        remove(url, run_id)
+    for _ in range(INTERRUPTIONS + 1):
+        with opened(url, Steps(is_open=True)) as system:
+            for run_id in ("r", "f"):
+                with pytest.raises(StoreCorruptError, match="'load'"):
+                    system.run(run_id).result(timeout=30)
+    for run_id in ("r", "f"):
+        restore(url, run_id)
+    with opened(url, Steps(is_open=True)) as system:
+        for run_id in ("r", "f"):
+            assert system.run(run_id).result(timeout=30)["status"] == "success"
+
+
+def test_the_result_of_an_ended_run_names_the_step_whose_blob_is_lost(url: str) -> None:
+    with opened(url, Steps(is_open=True)) as system:
+        system.workflow_agent("agent").start(reading_by("looks"), run_id="r").result(timeout=30)
+    remove(url, "r")
+    with opened(url, Steps(is_open=True)) as system:
+        with pytest.raises(StoreCorruptError, match=r"'run-r' .*step 'load' .*blob .* is missing"):
+            system.run("r").result(timeout=30)
+        restore(url, "r")
+        assert system.run("r").result(timeout=30)["result"]["load"] == "r" * SIZE
+
+
+def test_a_step_waits_for_a_database_that_does_not_give_what_it_refers_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [StoreUnavailableError("it is locked")] * 2
+    blob = SqlEventStore.blob
+
+    def fails(store: SqlEventStore, digest: bytes) -> bytes:
+        if failures:
+            raise failures.pop()
+        return blob(store, digest)
+
+    monkeypatch.setattr(SqlEventStore, "blob", fails)
+    steps = Steps(is_open=True)
+    with opened(url_of(tmp_path / "store.db"), steps) as system:
+        run = system.workflow_agent("agent").start(reading_by("refers"), run_id="r")
+        assert run.result(timeout=30)["status"] == "success"
+        assert failures == []
+        assert "run.step_failed" not in recorded(system, "r")
+    assert steps.ran == ["rrrr"]
