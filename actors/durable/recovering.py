@@ -10,6 +10,7 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.flight import Flight, Flights, answer
 from indelible.actors.durable.host import EffectHandler, Host
 from indelible.actors.durable.inbox import DurableInbox
+from indelible.actors.durable.lagging_row import check_row, may_lag
 from indelible.actors.durable.setting_aside import as_failure, is_damage, refusal_after
 from indelible.actors.durable.supervision import Restarts
 from indelible.actors.durable.trouble import Trouble, in_order, refuse
@@ -60,14 +61,19 @@ class Recovering(PooledActor):
         cast("DurableActor", self).look()
 
     def _give_back(self, flight: Flight, error: BaseException) -> None:
-        """Keep what caused a failed append, unless somebody waits for its answer: he may retry."""
-        lost_presumption = self._presumed and isinstance(error, WrongExpectedVersionError)
+        """Keep what caused a failed append, unless somebody waits for its answer: he may retry.
+
+        What was refused for a version is decided again, or refused for damage, once that is read.
+        """
+        unread = may_lag(error) or (self._presumed and isinstance(error, WrongExpectedVersionError))
         returned = self._give_up(error).returned
+        kept: set[int] = set()
         for item in flight.messages:
-            if lost_presumption or type(item) is not Envelope or item.reply_to is None:
+            if unread or type(item) is not Envelope or item.reply_to is None:
                 returned.append(item)
-        if not lost_presumption:
-            answer([(future, error) for future, _ in flight.replies])
+                if type(item) is Envelope:
+                    kept.add(id(item.reply_to))
+        answer([(future, error) for future, _ in flight.replies if id(future) not in kept])
 
     def _give_up(self, error: BaseException | None) -> Trouble:
         """Give up the state; the actor's own thread and the commit's leader may both call it."""
@@ -91,6 +97,7 @@ class Recovering(PooledActor):
             if host.store.state == "unavailable":
                 raise StoreUnavailableError("it is being probed")
             found = host.recover(actor, self._since)
+            check_row(host.store, trouble.error, found.version)
         except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
             trouble.error = as_failure(self.stream, error)
             if is_damage(error):
