@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from indelible.errors import ForkedError
+from indelible.errors import ForkedError, StoreCorruptError
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.plan import shard_of
@@ -115,6 +115,10 @@ class GroupedStore:
         """The shards of this process in which no stream can begin, and why, in words."""
         closed, owned = self._group.closed, self.owned()
         return {shard: closed[shard] for shard in closed.keys() & owned}
+
+    def set_aside(self) -> Mapping[int, StoreCorruptError]:
+        """None: a store with one writer is not opened if that shard is damaged."""
+        return {}
 
     def holds(self, stream: str) -> bool:  # noqa: ARG002 - nothing changes hands here
         """Whether this process may act for ``stream`` at this instant: as long as it is open."""

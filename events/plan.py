@@ -62,18 +62,6 @@ class Shard(msgspec.Struct, frozen=True, gc=False):
     number: int = SHARD
 
 
-def check_counter(url: str, shard: int, streams: object, highest: int) -> None:
-    """See that the counter of a shard's ``streams`` has reached the ``highest`` id of one.
-
-    Raises:
-        StoreCorruptError: It has not: the next stream would get the number of another.
-    """
-    number = highest - (shard << STREAM_ID_BITS) if highest else 0
-    if not isinstance(streams, int) or streams < number:
-        found = f"shards.streams of shard {shard} is {streams!r:.80}, below the number {number} "
-        raise StoreCorruptError(url, f"{found}that one of its streams has")
-
-
 class Head(msgspec.Struct, frozen=True, gc=False):
     """A stream as the writer knows it; the fields are the columns of ``streams``."""
 

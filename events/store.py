@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 import sqlalchemy as sa
 
+from indelible.errors import StoreCorruptError
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
@@ -181,6 +182,13 @@ class EventStore(Protocol):
         """The shards of this process in which no stream can begin, and why, in words.
 
         Some of their streams were not found at opening, and a new one may be one of these.
+        """
+        ...
+
+    def set_aside(self) -> Mapping[int, StoreCorruptError]:
+        """The shards that this process has and cannot write, as their ends are damaged, and why.
+
+        They can be read; what is asked of their streams is answered with that error.
         """
         ...
 

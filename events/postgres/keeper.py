@@ -13,7 +13,12 @@ from collections.abc import Iterable
 from functools import partial
 
 from indelible.clock import Clock
-from indelible.errors import IndelibleError, ShardNotOwnedError, StaleEpochError
+from indelible.errors import (
+    IndelibleError,
+    ShardNotOwnedError,
+    StaleEpochError,
+    StoreCorruptError,
+)
 from indelible.events.errands import Errands
 from indelible.events.group import GroupCommit
 from indelible.events.plan import Shard
@@ -60,6 +65,8 @@ class Keeper:
         self._wanted = 0  # shards that are this process's share
         self._lock = threading.Lock()
         self._held: dict[int, int] = {}  # epochs
+        self.set_aside: dict[int, StoreCorruptError] = {}
+        """Leased shards that cannot be written, until the store is opened again, and why."""
         self._leaving: Counter[int] = Counter()  # given or lost, the group does not know it yet
         self._followers = followers
         self._woken = threading.Event()
@@ -150,10 +157,11 @@ class Keeper:
         """Renew, take and give; seconds until the next time."""
         self._put_off(self._writer.extended.copy().items())
         sent = self._clock.monotonic()
-        view = self._leases.renew(self.owned())
+        view = self._leases.renew(self.owned() | self.set_aside.keys())
         self._note(view, sent)
         self._put_off((number, sent) for number in view.renewed)
         self._put_off(self._writer.extended.copy().items())
+        self.set_aside = {n: why for n, why in self.set_aside.items() if n in view.mine}
         with self._lock:
             lost = frozenset(self._held) - view.mine - self._leaving.keys()
         self._lose(lost)
@@ -182,11 +190,16 @@ class Keeper:
 
     def _acquire(self, view: View) -> list[Shard]:
         with self._lock:
-            kept_out = {*self._held, *self._leaving}
+            kept_out = {*self._held, *self._leaving, *self.set_aside}
         lacking = fair_share(self._writer.shards, view.living, self._process) - len(kept_out)
         if lacking <= 0 or not (view.free or view.mine - kept_out):
             return []
-        return list(self._leases.acquire(lacking, kept_out).values())
+        ends = self._leases.acquire(lacking, kept_out)
+        for number, error in ends.damaged.items():
+            _log.error("shard %d is set aside: %s", number, error)
+            self._group.drop(number, error)
+        self.set_aside = {**self.set_aside, **ends.damaged}
+        return list(ends.shards.values())
 
     def _adopt(self, shard: Shard, sent: int) -> None:
         """Let the group write to ``shard``, whose lease was asked for at ``sent``."""

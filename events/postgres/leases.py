@@ -17,10 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.owners import Owner
-from indelible.events.plan import Shard
 from indelible.events.postgres.columns import Integers
 from indelible.events.postgres.faults import translated
-from indelible.events.postgres.writer import read_ends
+from indelible.events.postgres.writer import Ends, read_ends
 
 SHARDS_CHANNEL = "indelible_shards"
 """Rung when shards are free, or when processes come and go; a hint, no more."""
@@ -107,16 +106,17 @@ class Leases:
             processes = cursor.execute(_PROCESSES).fetchall()
         return _view(me, renewed, shards, processes)
 
-    def acquire(self, limit: int, kept_out: Collection[int]) -> dict[int, Shard]:
+    def acquire(self, limit: int, kept_out: Collection[int]) -> Ends:
         """Take up to ``limit`` free shards, none of ``kept_out``; where they end.
 
+        Those whose end is damaged are taken, too: no other process can write them either.
         A shard that is this process's by its row but not in ``kept_out`` counts as free.
         """
         me, who = self._process, self._owner
         values = (me, Integers(kept_out), limit, me, who.host, who.pid, self._lease)
         with self._transaction() as cursor:
             epochs = dict(cursor.execute(_ACQUIRE, values).fetchall())
-            return read_ends(cursor, epochs, self._url)
+            return read_ends(cursor, epochs, self._url, raised=1)
 
     def release(self, shards: Collection[int]) -> None:
         """Let others have ``shards``, and tell them."""

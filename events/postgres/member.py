@@ -6,11 +6,12 @@ import logging
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
 from indelible.clock import Clock
-from indelible.errors import IndelibleError, SystemClosedError
+from indelible.errors import IndelibleError, StoreCorruptError, SystemClosedError
 from indelible.events.group import GroupCommit
 from indelible.events.owners import Owner
 from indelible.events.postgres.engines import Engines
@@ -114,6 +115,10 @@ class Member:
     def owned(self) -> frozenset[int]:
         """The shards that this process may write now."""
         return frozenset() if self._keeper is None else self._keeper.owned()
+
+    def set_aside(self) -> Mapping[int, StoreCorruptError]:
+        """Shards that this process has and cannot write, and why."""
+        return {} if self._keeper is None else self._keeper.set_aside
 
     @property
     def trouble(self) -> str:

@@ -121,7 +121,7 @@ def _revision(connection: sa.Connection, url: str) -> str | None:
     if not found and names == ["alembic_version"]:
         return None
     if len(found) != 1 or not found[0].isdecimal() or not {"events", "shards"} <= set(names):
-        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found)})")
+        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found):.80})")
     return found[0]
 
 

@@ -13,13 +13,14 @@ RAISE_EPOCHS = f"""
     RETURNING shards.shard, shards.epoch
 """
 ENDS = """
-    SELECT shards.shard, epoch, head, shards.chain, streams,
-        coalesce(last.position, 0), last.chain, coalesce(last.recorded_at, 0),
+    SELECT shards.shard, shards.epoch, head, substr(shards.chain, 1, 33), streams,
+        coalesce(last.position, 0), substr(last.chain, 1, 33), coalesce(last.epoch, 0),
+        coalesce(last.recorded_at, 0),
         coalesce((SELECT max(id) FROM streams
             WHERE id > (shards.shard::bigint << 40)
                 AND id < ((shards.shard::bigint + 1) << 40)), 0)
     FROM shards LEFT JOIN LATERAL (
-        SELECT position, chain, recorded_at FROM events
+        SELECT position, chain, epoch, recorded_at FROM events
         WHERE events.shard = shards.shard ORDER BY position DESC LIMIT 1
     ) AS last ON true
     WHERE shards.shard = ANY (%s::bigint[])

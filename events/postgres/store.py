@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import ForkedError, StoreReadOnlyError, SystemClosedError
+from indelible.errors import (
+    ForkedError,
+    StoreCorruptError,
+    StoreReadOnlyError,
+    SystemClosedError,
+)
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
 from indelible.events.inbox import Inbox
@@ -237,6 +242,10 @@ class PostgresEventStore(StoredLog):
     def owned(self) -> frozenset[int]:
         """The shards that this process may write now."""
         return self._member.owned()
+
+    def set_aside(self) -> Mapping[int, StoreCorruptError]:
+        """Shards that this process has and cannot write, and why."""
+        return self._member.set_aside()
 
     def holds(self, stream: str) -> bool:
         """Whether this process may act for ``stream`` at this instant, by the monotonic clock."""

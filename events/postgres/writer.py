@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreCorruptError
-from indelible.events.chain import GENESIS
+from indelible.events.ends import End
 from indelible.events.names import is_text
-from indelible.events.plan import Head, Plan, Shard, check_counter
+from indelible.events.plan import Head, Plan, Shard
 from indelible.events.postgres import statements as sql
 from indelible.events.postgres.columns import Blobs, Integers, Texts
 from indelible.events.postgres.faults import sqlstate, translated
@@ -73,7 +73,7 @@ class PostgresWriter:
                 self._raise_epochs(cursor)
                 self._doubtful = False
             epochs = dict(self._epochs)
-            ends = read_ends(cursor, epochs, self._url)
+            ends = read_ends(cursor, epochs, self._url).shards  # the keeper finds the others
         return {n: shard for n, shard in ends.items() if shard.epoch == epochs[n]}
 
     def _raise_epochs(self, cursor: psycopg.Cursor[Any]) -> None:
@@ -201,20 +201,24 @@ def _ignore(_: Collection[int]) -> None:
     """Nobody wants to know."""
 
 
-def read_ends(
-    cursor: psycopg.Cursor[Any], numbers: Mapping[int, int], url: str
-) -> dict[int, Shard]:
-    """Where the shards ``numbers`` end.
+class Ends(NamedTuple):
+    """Where shards end: those that may be written behind, and of the others why not."""
 
-    Raises:
-        StoreCorruptError: A shard's row and its last event contradict each other.
-    """
-    ends = {}
+    shards: dict[int, Shard]
+    damaged: dict[int, StoreCorruptError]
+
+
+def read_ends(
+    cursor: psycopg.Cursor[Any], numbers: Mapping[int, int], url: str, raised: int = 0
+) -> Ends:
+    """Where the shards ``numbers`` end, whose epochs were ``raised`` a moment ago."""
+    ends = Ends({}, {})
     for row in cursor.execute(sql.ENDS, (Integers(numbers),)).fetchall():
-        number, epoch, head, chain, streams, last, last_chain, recorded_at, numbered = row
-        if (head, chain) != (last, last_chain or GENESIS):
-            found = f"shard {number} ends at {head}, its last event is {last}"
-            raise StoreCorruptError(url, f"{found}, or its hash differs")
-        check_counter(url, number, streams, numbered)
-        ends[number] = Shard(epoch, head, chain, recorded_at, streams, number)
+        end = End(*row)._replace(raised=raised)
+        if end.wrong:
+            found = f"the shard cannot be written: {end.wrong}"
+            place = min(end.head, end.last) + 1
+            ends.damaged[end.shard] = StoreCorruptError(url, found, shard=end.shard, position=place)
+        else:
+            ends.shards[end.shard] = end.as_shard
     return ends

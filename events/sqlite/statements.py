@@ -7,16 +7,18 @@ from indelible.events.sqlite.many_rows import ManyRows
 RAISE_EPOCH = """
     INSERT INTO shards (shard, epoch, head, chain, streams, owner, host, pid, since)
     VALUES (?, 1, 0, ?, 0, ?, ?, ?, ?)
-    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1,
+    ON CONFLICT (shard) DO UPDATE SET
+        epoch = CASE typeof(epoch) WHEN 'integer' THEN epoch + 1 ELSE epoch END,
         owner = excluded.owner, host = excluded.host, pid = excluded.pid, since = excluded.since
     RETURNING epoch
 """
 LOAD = """
-    SELECT epoch, head, chain, streams, (SELECT coalesce(max(id), 0) FROM streams)
+    SELECT epoch, head, chain, streams,
+        (SELECT coalesce(max(id), 0) FROM streams WHERE id < 1 << 40)
     FROM shards WHERE shard = ?
 """
 LAST = """
-    SELECT position, chain, recorded_at FROM events
+    SELECT position, chain, epoch, recorded_at FROM events
     WHERE shard = ? AND position <= 9223372036854775807
     ORDER BY position DESC LIMIT 1
 """  # text and bytes, as damage may put them there, are greater than all numbers

@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
+from indelible.events.ends import End
 from indelible.events.missing import shards_with_lost_streams
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
-from indelible.events.plan import SHARD, Head, Plan, Shard, check_counter, damaged_head
+from indelible.events.plan import SHARD, Head, Plan, Shard, damaged_head
 from indelible.events.sqlite import statements as sql
 from indelible.events.sqlite.faults import is_of_a_row, of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
@@ -98,8 +99,9 @@ class SqliteWriter:
             self._begin(execute)
             values = (SHARD, GENESIS, owner.owner, owner.host, owner.pid, owner.since)
             self._epoch = execute(sql.RAISE_EPOCH, values).fetchall()[0][0]
+            shards = self._load(raised=1)
             execute("COMMIT")
-        return self.load()
+        return shards
 
     def closed(self) -> Mapping[int, str]:
         """The shard, if some of its streams are not found, and what to say of it."""
@@ -118,22 +120,23 @@ class SqliteWriter:
 
     def load(self) -> Mapping[int, Shard]:
         """Where the shard ends, while the epoch is still this writer's."""
+        return self._load(raised=0)
+
+    def _load(self, raised: int) -> Mapping[int, Shard]:
         with translated(self._url):
             execute = self._statements()
             rows = execute(sql.LOAD, (SHARD,)).fetchall()
-            epoch, head, chain, streams, numbered = rows[0] if rows else (0, 0, GENESIS, 0, 0)
+            epoch, head, chain, streams, highest = rows[0] if rows else (0, 0, GENESIS, 0, 0)
             rows = execute(sql.LAST, (SHARD,)).fetchall()
-            last_position, last_chain, recorded_at = rows[0] if rows else (0, GENESIS, 0)
+            last, last_chain, last_epoch, recorded_at = rows[0] if rows else (0, None, 0, 0)
         if epoch != self._epoch:
             raise StaleEpochError(SHARD, self._epoch)
-        if (head, chain) != (last_position, last_chain):
-            found = f"shard {SHARD} ends at {head}, its last event is {last_position}"
-            raise StoreCorruptError(self._url, f"{found}, or its hash differs")
-        if not isinstance(recorded_at, int):
-            found = f"recorded_at of the last event is {recorded_at!r:.80}"
-            raise StoreCorruptError(self._url, found, shard=SHARD, position=last_position)
-        check_counter(self._url, SHARD, streams, numbered)
-        return {SHARD: Shard(epoch, head, chain, recorded_at, streams)}
+        place = (last, last_chain, last_epoch, recorded_at, highest, raised)
+        end = End(SHARD, epoch, head, chain, streams, *place)
+        if end.wrong:
+            found = f"shard {SHARD} cannot be written: {end.wrong}; it can be read and verified"
+            raise StoreCorruptError(self._url, found)
+        return {SHARD: end.as_shard}
 
     # -- appends
 

@@ -68,7 +68,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
             store ``reading``, which ``system.health()`` makes ``served`` or ``unserved``.
         ready: Whether it takes commands and can make them durable.
         why: What keeps it from being ready, in words; of a ready one which of its shards take
-            no new streams, and which of its consumers have failed.
+            no new streams or are set aside, and which of its consumers have failed.
         store: The store's own state.
         actors: Actors in memory.
         threads: Threads of the whole process.
@@ -104,7 +104,7 @@ def take_health(parts: Parts) -> Health:
     return Health(
         state=state,
         ready=state == "ready",
-        why=(*why, *_closed(parts), *failed_consumers(parts)),
+        why=(*why, *_closed(parts), *_set_aside(parts), *failed_consumers(parts)),
         store=store.state,
         shards=Shards(len(held), store.shards),
         actors=len(parts.directory),
@@ -151,6 +151,12 @@ def _closed(parts: Parts) -> Iterator[str]:
     """Which shards take no new streams, and what mends that; in words."""
     for _, why in sorted(parts.store.closed().items()):
         yield f"{why}; run verify, and restore a backup"
+
+
+def _set_aside(parts: Parts) -> Iterator[str]:
+    """Which shards cannot be written, while all others are; in words."""
+    for shard, why in sorted(parts.store.set_aside().items()):
+        yield f"shard {shard} is set aside: {clean(why.found, _TOLD)}"
 
 
 def failed_consumers(parts: Parts) -> Iterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.state import RESUMED, RunState
-from indelible.errors import IndelibleError, SystemClosedError, UnknownRunError
+from indelible.errors import IndelibleError, StoreCorruptError, SystemClosedError, UnknownRunError
 from indelible.events.store import EventStore
 from indelible.forks import watch
 from indelible.threads import wanted
@@ -119,10 +119,21 @@ class RunEnds:
         if len(run_ids) > _FEW:
             going_on = {head.stream for head in self._store.heads("run", RESUMED)}
         for run_id in run_ids:
-            if f"run-{run_id}" not in going_on:
-                head = self._store.head(f"run-{run_id}")
-                if head is None or head.status not in RESUMED:
-                    self._tell(run_id, None if head is None else head.version)
+            try:
+                self._look_at(run_id, going_on)
+            except StoreCorruptError as error:  # the others know nothing of it
+                self._fail(error, run_id)
+
+    def _look_at(self, run_id: str, going_on: Collection[str]) -> None:
+        stream = f"run-{run_id}"
+        if stream not in going_on:
+            head = self._store.head(stream)
+            if head is None or head.status not in RESUMED:
+                self._tell(run_id, None if head is None else head.version)
+                return
+        aside = self._store.set_aside().get(self._store.shard_of(stream))
+        if aside is not None:
+            raise aside
 
     def _tell(self, run_id: str, version: int | None) -> None:
         """Tell of an end, which the head at ``version`` says, once the run's events say so too."""

@@ -183,7 +183,7 @@ class InboxPump:
         """
         if len(self._under_way) >= UNDER_WAY:
             return 0  # each answer is a change, after which it looks again
-        inbox, owned = self._store.inbox, self._store.owned()
+        inbox, owned = self._store.inbox, self._store.owned() | self._store.set_aside().keys()
         if not owned:
             return 0
         if not self._under_way and not self._again:  # as a rule: then one query is enough
@@ -235,6 +235,10 @@ class InboxPump:
         if damage:
             _log.error("command %d of the inbox is set aside: %s", seq, damage)
             self._errands.run(partial(self._set_aside, seq, damage))
+            return
+        aside = self._store.set_aside().get(command.shard)
+        if aside is not None:
+            self._answer(seq, command, partial(encode_error, stream, aside))
             return
         if submitted.late:
             late = AskTimeoutError(stream, command.timeout / 1_000_000)
