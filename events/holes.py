@@ -96,10 +96,10 @@ def _page_by_page(
         if not _follow(page, after):
             good = gapless([event.version for event in page], after)
             yield from page[:good]
-            before = page[good - 1].position if good else before
+            before = _position(page[good - 1]) if good else before
             raise _hole(span, after + good + 1, before, page[good], read_shard)
         yield from page
-        after, before = after + good, page[-1].position
+        after, before = after + good, _position(page[-1])
         page = next_page(after) if good == span.page else ()
     if after < span.last:
         raise _hole(span, after + 1, before, None, read_shard)
@@ -126,12 +126,23 @@ def _hole(
     what = f"event {version} is missing, although {reaches}"
     if isinstance(found, DamagedEvent) and not found.version:
         what, position = found.found, found.position
+    elif found is not None and not _is_placed(found):
+        what, position = f"{what}, at position {found.position!r:.80}", 0
     elif before or found is None:
         position = _first_lost(span.shard, before, read_shard)
     else:
         position = _lost_before(found, found.version - version, read_shard)
     place = {"version": version, "shard": span.shard, "position": position}
     return StoreCorruptError(span.url, what, stream=span.stream, **place)
+
+
+def _is_placed(event: RecordedEvent) -> bool:
+    """Whether an event says where it is; SQLite takes any type for any column."""
+    return type(event.version) is type(event.position) is int
+
+
+def _position(event: RecordedEvent) -> int:
+    return event.position if _is_placed(event) else 0
 
 
 def _first_lost(shard: int, after: int, read_shard: ReadShard) -> int:

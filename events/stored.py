@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from indelible.events.event import RecordedEvent
 from indelible.events.grouped import GroupedStore
+from indelible.events.names import category_of
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.verification.anchor import Anchor
 from indelible.events.verification.findings import Findings
@@ -19,6 +21,8 @@ from indelible.events.verification.log import anchor_of, verify_log
 from indelible.events.verification.snapshots import check_snapshots
 from indelible.events.verification.tables import Tables
 from indelible.events.verification.walk import ShardEnd
+
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -103,7 +107,8 @@ class StoredLog(GroupedStore):
         shards: Collection[int] | None = None,
     ) -> Sequence[StreamHead]:
         """Heads of a category's streams, in order of their creation within a shard."""
-        return self._open_reader().heads(category, statuses, shards)
+        heads = self._open_reader().heads(category, statuses, shards)
+        return [head for head in heads if _is_of(category, head)]
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""
@@ -140,3 +145,11 @@ class StoredLog(GroupedStore):
 
     def _ends(self) -> Sequence[ShardEnd]:
         return [ShardEnd(*end) for end in self._open_reader().ends()]
+
+
+def _is_of(category: str, head: StreamHead) -> bool:
+    """Whether a stream's name says what its row says."""
+    fits = category_of(head.stream) == category
+    if not fits:
+        _log.error("passed over: stream %.300r is in category %r by its row", head.stream, category)
+    return fits

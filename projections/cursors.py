@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -47,14 +47,38 @@ _MOVE = MultiRow(
 what it had not yet written of the views."""
 
 
+DAMAGED = -1
+"""The version of a view that does not know where it stands: it is made anew."""
+
+
 def read_stands(connection: sa.Connection) -> dict[str, Stand]:
-    """Where every view stands, by name; a view without a row is at the beginning."""
+    """Where every view stands, by name; a view without a row is at the beginning.
+
+    One that has a damaged row, in which SQLite takes any type for any column, stands nowhere, in
+    the version :data:`DAMAGED`.
+    """
     stands: dict[str, Stand] = {}
-    for row in connection.execute(sa.select(CURSORS)):
-        stand = stands.setdefault(row.projection, Stand(row.version, {}))
-        if row.position:
-            stand.cursor[row.shard] = row.position
+    name: sa.ColumnElement[Any] = CURSORS.c.projection
+    if connection.dialect.name == "sqlite":
+        name = sa.cast(name, sa.LargeBinary)  # text that is no UTF-8 is an error for all rows
+    numbers = (
+        _whole(column) for column in (CURSORS.c.shard, CURSORS.c.position, CURSORS.c.version)
+    )
+    for stored, *place in connection.execute(sa.select(name, *numbers)):
+        view = stored.decode(errors="replace") if isinstance(stored, bytes) else stored
+        shard, position, version = place
+        damaged = any(type(number) is not int or number < 0 for number in place)
+        stand = stands.setdefault(view, Stand(version, {}))
+        if damaged or stand.version == DAMAGED:
+            stands[view] = Stand(DAMAGED, {})
+        elif position:
+            stand.cursor[shard] = position
     return stands
+
+
+def _whole(column: sa.Column[int]) -> sa.ColumnElement[int]:
+    """Its value, -1 for what is no number."""
+    return sa.case((column.between(0, 2**63 - 1), column), else_=-1)
 
 
 def move(together: Together, views: Iterable[Moved]) -> None:

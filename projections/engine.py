@@ -203,7 +203,11 @@ class Engine:
         for name, lane in self.lanes.items():
             stand = stands.get(name)
             cursor = stand.cursor if stand is not None else {}
-            if not lane.suspect and cursor != lane.cursor:
+            if stand is not None and stand.version == cursors.DAMAGED:
+                if name not in self.rebuilds:
+                    _log.error("view %s does not know where it stands, rebuilding", name)
+                    self.rebuild(name)
+            elif not lane.suspect and cursor != lane.cursor:
                 _log.warning("view %s does not stand where it was left, going on from there", name)
                 lane.stand_at(cursor)
 
@@ -220,6 +224,9 @@ class Engine:
                     view.make_tables(connection)
         with self._store.read_views() as connection:
             stands = cursors.read_stands(connection)
+            for name in names:  # rows whose place in the log is lost are good for nothing
+                if name not in stands and _has_rows(connection, self._projections[name]):
+                    stands[name] = cursors.Stand(cursors.DAMAGED, {})
         self.feed.expect(self._store.positions())
         for name in names:
             projection, rebuilt = self._projections[name], name in self.rebuilds
@@ -229,7 +236,9 @@ class Engine:
             elif stand.version > projection.version and self._tenure.shared and not rebuilt:
                 self._leave(name)
             else:
-                _log.info("view %s changes its version, rebuilding", name)
+                lost = stand.version == cursors.DAMAGED
+                why = "does not know where it stands" if lost else "changes its version"
+                _log.info("view %s %s, rebuilding", name, why)
                 self.rebuild(name)
 
     def _may_take(self, now: int) -> Sequence[str]:
@@ -374,3 +383,8 @@ def reaches(cursor: Cursor, other: Cursor) -> bool:
     (True, False)
     """
     return all(cursor.get(shard, 0) >= position for shard, position in other.items())
+
+
+def _has_rows(connection: sa.Connection, view: Projection) -> bool:
+    query = sa.select(sa.literal(1)).limit(1)
+    return any(connection.execute(query.select_from(table)).first() for table in view.tables)

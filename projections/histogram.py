@@ -26,6 +26,9 @@ def bucket_of(value: int) -> int:
     return shift * _PARTS + (value >> shift)
 
 
+_LAST = bucket_of(2**63 - 1)
+
+
 def value_of(bucket: int) -> int:
     """The middle of a bucket, which stands for all its values.
 
@@ -37,6 +40,16 @@ def value_of(bucket: int) -> int:
     shift = bucket // _PARTS - 1
     low = (bucket - shift * _PARTS) << shift
     return low + (1 << (shift - 1))
+
+
+def check_counted(bucket: object, count: object) -> None:
+    """See that a row of a histogram can be one.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    if type(bucket) is not int or not 0 <= bucket <= _LAST or type(count) is not int or count < 1:
+        raise TypeError(f"bucket {bucket!r:.80} has counted {count!r:.80}")
 
 
 def percentiles(counts: Mapping[int, int], shares: Sequence[int]) -> list[int | None]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from indelible.errors import StoreCorruptError, UnknownProjectionError, ViewDamagedError
 from indelible.events.store import Cursor, EventStore
 from indelible.projections import cursors
-from indelible.projections.histogram import percentiles
+from indelible.projections.histogram import check_counted, percentiles
 from indelible.projections.lag import LagMeter, ViewLag
 from indelible.projections.rebuild import SUFFIX
 from indelible.projections.tables import METRICS, METRICS_RESPONSE_TIMES, PARKED, WORKFLOW_STATUS
@@ -227,6 +227,7 @@ class Views:
         with self._reading("metrics") as connection:
             rows = connection.execute(agents).all()
             for name, bucket, runs in connection.execute(times):
+                check_counted(bucket, runs)
                 counts.setdefault(name, {})[bucket] = runs
             return [_metrics(row, counts.get(row.agent, {})) for row in rows]
 

@@ -38,7 +38,10 @@ _FIRSTS = """
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name IN ({names}) AND e.version <= ? ORDER BY s.id, e.version
 """
-_OF_SHARD = "WHERE e.shard = ? AND e.position > ? ORDER BY e.position LIMIT ?"
+_OF_SHARD = (
+    "WHERE e.shard = ? AND e.position > ? AND typeof(e.position) = 'integer'"
+    " ORDER BY e.position LIMIT ?"
+)
 _SHARD = f"FROM events AS e JOIN streams AS s ON s.id = e.stream_id {_OF_SHARD}"
 _SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # the join may be what cannot be done
 _HEAD = "SELECT name, category, version, status, wake_at"

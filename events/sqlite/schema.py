@@ -72,7 +72,7 @@ def _revision(connection: sa.Connection, url: str) -> str | None:
         str(row[0]) for row in connection.exec_driver_sql("SELECT version_num FROM alembic_version")
     ]
     if len(found) != 1 or not found[0].isdecimal() or not {"events", "shards"} <= set(names):
-        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found)})")
+        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found):.80})")
     return found[0]
 
 

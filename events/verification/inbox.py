@@ -16,7 +16,7 @@ _MOST = 2 * VALUE_LIMIT  # bytes of an answer, which holds a value
 
 
 class _Row(NamedTuple):
-    """A command, but of bytes only the first, which tells their type."""
+    """A command, but of bytes only the first, which tells their type; SQLite says NULL if none."""
 
     seq: int
     message_id: str
@@ -38,7 +38,7 @@ class _Row(NamedTuple):
             value = getattr(self, name)
             if not _fits(value, kind) or (value == "" and name != "sender"):
                 return f"its {name} is {value!r:.200}"
-        if not isinstance(self.body, bytes) and self.size:  # SQLite: no bytes have no first one
+        if not isinstance(self.body, bytes) and (self.size or self.body is not None):
             return f"its body is {self.body!r:.200}"
         if self.size > COMMAND_LIMIT:
             return f"its body has more than {COMMAND_LIMIT:,} bytes"

@@ -85,8 +85,10 @@ def verify_log(
         VerificationError: Enough was found.
     """
     before: Sequence[ShardEnd] = ()
-    with findings.noting():
+    try:
         before = _usable(ends(), findings)
+    except StoreCorruptError as error:
+        findings.add(-1, 0, f"the rows of shards cannot be read: {error.found}")
     sums = {end.shard: 0 for end in before}
 
     def see(events: Sequence[RecordedEvent]) -> None:

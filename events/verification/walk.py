@@ -21,6 +21,7 @@ See = Callable[[Sequence[RecordedEvent]], None]
 """Gets events that fit the chain, page by page."""
 
 _CHAIN = 32  # bytes
+_INT_MAX = 2**63 - 1
 _NOT_KNOWN = (GENESIS,)
 
 
@@ -40,7 +41,7 @@ class ShardEnd(NamedTuple):
         for name, value in self._asdict().items():
             if type(value) is not (bytes if name == "chain" else int):
                 return f"its row in shards says that {name} is {value!r:.80}"
-        return ""
+        return "" if self.epoch < _INT_MAX else "its row in shards says that its epochs are used up"
 
 
 def walk_shard(
@@ -124,6 +125,7 @@ class _Walk:
         if not self._epoch <= event.epoch <= self._highest:
             found = f"epoch {event.epoch} is not from {self._epoch} to {self._highest}"
             self._findings.add(self._shard, self.position, found)
+            self._epoch, self._highest = event.epoch, max(event.epoch, self._highest)
             return False
         self._epoch = event.epoch
         if self.position == self._anchored.position and chain != self._anchored.chain:

@@ -96,18 +96,19 @@ def read_processes(connection: sa.Connection) -> list[Process]:
 
 def _process(row: sa.Row[Any], leased: dict[str, int] | None) -> Process:
     health = _decoded(row.report)
-    age = (row.now - row.reported_at) / 1e6 if row.reported_at else None
-    reports = age is not None and abs(age) <= STALE and row.lease_until != _REPLACED
+    reported_at, lease_until = _number(row.reported_at), _number(row.lease_until)
+    age = (row.now - reported_at) / 1e6 if reported_at else None
+    reports = age is not None and abs(age) <= STALE and lease_until != _REPLACED
     return Process(
-        id=row.id,
-        name=row.name,
-        host=row.host,
-        pid=row.pid,
-        since=row.since,
+        id=_text(row.id),
+        name=_text(row.name),
+        host=_text(row.host),
+        pid=_number(row.pid),
+        since=_number(row.since),
         shards=(health.shards.held if health else 0) if leased is None else leased.get(row.id, 0),
         report_age_s=None if age is None else max(0.0, age),
-        alive=reports or (age is None and row.lease_until > row.now),
-        replaced=row.lease_until == _REPLACED,
+        alive=reports or (age is None and lease_until > row.now),
+        replaced=lease_until == _REPLACED,
         health=health,
     )
 
@@ -115,8 +116,17 @@ def _process(row: sa.Row[Any], leased: dict[str, int] | None) -> Process:
 def _decoded(report: bytes) -> Health | None:
     try:
         return msgspec.msgpack.decode(report, type=Health)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # none yet, or of a version that knows other figures
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+        return None  # none yet, damaged, or of a version that knows other figures
+
+
+def _number(value: object) -> int:
+    """0 if the row is damaged: SQLite takes any type for any column."""
+    return value if isinstance(value, int) else 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ascii(value)
 
 
 def _now(connection: sa.Connection) -> sa.ColumnElement[int]:

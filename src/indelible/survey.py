@@ -19,6 +19,8 @@ from indelible.reports import Process, read_processes
 HEALTHY, UNHEALTHY, UNSERVED = 0, 1, 2
 """Verdicts, as exit codes of ``indelible health``."""
 
+_INT_MAX = 2**63 - 1
+
 _STREAMS = sa.table(
     "streams",
     sa.column("category", sa.Text),
@@ -133,7 +135,8 @@ def _silence(process: Process) -> str:
 def _read_log(connection: sa.Connection) -> tuple[int, dict[str, int], int]:
     """When the first stream wanted to be woken, unfinished runs by state, unanswered commands."""
     streams = _STREAMS.c
-    first = sa.select(sa.func.min(streams.wake_at)).where(streams.wake_at > 0)
+    # SQLite holds text and bytes, as damage may put them there, for greater than all numbers.
+    first = sa.select(sa.func.min(streams.wake_at)).where(streams.wake_at.between(1, _INT_MAX))
     states = (
         sa.select(streams.status, sa.func.count())
         .where((streams.category == "run") & streams.status.in_(RESUMED))

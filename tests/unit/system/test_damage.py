@@ -169,6 +169,54 @@ def test_a_stream_whose_row_is_damaged_leaves_the_others_alone(shop: Shop) -> No
         assert system.store.state == "open"
 
 
+def test_a_stream_that_lost_its_name_leaves_the_others_alone(shop: Shop) -> None:
+    names = ("''", "'zz'", "'account'", "7", "'-'", "'zz-1'")
+    shop.fill([*(f"lost{number}" for number in range(len(names))), "good"])
+    for number, name in enumerate(names):
+        shop.edit(f"UPDATE streams SET name = {name} WHERE name = 'run-lost{number}'")
+    with shop.system() as system:
+        assert system.run("good").result(timeout=30)["status"] == "success"
+        assert [head.stream for head in system.store.heads("run")] == ["run-good"]
+        with pytest.raises(VerificationError):
+            system.store.verify()
+
+
+@pytest.mark.parametrize("column", ["position", "version"])
+def test_an_event_that_is_nowhere_is_missed_by_its_stream(shop: Shop, column: str) -> None:
+    values = ("'x'", NO_TEXT, "x'00'", TOO_MUCH, "0.5", "-1")
+    shop.fill([*(f"bad{number}" for number in range(len(values))), "good"])
+    for number, value in enumerate(values):
+        edit_event(shop, f"run-bad{number}", f"{column} = {value}")
+    with shop.system() as system:
+        assert system.run("good").result(timeout=30)["status"] == "success"
+        for number, value in enumerate(values):
+            run = system.run(f"bad{number}")
+            if column == "version":
+                with pytest.raises(StoreCorruptError) as caught:
+                    run.result(timeout=30)
+                assert caught.value.stream == f"run-bad{number}", value
+        system.rebuild("workflow_status")
+        assert system.caught_up(timeout=30)
+        with pytest.raises(VerificationError):
+            system.verify()
+
+
+EPOCHS = ("'x'", "''", NO_TEXT, "x'00'", TOO_MUCH, "0.5", "-1", "0", "9223372036854775807")
+
+
+def test_an_epoch_that_cannot_be_raised_is_named(shop: Shop) -> None:
+    shop.fill(["a"])
+    for epoch in EPOCHS:
+        shop.edit(f"UPDATE shards SET epoch = {epoch}")
+        with pytest.raises(StoreCorruptError, match=r"epoch|too big"):
+            shop.system().open()
+        with shop.system(mode="read") as reader, pytest.raises(VerificationError, match="shard"):
+            reader.verify()
+    shop.edit("UPDATE shards SET epoch = 1")
+    with shop.system() as system:
+        assert system.run("a").result(timeout=30)["status"] == "success"
+
+
 def test_a_huge_blob_is_not_loaded(shop: Shop) -> None:
     with shop.system() as system:
         digest = bytes(32)

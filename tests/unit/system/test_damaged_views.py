@@ -126,8 +126,59 @@ def test_a_counter_of_streams_that_was_set_back_is_named_on_postgresql(postgres_
         shard = system.store.shard_of("run-good")
     with connect(postgres_url) as connection:
         connection.execute(f"UPDATE shards SET streams = 0 WHERE shard = {shard}".encode())
-    with pytest.raises(StoreCorruptError, match=rf"shards\.streams of shard {shard} is 0, below"):
-        system_on(postgres_url).open()
+    with system_on(postgres_url) as system:
+        aside = system.store.set_aside()
+    assert list(aside) == [shard]
+    assert f"shards.streams of shard {shard} is 0, below" in str(aside[shard])
+
+
+LOST = [
+    "DELETE FROM projection_cursors WHERE projection = 'metrics'",
+    *(
+        f"UPDATE projection_cursors SET {column} = {value} WHERE projection = 'metrics'"
+        for column, value in (
+            *(("position", value) for value in ("'x'", NO_TEXT, "x'00'", "-1", "0.5")),
+            *(("shard", value) for value in ("'x'", NO_TEXT, "-1")),
+            *(("version", value) for value in ("'x'", NO_TEXT, "-1")),
+            *(("projection", value) for value in ("'x'", NO_TEXT, "x'00'", "''")),
+        )
+    ),
+]
+
+
+def test_a_view_that_has_lost_its_place_is_made_anew(url: str) -> None:
+    with system_on(url) as system:
+        wanted = [system.views.metrics(), system.views.runs()]
+    for damage in LOST:
+        edit(url, damage)
+        with system_on(url) as system:
+            assert system.caught_up(timeout=30)
+            assert [system.views.metrics(), system.views.runs()] == wanted, damage
+            assert not system.parked.list(), damage
+
+
+@pytest.mark.parametrize(
+    "change", ["bucket = 9223372036854775807", "bucket = 'x'", "bucket = -1", "runs = 0.5"]
+)
+def test_counts_that_are_none_are_damage_of_their_view(url: str, change: str) -> None:
+    one = "rowid = (SELECT min(rowid) FROM metrics_response_times)"
+    edit(url, f"UPDATE metrics_response_times SET {change} WHERE {one}")
+    with system_on(url) as system:
+        with pytest.raises(ViewDamagedError, match="rebuild metrics"):
+            system.views.metrics()
+        system.rebuild("metrics")
+        assert [one.succeeded for one in system.views.metrics()] == [3]
+
+
+@pytest.mark.parametrize("value", ["'x'", "x'00'", "CAST(x'00' AS TEXT)"])
+def test_health_bears_damaged_rows(url: str, value: str) -> None:
+    edit(url, "INSERT INTO processes VALUES ('p', 'n', 'h', 1, 1, 1, x'80', 1)")
+    for column in ("report", "reported_at", "lease_until", "pid", "name", "host"):
+        edit(url, f"UPDATE processes SET {column} = {value}")
+    edit(url, f"UPDATE streams SET wake_at = {value} WHERE name = 'run-bad'")
+    health = CliRunner().invoke(app, ["health", "--store", url])
+    assert "process" in health.stdout
+    assert health.exception is None or isinstance(health.exception, SystemExit)
 
 
 def test_an_event_that_evolve_fails_on_is_named(url: str) -> None:
