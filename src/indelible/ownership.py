@@ -9,6 +9,7 @@ from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.read_ahead import together
 from indelible.actors.workflow.executor import Executor
 from indelible.actors.workflow.state import RESUMED
+from indelible.doubtful import doubtful_heads
 from indelible.errors import ShardNotOwnedError
 from indelible.events.store import EventStore
 
@@ -47,6 +48,9 @@ class Ownership:
         heads = self._store.heads("run", RESUMED, shards)
         for stream, ahead in together(self._store, heads):
             self._directory.wake(stream, ahead)
+        for head in doubtful_heads(self._store, shards, {head.stream for head in heads}):
+            logger.info("%s is %r by its row; its events are looked at", head.stream, head.status)
+            self._directory.wake(head.stream)
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)

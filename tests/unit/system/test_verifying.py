@@ -183,10 +183,28 @@ def test_a_run_whose_row_was_edited_goes_on_when_it_is_asked_for(
     assert gate.ran == []
 
 
-def test_a_run_that_has_lost_its_status_goes_on_by_itself(url: str, gate: Gate) -> None:
-    edit(url, f"UPDATE streams SET status = '' {CUT}")
+@pytest.mark.parametrize(
+    "change", ["status = ''", "status = 'completed'", "status = 'x'", "category = 'account'"]
+)
+def test_a_run_whose_row_was_edited_goes_on_by_itself(url: str, gate: Gate, change: str) -> None:
+    gate.ran.clear()
+    edit(url, f"UPDATE streams SET {change} {CUT}")
     with opened(url, gate):
         assert gate.waiting.acquire(timeout=30)
+    assert gate.ran == []
+
+
+@pytest.mark.parametrize("change", ["state = 'running'", "run_id = 'lost', state = 'running'"])
+def test_a_view_that_knows_no_end_of_a_run_is_not_believed(
+    url: str, gate: Gate, change: str
+) -> None:
+    edit(url, f"UPDATE workflow_status SET {change} WHERE run_id = 'ended'")
+    gate.ran.clear()
+    with opened(url, gate) as system:
+        assert gate.waiting.acquire(timeout=30), "the unfinished one goes on"
+        assert system.run("ended").result(timeout=30)["status"] == "success"
+        assert system.run("cut").result(timeout=30)["status"] == "success"
+    assert gate.ran == []
 
 
 def test_commands_take_a_run_that_has_lost_its_status_for_unfinished(url: str, gate: Gate) -> None:
