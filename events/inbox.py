@@ -19,6 +19,9 @@ COMMAND_LIMIT = 4 * 1024 * 1024
 TEXT_LIMIT = 1_000
 """Characters of an id, a name, or a sender: the longest that is sent has some 260."""
 
+ANSWER_LIMIT = 128 * 1024 * 1024
+"""Bytes of an answer: a value of 64 MiB at most, and what it is wrapped in."""
+
 REMEMBERED = 7 * 24 * 3_600 * 1_000_000
 """Microseconds for which the id of an answered message is remembered: a week's holiday of a peer
 that retries."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
 from indelible.events.inbox import (
+    ANSWER_LIMIT,
     COMMAND_LIMIT,
     NO_COMMAND,
     REMEMBERED,
@@ -140,10 +141,10 @@ class SqlInbox:
                 columns.seq,
                 columns.message_id,
                 columns.shard,
-                columns.stream,
-                columns.kind,
-                sa.case((sa.func.length(columns.body) <= COMMAND_LIMIT, columns.body)),
-                columns.sender,
+                _at_most(columns.stream, TEXT_LIMIT),
+                _at_most(columns.kind, TEXT_LIMIT),
+                _at_most(columns.body, COMMAND_LIMIT),
+                _at_most(columns.sender, TEXT_LIMIT),
                 timeout.label("timeout"),
                 late.label("late"),
             )
@@ -221,6 +222,11 @@ class SqlInbox:
         return sqlite.insert(INBOX).values(values).on_conflict_do_nothing()
 
 
+def _at_most(column: sa.ColumnClause[Any], size: int) -> sa.ColumnElement[Any]:
+    """Its value, NULL for what is too large to be loaded."""
+    return sa.case((sa.func.length(column) <= size, column))
+
+
 _UNANSWERED = INBOX.c.answered_at == sa.literal_column("0")
 """As the condition of the index ``inbox_waiting`` has it: a parameter would not match it."""
 
@@ -234,9 +240,9 @@ _WAITING = (  # made once: it is asked all the time, and making it costs more th
     .order_by(INBOX.c.seq)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
-_ANSWERS = sa.select(INBOX.c.message_id, INBOX.c.answer).where(
-    INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0
-)
+_ANSWERS = sa.select(
+    INBOX.c.message_id, _at_most(INBOX.c.answer, ANSWER_LIMIT).label("answer")
+).where(INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0)
 
 
 def _bytes(answer: object) -> bytes:
@@ -247,7 +253,12 @@ def _taken(connection: sa.Connection, commands: Sequence[Command]) -> Collection
     """Ids of ``commands`` that belong to something else."""
     stored: dict[str, tuple[Any, ...]] = {}
     columns = INBOX.c
-    query = sa.select(columns.message_id, columns.stream, columns.kind, columns.body)
+    query = sa.select(
+        columns.message_id,
+        _at_most(columns.stream, TEXT_LIMIT),
+        _at_most(columns.kind, TEXT_LIMIT),
+        _at_most(columns.body, COMMAND_LIMIT),
+    )
     for part in _parts([command.message_id for command in commands]):
         for message_id, *contents in connection.execute(query.where(columns.message_id.in_(part))):
             stored[message_id] = tuple(contents)
@@ -270,8 +281,12 @@ def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
         if type(value) is kind and not (isinstance(value, str) and len(value) > TEXT_LIMIT):
             continue
         found = f"is {value!r:.80}"
-        if name == "body" and value is None:
-            found = f"has more than {COMMAND_LIMIT:,} bytes"
+        if value is None:
+            found = (
+                f"has more than {COMMAND_LIMIT:,} bytes"
+                if name == "body"
+                else f"has more than {TEXT_LIMIT:,} characters"
+            )
         return Submitted(seq, NO_COMMAND, late=False, damage=f"its {name} {found}")
     return Submitted(seq, Command(*values), bool(late))
 

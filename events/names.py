@@ -9,6 +9,9 @@ from indelible.errors import ValueNotStorableError
 NAME_LIMIT = 255
 """Characters of a stream's name: a category, a dash and an id of 200."""
 
+KIND_LIMIT = 255
+"""Characters of the wire name of an event."""
+
 
 def category_of(name: str) -> str:
     """What stands before the first dash.
@@ -38,8 +41,9 @@ def check_kind(wire_name: str, schema: int) -> None:
     Raises:
         ValueNotStorableError: The name is no text, or the number is no positive 32-bit integer.
     """
-    if not is_text(wire_name):
-        raise ValueNotStorableError("an event's type", f"{wire_name!a:.80}", "use text without NUL")
+    if not is_text(wire_name) or len(wire_name) > KIND_LIMIT:
+        wanted = f"use at most {KIND_LIMIT} characters without NUL"
+        raise ValueNotStorableError("an event's type", f"{wire_name!a:.80}", wanted)
     if not 0 <= schema < 2**31:
         raise ValueNotStorableError("an event's schema", str(schema), "use 0 to 2147483647")
 

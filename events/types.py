@@ -22,6 +22,7 @@ from indelible.events.event import (
     Event,
     RecordedEvent,
 )
+from indelible.events.names import KIND_LIMIT
 from indelible.events.projection_events import PROJECTION_EVENTS
 from indelible.events.run_events import RUN_EVENTS
 
@@ -59,8 +60,9 @@ class EventTypes:
             ValueError: No wire name, a name that another class has, or a gap in the upcasts.
         """
         name, schema = cls.wire_name, cls.schema
-        if not name or not name.isprintable():
-            raise ValueError(f"{cls.__qualname__} needs a wire_name, such as 'order.placed'")
+        if not name.isprintable() or not 0 < len(name) <= KIND_LIMIT:
+            wanted = f"a wire_name of 1 to {KIND_LIMIT} characters, such as 'order.placed'"
+            raise ValueError(f"{cls.__qualname__} needs {wanted}")
         known = self._by_name.get(name)
         if known is not None and known.cls is not cls:
             raise ValueError(f"{name!r} is already the wire name of {known.cls.__qualname__}")

@@ -56,7 +56,7 @@ _RELEASE_ALL = "UPDATE shards SET lease_until = 0, owner = '' WHERE owner = %s"
 _LEAVE = "DELETE FROM processes WHERE id = %s"
 _FORGET = f"DELETE FROM processes WHERE lease_until < {NOW} - %s"
 _RING = f"SELECT pg_notify('{SHARDS_CHANNEL}', '')"
-_SHARDS = f"SELECT shard, owner, lease_until - {NOW} FROM shards"
+_SHARDS = f"SELECT shard, left(owner, 100), lease_until - {NOW} FROM shards"
 _PROCESSES = f"SELECT id, lease_until - {NOW} FROM processes ORDER BY since, id"
 
 _REMEMBERED = 100

@@ -14,7 +14,9 @@ from indelible.errors import StoreCorruptError
 from indelible.events.database_clock import POSTGRESQL as NOW
 from indelible.events.event import RecordedEvent, by_stream
 from indelible.events.holes import Span, whole
-from indelible.events.names import is_text
+from indelible.events.inbox import TEXT_LIMIT
+from indelible.events.metadata import METADATA_LIMIT
+from indelible.events.names import KIND_LIMIT, is_text
 from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS
 from indelible.events.postgres.faults import of_the_database, translated
@@ -24,16 +26,21 @@ from indelible.events.values import VALUE_LIMIT
 
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB
 _INT_MAX = 2**63 - 1
+_ID_BYTES, _CHAIN_BYTES = 16, 32
 
-# What is too large to be an event's is not loaded: no bytes at all stand for it, and fit nothing.
-_BYTES = f"""
+# What is too large to be an event's is not loaded: no bytes at all stand for it, or a type that is
+# too long, and fit nothing.  The texts in streams are in indexes, which hold no large ones.
+_ID = f"""
+    CASE WHEN octet_length(event_id) <= {_ID_BYTES} THEN event_id ELSE '' END, epoch,
+    CASE WHEN octet_length(type) <= {KIND_LIMIT * 4} THEN type
+        ELSE left(type, {KIND_LIMIT + 1}) END, schema
+"""
+_REST = f"""
     CASE WHEN octet_length(payload) <= {EVENT_LIMIT} THEN payload ELSE '' END,
-    CASE WHEN octet_length(metadata) <= {EVENT_LIMIT} THEN metadata ELSE '' END
+    CASE WHEN octet_length(metadata) <= {METADATA_LIMIT} THEN metadata ELSE '' END, recorded_at,
+    CASE WHEN octet_length(chain) <= {_CHAIN_BYTES} THEN chain ELSE '' END
 """
-_EVENT = f"""
-    SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
-        {_BYTES}, e.recorded_at, e.chain
-"""
+_EVENT = f"SELECT e.shard, e.position, s.name, e.version, {_ID}, {_REST}"
 # One look at a stream's end and its first page; the end alone if there is no such event.
 _FIRST_PAGE = f"""{_EVENT}, s.id, s.version
     FROM streams AS s LEFT JOIN LATERAL (
@@ -43,8 +50,7 @@ _FIRST_PAGE = f"""{_EVENT}, s.id, s.version
     WHERE s.name = %s
 """
 _NEXT_PAGE = f"""
-    SELECT shard, position, %s::text, version, event_id, epoch, type, schema, {_BYTES},
-        recorded_at, chain
+    SELECT shard, position, %s::text, version, {_ID}, {_REST}
     FROM events WHERE stream_id = %s AND version > %s AND version <= %s ORDER BY version LIMIT %s
 """
 _FIELDS = 12  # columns of an event
@@ -66,14 +72,15 @@ _HEADS = f"""{_HEAD}
         AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
     ORDER BY id
 """
-_ENDS = """
-    SELECT shard, head, chain, coalesce(
+_ENDS = f"""
+    SELECT shard, head, substr(chain, 1, {_CHAIN_BYTES + 1}), coalesce(
         (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0),
         epoch, streams
     FROM shards ORDER BY shard
 """
 _OWNERS = f"""
-    SELECT name, host, pid, since FROM processes WHERE lease_until > {NOW} ORDER BY since, id
+    SELECT left(name, {TEXT_LIMIT}), left(host, {TEXT_LIMIT}), pid, since
+    FROM processes WHERE lease_until > {NOW} ORDER BY since, id
 """
 
 

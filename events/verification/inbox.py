@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from indelible.events.inbox import COMMAND_LIMIT, TEXT_LIMIT
+from indelible.events.inbox import ANSWER_LIMIT, COMMAND_LIMIT, TEXT_LIMIT
 from indelible.events.names import is_text
 from indelible.events.plan import shard_of
-from indelible.events.values import VALUE_LIMIT
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.rows import Connect, Rows
 
 _PAGE = 100  # rows: SQLite loads the whole of each, answers too
-_MOST = 2 * VALUE_LIMIT  # bytes of an answer, which holds a value
 
 
 class _Row(NamedTuple):
@@ -54,7 +52,12 @@ class _Row(NamedTuple):
 _TEXTS = ("message_id", "stream", "kind", "sender")
 _NUMBERS = ("shard", "submitted_at", "deadline", "answered_at", "size")
 _KINDS = {**dict.fromkeys(_TEXTS, str), **dict.fromkeys(_NUMBERS, int)}
-_COLUMNS = (*_Row._fields[:9], "substr(body, 1, 1)", "substr(answer, 1, 1)", "length(body)")
+_CUT = {
+    name: f"CASE WHEN length({name}) <= {TEXT_LIMIT} THEN {name} END"
+    for name in ("stream", "kind", "sender")
+}
+_BYTES = {name: f"substr({name}, 1, 1)" for name in ("body", "answer")}
+_COLUMNS = tuple({**_CUT, **_BYTES, "size": "length(body)"}.get(n, n) for n in _Row._fields)
 
 
 def _fits(value: object, kind: type) -> bool:
@@ -69,7 +72,7 @@ def check_inbox(connect: Connect, shards: int, findings: Findings) -> None:
     Raises:
         VerificationError: Enough was found.
     """
-    for page in Rows(connect, _MOST).every("inbox", _COLUMNS, ("seq",), _PAGE):
+    for page in Rows(connect, ANSWER_LIMIT).every("inbox", _COLUMNS, ("seq",), _PAGE):
         for row in map(_Row._make, page):
             wrong = row.wrong
             if not wrong and row.shard != shard_of(row.stream, shards):

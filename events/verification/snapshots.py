@@ -9,11 +9,15 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
+from indelible.events.inbox import TEXT_LIMIT
 from indelible.events.snapshots import SNAPSHOT_BYTES, Log, Snapshot, event_id_at, unpack
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.rows import Rows
 
-_COLUMNS = ("stream", "version", "schema", "taken_at", "state")
+_COLUMNS = (
+    *("stream", "version", f"substr(schema, 1, {TEXT_LIMIT})", "taken_at"),
+    f"CASE WHEN length(state) <= {SNAPSHOT_BYTES} THEN state END",
+)
 _KINDS = (str, int, str, int, bytes)
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from indelible.errors import StoreError, SystemClosedError, ThreadUnavailableError
 from indelible.events.database_clock import NOW
+from indelible.events.inbox import TEXT_LIMIT
 from indelible.events.roles import is_leased
 from indelible.facade import access_to
 from indelible.health import PATIENCE, Health, take_health
@@ -38,6 +39,9 @@ STALE = 5.0
 
 _KEPT = 3_600
 """Seconds that the row of a dead process is kept, for whoever asks what became of it."""
+
+_REPORT_LIMIT = 1024 * 1024
+"""Bytes of a report: it names each view and consumer, and some threads."""
 
 _REPLACED = -1
 """As the end of a lease: the store, which one process at a time can own, has another owner."""
@@ -90,11 +94,18 @@ def read_processes(connection: sa.Connection) -> list[Process]:
         owners = connection.execute(running.group_by(_SHARDS.c.owner))
         leased = {row[0]: row[1] for row in owners}
     order = (PROCESSES.c.since.desc(), PROCESSES.c.id)
-    query = sa.select(PROCESSES, now.label("now")).order_by(*order)
+    columns = [*map(_cut, PROCESSES.c), now.label("now")]
+    query: sa.Select[*tuple[Any, ...]] = sa.select(*columns).order_by(*order)
     return [_process(row, leased) for row in connection.execute(query)]
 
 
-def _process(row: sa.Row[Any], leased: dict[str, int] | None) -> Process:
+def _cut(column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
+    """Its value, no more of it than a process writes."""
+    most = {"name": TEXT_LIMIT, "host": TEXT_LIMIT, "report": _REPORT_LIMIT}.get(column.name)
+    return column if most is None else sa.func.substr(column, 1, most).label(column.name)
+
+
+def _process(row: sa.Row[*tuple[Any, ...]], leased: dict[str, int] | None) -> Process:
     health = _decoded(row.report)
     reported_at, lease_until = _number(row.reported_at), _number(row.lease_until)
     age = (row.now - reported_at) / 1e6 if reported_at else None
