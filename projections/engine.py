@@ -227,10 +227,13 @@ class Engine:
             for name in names:  # rows whose place in the log is lost are good for nothing
                 if name not in stands and _has_rows(connection, self._projections[name]):
                     stands[name] = cursors.Stand(cursors.DAMAGED, {})
-        self.feed.expect(self._store.positions())
+        ends = self._store.positions()
+        self.feed.expect(ends)
         for name in names:
             projection, rebuilt = self._projections[name], name in self.rebuilds
             stand = stands.get(name, cursors.Stand(projection.version, {}))
+            if any(position > ends.get(shard, 0) for shard, position in stand.cursor.items()):
+                stand = cursors.Stand(cursors.DAMAGED, {})  # no log reaches as far
             if stand.version == projection.version:
                 self.lanes[name] = Lane(projection, name, stand.cursor)
             elif stand.version > projection.version and self._tenure.shared and not rebuilt:

@@ -137,8 +137,8 @@ LOST = [
     *(
         f"UPDATE projection_cursors SET {column} = {value} WHERE projection = 'metrics'"
         for column, value in (
-            *(("position", value) for value in ("'x'", NO_TEXT, "x'00'", "-1", "0.5")),
-            *(("shard", value) for value in ("'x'", NO_TEXT, "-1")),
+            *(("position", value) for value in ("'x'", NO_TEXT, "x'00'", "-1", "0.5", "1 << 62")),
+            *(("shard", value) for value in ("'x'", NO_TEXT, "-1", "1 << 62")),
             *(("version", value) for value in ("'x'", NO_TEXT, "-1")),
             *(("projection", value) for value in ("'x'", NO_TEXT, "x'00'", "''")),
         )
