@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from difflib import get_close_matches
 from typing import overload
 
+from indelible.errors import UnknownFilterError
 from indelible.events.event import UNREADABLE, Event, RecordedEvent
 from indelible.events.names import category_of
 from indelible.events.store import Cursor
 
 Decode = Callable[[RecordedEvent], Event]
+
+_ALIKE = 0.7
+"""How much of two names must be the same (``difflib``) for one to be taken for the other."""
 
 
 class Selection:
@@ -40,6 +45,17 @@ class Selection:
         self._streams = None if streams is None else frozenset((*streams, UNREADABLE))
         self.everything = types is None and category is None and streams is None
 
+    def doubt(
+        self, categories: Collection[str], types: Collection[str]
+    ) -> UnknownFilterError | None:
+        """What to say where no event fits: a name that is none of these, and much like one."""
+        if self._category is not None and _is_misspelt(self._category, categories):
+            return UnknownFilterError("category", self._category, sorted(categories))
+        for name in sorted(self._types or ()):
+            if name != UNREADABLE and _is_misspelt(name, types):
+                return UnknownFilterError("types", name, sorted(types))
+        return None
+
     def wants(self, event: RecordedEvent) -> bool:
         """Whether ``event`` fits; one whose type or stream cannot be read fits as far as that."""
         return (
@@ -51,6 +67,10 @@ class Selection:
             )
             and (self._streams is None or event.stream in self._streams)
         )
+
+
+def _is_misspelt(name: str, known: Collection[str]) -> bool:
+    return name not in known and bool(get_close_matches(name, known, 1, _ALIKE))
 
 
 class Delivery:

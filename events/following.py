@@ -18,6 +18,7 @@ from indelible.errors import (
     ForkedError,
     StoreUnavailableError,
     SystemClosedError,
+    UnknownFilterError,
 )
 from indelible.events.batches import Batch, Selection
 from indelible.events.store import Cursor, EventStore
@@ -246,10 +247,12 @@ class Subscription(Following):
         live: bool = True,
         max_batch: int = MAX_BATCH,
         max_bytes: int = MAX_BYTES,
+        doubt: UnknownFilterError | None = None,
     ) -> None:
         """Begin behind ``after``; without ``live`` it ends where the log ends.
 
-        Bounds are events and bytes of payloads and metadata; one event may be larger.
+        Bounds are events and bytes of payloads and metadata; one event may be larger.  ``doubt``
+        is raised where the log ends if nothing has been found until there.
 
         Raises:
             ValueError: A bound below 1, or ``after`` is no cursor.
@@ -266,10 +269,16 @@ class Subscription(Following):
         )
         super().__init__(followers)
         self._live = live
+        self._doubt = doubt
         self._cursor = dict(self._pages.cursor)
 
     def _read(self) -> Batch | None:
-        return self._pages.read()
+        batch = self._pages.read()
+        if batch:
+            self._doubt = None
+        elif batch is None and self._doubt is not None:
+            raise self._doubt
+        return batch
 
     def _stays(self) -> bool:
         return self._live

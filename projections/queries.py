@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 import sqlalchemy as sa
 
-from indelible.errors import StoreCorruptError, UnknownProjectionError, ViewDamagedError
+from indelible.errors import (
+    StoreCorruptError,
+    UnknownFilterError,
+    UnknownProjectionError,
+    ViewDamagedError,
+)
 from indelible.events.store import Cursor, EventStore
 from indelible.projections import cursors
 from indelible.projections.histogram import check_counted, percentiles
@@ -21,6 +26,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 ACTIVE = ("accepted", "running", "waiting", "paused")
 """States of runs that are not over."""
+
+RunStateWord = Literal["accepted", "running", "waiting", "completed", "failed", "quarantined"]
+ParkedWord = Literal["parked", "skipped"]
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,14 +177,18 @@ class Views:
     def runs(
         self,
         limit: int = 50,
-        state: str | None = None,
+        state: RunStateWord | None = None,
         agent: str | None = None,
         after: RunRow | None = None,
     ) -> list[RunRow]:
         """At most ``limit`` runs, the one accepted last first.
 
         ``after`` is the last row of the page before.  Equal instants go by run id.
+
+        Raises:
+            UnknownFilterError: No run is ever in such a ``state``.
         """
+        _check_word("state", state, get_args(RunStateWord))
         columns = WORKFLOW_STATUS.c
         query = sa.select(WORKFLOW_STATUS).limit(limit)
         query = query.order_by(columns.started_at.desc(), columns.run_id.desc())
@@ -232,13 +244,15 @@ class Views:
             return [_metrics(row, counts.get(row.agent, {})) for row in rows]
 
     def parked(
-        self, projection: str | None = None, limit: int = 50, state: str | None = None
+        self, projection: str | None = None, limit: int = 50, state: ParkedWord | None = None
     ) -> list[ParkedEvent]:
         """At most ``limit`` events that views could not apply, by view and position.
 
         Raises:
             UnknownProjectionError: There is no view ``projection``.
+            UnknownFilterError: No parked event is ever in such a ``state``.
         """
+        _check_word("state", state, get_args(ParkedWord))
         key = (PARKED.c.projection, PARKED.c.shard, PARKED.c.position)
         query = sa.select(PARKED).order_by(*key).limit(limit)
         if projection is None:
@@ -299,6 +313,11 @@ class Views:
         covered = self.cursors()  # before the end is asked: the log only grows
         meter = LagMeter(self._store)
         return {name: meter.lag(cursor) for name, cursor in covered.items()}
+
+
+def _check_word(name: str, given: str | None, known: Sequence[str]) -> None:
+    if given is not None and given not in known:
+        raise UnknownFilterError(name, given, known)
 
 
 def _read(row: sa.Row[Any], kind: type[T]) -> T:

@@ -122,8 +122,7 @@ class ParkedEvents:
             UnknownProjectionError: There is no view ``projection``.
             StoreUnavailableError: The database does not answer.
         """
-        state = "skipped" if skipped else "parked"
-        return self._views.parked(projection, limit, state)
+        return self._views.parked(projection, limit, "skipped" if skipped else "parked")
 
     def retry(
         self,

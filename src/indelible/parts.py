@@ -138,7 +138,9 @@ class Parts:
             self.types,
             lambda: (*default_projections(), *map(CustomView, projections)),
         )
-        self.readers = Readers(store, self.types, clock, ids, runtime, self.off_loop.call)
+        self.readers = Readers(
+            store, self.types, self.deciders, clock, ids, runtime, self.off_loop.call
+        )
         self.projections = ProjectionRunner(
             store,
             self.types,

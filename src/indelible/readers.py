@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from indelible.clock import Clock
@@ -31,6 +31,7 @@ class Readers:
         self,
         store: EventStore,
         types: EventTypes,
+        categories: Collection[str],
         clock: Clock,
         ids: Ids,
         runtime: Runtime,
@@ -38,6 +39,7 @@ class Readers:
     ) -> None:
         """Nobody reads yet; no I/O and no thread.  ``off_loop`` makes calls that block."""
         self._types = types
+        self._categories = categories
         self._clock = clock
         self._ids = ids
         self._loop = runtime.loop
@@ -51,6 +53,10 @@ class Readers:
         self, after: After, selection: Selection, *, live: bool, max_batch: int, max_bytes: int
     ) -> Subscription:
         """See :meth:`indelible.ActorSystem.events`."""
+        doubt = None
+        if after is None:  # only who has seen the whole log knows what is not in it
+            known = [cls.wire_name for cls in self._types.classes()]
+            doubt = selection.doubt(self._categories, known)
         return Subscription(
             self._followers,
             self._types,
@@ -59,6 +65,7 @@ class Readers:
             live=live,
             max_batch=max_batch,
             max_bytes=max_bytes,
+            doubt=doubt,
         )
 
     def consumer(

@@ -51,6 +51,8 @@ class Subscribing(Facade):
             ValueError: ``after`` is no cursor, or a bound is below 1.
             CursorAheadError: While reading: the log ends before the cursor.
             EventGapError: While reading: an event that must be there cannot be read.
+            UnknownFilterError: While reading from the beginning: the log has nothing of the
+                category or type, and the system was given one with nearly that name.
         """
         return self._access.parts.readers.subscription(
             after,

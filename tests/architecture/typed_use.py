@@ -166,6 +166,9 @@ def look_at_runs(system: ActorSystem) -> None:
     assert_type(runs, list[RunRow])
     assert_type(runs[0].outcome, str | None)
     assert_type(system.views.summary().active, int)
+    system.views.runs(50, "running")
+    system.views.runs(state="bad")  # error
+    system.views.parked(state="bad")  # error
     runs[0]["run_id"]  # error
     runs[0].ended_at  # error
 

@@ -65,6 +65,7 @@ from indelible.errors.values import (
     EventNotFoldedError,
     PayloadTooLargeError,
     Problem,
+    UnknownFilterError,
     UnknownModeError,
     ValueNotStorableError,
 )
@@ -129,6 +130,7 @@ __all__ = [
     "ThreadUnavailableError",
     "UnknownConnectionError",
     "UnknownEventTypeError",
+    "UnknownFilterError",
     "UnknownModeError",
     "UnknownParkedEventError",
     "UnknownProjectionError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from indelible.errors.base import IndelibleError
@@ -86,6 +87,21 @@ class UnknownModeError(IndelibleError, ValueError):
         known = ", ".join(repr(one) for one in modes)
         super().__init__(
             f"mode={mode!r:.80} is none; give one of {known}", mode=mode, modes=tuple(modes)
+        )
+
+
+class UnknownFilterError(IndelibleError, ValueError):
+    """What was to be selected by such a word is never there: an empty answer would mislead."""
+
+    def __init__(self, name: str, given: object, known: Sequence[str]) -> None:
+        """``name`` is the parameter's; ``known`` are the words that there are."""
+        close = get_close_matches(str(given), known, 1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        super().__init__(
+            f"{name}={given!r:.80} is none; {meant}there are {', '.join(known)}",
+            name=name,
+            given=given,
+            known=tuple(known),
         )
 
 
