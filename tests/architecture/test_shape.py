@@ -29,7 +29,7 @@ def tracked_files() -> list[Path]:
         check=False,
     )
     if listing.returncode:  # no repository: a copy of the tree, which holds nothing else
-        skipped = {".venv", "__pycache__"}
+        skipped = {".venv", ".hypothesis", ".pytest_cache", "__pycache__"}
         return [p for p in ROOT.rglob("*") if p.is_file() and not skipped & set(p.parts)]
     names = (ROOT / name for name in listing.stdout.decode().split("\0") if name)
     return [path for path in names if path.is_file()]

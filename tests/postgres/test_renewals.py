@@ -10,6 +10,7 @@ from indelible.events.plan import Shard
 from indelible.events.postgres.followers import Followers
 from indelible.events.postgres.keeper import Keeper
 from indelible.events.postgres.leases import View
+from indelible.events.postgres.writer import Ends
 from indelible.failpoints import Failpoints
 from indelible.testing.builders import some_event
 from members import Members, stream_in
@@ -33,12 +34,12 @@ class SlowLeases:
         self._clock.advance(SLOW)
         return View(frozenset(owned), self._mine, len(self.free), ["me"], None)
 
-    def acquire(self, limit: int, kept_out: Collection[int]) -> dict[int, Shard]:
+    def acquire(self, limit: int, kept_out: Collection[int]) -> Ends:
         self._clock.advance(SLOW)
         free, self.free = self.free[:limit], self.free[limit:]
         assert not set(free) & set(kept_out)
         self._mine |= frozenset(free)
-        return {number: Shard(1, 0, bytes(32), 0, 0, number) for number in free}
+        return Ends({number: Shard(1, 0, bytes(32), 0, 0, number) for number in free}, {})
 
     def announce(self) -> None:
         """There is nobody else."""
