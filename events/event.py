@@ -7,6 +7,11 @@ from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
+from indelible.errors import EventDecodeError, PayloadTooLargeError
+from indelible.errors.texts import message_of
+from indelible.events.context import Context
+from indelible.events.metadata import decode_metadata
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -35,6 +40,7 @@ class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
         schema: Version of the payload's fields, from 1.
         payload: msgpack bytes.
         data: The typed event that was encoded, for live readers; never stored.
+        metadata: msgpack bytes of its context; empty if that of the append is its own.
     """
 
     event_id: bytes
@@ -42,6 +48,7 @@ class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
     schema: int
     payload: bytes
     data: Any = None
+    metadata: bytes = b""
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +64,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
         type: Wire name.
         schema: Version of the payload's fields.
         payload: msgpack bytes, as stored.
-        metadata: msgpack bytes of the envelope, as stored.
+        metadata: msgpack bytes of the context, as stored.
         recorded_at: Microseconds UTC, never falling within a shard.
         chain: 32 bytes, the shard's hash chain up to and with this event.
         data: The typed event where the reader has it already, else ``None``.
@@ -76,6 +83,22 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     recorded_at: int
     chain: bytes
     data: Any = None
+
+    @property
+    def context(self) -> Context:
+        """Where the event comes from: who, why, for which request; decoded at each use.
+
+        Raises:
+            EventDecodeError: It is damaged.
+        """
+        try:
+            return decode_metadata(self.metadata)
+        except (EventDecodeError, PayloadTooLargeError, TypeError) as error:
+            place: dict[str, Any] = {
+                name: getattr(self, name) for name in ("stream", "version", "shard", "position")
+            }
+            why = f"its metadata: {message_of(error)}"
+            raise EventDecodeError(self.type, self.schema, why, **place) from error
 
 
 UNREADABLE = "(unreadable)"

@@ -1,51 +1,37 @@
-"""The envelope of an event: who caused it and why, as bytes beside the payload."""
+"""The context of an event as the bytes that stand beside its payload."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgpack
 import msgspec
 
 from indelible.errors import EventDecodeError, PayloadTooLargeError, ValueNotStorableError
+from indelible.events.context import Context
 
 METADATA_LIMIT = 64 * 1024
-"""Bytes of one envelope: it is stored with every event of its append."""
+"""Bytes of one context: it is stored with every event that has it."""
+
+_ENCODED = 1_000
+"""Contexts whose bytes are kept: the calls of a block have one, and each run one of its own."""
 
 
-class Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What travels with an event; an empty field is absent from the log.
-
-    Attributes:
-        correlation_id: The request that all of this belongs to.
-        causation_id: The event or message that led to it directly.
-        actor: Who decided, such as ``agent-etl``.
-        principal: On whose behalf.
-        reason: Why, in a person's words.
-        trace: Trace context, as a W3C ``traceparent``.
-    """
-
-    correlation_id: str = ""
-    causation_id: str = ""
-    actor: str = ""
-    principal: str = ""
-    reason: str = ""
-    trace: str = ""
-
-
-def encode_metadata(metadata: Metadata) -> bytes:
+@lru_cache(_ENCODED)
+def encode_metadata(context: Context) -> bytes:
     r"""Encode the fields that are not empty.
 
     Raises:
         ValueNotStorableError: A field is not a str of valid Unicode.
         PayloadTooLargeError: More than :data:`METADATA_LIMIT` bytes.
 
-    >>> encode_metadata(Metadata(actor="agent-etl"))
-    b'\x81\xa5actor\xa9agent-etl'
+    >>> encode_metadata(Context(agent="etl"))
+    b'\x81\xa5agent\xa3etl'
     """
     try:
-        fields = msgspec.to_builtins(metadata, builtin_types=(bytes,))
-        msgspec.convert(fields, Metadata, builtin_types=(bytes,))
+        fields = msgspec.to_builtins(context, builtin_types=(bytes,))
+        msgspec.convert(fields, Context, builtin_types=(bytes,))
         data: bytes = msgpack.packb(fields)
     except (TypeError, ValueError, msgspec.ValidationError) as error:
         raise ValueNotStorableError("metadata", str(error), "use str fields") from error
@@ -57,21 +43,21 @@ def encode_metadata(metadata: Metadata) -> bytes:
 def correlated(correlation_id: str) -> bytes:
     r"""As :func:`encode_metadata` of nothing but a correlation id, which every new actor asks for.
 
-    >>> correlated("42") == encode_metadata(Metadata(correlation_id="42"))
+    >>> correlated("42") == encode_metadata(Context(correlation_id="42"))
     True
     """
     if not 0 < len(correlation_id) <= _SHORT or not correlation_id.isascii():
-        return encode_metadata(Metadata(correlation_id=correlation_id))
+        return encode_metadata(Context(correlation_id=correlation_id))
     packed: bytes = _CORRELATION + msgpack.packb(correlation_id)
     return packed
 
 
 _SHORT = 1_000  # characters, far below the limit
-_CORRELATION = encode_metadata(Metadata(correlation_id="."))[:-2]  # up to the value
+_CORRELATION = encode_metadata(Context(correlation_id="."))[:-2]  # up to the value
 
 
-def decode_metadata(data: bytes) -> Metadata:
-    """Read an envelope; fields that a later version added are ignored.
+def decode_metadata(data: bytes) -> Context:
+    """Read a context; fields that a later version added are ignored.
 
     Raises:
         EventDecodeError: The bytes are damaged.
@@ -81,6 +67,6 @@ def decode_metadata(data: bytes) -> Metadata:
         raise PayloadTooLargeError("the stored metadata", len(data), METADATA_LIMIT)
     try:
         fields: Any = msgpack.unpackb(data)
-        return msgspec.convert(fields, Metadata)
+        return msgspec.convert(fields, Context)
     except (ValueError, TypeError, msgspec.ValidationError, msgpack.UnpackException) as error:
         raise EventDecodeError("metadata", 1, str(error) or type(error).__name__) from error

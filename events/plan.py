@@ -237,11 +237,12 @@ def _record(
     """Give the append's events their places; the chain after them."""
     recorded = []
     number, epoch = shard.number, shard.epoch
-    stream, version, metadata = append.stream, append.expected, append.metadata
+    stream, version, usual = append.stream, append.expected, append.metadata
     for event in append.events:
         position += 1
         version += 1
         event_id, kind, schema, payload = event.event_id, event.type, event.schema, event.payload
+        metadata = event.metadata or usual
         check_kind(kind, schema)
         if len(event_id) != 16:
             raise ValueError(f"an event id of {stream!r} has {len(event_id)} bytes, not 16")

@@ -36,7 +36,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
         stream: Name of the stream.
         expected: Version the writer has read; 0 is a new stream.
         events: At least one.
-        metadata: msgpack bytes of the envelope, stored with each event.
+        metadata: msgpack bytes of the context of each event that has none of its own.
         status: What is unfinished about the stream, ``None`` leaves it as it is.
         wake_at: Microseconds UTC at which to look at it again; 0 for never, ``None`` leaves it.
         blobs: Content-addressed payloads, (sha256, bytes).

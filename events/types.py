@@ -79,8 +79,10 @@ class EventTypes:
         """All classes, by wire name."""
         return [self._by_name[name].cls for name in sorted(self._by_name)]
 
-    def encode(self, event: Event, event_id: bytes) -> EncodedEvent:
+    def encode(self, event: Event, event_id: bytes, metadata: bytes = b"") -> EncodedEvent:
         """Encode ``event`` and check its fields, which a Struct's constructor does not do.
+
+        ``metadata`` is its encoded context, where that is not the one of its append.
 
         Raises:
             UnknownEventTypeError: Its class is not registered.
@@ -98,7 +100,7 @@ class EventTypes:
             raise _not_storable(entry.wire_name, error) from error
         if len(payload) > EVENT_LIMIT:
             raise PayloadTooLargeError(f"an event {entry.wire_name}", len(payload), EVENT_LIMIT)
-        return EncodedEvent(event_id, entry.wire_name, entry.schema, payload, event)
+        return EncodedEvent(event_id, entry.wire_name, entry.schema, payload, event, metadata)
 
     def decode(self, recorded: RecordedEvent) -> Event:
         """Give the typed event, in its newest schema; live events come as they were encoded.

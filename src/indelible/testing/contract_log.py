@@ -51,6 +51,16 @@ class LogContract:
         assert (read.payload, read.metadata) == (event.payload, b"\x81\xa1b\x02")
         assert (read.recorded_at, read.epoch, len(read.chain)) == (clock.now(), 1, 32)
 
+    def test_an_event_may_have_metadata_of_its_own(self, store: EventStore) -> None:
+        first, second = some_events(2)
+        own = type(second)(second.event_id, second.type, 1, second.payload, None, b"\x81\xa1a\x01")
+        store.append("run-1", [first, own], expected=0, metadata=b"\x81\xa1b\x02")
+        store.append("run-1", [some_event()], expected=2)
+        stored = [read.metadata for read in store.read("run-1")]
+        assert stored == [b"\x81\xa1b\x02", b"\x81\xa1a\x01", b"\x80"]
+        assert [read.metadata for read in store.read_shard(0, 0, 10)] == stored
+        assert store.verify() == 3
+
     def test_typed_data_is_for_live_readers_only(self, store: EventStore) -> None:
         event = some_event()
         typed = type(event)(event.event_id, event.type, 1, event.payload, data="typed")
