@@ -38,6 +38,8 @@ class Command(msgspec.Struct, frozen=True, gc=False):
         body: Encoded; nothing in it is executed.
         sender: The process, for people.
         timeout: Microseconds from its submission in which it may be handled; 0 is for ever.
+        context: Encoded, see :mod:`indelible.events.metadata`; empty if nothing was set.  The same
+            command may be submitted again with another one: the first stands.
     """
 
     message_id: str
@@ -47,6 +49,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     sender: str
     timeout: int = 0
+    context: bytes = b""
 
 
 NO_COMMAND = Command("", -1, "", "", b"", "")

@@ -19,6 +19,7 @@ from indelible.events.inbox import (
     Submitted,
     Watcher,
 )
+from indelible.events.metadata import METADATA_LIMIT
 
 INBOX = sa.table(
     "inbox",
@@ -34,6 +35,7 @@ INBOX = sa.table(
         sa.column("deadline", sa.BigInteger),
         sa.column("answered_at", sa.BigInteger),
         sa.column("answer", sa.LargeBinary),
+        sa.column("context", sa.LargeBinary),
     ),
 )
 
@@ -77,6 +79,7 @@ class SqlInbox:
                 "body": command.body,
                 "sender": command.sender,
                 "timeout": command.timeout,
+                "context": command.context,
             }
             for command in commands
         ]
@@ -146,6 +149,7 @@ class SqlInbox:
                 _at_most(columns.body, COMMAND_LIMIT),
                 _at_most(columns.sender, TEXT_LIMIT),
                 timeout.label("timeout"),
+                _at_most(columns.context, METADATA_LIMIT),
                 late.label("late"),
             )
             .where(_UNANSWERED)
@@ -211,7 +215,7 @@ class SqlInbox:
             "deadline": sa.case((timeout == 0, 0), else_=now + timeout),
             "answered_at": 0,
         }
-        given = ("message_id", "shard", "stream", "kind", "body", "sender")
+        given = ("message_id", "shard", "stream", "kind", "body", "sender", "context")
         values |= {name: sa.bindparam(name) for name in given}
         if dialect == "postgresql":
             from sqlalchemy.dialects import postgresql  # with all its drivers: 40 ms, if it is used
@@ -282,19 +286,22 @@ def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
             continue
         found = f"is {value!r:.80}"
         if value is None:
-            found = (
-                f"has more than {COMMAND_LIMIT:,} bytes"
-                if name == "body"
-                else f"has more than {TEXT_LIMIT:,} characters"
-            )
+            bound = f"{TEXT_LIMIT:,} characters"
+            if name in _BOUNDS:
+                bound = f"{_BOUNDS[name]:,} bytes"
+            found = f"has more than {bound}"
         return Submitted(seq, NO_COMMAND, late=False, damage=f"its {name} {found}")
     return Submitted(seq, Command(*values), bool(late))
 
 
 _COMMAND_TYPES = (
     *(("message_id", str), ("shard", int), ("stream", str), ("kind", str)),
-    *(("body", bytes), ("sender", str), ("timeout", int)),
+    *(("body", bytes), ("sender", str), ("timeout", int), ("context", bytes)),
 )
+
+
+_BOUNDS = {"body": COMMAND_LIMIT, "context": METADATA_LIMIT}
+"""Bytes of what is read only if it is not too large."""
 
 
 def _parts(ids: Sequence[Any]) -> Sequence[Sequence[Any]]:

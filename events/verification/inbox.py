@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from indelible.events.inbox import ANSWER_LIMIT, COMMAND_LIMIT, TEXT_LIMIT
+from indelible.events.metadata import METADATA_LIMIT
 from indelible.events.names import is_text
 from indelible.events.plan import shard_of
 from indelible.events.verification.findings import Findings
@@ -28,6 +29,8 @@ class _Row(NamedTuple):
     body: bytes
     answer: bytes | None
     size: int
+    context: bytes
+    context_size: int
 
     @property
     def wrong(self) -> str:
@@ -36,10 +39,14 @@ class _Row(NamedTuple):
             value = getattr(self, name)
             if not _fits(value, kind) or (value == "" and name != "sender"):
                 return f"its {name} is {value!r:.200}"
-        if not isinstance(self.body, bytes) and (self.size or self.body is not None):
-            return f"its body is {self.body!r:.200}"
-        if self.size > COMMAND_LIMIT:
-            return f"its body has more than {COMMAND_LIMIT:,} bytes"
+        for name, first, size, limit in (
+            ("body", self.body, self.size, COMMAND_LIMIT),
+            ("context", self.context, self.context_size, METADATA_LIMIT),
+        ):
+            if not isinstance(first, bytes) and (size or first is not None):
+                return f"its {name} is {first!r:.200}"
+            if size > limit:
+                return f"its {name} has more than {limit:,} bytes"
         if self.answer is not None and not isinstance(self.answer, bytes):
             return f"its answer is {self.answer!r:.200}"
         if bool(self.answered_at) != (self.answer is not None):
@@ -50,14 +57,15 @@ class _Row(NamedTuple):
 
 
 _TEXTS = ("message_id", "stream", "kind", "sender")
-_NUMBERS = ("shard", "submitted_at", "deadline", "answered_at", "size")
+_NUMBERS = ("shard", "submitted_at", "deadline", "answered_at", "size", "context_size")
 _KINDS = {**dict.fromkeys(_TEXTS, str), **dict.fromkeys(_NUMBERS, int)}
 _CUT = {
     name: f"CASE WHEN length({name}) <= {TEXT_LIMIT} THEN {name} END"
     for name in ("stream", "kind", "sender")
 }
-_BYTES = {name: f"substr({name}, 1, 1)" for name in ("body", "answer")}
-_COLUMNS = tuple({**_CUT, **_BYTES, "size": "length(body)"}.get(n, n) for n in _Row._fields)
+_BYTES = {name: f"substr({name}, 1, 1)" for name in ("body", "answer", "context")}
+_SIZES = {"size": "length(body)", "context_size": "length(context)"}
+_COLUMNS = tuple({**_CUT, **_BYTES, **_SIZES}.get(n, n) for n in _Row._fields)
 
 
 def _fits(value: object, kind: type) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from at_rest import edit
 from indelible.errors import VerificationError
 from indelible.events.inbox import COMMAND_LIMIT, Command
+from indelible.events.metadata import METADATA_LIMIT
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.store import EventStore
@@ -150,6 +151,7 @@ DAMAGED_COMMANDS = {
     "shard": (*NO_NUMBER, "5"),
     "body": ("'x'", NO_TEXT, "7", f"zeroblob({COMMAND_LIMIT + 1})"),
     "answer": ("'x'", NO_TEXT, "7", "x'00'"),
+    "context": ("'x'", NO_TEXT, "7", f"zeroblob({METADATA_LIMIT + 1})"),
 }
 ON_BOTH = {
     **dict.fromkeys(("submitted_at", "deadline"), ("-1",)),

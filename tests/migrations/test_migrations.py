@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from indelible.events.inbox import Command
 from indelible.events.opening import open_store
+from indelible.events.plan import shard_of
 from indelible.migrations import head_revision, migrate, revisions, upgrade
 
 COLUMNS = {
@@ -159,3 +161,31 @@ def test_two_stores_are_migrated_at_the_same_time(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_commands_that_wait_in_an_older_store_are_handled_by_the_newer_version(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    is_file = kind == "sqlite"
+    url = f"sqlite:///{tmp_path / 'a.db'}" if is_file else request.getfixturevalue("postgres_url")
+    upgrade(url, "0003")
+    shard = shard_of("run-1", 1 if is_file else 64)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(_WAITING_BEFORE_0004), {"shard": shard, "body": b"\x80"})
+    engine.dispose()
+    store = open_store(url)
+    try:
+        [found] = store.inbox.first({shard}, 10)
+        wanted = Command("m-1", shard, "run-1", "run.describe", b"\x80", "a test")
+        assert (found.command, found.damage) == (wanted, "")
+    finally:
+        store.close()
+
+
+_WAITING_BEFORE_0004 = """
+    INSERT INTO inbox (message_id, shard, stream, kind, body, sender, submitted_at, deadline,
+        answered_at)
+    VALUES ('m-1', :shard, 'run-1', 'run.describe', :body, 'a test', 1, 0, 0)
+"""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -17,7 +19,7 @@ _HOUR = 3_600
 """Seconds: a database's own clock goes on while a test works, however busy the machine is."""
 
 
-def command(message_id: str, stream: str = "run-1", body: bytes = b"b", **more: int) -> Command:
+def command(message_id: str, stream: str = "run-1", body: bytes = b"b", **more: Any) -> Command:
     """A command for a stream of shard 0."""
     return Command(message_id, 0, stream, "run.start", body, "a test", **more)
 
@@ -44,6 +46,16 @@ class InboxContract:
         assert store.inbox.waiting({0}, 2) == seqs[:2]
         assert list(store.inbox.waiting({1, 2}, 10)) == []
         assert list(store.inbox.waiting(frozenset(), 10)) == []
+
+    def test_a_context_comes_with_its_command_and_makes_it_no_other(
+        self, store: EventStore
+    ) -> None:
+        store.inbox.submit([replace(command("a"), context=b"\x81\xa1a\x01"), command("b")])
+        again = [replace(command("a"), context=b"\x81\xa1a\x02"), command("b")]
+        assert not store.inbox.submit(again)  # a retry has a span of its own: the first one stands
+        found = store.inbox.first({0}, 10)
+        assert [one.command.context for one in found] == [b"\x81\xa1a\x01", b""]
+        assert store.inbox.take([one.seq for one in found]) == found
 
     def test_commands_of_several_shards_come_in_one_order(self, store: EventStore) -> None:
         for number, name in enumerate("abcdef"):
