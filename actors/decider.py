@@ -5,6 +5,7 @@ Nothing here reads a clock or does I/O: ``decide`` gets the time in the message 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -65,6 +66,8 @@ class Decider(Generic[S, R]):
         snapshot_schema: Name it anew whenever ``snapshot``, ``restore``, ``evolve`` or an upcast
             gives other states: snapshots of another schema are ignored.
         snapshot_every: Events from one snapshot to the next; 0 is by what replaying them costs.
+        inherits: Whether every event goes on with the context of the stream's first one, as those
+            of a run do.
     """
 
     if not TYPE_CHECKING:
@@ -75,13 +78,24 @@ class Decider(Generic[S, R]):
     message_types: ClassVar[Sequence[type[msgspec.Struct]]] = ()
     snapshot_schema: ClassVar[str] = "1"
     snapshot_every: ClassVar[int] = 0
+    inherits: ClassVar[bool] = False
 
     def initial_state(self) -> S:
         """State of a stream that holds no event."""
         raise NotImplementedError(f"{type(self).__name__} must define initial_state()")
 
-    def decide(self, state: S, message: Any, /) -> Decision | Iterable[Event]:
+    def decide(
+        self,
+        state: S,
+        message: Any,
+        /,
+        *context: Any,
+        **named: Any,  # so that type checkers take both forms
+    ) -> Decision | Iterable[Event]:
         """Events (and reply, effects) that ``message`` causes; must not change ``state``.
+
+        Define it as ``decide(self, state, message)``, or with a third parameter: that gets the
+        message's :class:`~indelible.events.context.MessageContext`, who it is from and the time.
 
         Raise :class:`indelible.errors.RefusedError` to say no: the asker gets it, the actor goes
         on.  Any other exception restarts the actor from its events.
@@ -136,6 +150,28 @@ def takes_snapshots(decider: Decider[Any]) -> bool:
             f"{cls.__name__} needs a snapshot_schema, such as '1', and a snapshot_every from 0"
         )
     return keeps
+
+
+def sees_context(decider: Decider[Any]) -> bool:
+    """Whether ``decide`` is to be given the context of each message: it has a third parameter.
+
+    Raises:
+        TypeError: It takes neither two nor three.
+    """
+    signature = inspect.signature(decider.decide)
+    places = [p for p in signature.parameters.values() if p.kind in _BY_PLACE]
+    wanted = 3 if len(places) >= 3 else 2
+    try:
+        signature.bind(*range(wanted))
+    except TypeError:
+        raise TypeError(
+            f"{type(decider).__name__}.decide{signature} must take (state, message), or "
+            "(state, message, context)"
+        ) from None
+    return wanted == 3
+
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def fold(decider: Decider[S, Any], state: S, events: Iterable[Event]) -> S:

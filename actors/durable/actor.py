@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, ClassVar
-
-from pykka._envelope import Envelope
 
 from indelible.actors.decider import Decision
 from indelible.actors.durable.answering import answers_among, mark_stored
 from indelible.actors.durable.decisions import wrong_decision
+from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
@@ -25,7 +25,7 @@ from indelible.errors import (
 )
 from indelible.errors.texts import in_words
 from indelible.events.event import EncodedEvent
-from indelible.events.metadata import correlated
+from indelible.events.metadata import correlated, encode_metadata
 from indelible.events.store import Append
 
 logger = logging.getLogger("indelible.actors")
@@ -169,8 +169,9 @@ class DurableActor(Recovering):
         self._work(batch)
 
     def _work(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
-        decide, evolve, types = self._decider.decide, self._decider.evolve, self._host.types
-        next_id = self._host.ids.uuid7
+        host, decider = self._host, self._decider
+        decide, evolve, types, next_id = decider.decide, decider.evolve, host.types, host.ids.uuid7
+        sees, wants_causes = self.category in host.seeing, self._handler.wants_causes
         encoded: list[EncodedEvent] = []
         replies: list[Reply] = []
         effects: list[Any] = []
@@ -180,19 +181,31 @@ class DurableActor(Recovering):
             done += 1
             if item is WAKE:
                 continue
-            future, message = None, item
+            future, message, context, metadata = None, item, None, b""
             if type(item) is Envelope:
-                future, message = item.reply_to, item.message
+                future, message, context = item.reply_to, item.message, item.context
+                if context is not None:
+                    context = self._in_full(context)
+                    metadata = encode_metadata(context)
             decision: Any = ()
             try:
-                decision = decide(self._state, message)
+                if sees:
+                    decision = decide(self._state, message, self._seen(context))
+                else:
+                    decision = decide(self._state, message)
                 if type(decision) is not Decision:
                     decision = Decision(tuple(decision))
                 for event in decision.events:
-                    encoded.append(types.encode(event, next_id()))
+                    encoded.append(types.encode(event, next_id(), metadata))
                     self._state = evolve(self._state, event)
+                if context is not None and decider.inherits and self._begins(decision, encoded):
+                    self._inherit(context)
                 if decision.effects:
-                    effects += decision.effects
+                    if wants_causes:
+                        version = self._version + len(encoded) if decision.events else 0
+                        effects += self._caused(decision.effects, context, version)
+                    else:
+                        effects += decision.effects
                 if decision.blobs:
                     blobs += decision.blobs
             except BaseException as error:
@@ -213,6 +226,10 @@ class DurableActor(Recovering):
             logger.exception("%s fails and is read again from its events", self)
             self._give_up(error)
             refuse(batch, as_failure(self.stream, error), self.bury)
+
+    def _begins(self, decision: Decision, encoded: Sequence[EncodedEvent]) -> bool:
+        """Whether ``decision``, whose events are the last of ``encoded``, begins the stream."""
+        return not self._version and 0 < len(decision.events) == len(encoded)
 
     def _crashed(self, error: BaseException, batch: list[Any], at: int) -> None:
         """Decide the others again, by a state that the message ``at`` has not touched.

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
-from pykka._envelope import Envelope
-
 from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.trouble import WAKE
 from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import ActorStoppedError, ShardNotOwnedError
+from indelible.events.context import Context
 
 logger = logging.getLogger("indelible.actors")
 
@@ -22,11 +22,11 @@ logger = logging.getLogger("indelible.actors")
 class Elsewhere(Protocol):
     """Reaches the actors of other processes; any thread may call, and no call blocks."""
 
-    def ask(self, stream: str, message: Any, /) -> PooledFuture[Any]:
+    def ask(self, stream: str, message: Any, context: Context | None, /) -> PooledFuture[Any]:
         """Send ``message`` and return the future of its answer."""
         ...
 
-    def tell(self, stream: str, message: Any, /) -> None:
+    def tell(self, stream: str, message: Any, context: Context | None, /) -> None:
         """Send ``message``: once it is submitted it waits for its actor, for ever if need be."""
         ...
 
@@ -61,29 +61,44 @@ class Directory:
         """The actors in memory at this moment."""
         return iter(list(self._actors.values()))
 
-    def ask(self, stream: str, message: Any, *, presume_new: bool = False) -> PooledFuture[Any]:
+    def ask(
+        self,
+        stream: str,
+        message: Any,
+        *,
+        context: Context | None = None,
+        presume_new: bool = False,
+    ) -> PooledFuture[Any]:
         """Send ``message`` and return the future of its answer.
+
+        ``context`` goes with it to the events that it causes.
 
         Raises (through the future):
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
         if self._several and self._elsewhere is not None and not self.owns(stream):
-            return self._elsewhere.ask(stream, message)
+            return self._elsewhere.ask(stream, message, context)
         future: PooledFuture[Any] = PooledFuture()
-        self.ask_here(stream, message, future, presume_new=presume_new)
+        self.ask_here(stream, message, future, context=context, presume_new=presume_new)
         return future
 
     def ask_here(
-        self, stream: str, message: Any, future: PooledFuture[Any], *, presume_new: bool = False
+        self,
+        stream: str,
+        message: Any,
+        future: PooledFuture[Any],
+        *,
+        context: Context | None = None,
+        presume_new: bool = False,
     ) -> None:
         """As :meth:`ask`, but into ``future``, and never to another process."""
         try:
-            self._deliver(stream, Envelope(message, reply_to=future), presume_new=presume_new)
+            self._deliver(stream, Envelope(message, future, context), presume_new=presume_new)
         except Exception as error:  # noqa: BLE001 - the asker gets it
             future.set_exception((type(error), error, error.__traceback__))
 
-    def tell(self, stream: str, message: Any) -> None:
+    def tell(self, stream: str, message: Any, context: Context | None = None) -> None:
         """Send ``message`` without waiting for an answer.
 
         What another process is to have, and cannot be sent to it, is a dead letter here.
@@ -93,9 +108,9 @@ class Directory:
             ActorStoppedError: The system is closing.
         """
         if self._several and self._elsewhere is not None and not self.owns(stream):
-            self._elsewhere.tell(stream, message)
+            self._elsewhere.tell(stream, message, context)
             return
-        self._deliver(stream, Envelope(message))
+        self._deliver(stream, Envelope(message, None, context))
 
     def wake(self, stream: str, ahead: ReadAhead | None = None) -> None:
         """Bring the actor into memory and have it go on with what is unfinished.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from indelible.actors.decider import Decider
+from indelible.actors.decider import Decider, sees_context
 from indelible.actors.durable.recovery import Recovered, recover
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
@@ -33,7 +33,13 @@ class DeadLetter(NamedTuple):
 
 
 class EffectHandler(Protocol):
-    """Acts for one category, on the thread that led the commit: quick, and never raises."""
+    """Acts for one category, on the thread that led the commit: quick, and never raises.
+
+    Attributes:
+        wants_causes: Whether it is given each effect as a :class:`Caused`, with its context.
+    """
+
+    wants_causes: ClassVar[bool]
 
     def perform(self, actor: DurableActor, effects: Sequence[Any], /) -> None:
         """Act on ``effects``, whose events are durable."""
@@ -68,13 +74,17 @@ class Host:
         snapshots: Snapshots,
         retry_later: Callable[[DurableActor], None],
     ) -> None:
-        """Keep the parts; ``retry_later`` wakes an actor whose store is unavailable."""
+        """Keep the parts; ``retry_later`` wakes an actor whose store is unavailable.
+
+        ``seeing`` are the categories whose deciders are given the context of each message.
+        """
         self.store = store
         self.types = types
         self.clock = clock
         self.ids = ids
         self.dispatcher = dispatcher
         self.deciders = deciders
+        self.seeing = frozenset(c for c, decider in deciders.items() if sees_context(decider))
         self.handlers = handlers
         self.intensity = intensity
         self.snapshots = snapshots

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from pykka._envelope import Envelope
-
-from indelible.actors.decider import Decider
+from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, answer
-from indelible.actors.durable.host import EffectHandler, Host
+from indelible.actors.durable.host import EffectHandler
+from indelible.actors.durable.in_context import InContext
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.lagging_row import check_row, may_lag
 from indelible.actors.durable.setting_aside import as_failure, is_damage, refusal_after
 from indelible.actors.durable.supervision import Restarts
 from indelible.actors.durable.trouble import Trouble, in_order, refuse
-from indelible.actors.runtime.pooled import PooledActor
 from indelible.errors import (
     IndelibleError,
     StoreError,
@@ -26,18 +24,14 @@ if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
 
 
-class Recovering(PooledActor):
+class Recovering(InContext):
     """Knows when there is no state to decide on, and how there is one again.
 
     Attributes:
         actor_inbox: The mailbox.
-        stream: Name of the stream.
     """
 
     actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
-    stream: str
-    _host: Host
-    _decider: Decider[Any]
     _handler: EffectHandler
     _flights: Flights
     _restarts: Restarts | None  # made by the first failure
@@ -46,7 +40,6 @@ class Recovering(PooledActor):
     _presumed: bool
     _since: int | None  # versions behind this one are of this object's making
     _state: Any
-    _version: int
     _snapshot = 0  # version of the newest one that is known; most have none
     _snapshot_at: int
     _unfinished: tuple[str, int] | None  # as the stream's head has it
@@ -98,6 +91,7 @@ class Recovering(PooledActor):
                 raise StoreUnavailableError("it is being probed")
             found = host.recover(actor, self._since)
             check_row(host.store, trouble.error, found.version)
+            self._inherit_again(found.first)
         except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
             trouble.error = as_failure(self.stream, error)
             if is_damage(error):

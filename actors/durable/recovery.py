@@ -32,12 +32,14 @@ class Recovered(NamedTuple):
         version: Of the last event in it.
         snapshot: Version of the snapshot that it was folded from; 0 if from the first event.
         own: The events behind the version that was asked for, decoded.
+        first: The first event of the stream.
     """
 
     state: Any
     version: int
     snapshot: int = 0
     own: Sequence[Event] = ()
+    first: RecordedEvent | None = None
 
 
 def recover(
@@ -67,19 +69,23 @@ def recover(
         StoreError: The log cannot be read, or holds what nobody can decode.
     """
     if whole is not None:
-        return _fold(types, decider, whole, since)
+        return _fold(types, decider, whole, since, first=next(iter(whole), None))
     beginning: Sequence[RecordedEvent] = ()
     if snapshots and takes_snapshots(decider):
         short = min(SHORT, decider.snapshot_every or SHORT, SHORT if until is None else until)
         beginning = list(store.read(stream, until=short))
         if len(beginning) < short or short == until:
-            return _fold(types, decider, beginning, since)
+            return _fold(types, decider, beginning, since, first=next(iter(beginning), None))
         found = _restore(store, decider, stream, until)
         if found is not None:
             after = found.version if since is None else min(found.version, since)
-            return _fold(types, decider, store.read(stream, after, until), since, found)
-    rest = store.read(stream, len(beginning), until)
-    return _fold(types, decider, chain(beginning, rest), since)
+            tail = store.read(stream, after, until)
+            return _fold(types, decider, tail, since, found, beginning[0])
+    events = chain(beginning, store.read(stream, len(beginning), until))
+    first = next(events, None)
+    return _fold(
+        types, decider, events if first is None else chain((first,), events), since, first=first
+    )
 
 
 def _restore(
@@ -108,9 +114,10 @@ def _fold(
     events: Iterable[RecordedEvent],
     since: int | None,
     base: Recovered | None = None,
+    first: RecordedEvent | None = None,
 ) -> Recovered:
-    """Fold ``events`` onto ``base``, leaving out those that it holds."""
-    state, version, snapshot, _ = base or Recovered(decider.initial_state(), 0)
+    """Fold ``events`` onto ``base``, leaving out those that it holds; ``first`` is passed on."""
+    state, version, snapshot, *_ = base or Recovered(decider.initial_state(), 0)
     decode, evolve = types.decode, decider.evolve
     own: list[Event] = []
     for recorded in events:
@@ -125,7 +132,7 @@ def _fold(
             version = recorded.version
         if since is not None and recorded.version > since:
             own.append(event)
-    return Recovered(state, version, snapshot, own)
+    return Recovered(state, version, snapshot, own, first)
 
 
 def _not_folded(recorded: RecordedEvent, error: Exception) -> EventNotFoldedError:

@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pykka._envelope import Envelope
-
 from indelible.actors.durable import inbox as inboxes
+from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import answer
 from indelible.errors import ActorStoppedError, StaleEpochError
 from indelible.errors.texts import message_of

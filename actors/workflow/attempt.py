@@ -104,7 +104,8 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
 
     def prepare(self) -> StepContext:
         """Make what the step's function gets."""
-        self.context = StepContext(self.state, self.node, self.number, self.executor.read_blob)
+        read_blob, given = self.executor.read_blob, self.actor.context
+        self.context = StepContext(self.state, self.node, self.number, read_blob, given)
         return self.context
 
     def __call__(self) -> None:

@@ -10,6 +10,7 @@ from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.results import ReadBlob, stored_value, value_of
 from indelible.actors.workflow.state import RunState
 from indelible.errors import StoreCorruptError
+from indelible.events.context import NO_CONTEXT, Context, caused_by
 
 RUNNING_STEP: ContextVar[StepContext] = ContextVar("indelible.running_step")
 """The context of the step that runs here; each attempt begins without any other variable."""
@@ -40,6 +41,7 @@ class StepContext(Mapping[str, Any]):
 
     __slots__ = (
         "_damage",
+        "_given",
         "_input",
         "_node",
         "_read_blob",
@@ -49,12 +51,20 @@ class StepContext(Mapping[str, Any]):
         "run_id",
     )
 
-    def __init__(self, state: RunState, node: Node, attempt: int, read_blob: ReadBlob) -> None:
-        """Look at ``state`` as the step at ``node`` may."""
+    def __init__(
+        self,
+        state: RunState,
+        node: Node,
+        attempt: int,
+        read_blob: ReadBlob,
+        given: Context = NO_CONTEXT,
+    ) -> None:
+        """Look at ``state`` as the step at ``node`` may; ``given`` is what the run inherits."""
         assert state.accepted is not None
         self.run_id = state.accepted.run_id
         self.attempt = attempt
         self.cancelled = False
+        self._given = given
         self._state = state
         self._node = node
         self._read_blob = read_blob
@@ -70,6 +80,17 @@ class StepContext(Mapping[str, Any]):
     def idempotency_key(self) -> str:
         """The same for every attempt of this step in this run, and for no other."""
         return f"{self.run_id}/{self._node.path}"
+
+    @property
+    def envelope(self) -> Context:
+        """What goes with the calls that the step makes: of whose run it is, with the step as cause.
+
+        Its ``principal``, ``tenant``, ``reason``, ``correlation_id`` and trace are those of the
+        run's start.
+        """
+        assert self._state.accepted is not None
+        cause, agent = f"run-{self.idempotency_key}", self._state.accepted.agent
+        return caused_by(self._given, cause, identity=self.run_id, agent=agent)
 
     @property
     def input(self) -> Any:

@@ -30,6 +30,7 @@ class RunDecider(Decider[RunState]):
     category: ClassVar[str] = "run"
     event_types: ClassVar[Sequence[type[Event]]] = RUN_EVENTS
     snapshot_schema: ClassVar[str] = SCHEMA
+    inherits: ClassVar[bool] = True
 
     def __init__(self) -> None:
         """Start with no compiled definition."""

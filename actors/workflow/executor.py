@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.runtime.blocking import BlockingPool
@@ -54,6 +54,8 @@ class Executor:
     The attempts of a run that this process has taken on are listed from the moment they are
     queued until their result is in the run's mailbox; recovery leaves them alone.
     """
+
+    wants_causes: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
+from indelible.events.context import Context
 from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
@@ -166,8 +167,8 @@ class Parts:
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
 
-    def _tell(self, stream: str, message: Any) -> None:
-        self.directory.tell(stream, message)
+    def _tell(self, stream: str, message: Any, context: Context) -> None:
+        self.directory.tell(stream, message, context)
 
     def _look_again(self, actor: DurableActor) -> None:
         due = self.clock.now() + _LOOK_AGAIN_US

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from indelible.actors.durable.actor import DurableActor
-from indelible.actors.durable.effects import Tell
+from indelible.actors.durable.effects import Caused, Tell
 from indelible.checks import check_id
 from indelible.errors import IndelibleError, RefusedError
+from indelible.events.context import Context
 from indelible.events.event import Event
 
 logger = logging.getLogger("indelible.actors")
@@ -18,14 +19,18 @@ logger = logging.getLogger("indelible.actors")
 class Teller:
     """The effect handler of every category but ``run``."""
 
-    def __init__(self, tell: Callable[[str, Any], None], categories: Collection[str]) -> None:
+    wants_causes: ClassVar[bool] = True
+
+    def __init__(
+        self, tell: Callable[[str, Any, Context], None], categories: Collection[str]
+    ) -> None:
         """Send through ``tell``, to actors of ``categories``."""
         self._tell = tell
         self._categories = categories
 
-    def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
+    def perform(self, actor: DurableActor, effects: Sequence[Caused]) -> None:
         """Send every :class:`Tell`; what is refused is logged, and seen as a dead letter."""
-        for effect in effects:
+        for effect, context in effects:
             if not isinstance(effect, Tell):
                 logger.error(
                     "%s returned an effect that is no Tell: %r", actor, type(effect).__name__
@@ -35,7 +40,7 @@ class Teller:
                 if effect.category not in self._categories:
                     raise RefusedError(f"there is no actor category {effect.category!r}")
                 check_id("actor id", effect.id)
-                self._tell(f"{effect.category}-{effect.id}", effect.message)
+                self._tell(f"{effect.category}-{effect.id}", effect.message, context)
             except IndelibleError as error:
                 actor.bury(effect.message, str(error))
 

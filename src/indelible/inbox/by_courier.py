@@ -7,6 +7,7 @@ from typing import Any
 
 from indelible.actors.durable.host import Host
 from indelible.actors.runtime.future import PooledFuture
+from indelible.events.context import Context
 from indelible.inbox.courier import ASK_TIMEOUT, Courier
 
 
@@ -18,17 +19,17 @@ class ByCourier:
         self._courier = courier
         self._host = host
 
-    def ask(self, stream: str, message: Any) -> PooledFuture[Any]:
+    def ask(self, stream: str, message: Any, context: Context | None = None) -> PooledFuture[Any]:
         """Send ``message`` and return the future of its answer."""
-        return self._courier.ask(stream, message, ASK_TIMEOUT)
+        return self._courier.ask(stream, message, ASK_TIMEOUT, context=context)
 
-    def tell(self, stream: str, message: Any) -> None:
+    def tell(self, stream: str, message: Any, context: Context | None = None) -> None:
         """Send ``message``, to be handled whenever its actor has an owner.
 
         Nobody waits for it: one that could not be made durable in 30 s, or at all, is a dead
         letter.
         """
-        sent = self._courier.tell(stream, message, ASK_TIMEOUT)
+        sent = self._courier.tell(stream, message, ASK_TIMEOUT, context=context)
         sent.add_done_callback(partial(self._bury_unsent, stream, message))
 
     def _bury_unsent(self, stream: str, message: Any, sent: Any) -> None:

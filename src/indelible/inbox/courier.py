@@ -26,7 +26,9 @@ from indelible.errors import (
     StoreUnavailableError,
     SystemClosedError,
 )
+from indelible.events.context import Context
 from indelible.events.inbox import Command, Watcher
+from indelible.events.metadata import encode_metadata
 from indelible.events.store import EventStore
 from indelible.events.values import encode_value
 from indelible.ids import Ids
@@ -95,7 +97,12 @@ class Courier:
     # -- for any thread
 
     def ask(
-        self, stream: str, message: Any, timeout: float, message_id: str | None = None
+        self,
+        stream: str,
+        message: Any,
+        timeout: float,
+        message_id: str | None = None,
+        context: Context | None = None,
     ) -> PooledFuture[Any]:
         """Ask the owner of ``stream``; the future gets the answer within ``timeout`` seconds.
 
@@ -104,14 +111,25 @@ class Courier:
             message: A storable value, or one of the message types of its decider.
             timeout: After it the command is not handled any more, if it has not begun.
             message_id: The same id with the same message is the same command, for 7 days.
+            context: Goes with it to the events that it causes; that of its first submission does.
         """
         types = self._types.get(stream.partition("-")[0], {})
         return self._send(
-            stream, lambda: encode_message(stream, message, types), types, timeout, message_id
+            stream,
+            lambda: encode_message(stream, message, types),
+            types,
+            timeout,
+            message_id,
+            context,
         )
 
     def tell(
-        self, stream: str, message: Any, timeout: float, message_id: str | None = None
+        self,
+        stream: str,
+        message: Any,
+        timeout: float,
+        message_id: str | None = None,
+        context: Context | None = None,
     ) -> PooledFuture[Any]:
         """Submit a message without an end; the future is done once it is durable."""
         types = self._types.get(stream.partition("-")[0], {})
@@ -121,6 +139,7 @@ class Courier:
             types,
             timeout,
             message_id,
+            context,
             wants_answer=False,
         )
 
@@ -141,6 +160,7 @@ class Courier:
         types: MessageTypes,
         timeout: float,
         message_id: str | None,
+        context: Context | None = None,
         *,
         wants_answer: bool = True,
     ) -> PooledFuture[Any]:
@@ -156,6 +176,7 @@ class Courier:
                 body,
                 self._sender,
                 round(timeout * 1_000_000) if wants_answer else 0,
+                b"" if context is None else encode_metadata(context),
             )
             end = now + round(timeout * 1e9)
             self._enqueue(_Errand(command, types, timeout, now, end, future, wants_answer))

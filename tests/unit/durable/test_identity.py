@@ -8,10 +8,10 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from pykka._envelope import Envelope
 
 from indelible import ActorSystem
 from indelible.actors.durable import flight, inbox
+from indelible.actors.durable.envelope import Envelope
 from indelible.errors import (
     ActorStoppedError,
     AskTimeoutError,

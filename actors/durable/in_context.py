@@ -1,0 +1,74 @@
+"""The part of a durable actor that knows where its events come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from indelible.actors.decider import Decider
+from indelible.actors.durable.effects import Caused
+from indelible.actors.durable.host import Host
+from indelible.actors.runtime.pooled import PooledActor
+from indelible.events.context import (
+    NO_CONTEXT,
+    Context,
+    MessageContext,
+    caused_by,
+    inherited,
+    named,
+    over,
+    seen_at,
+)
+from indelible.events.event import RecordedEvent
+from indelible.events.metadata import correlated, encode_metadata
+
+
+class InContext(PooledActor):
+    """Gives each event the context of its message, over what its stream inherits.
+
+    Attributes:
+        stream: Name of the stream.
+        identity: What stands in it after the category.
+        context: What its events inherit from the first one; only runs do.
+    """
+
+    stream: str
+    identity: str
+    context: Context = NO_CONTEXT
+    _host: Host
+    _decider: Decider[Any]
+    _metadata: bytes  # of events whose message has no context
+    _version: int
+
+    def _in_full(self, context: Context) -> Context:
+        """The context of the events of a message that came with ``context``."""
+        return named(over(self.context, context), self.identity)
+
+    def _seen(self, context: Context | None) -> MessageContext:
+        """What ``decide`` sees of a message, whose events are to have ``context``."""
+        known = named(self.context, self.identity) if context is None else context
+        return seen_at(self._host.clock.now(), known)
+
+    def _inherit(self, context: Context) -> None:
+        """Have later events go on with ``context``, that of the first one."""
+        self.context = inherited(context)
+        self._metadata = encode_metadata(self.context)
+
+    def _inherit_again(self, first: RecordedEvent | None) -> None:
+        """The same of a stream that was read back, whose ``first`` event is this one.
+
+        Raises:
+            EventDecodeError: Its context is damaged.
+        """
+        self.context, self._metadata = NO_CONTEXT, correlated(self.identity)
+        if self._decider.inherits and first is not None and first.metadata != self._metadata:
+            self._inherit(first.context)
+
+    def _caused(
+        self, effects: Sequence[Any], context: Context | None, version: int
+    ) -> Sequence[Caused]:
+        """``effects`` of a message, with the event of ``version`` as their cause; 0 is none."""
+        cause = f"{self.stream}/{version}" if version else ""
+        known = self.context if context is None else context
+        theirs = caused_by(known, cause, identity=self.identity)
+        return [Caused(effect, theirs) for effect in effects]
