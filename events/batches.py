@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import overload
 
 from indelible.errors import UnknownFilterError
-from indelible.events.event import UNREADABLE, Event, RecordedEvent
+from indelible.events.event import UNREADABLE, DamagedEvent, Event, RecordedEvent
+from indelible.events.metadata import correlated
 from indelible.events.names import category_of
 from indelible.events.store import Cursor
 
@@ -25,6 +26,7 @@ class Selection:
         types: Collection[type[Event] | str] | None = None,
         category: str | None = None,
         streams: Collection[str] | None = None,
+        correlation_id: str | None = None,
     ) -> None:
         """Want the events that fit all that is given; ``None`` fits every event.
 
@@ -43,7 +45,10 @@ class Selection:
         )
         self._category = category
         self._streams = None if streams is None else frozenset((*streams, UNREADABLE))
-        self.everything = types is None and category is None and streams is None
+        self._request = None if correlation_id is None else correlated(correlation_id)[1:]
+        self.everything = (
+            types is None and category is None and streams is None and correlation_id is None
+        )
 
     def doubt(
         self, categories: Collection[str], types: Collection[str]
@@ -57,7 +62,7 @@ class Selection:
         return None
 
     def wants(self, event: RecordedEvent) -> bool:
-        """Whether ``event`` fits; one whose type or stream cannot be read fits as far as that."""
+        """Whether ``event`` fits; one that cannot be read fits as far as that."""
         return (
             (self._types is None or event.type in self._types)
             and (
@@ -66,6 +71,11 @@ class Selection:
                 or event.stream == UNREADABLE
             )
             and (self._streams is None or event.stream in self._streams)
+            and (
+                self._request is None
+                or isinstance(event, DamagedEvent)
+                or event.metadata.startswith(self._request, 1)  # the first field, if it is there
+            )
         )
 
 

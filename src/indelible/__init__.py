@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnknownRunError,
     )
     from indelible.events.as_of import Position
+    from indelible.events.context import Context, MessageContext
     from indelible.events.event import Event, RecordedEvent
     from indelible.outcome import Outcome
     from indelible.projections.custom import Projection
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 _HOME = {
     "ActorHandle": "indelible.actor",
     "ActorSystem": "indelible.system",
+    "Context": "indelible.events.context",
     "Decider": "indelible.actors.decider",
     "Decision": "indelible.actors.decider",
     "DefinitionError": "indelible.errors",
     "Event": "indelible.events.event",
     "IndelibleError": "indelible.errors",
+    "MessageContext": "indelible.events.context",
     "Outcome": "indelible.outcome",
     "Position": "indelible.events.as_of",
     "Projection": "indelible.projections.custom",
@@ -65,11 +68,13 @@ _HOME = {
 __all__ = [
     "ActorHandle",
     "ActorSystem",
+    "Context",
     "Decider",
     "Decision",
     "DefinitionError",
     "Event",
     "IndelibleError",
+    "MessageContext",
     "Outcome",
     "Position",
     "Projection",

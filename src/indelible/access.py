@@ -21,15 +21,16 @@ from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.known import KnownPlans, content_of
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.executor import Executor
+from indelible.caller import Caller
 from indelible.clock import Clock
 from indelible.errors import AskTimeoutError, StoreReadOnlyError
 from indelible.events.addresses import Mode
 from indelible.events.as_of import AsOf, version_at
+from indelible.events.context import Context
 from indelible.events.event import RecordedEvent
 from indelible.events.store import EventStore
 from indelible.ids import Ids
 from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
-from indelible.process import OfOneProcess
 from indelible.reader import RunReader
 from indelible.threads import wanted
 
@@ -38,7 +39,7 @@ _TRIES = 8
 once in 3,000 times, and then another process starts the run."""
 
 
-class SystemAccess(OfOneProcess):
+class SystemAccess(Caller):
     """Access to the parts of a system while it is open; any thread may use it.
 
     Attributes:
@@ -75,8 +76,8 @@ class SystemAccess(OfOneProcess):
         Raises:
             StoreReadOnlyError: The system only reads.
         """
-        parts = self.parts
-        if not self.owns:
+        parts = self.opened or self.parts  # every message comes through here
+        if self.mode != "own":
             raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self.mode}"')
         return parts.directory
 
@@ -169,12 +170,16 @@ class SystemAccess(OfOneProcess):
         timeout: float | None = None,
         presume_new: bool = False,
         message_id: str | None = None,
+        context: Context | None = None,
     ) -> PooledFuture[Any]:
-        """Ask the actor of ``stream``, wherever it lives; a message with an id by the inbox."""
+        """Ask the actor of ``stream``, wherever it lives; a message with an id by the inbox.
+
+        ``context`` goes with it to the events that it causes.
+        """
         if message_id is None and self.mode != "client":
-            return self.directory.ask(stream, message, presume_new=presume_new)
+            return self.directory.ask(stream, message, context=context, presume_new=presume_new)
         timeout = ASK_TIMEOUT if timeout is None else timeout
-        return self.courier.ask(stream, message, timeout, message_id)
+        return self.courier.ask(stream, message, timeout, message_id, context)
 
     def ask(
         self,
@@ -184,10 +189,16 @@ class SystemAccess(OfOneProcess):
         timeout: float | None = None,
         presume_new: bool = False,
         message_id: str | None = None,
+        context: Context | None = None,
     ) -> Any:
         """Ask the actor of ``stream`` and wait for its durable answer."""
         future = self.send(
-            stream, message, timeout=timeout, presume_new=presume_new, message_id=message_id
+            stream,
+            message,
+            timeout=timeout,
+            presume_new=presume_new,
+            message_id=message_id,
+            context=context,
         )
         return self.wait_for_answer(future, stream, timeout)
 
@@ -210,10 +221,16 @@ class SystemAccess(OfOneProcess):
         timeout: float | None = None,  # noqa: ASYNC109 - as ask()
         presume_new: bool = False,
         message_id: str | None = None,
+        context: Context | None = None,
     ) -> Any:
         """Do what :meth:`ask` does without blocking the event loop."""
         future = self.send(
-            stream, message, timeout=timeout, presume_new=presume_new, message_id=message_id
+            stream,
+            message,
+            timeout=timeout,
+            presume_new=presume_new,
+            message_id=message_id,
+            context=context,
         )
         return await self.await_answer(future, stream, timeout)
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from indelible.access import SystemAccess
 from indelible.actors.decider import R, S
+from indelible.actors.runtime.future import PooledFuture
 from indelible.checks import check_timeout
 from indelible.events.as_of import AsOf
+from indelible.events.context import Context
 from indelible.events.event import RecordedEvent
 from indelible.inbox.courier import ASK_TIMEOUT
 
@@ -36,7 +38,14 @@ class ActorHandle(Generic[S, R]):
         return f"<ActorHandle {self.stream!r}>"
 
     def ask(
-        self, message: Any, *, timeout: float | None = None, message_id: str | None = None
+        self,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        message_id: str | None = None,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> R:
         """Send ``message`` and return the reply, once all that it rests on is durable.
 
@@ -46,9 +55,12 @@ class ActorHandle(Generic[S, R]):
             timeout: Seconds; the system's default is 30.
             message_id: The same id with the same message is handled once, and answered as it was
                 then, for 7 days: so that asking again after an error is safe.
+            by: On whose behalf; recorded with every event that the message causes.
+            why: The reason; likewise.
+            correlation_id: The request that it belongs to; likewise.
 
         Raises:
-            RefusedError: The actor said no; nothing changed.
+            RefusedError: The actor said no, or ``by`` and the like are no text; nothing changed.
             AskTimeoutError: No reply in time; it may have happened.
             StoreUnavailableError: The commit failed; it may have happened.
             MailboxFullError, ActorQuarantinedError, ActorStoppedError: It was not taken.
@@ -58,7 +70,10 @@ class ActorHandle(Generic[S, R]):
         """
         self._access.check_may_block("ask", "ask_async")
         timeout = check_timeout(timeout)
-        reply: R = self._access.ask(self.stream, message, timeout=timeout, message_id=message_id)
+        context = self._access.calling(by, why, correlation_id, message_id)
+        reply: R = self._access.ask(
+            self.stream, message, timeout=timeout, message_id=message_id, context=context
+        )
         return reply
 
     async def ask_async(
@@ -67,38 +82,61 @@ class ActorHandle(Generic[S, R]):
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - as ask()
         message_id: str | None = None,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> R:
         """Do what :meth:`ask` does without blocking the event loop."""
         timeout = check_timeout(timeout)
+        context = self._access.calling(by, why, correlation_id, message_id)
         reply: R = await self._access.ask_async(
-            self.stream, message, timeout=timeout, message_id=message_id
+            self.stream, message, timeout=timeout, message_id=message_id, context=context
         )
         return reply
 
-    def tell(self, message: Any) -> None:
+    def tell(
+        self,
+        message: Any,
+        *,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
         """Send ``message`` without an answer; it is lost if the process dies before its commit.
 
+        The parameters are those of :meth:`ask`.
         What cannot be handled, or kept any longer while the store is unavailable, is a dead letter.
         In mode ``client`` it returns once the message is durable in the inbox of the store.
 
         Raises:
-            MailboxFullError, ActorStoppedError: It was not taken.
+            RefusedError, MailboxFullError, ActorStoppedError: It was not taken.
             BlockingCallError: Mode ``client``, and called on the system's event loop.
         """
+        context = self._access.calling(by, why, correlation_id)
         if self._access.tell_remotely:
             self._access.check_may_block("tell", "tell_async")
-            future = self._access.courier.tell(self.stream, message, ASK_TIMEOUT)
-            self._access.wait_for_answer(future, self.stream)
+            self._access.wait_for_answer(self._tell_remotely(message, context), self.stream)
         else:
-            self._access.directory.tell(self.stream, message)
+            self._access.directory.tell(self.stream, message, context)
 
-    async def tell_async(self, message: Any) -> None:
+    async def tell_async(
+        self,
+        message: Any,
+        *,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
         """Do what :meth:`tell` does without blocking the event loop."""
+        context = self._access.calling(by, why, correlation_id)
         if self._access.tell_remotely:
-            future = self._access.courier.tell(self.stream, message, ASK_TIMEOUT)
-            await self._access.await_answer(future, self.stream)
+            await self._access.await_answer(self._tell_remotely(message, context), self.stream)
         else:
-            self._access.directory.tell(self.stream, message)
+            self._access.directory.tell(self.stream, message, context)
+
+    def _tell_remotely(self, message: Any, context: Context | None) -> PooledFuture[Any]:
+        tell = self._access.courier.tell
+        return tell(self.stream, message, ASK_TIMEOUT, context=context)
 
     def state(self, *, as_of: AsOf | None = None) -> S:
         """The fold of the stored events, all there are or those that there were ``as_of``.

@@ -13,6 +13,7 @@ from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.messages import StartRun
 from indelible.checks import check_id, check_timeout
 from indelible.errors import DefinitionError, PayloadTooLargeError
+from indelible.events.context import Context
 from indelible.events.conversions import encode_given
 from indelible.events.values import INLINE_LIMIT, decode_value, encode_value
 from indelible.outcome import Outcome
@@ -46,6 +47,9 @@ class WorkflowAgent:
         *,
         run_id: str | None = None,
         input: Any = None,  # noqa: A002 - the word of the field
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> RunHandle:
         """Start a run and return when that is durable: after a crash it is finished.
 
@@ -53,15 +57,21 @@ class WorkflowAgent:
             definition: The workflow.
             run_id: Unique in the store, 1 to 200 printable characters; a new one by default.
             input: What the steps see: a mapping of storable values; empty by default.
+            by: On whose behalf; recorded with every event of the run, and with what it causes.
+            why: The reason; likewise.
+            correlation_id: The request that it belongs to; likewise, and the run's id by default.
 
         Raises:
+            RefusedError: An id, ``by`` or the like is no text that can be recorded; nothing was
+                started.
             DefinitionError: The definition or the input cannot be run; nothing was started.
             RunExistsError: The id belongs to a run with other contents; nothing was started.
             ValueNotStorableError, PayloadTooLargeError: About ``input``; nothing was started.
             StoreUnavailableError, AskTimeoutError: It may have started; retry with the same id.
         """
         self._access.check_may_block("start", "start_async")
-        return self._start(definition, run_id, input)
+        context = self._access.calling(by, why, correlation_id)
+        return self._start(definition, run_id, input, context)
 
     async def start_async(
         self,
@@ -69,29 +79,47 @@ class WorkflowAgent:
         *,
         run_id: str | None = None,
         input: Any = None,  # noqa: A002 - as above
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> RunHandle:
         """Do what :meth:`start` does without blocking the event loop."""
-        return await self._start_async(definition, run_id, input)
+        context = self._access.calling(by, why, correlation_id)
+        return await self._start_async(definition, run_id, input, context)
 
     def start_many(
-        self, runs: Sequence[tuple[str | None, Any]], definition: Definition
+        self,
+        runs: Sequence[tuple[str | None, Any]],
+        definition: Definition,
+        *,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> list[RunHandle]:
         """Start a run for each (run_id, input) and return when all are durable.
+
+        The other parameters are those of :meth:`start`.
 
         Raises:
             As :meth:`start` does, for the first that cannot start; the others have been started.
         """
         self._access.check_may_block("start_many", "start_many_async")
-        asked = self._ask_all(runs, definition)
+        asked = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
         for _, future in asked:
             self._access.wait_for_answer(future)
         return [RunHandle(self._access, run_id) for run_id, _ in asked]
 
     async def start_many_async(
-        self, runs: Sequence[tuple[str | None, Any]], definition: Definition
+        self,
+        runs: Sequence[tuple[str | None, Any]],
+        definition: Definition,
+        *,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> list[RunHandle]:
         """Do what :meth:`start_many` does without blocking the event loop."""
-        asked = self._ask_all(runs, definition)
+        asked = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
         for _, future in asked:
             await self._access.await_answer(future)
         return [RunHandle(self._access, run_id) for run_id, _ in asked]
@@ -103,6 +131,9 @@ class WorkflowAgent:
         run_id: str | None = None,
         input: Any = None,  # noqa: A002 - as above
         timeout: float | None = None,
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> Outcome:
         """Start a run and wait for its end: :meth:`start`, then :meth:`RunHandle.result`.
 
@@ -112,8 +143,9 @@ class WorkflowAgent:
             As these two do: AskTimeoutError, too, if it was not accepted in time.
         """
         self._access.check_may_block("execute_workflow", "execute_workflow_async")
+        context = self._access.calling(by, why, correlation_id)
         left = self._time_left(timeout)
-        return self._start(definition, run_id, input, left()).result(left())
+        return self._start(definition, run_id, input, context, left()).result(left())
 
     async def execute_workflow_async(
         self,
@@ -122,17 +154,27 @@ class WorkflowAgent:
         run_id: str | None = None,
         input: Any = None,  # noqa: A002 - as above
         timeout: float | None = None,  # noqa: ASYNC109 - as result()
+        by: str | None = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> Outcome:
         """Do what :meth:`execute_workflow` does without blocking the event loop."""
+        context = self._access.calling(by, why, correlation_id)
         left = self._time_left(timeout)
-        run = await self._start_async(definition, run_id, input, left())
+        run = await self._start_async(definition, run_id, input, context, left())
         return await run.result_async(left())
 
     def _start(
-        self, definition: Definition, run_id: str | None, given: Any, timeout: float | None = None
+        self,
+        definition: Definition,
+        run_id: str | None,
+        given: Any,
+        context: Context | None,
+        timeout: float | None = None,
     ) -> RunHandle:
         message = self._start_message(self._access.compile(definition), run_id, given)
-        self._access.ask(f"run-{message.run_id}", message, presume_new=True, timeout=timeout)
+        stream = f"run-{message.run_id}"
+        self._access.ask(stream, message, presume_new=True, timeout=timeout, context=context)
         return RunHandle(self._access, message.run_id)
 
     async def _start_async(
@@ -140,11 +182,14 @@ class WorkflowAgent:
         definition: Definition,
         run_id: str | None,
         given: Any,
+        context: Context | None,
         timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> RunHandle:
         message = self._start_message(self._access.compile(definition), run_id, given)
         stream = f"run-{message.run_id}"
-        await self._access.ask_async(stream, message, presume_new=True, timeout=timeout)
+        await self._access.ask_async(
+            stream, message, presume_new=True, timeout=timeout, context=context
+        )
         return RunHandle(self._access, message.run_id)
 
     def _time_left(self, timeout: float | None) -> Callable[[], float | None]:
@@ -157,13 +202,19 @@ class WorkflowAgent:
         return lambda: max(0.0, (end - monotonic()) / 1e9)
 
     def _ask_all(
-        self, runs: Sequence[tuple[str | None, Any]], definition: Definition
+        self,
+        runs: Sequence[tuple[str | None, Any]],
+        definition: Definition,
+        context: Context | None,
     ) -> list[tuple[str, PooledFuture[Any]]]:
         plan = self._access.compile(definition)
         messages = [self._start_message(plan, run_id, given) for run_id, given in runs]
         ask = self._access.send
         return [
-            (message.run_id, ask(f"run-{message.run_id}", message, presume_new=True))
+            (
+                message.run_id,
+                ask(f"run-{message.run_id}", message, presume_new=True, context=context),
+            )
             for message in messages
         ]
 

@@ -22,7 +22,7 @@ def check_id(what: str, text: str) -> None:
         RefusedError: It is not text of 1 to 200 printable characters.
     """
     if not isinstance(text, str) or not 1 <= len(text) <= 200 or not text.isprintable():
-        raise RefusedError(f"{what} {text!r} is not text of 1 to 200 printable characters")
+        raise RefusedError(f"{what} {text!r:.300} is not text of 1 to 200 printable characters")
 
 
 def check_seconds(timeout: float) -> float:

@@ -271,27 +271,50 @@ class RunHandle:
 
     # -- acting
 
-    def resolve_step(self, step: str, action: Resolution, *, by: str, result: Any = None) -> None:
+    def resolve_step(
+        self,
+        step: str,
+        action: Resolution,
+        *,
+        by: str,
+        result: Any = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
         """Say how an attempt ended that a crash cut off and whose policy is ``ask``.
 
         Args:
             step: Name of the step that waits.
             action: ``retry`` runs it again, ``fail`` gives it up, ``complete`` takes ``result``.
-            by: Who says so; recorded.
+            by: Who says so; recorded with the event of this decision, like what follows.
             result: What the step would have returned, for ``complete``.
+            why: The reason.
+            correlation_id: The request that it belongs to; that of the run by default.
 
         Raises:
-            RefusedError: The run does not wait for that step; nothing has changed.
+            RefusedError: The run does not wait for that step, or ``why`` and the like are no text
+                that can be recorded; nothing has changed.
             ValueNotStorableError: ``result`` cannot be stored; nothing has changed.
         """
         self._access.check_may_block("resolve_step", "resolve_step_async")
-        self._access.ask(self._stream, self._resolve(step, action, by, result))
+        context = self._access.calling(by, why, correlation_id)
+        message = self._resolve(step, action, by, result)
+        self._access.ask(self._stream, message, context=context)
 
     async def resolve_step_async(
-        self, step: str, action: Resolution, *, by: str, result: Any = None
+        self,
+        step: str,
+        action: Resolution,
+        *,
+        by: str,
+        result: Any = None,
+        why: str | None = None,
+        correlation_id: str | None = None,
     ) -> None:
         """Do what :meth:`resolve_step` does without blocking the event loop."""
-        await self._access.ask_async(self._stream, self._resolve(step, action, by, result))
+        context = self._access.calling(by, why, correlation_id)
+        message = self._resolve(step, action, by, result)
+        await self._access.ask_async(self._stream, message, context=context)
 
     def _resolve(self, step: str, action: Resolution, by: str, result: Any) -> Resolve:
         check_id("step", step)

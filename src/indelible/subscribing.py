@@ -28,6 +28,7 @@ class Subscribing(Facade):
         types: Collection[type[Event] | str] | None = None,
         category: str | None = None,
         streams: Collection[str] | None = None,
+        correlation_id: str | None = None,
         live: bool = True,
         max_batch: int = MAX_BATCH,
         max_bytes: int = MAX_BYTES,
@@ -43,6 +44,7 @@ class Subscribing(Facade):
             types: Event classes or wire names; all by default.
             category: Only streams of this category, such as ``run``.
             streams: Only these streams.
+            correlation_id: Only what belongs to this request, wherever it is.
             live: Wait for more at the end of the log, instead of ending there.
             max_batch: Events of a batch.
             max_bytes: Bytes of their payloads and metadata; one event may be larger.
@@ -56,7 +58,7 @@ class Subscribing(Facade):
         """
         return self._access.parts.readers.subscription(
             after,
-            Selection(types, category, streams),
+            Selection(types, category, streams, correlation_id),
             live=live,
             max_batch=max_batch,
             max_bytes=max_bytes,

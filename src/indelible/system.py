@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from indelible.access import SystemAccess
 from indelible.actor import ActorHandle
-from indelible.actors.decider import Decider, R, S, takes_snapshots
+from indelible.actors.decider import Decider, R, S, sees_context, takes_snapshots
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
 from indelible.arguments import address_of, check_lease, check_threads, instances, seconds_of
 from indelible.blocking import BlockingCalls
+from indelible.calling import Calling
 from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
 from indelible.errors import RefusedError, UnknownRunError
@@ -46,7 +47,7 @@ DRAIN = 10.0
 """Seconds that closing waits for running steps: what orchestrators grant before they kill."""
 
 
-class ActorSystem(Serving, Subscribing, Viewing, Verifying):
+class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
     """Event-sourced actors and durable workflows over one store.
 
     Making one does no I/O and starts no thread; opening it migrates the store, takes ownership of
@@ -122,6 +123,7 @@ class ActorSystem(Serving, Subscribing, Viewing, Verifying):
         check_projections(self._projections)
         for decider in self._deciders:
             takes_snapshots(decider)  # refuses half of it
+            sees_context(decider)  # refuses what takes neither
         self._steps = Steps(dict(connections or {}), dict(functions or {}), self.url)
         self._access = SystemAccess(
             self.url, mode, clock=self.clock, ids=self.ids, step_types=self._steps.types

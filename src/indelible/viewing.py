@@ -36,7 +36,8 @@ class Viewing(Facade):
     def _record(self, stream: str, message: RetryEvent | SkipEvent, timeout: float) -> Cursor:
         self._access.check_may_block("retry or skip", "its async twin")
         with self.store.within(timeout):
-            version = self._access.ask(stream, message, timeout=timeout)
+            context = self._access.calling(message.by or None, message.reason or None)
+            version = self._access.ask(stream, message, timeout=timeout, context=context)
             [event] = self.store.read(stream, version - 1, version)
         return {event.shard: event.position}
 

@@ -16,9 +16,9 @@ WORKFLOW = {"name": "w", "steps": [{"name": "s", "type": "one"}]}
 
 SYSTEM = """
     actor anchor anchor_async caught_up caught_up_async clock close close_async compile consume
-    consumer consumers drain drain_async events health health_async ids open open_async owns parked
-    rebuild rebuild_async register_function register_step run run_async step store url verify
-    verify_async views workflow_agent
+    consumer consumers context drain drain_async events health health_async ids open open_async
+    owns parked rebuild rebuild_async register_function register_step run run_async step store url
+    verify verify_async views workflow_agent
 """
 VIEWS = "connection cursors lag metrics parked parked_at rebuilt run runs summary"
 

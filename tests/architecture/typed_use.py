@@ -15,9 +15,11 @@ from msgspec import field
 from indelible import (
     ActorHandle,
     ActorSystem,
+    Context,
     Decider,
     Decision,
     Event,
+    MessageContext,
     Outcome,
     Projection,
     RunError,
@@ -76,6 +78,14 @@ class Sales(Projection):
 
     def erase(self, rows: sa.Connection, name: str) -> bool:
         return True
+
+
+class Seeing(Decider[int, str]):
+    def decide(self, state: int, message: Any, context: MessageContext) -> Decision:
+        assert_type(context.now, int)
+        assert_type(context.principal, str)
+        context.pricipal  # error
+        return Decision(reply=context.tenant)
 
 
 class Silent(Decider[bytes]):
@@ -184,6 +194,12 @@ async def speak_to_actors(system: ActorSystem, given: Silent) -> None:
     assert_type(system.actor(given, "1").ask(5), Any)
     assert_type(system.actor("account", "42"), ActorHandle[Any, Any])
     plain: ActorHandle = account
+    assert_type(system.actor(Seeing, "1").ask(5, by="ada", why="rent"), str)
+    with system.context(by="ada", tenant="acme") as context:
+        assert_type(context, Context)
+    assert_type(account.events()[0].context, Context)
+    account.ask(5, by=7)  # error
+    system.context(who="ada")  # error
     account.state().upper()  # error
     account.ask(5) + 1  # error
     (await account.ask_async(5)) + 1  # error

@@ -249,6 +249,7 @@ class InboxPump:
             return
         try:
             message, encode = self._reception.read(command)
+            context = self._reception.context(command)
         except Exception as error:  # noqa: BLE001 - the asker gets it
             if not isinstance(error, IndelibleError):
                 _log.exception("command %s for %s cannot be read", command.kind, stream)
@@ -256,7 +257,8 @@ class InboxPump:
             return
         future = StoredAnswer(command.message_id, encode)
         future.add_done_callback(partial(self._decided, seq, command))
-        self._directory.ask_here(stream, message, future, presume_new=command.kind == START)
+        new = command.kind == START
+        self._directory.ask_here(stream, message, future, context=context, presume_new=new)
 
     # -- out: on whatever thread completes the future, mostly the leader's
 

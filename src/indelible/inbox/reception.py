@@ -15,8 +15,17 @@ from indelible.actors.workflow.executor import Executor
 from indelible.actors.workflow.messages import Describe, Resolve, StartRun
 from indelible.checks import check_id
 from indelible.clock import Clock
-from indelible.errors import DefinitionError, RefusedError
+from indelible.context_checks import check_context
+from indelible.errors import (
+    DefinitionError,
+    EventDecodeError,
+    PayloadTooLargeError,
+    RefusedError,
+)
+from indelible.errors.texts import message_of
+from indelible.events.context import Context
 from indelible.events.inbox import COMMAND_LIMIT, Command
+from indelible.events.metadata import decode_metadata
 from indelible.events.values import decode_value
 from indelible.inbox.answers import encode_reply
 from indelible.inbox.wire import (
@@ -81,6 +90,22 @@ class Reception:
         if type(message) is Describe:
             return message, lambda reply: encode_reply(stream, self._described(stream, reply), {})
         return message, lambda reply: encode_reply(stream, reply, types)
+
+    def context(self, command: Command) -> Context | None:
+        """What goes with the message to the events that it causes; ``None`` if nothing does.
+
+        Raises:
+            RefusedError: It is nothing that a caller could have set.
+        """
+        if not command.context:
+            return None
+        try:
+            context = decode_metadata(command.context)
+        except (EventDecodeError, PayloadTooLargeError) as error:
+            why = f"the context of command {command.kind!r} cannot be read: {message_of(error)}"
+            raise RefusedError(why) from error
+        check_context(context)
+        return context
 
     def _message(self, command: Command, types: MessageTypes) -> Any:
         is_run = command.stream.startswith("run-")

@@ -8,11 +8,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
 from indelible import ActorSystem
 from indelible.errors import RefusedError, StoreCorruptError, ValueDecodeError
 from indelible.events.inbox import COMMAND_LIMIT
+from indelible.events.metadata import METADATA_LIMIT
 from indelible.events.opening import open_store
 from indelible.events.plan import shard_of
 from indelible.inbox.answers import decode_answer
@@ -31,14 +33,21 @@ DAMAGED = [
     *((column, "x'FF'") for column in ("message_id", "stream", "kind", "sender")),
     *(("body", value) for value in ("'text'", "7", f"zeroblob({COMMAND_LIMIT + 1})")),
     *((column, "zeroblob(2000)") for column in ("stream", "kind", "sender")),
+    *(("context", value) for value in ("'text'", "7", f"zeroblob({METADATA_LIMIT + 1})")),
     ("stream", "CAST(printf('%.*c', 2000, 'x') AS TEXT)"),
     ("kind", "CAST(zeroblob(70000000) AS TEXT)"),
     *(("shard", value) for value in ("'x'", "0.5", "7", "-1", NO_TEXT, "x'00'", "zeroblob(2000)")),
+]
+NO_CONTEXTS: list[Any] = [  # that any caller could have set
+    *([], {"principal": 1}, {"principal": "a\0b"}, {"reason": "two\nlines"}),
+    *({"traceparent": "00-x"}, {"tracestate": "a=1"}, {"tenant": "x" * 201}),
 ]
 UNFIT = [  # each is read, and refused by what it is meant for
     *(("stream", value) for value in ("''", "'x'", "'run-'", "'nothing-1'", "'service-x'")),
     *(("kind", value) for value in ("'service.x'", "'run.start'", "5", "''")),
     *(("body", value) for value in ("x''", "x'C1'", "x'93010203'", "x'DF00FFFFFF'", "zeroblob(9)")),
+    *(("context", f"x'{value.hex()}'") for value in (b"\xc1", b"\x93", b"\xdf\x00\xff\xff\xff")),
+    *(("context", f"x'{msgpack.packb(fields).hex()}'") for fields in NO_CONTEXTS),
 ]
 
 

@@ -136,6 +136,8 @@ def test_a_parked_event_is_retried_or_skipped_and_both_are_recorded(
             ("EventSkipped", "me", "never mind"),
             ("EventRetried", "me", "mended"),
         ]
+        contexts = [event.context for event in system.store.read("projection-totals")]
+        assert [(c.principal, c.reason) for c in contexts] == [(d.by, d.reason) for d in decisions]  # type: ignore[attr-defined]
 
 
 async def _decide(system: ActorSystem) -> None:
