@@ -98,8 +98,44 @@ def _show(recorded: Iterable[RecordedEvent]) -> None:
             console,
             f"{event.version:>7}  {time_of_day(event.recorded_at)}  ",
             (f"{plain(event.type):<18} ", "bold"),
+            (origin(event), "cyan"),
             (details(event), "dim"),
         )
+
+
+def origin(event: RecordedEvent) -> str:
+    """Who an event is of, why, and what led to it, for its line; empty if nobody has said.
+
+    Raises:
+        EventDecodeError: It is damaged.
+    """
+    said = origin_of(event).items()
+    words = one_line(" ".join(f"{name}={text}" for name, text in said), _DETAILS)
+    return f"{words}  " if words else ""
+
+
+def origin_of(event: RecordedEvent) -> dict[str, str]:
+    """The same by name, as it is stored: what was set, but for a trace.
+
+    Raises:
+        EventDecodeError: It is damaged.
+    """
+    context = event.context
+    said = {name: getattr(context, field) for name, field in _ORIGIN.items()}
+    if context.correlation_id == event.stream.partition("-")[2]:
+        said["correlation_id"] = ""  # its stream says that
+    return {name: text for name, text in said.items() if text}
+
+
+_ORIGIN = {
+    "by": "principal",
+    "why": "reason",
+    "tenant": "tenant",
+    "agent": "agent",
+    "correlation_id": "correlation_id",
+    "causation_id": "causation_id",
+}
+"""What people are shown of a context, by the words with which callers set it."""
 
 
 def details(event: RecordedEvent) -> str:

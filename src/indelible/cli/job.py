@@ -83,6 +83,8 @@ class Job(NamedTuple):
     run_id: str
     given: Any
     agent: str
+    by: str | None
+    why: str | None
     crash_paths: Sequence[str]
     line: CommandLine
     whole: bool  # read all results, not just the last
@@ -137,7 +139,9 @@ class Job(NamedTuple):
     def _start(self, system: ActorSystem) -> RunHandle:
         agent = system.workflow_agent(self.agent)
         try:
-            return agent.start(self.definition, run_id=self.run_id, input=self.given)
+            return agent.start(
+                self.definition, run_id=self.run_id, input=self.given, by=self.by, why=self.why
+            )
         except DefinitionError as error:
             if system.owns:
                 raise

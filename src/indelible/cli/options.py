@@ -43,6 +43,13 @@ Until = Annotated[
     int | None,
     typer.Option("--until", metavar="VERSION", min=1, help="As of this version of the stream."),
 ]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="On whose behalf; recorded with every event."),
+]
+Why = Annotated[
+    str | None, typer.Option("--why", metavar="TEXT", help="The reason; recorded likewise.")
+]
 Full = Annotated[bool, typer.Option("--full", help="Show results whole, not shortened.")]
 
 

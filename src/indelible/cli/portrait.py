@@ -13,6 +13,7 @@ from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.results import value_of
 from indelible.actors.workflow.state import COMPLETED, RunState
 from indelible.cli.ending import errors_of, steps_text
+from indelible.cli.events import origin_of
 from indelible.cli.failures import show_failures
 from indelible.cli.fitting import Column, Whole
 from indelible.cli.output import (
@@ -64,6 +65,7 @@ class Portrait(NamedTuple):
         checkpoints: Number, time, version and completed steps of each.
         last: The event that was applied last.
         versions: How many events the run has in all.
+        origin: What the run's start was given: who, why, and the like; only what was set.
     """
 
     status: Mapping[str, Any]
@@ -72,6 +74,7 @@ class Portrait(NamedTuple):
     checkpoints: Sequence[Mapping[str, int]]
     last: RecordedEvent
     versions: int
+    origin: Mapping[str, str]
 
     @classmethod
     def read(cls, system: ActorSystem, run_id: str, until: int | None, *, whole: bool) -> Portrait:
@@ -96,6 +99,7 @@ class Portrait(NamedTuple):
             checkpoints=_checkpoints(events),
             last=recorded[-1],
             versions=head.version,
+            origin=origin_of(recorded[0]),
         )
 
     def write_json(self) -> None:
@@ -106,6 +110,7 @@ class Portrait(NamedTuple):
                 "input": self.given,
                 "results": self.results,
                 "checkpoints": self.checkpoints,
+                "origin": self.origin,
             }
         )
 
@@ -143,6 +148,7 @@ class Portrait(NamedTuple):
         pairs += [
             ("workflow", f"{status['workflow']} (agent {status['agent_id']})"),
             ("steps", steps_text(status)),
+            *((name, plain(text)) for name, text in self.origin.items()),
             ("input", brief(self.given, 200)),
             ("accepted", instant(status["accepted_at"])),
             ("finished", finished),

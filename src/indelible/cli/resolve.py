@@ -15,6 +15,7 @@ from indelible.cli.options import (
     ConnectionUrls,
     StepModules,
     Store,
+    Why,
     parse_json,
     who,
 )
@@ -50,6 +51,7 @@ def resolve_step(
     action: Action,
     *,
     by: By = None,
+    why: Why = None,
     result: Result = None,
     store: Store = DEFAULT_STORE,
     steps: StepModules = None,
@@ -77,8 +79,8 @@ def resolve_step(
     if not place.exists:
         raise StoreNotFoundError(store)
     with redirect_stdout(sys.stderr), place.open(equipment) as system:
-        said = cast("Resolution", action)
-        record(system, run, step, said, by=who() if by is None else by, result=value, line=line)
+        said, name = cast("Resolution", action), who() if by is None else by
+        record(system, run, step, said, by=name, why=why, result=value, line=line)
         owns = system.owns
     out().print(f"step {step} of run {run}: {action}", soft_wrap=True)
     if owns:

@@ -19,6 +19,7 @@ def record(
     action: Resolution,
     *,
     by: str,
+    why: str | None,
     result: Any,
     line: CommandLine,
 ) -> None:
@@ -34,7 +35,7 @@ def record(
         executor = access_to(system).executor
         executor.hold()  # or this process, about to end, would cut the next attempt off
     try:
-        run.resolve_step(step, action, by=by, result=result)
+        run.resolve_step(step, action, by=by, why=why, result=result)
     except RefusedError:
         advise(asked(status), status["waiting_for"], line, served=not system.owns)
         raise

@@ -13,10 +13,12 @@ from indelible.cli.modules import load_equipment
 from indelible.cli.options import (
     DEFAULT_STORE,
     AsJson,
+    By,
     CommandLine,
     ConnectionUrls,
     StepModules,
     Store,
+    Why,
     parse_input,
 )
 
@@ -50,6 +52,8 @@ def run_workflow(
     steps: StepModules = None,
     connection: ConnectionUrls = None,
     agent: Agent = None,
+    by: By = None,
+    why: Why = None,
     crash_after: CrashStep = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +71,7 @@ def run_workflow(
     from indelible.cli.crash import still_to_come
     from indelible.cli.elsewhere import Place
     from indelible.cli.job import Job, prepare
+    from indelible.context_checks import checked
     from indelible.ids import Ids
 
     place = Place.of(store)
@@ -76,6 +81,7 @@ def run_workflow(
     check_id("run id", run_id)
     agent = plan.name if agent is None else agent
     check_id("agent name", agent)
+    checked(by=by, why=why)
     crash_paths = still_to_come(plan, crash_after, store, run_id) if crash_after else ()
     job = Job(
         place=place,
@@ -84,6 +90,8 @@ def run_workflow(
         run_id=run_id,
         given=value,
         agent=agent,
+        by=by,
+        why=why,
         crash_paths=crash_paths,
         line=CommandLine(store, steps, connection),
         whole=as_json,

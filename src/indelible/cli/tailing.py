@@ -13,7 +13,7 @@ from types import FrameType
 import typer
 
 from indelible.cli.announcing import announce
-from indelible.cli.events import as_mapping, details
+from indelible.cli.events import as_mapping, details, origin
 from indelible.cli.opening import reading
 from indelible.cli.output import line, local_time, offset, out, plain, say, time_of_day
 from indelible.cli.values import dumped
@@ -181,6 +181,7 @@ class _Lines:
                 self._console,
                 f"{time_of_day(event.recorded_at)}  {plain(event.stream)} {event.version}  ",
                 (f"{plain(event.type)}  ", "bold"),
+                (origin(event), "cyan"),
                 (details(event), "dim"),
             )
 
