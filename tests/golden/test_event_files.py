@@ -1,5 +1,7 @@
 """Every schema of every event has a frozen file that today's code still reads (invariant 7).
 
+A file holds what a store keeps of one event: its type, schema, payload, and metadata.
+
 ``python tests/golden/test_event_files.py`` writes the files that are missing, and changes none.
 """
 
@@ -13,7 +15,9 @@ import msgpack
 import msgspec
 import pytest
 
+from indelible.events.context import Context, inherited
 from indelible.events.event import Event
+from indelible.events.metadata import decode_metadata, encode_metadata
 from indelible.events.projection_events import EventRetried, EventSkipped
 from indelible.events.run_events import (
     Cause,
@@ -110,13 +114,48 @@ EXAMPLES: tuple[Event, ...] = (
 )
 
 
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+STARTED = Context(
+    "req-1", "queue/7", "ada", "acme", "Miete, März", PARENT, "congo=t61rcWkgMzE", "bot"
+)
+INHERITED = inherited(STARTED)
+CONTEXTS: dict[type[Event], Context] = {
+    RunAccepted: STARTED,
+    StepsReleased: Context("2013-01"),  # of a run whose start was given none
+    EventRetried: Context("metrics", principal="operator", reason="mended: é"),
+    EventSkipped: Context("metrics", principal="operator", reason="test"),
+}
+"""Where the examples come from; the others have what their run inherits."""
+
+
+class Stored(msgspec.Struct):
+    """What is in a file."""
+
+    type: str
+    schema: int
+    payload: bytes
+    metadata: bytes
+
+
 def file_of(cls: type[Event], schema: int) -> Path:
     return FILES / f"{cls.wire_name}.v{schema}.msgpack"
 
 
-def plain(event: Event) -> dict[str, Any]:
+def stored(cls: type[Event], schema: int) -> Stored:
+    """What is in the file of one schema."""
+    return msgspec.convert(msgpack.unpackb(file_of(cls, schema).read_bytes()), Stored)
+
+
+def written(event: Event) -> Stored:
+    """What a store would keep of an example."""
+    context = CONTEXTS.get(type(event), INHERITED)
+    encoded = TYPES.encode(event, bytes(16), encode_metadata(context))
+    return Stored(encoded.type, encoded.schema, encoded.payload, encoded.metadata)
+
+
+def plain(event: Event, context: Context) -> dict[str, Any]:
     """All fields, the defaults too, as JSON holds them."""
-    fields = msgspec.structs.asdict(event)
+    fields = {"event": msgspec.structs.asdict(event), "context": msgspec.structs.asdict(context)}
     shown: dict[str, Any] = json.loads(msgspec.json.encode(fields))
     return shown
 
@@ -132,22 +171,29 @@ def test_the_frozen_bytes_still_mean_the_same(cls: type[Event], schema: int) -> 
     file = file_of(cls, schema)
     assert file.exists(), f"{cls.wire_name} schema {schema} has no golden file: run this script"
     wanted = json.loads(file.with_suffix(".json").read_text())
-    event = TYPES.decode_payload(cls.wire_name, schema, file.read_bytes())
+    frozen = stored(cls, schema)
+    assert (frozen.type, frozen.schema) == (cls.wire_name, schema)
+    event = TYPES.decode_payload(frozen.type, frozen.schema, frozen.payload)
     assert type(event) is cls
-    assert plain(event) == wanted
+    assert plain(event, decode_metadata(frozen.metadata)) == wanted
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.wire_name)
 def test_the_newest_schema_is_still_written_the_same(example: Event) -> None:
-    encoded = TYPES.encode(example, bytes(16))
-    frozen = file_of(type(example), example.schema).read_bytes()
-    assert msgpack.unpackb(encoded.payload) == msgpack.unpackb(frozen)
+    frozen, now = stored(type(example), example.schema), written(example)
+    assert msgpack.unpackb(now.payload) == msgpack.unpackb(frozen.payload)
+    assert now.metadata == frozen.metadata
 
 
 def test_every_field_of_every_event_stands_in_its_file() -> None:
     for cls in TYPES.classes():
-        frozen = msgpack.unpackb(file_of(cls, cls.schema).read_bytes())
+        frozen = msgpack.unpackb(stored(cls, cls.schema).payload)
         assert sorted(frozen) == sorted(cls.__struct_fields__)
+
+
+def test_every_field_of_a_context_stands_in_the_file_of_a_run_that_is_accepted() -> None:
+    frozen = msgpack.unpackb(stored(RunAccepted, RunAccepted.schema).metadata)
+    assert sorted(frozen) == sorted(Context.__struct_fields__)
 
 
 def test_no_golden_file_is_of_a_type_that_is_gone() -> None:
@@ -160,8 +206,10 @@ def write_missing() -> None:
     for example in EXAMPLES:
         file = file_of(type(example), example.schema)
         if not file.exists():
-            file.write_bytes(TYPES.encode(example, bytes(16)).payload)
-            file.with_suffix(".json").write_text(json.dumps(plain(example), indent=2) + "\n")
+            kept = written(example)
+            file.write_bytes(msgpack.packb(msgspec.structs.asdict(kept)))
+            shown = plain(example, decode_metadata(kept.metadata))
+            file.with_suffix(".json").write_text(json.dumps(shown, indent=2) + "\n")
 
 
 if __name__ == "__main__":
