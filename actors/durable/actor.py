@@ -53,6 +53,7 @@ class DurableActor(Recovering):
         self.touched = True  # since the last look for idle actors
         self._host = host
         self._decider = host.deciders[self.category]
+        self._sees = self.category in host.seeing
         self._handler = host.handlers[self.category]
         self._flights = Flights()
         self._restarts = None
@@ -171,7 +172,7 @@ class DurableActor(Recovering):
     def _work(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
         host, decider = self._host, self._decider
         decide, evolve, types, next_id = decider.decide, decider.evolve, host.types, host.ids.uuid7
-        sees, wants_causes = self.category in host.seeing, self._handler.wants_causes
+        sees = self._sees
         encoded: list[EncodedEvent] = []
         replies: list[Reply] = []
         effects: list[Any] = []
@@ -201,7 +202,7 @@ class DurableActor(Recovering):
                 if context is not None and decider.inherits and self._begins(decision, encoded):
                     self._inherit(context)
                 if decision.effects:
-                    if wants_causes:
+                    if self._handler.wants_causes:
                         version = self._version + len(encoded) if decision.events else 0
                         effects += self._caused(decision.effects, context, version)
                     else:

@@ -37,6 +37,7 @@ class InContext(PooledActor):
     context: Context = NO_CONTEXT
     _host: Host
     _decider: Decider[Any]
+    _sees: bool  # decide has a third parameter
     _metadata: bytes  # of events whose message has no context
     _version: int
 

@@ -46,6 +46,9 @@ class SystemAccess(Caller):
         mode: How the system uses the store.
         clock: Where the system's time comes from.
         ids: Where its ids come from.
+        owns: Whether the system writes the store, rather than only reading it.
+        can_ask: Whether it may ask the actors of other processes.
+        tell_remotely: Whether the actors that it speaks to all live in other processes.
     """
 
     def __init__(
@@ -54,15 +57,13 @@ class SystemAccess(Caller):
         """Be closed."""
         super().__init__(url)
         self.mode: Mode = mode
+        self.owns = mode == "own"
+        self.can_ask = mode != "read"
+        self.tell_remotely = mode == "client"
         self.clock = clock
         self.ids = ids
         self._step_types = step_types
         self._known = KnownPlans()
-
-    @property
-    def owns(self) -> bool:
-        """Whether the system writes the store, rather than only reading it."""
-        return self.mode == "own"
 
     @property
     def store(self) -> EventStore:
@@ -77,7 +78,7 @@ class SystemAccess(Caller):
             StoreReadOnlyError: The system only reads.
         """
         parts = self.opened or self.parts  # every message comes through here
-        if self.mode != "own":
+        if not self.owns:
             raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self.mode}"')
         return parts.directory
 
@@ -151,16 +152,6 @@ class SystemAccess(Caller):
             return self.parts.runtime.wait(future, timeout)
         except pykka.Timeout:
             raise TimeoutError from None
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether this system may ask the actors of other processes."""
-        return self.mode != "read"
-
-    @property
-    def tell_remotely(self) -> bool:
-        """Whether the actors that it speaks to all live in other processes."""
-        return self.mode == "client"
 
     def send(
         self,

@@ -44,9 +44,10 @@ class Caller(OfOneProcess):
         """
         if self.parent:
             self.check_process("calling()")
+        bare = by is None and why is None and correlation_id is None and message_id is None
+        if bare and RUNNING_STEP.get(None) is None and _GIVEN.get(None) is None:
+            return None  # as nearly always: this is part of every message
         context = self._in_force()
-        if by is why is correlation_id is message_id is None:
-            return context if context is not NO_CONTEXT else None
         if by is not None or why is not None or correlation_id is not None:
             context = over(context, checked(by=by, why=why, correlation_id=correlation_id))
         if message_id is not None and not context.causation_id:
