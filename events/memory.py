@@ -27,6 +27,7 @@ from indelible.events.inbox import Inbox
 from indelible.events.memory_inbox import MemoryInbox
 from indelible.events.owners import Owner
 from indelible.events.plan import SHARD, STREAM_ID_BITS, Head, Plan, Shard
+from indelible.events.sqlite.forked import carry_over, check_not_carried_over
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.turns import Turns
 from indelible.events.verification.anchor import Anchor
@@ -76,8 +77,13 @@ class MemoryEventStore(GroupedStore):
         return ()
 
     def open(self) -> None:
-        """Raise the epoch and take appends."""
+        """Raise the epoch and take appends.
+
+        Raises:
+            ForkedError: SQLite, which has the views, was in use when this process was forked.
+        """
         self.check_process()
+        check_not_carried_over()
         if self.state == "closed":
             self._group.begin(self._memory.raise_epoch())
 
@@ -90,6 +96,7 @@ class MemoryEventStore(GroupedStore):
         """In a child that inherits a copy, in the state in which the other threads left it."""
         if self.state != "closed":
             self._parent = parent
+            carry_over(self.url, parent)
             self._group.abandon(ForkedError("the event store", self.url, parent))
 
     # -- reading

@@ -36,7 +36,7 @@ class ForkedError(SystemClosedError):
     def __init__(self, wanted: str, url: str, parent: int) -> None:
         """``wanted`` is what was called; ``parent`` is the process that had opened ``url``."""
         why = "this process was forked from it"
-        fix = _SQLITE_FIX if url.startswith("sqlite") else _FIX
+        fix = _SQLITE_FIX if url.startswith(("sqlite", "memory")) else _FIX
         IndelibleError.__init__(
             self,
             f"{wanted} cannot be used here: process {parent} opened {url}, and {why}; {fix}",
