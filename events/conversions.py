@@ -28,7 +28,9 @@ _BYTES = (bytearray, memoryview)
 _BUILT_IN = (str, int, float, bytes, list, dict, datetime, date, Decimal)
 """Types of which a subclass is stored as one of them; datetime before date, which it is, too."""
 
-_PLAIN = frozenset({*SIZES, list, dict})
+PLAIN = frozenset({*SIZES, list, dict})
+"""Types that the rule leaves alone."""
+
 _BY_RULE = (*_BUILT_IN, *_TEXTS, *_BYTES, tuple, timedelta, Enum, msgspec.Struct)
 
 
@@ -82,15 +84,6 @@ def plainer(value: Any) -> Any:
     if is_model(kind):
         return value.model_dump()
     return _as_built_in(value)
-
-
-def plain_outside(value: Any) -> Any:
-    """``value``, what is inside it left as it is: a dataclass as a dict of its very fields.
-
-    >>> plain_outside((1, (2,)))
-    [1, (2,)]
-    """
-    return value if type(value) in _PLAIN else plainer(value)
 
 
 def has_rule(kind: type) -> bool:

@@ -91,8 +91,10 @@ class Mailbox:
     def take_some(self, most: int) -> list[Any]:
         """Remove and return the oldest messages, at most ``most``; for the flag's holder."""
         taken: list[Any] = []
-        while self._messages and len(taken) < most:
-            taken.append(self.take())
+        waiting = self._messages
+        take = waiting.popleft if self._bound is None else self.take
+        while waiting and len(taken) < most:
+            taken.append(take())
         return taken
 
     def release(self) -> bool:

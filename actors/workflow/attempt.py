@@ -32,7 +32,7 @@ from indelible.errors import (
     StoreUnavailableError,
     ValueNotStorableError,
 )
-from indelible.events.conversions import encode_given, plain_outside
+from indelible.events.conversions import PLAIN, encode_given, plainer
 from indelible.forks import leave
 
 if TYPE_CHECKING:
@@ -121,13 +121,16 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         value: Any = None
         own = Context()  # nothing of what other attempts on this thread have set
         try:
-            own.run(RUNNING_STEP.set, context)
-            value = own.run(self.step_type.run, context, self.definition(context))
+            value = own.run(self._call, context)
         except BaseException as raised:  # noqa: BLE001 - SystemExit in a step is that step's failure
             error = raised
         ended = monotonic()
         cpu = meter.used(cpu, started, ended)
         executor.ended(self, self.message(value, error, ended - started, cpu))
+
+    def _call(self, context: StepContext) -> Any:
+        RUNNING_STEP.set(context)
+        return self.step_type.run(context, self.definition(context))
 
     async def run(self) -> None:
         """Run an asynchronous step on the event loop."""
@@ -176,14 +179,15 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             leave(error)
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
-        clock, stream = executor.clock, self.actor.stream
-        unread = self._unread(error)
-        if unread is not None:
+        clock, context = executor.clock, self.context
+        if not self.begun or (context is not None and context._damage is not None):
+            unread = self._unread(error)
             return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
         duration, cpu = took // 1_000, cpu // 1_000
         if error is None:
             try:
-                value = plain_outside(value)
+                if type(value) not in PLAIN:
+                    value = plainer(value)
                 if type(value) is dict and value.get("success") is False:
                     said = value.get("error") or value.get("message") or value
                     raise StepFailedError(self.node.name, str(said))
@@ -191,16 +195,15 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
                 error = self._explained(failed, value)
             else:
-                index, number, hold = self.node.index, self.number, executor.held(stream)
+                index, number, hold = self.node.index, self.number, executor.held(self.actor.stream)
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 
-    def _unread(self, error: BaseException | None) -> StoreError | None:
+    def _unread(self, error: BaseException | None) -> StoreError:
         """What kept the step from its run's own data, whatever its function made of it."""
-        if not self.begun:
-            assert isinstance(error, StoreError)
-            return error
-        return None if self.context is None else self.context._damage
+        damage = error if self.context is None or not self.begun else self.context._damage
+        assert isinstance(damage, StoreError)
+        return damage
 
     def _explained(self, error: BaseException, value: Any) -> BaseException:
         """``error``, which the result brought about, with a note on where it comes from."""

@@ -226,8 +226,9 @@ class Executor:
 
     def begins(self, attempt: Attempt) -> bool:
         """Called on the step's thread before its function: may it begin?"""
+        stream, holds = attempt.actor.stream, self._holds
         with self._begins:
-            if self._holds.forbid(attempt.actor.stream):
+            if (holds.any and holds.cover(stream)) or not holds.is_ours(stream):
                 return False  # it stays listed as not begun, and is released or left
             attempt.begun = True
         if self.failpoints.armed:

@@ -11,12 +11,13 @@ class Holds:
     Attributes:
         any: Whether anything is held; looked at first, where every step passes.
         everything: Whether all runs are: the system closes.
+        is_ours: Tells whether a stream still is this process's; nothing begins in another.
     """
 
     def __init__(self, shard_of: Callable[[str], int], is_ours: Callable[[str], bool]) -> None:
-        """Hold nothing; ``shard_of`` gives the shard of a stream, ``is_ours`` if it still is."""
+        """Hold nothing; ``shard_of`` gives the shard of a stream."""
         self.any = False
-        self._is_ours = is_ours
+        self.is_ours = is_ours
         self._shard_of = shard_of
         self.everything = False
         self._shards: frozenset[int] = frozenset()
@@ -33,10 +34,6 @@ class Holds:
         """Let runs of ``shards`` go on."""
         self._shards -= frozenset(shards)
         self.any = self.everything or bool(self._shards)
-
-    def forbid(self, stream: str) -> bool:
-        """Whether nothing may begin in ``stream`` now: it is held, or its lease is over."""
-        return (self.any and self.cover(stream)) or not self._is_ours(stream)
 
     def cover(self, stream: str) -> bool:
         """Whether the run in ``stream`` is held."""
