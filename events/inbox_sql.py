@@ -45,7 +45,7 @@ _IN = 500
 Begin = Callable[[], AbstractContextManager[sa.Connection]]
 """Gives a connection in a transaction that commits at the end of the block, or rolls back."""
 
-Now = Callable[[], sa.ColumnElement[int]]
+Now = sa.ColumnElement[int]
 """The one clock that all processes of a database share, as SQL: microseconds UTC."""
 
 
@@ -63,6 +63,9 @@ class SqlInbox:
         self._read = read
         self._now = now
         self._watch = watch
+        commands = _commands(now)  # made once: making it costs more than asking
+        self._first = commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
+        self._given = commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
 
     def watch(self, *, for_commands: bool = False) -> Watcher:
         """A new watcher, which the caller closes; ``for_commands`` spares it everything else."""
@@ -99,22 +102,20 @@ class SqlInbox:
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
         """The first ``limit`` commands for ``shards`` without an answer, in order."""
-        query = self._commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
         try:
             with self._read() as connection:
                 which = {"shards": sorted(shards), "most": limit}
-                return _submitted(connection, query, which)
+                return _submitted(connection, self._first, which)
         except StoreCorruptError:
             return self._one_by_one(self.waiting(shards, limit))
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
         """Those of ``seqs`` that have no answer, in order."""
-        query = self._commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
         found: list[Submitted] = []
         try:
             with self._read() as connection:
                 for part in _parts(seqs):
-                    found += _submitted(connection, query, {"seqs": part})
+                    found += _submitted(connection, self._given, {"seqs": part})
         except StoreCorruptError as error:
             if len(seqs) == 1:
                 return [Submitted(seqs[0], NO_COMMAND, late=False, damage=error.found)]
@@ -134,28 +135,6 @@ class SqlInbox:
         """The same where a row cannot be read: it leaves the others alone."""
         return [submitted for seq in seqs for submitted in self.take([seq])]
 
-    @property
-    def _commands(self) -> sa.Select[*tuple[Any, ...]]:
-        columns = INBOX.c
-        late = sa.and_(columns.deadline > 0, columns.deadline < self._now())
-        timeout = sa.case((columns.deadline == 0, 0), else_=columns.deadline - columns.submitted_at)
-        return (
-            sa.select(
-                columns.seq,
-                columns.message_id,
-                columns.shard,
-                _at_most(columns.stream, TEXT_LIMIT),
-                _at_most(columns.kind, TEXT_LIMIT),
-                _at_most(columns.body, COMMAND_LIMIT),
-                _at_most(columns.sender, TEXT_LIMIT),
-                timeout.label("timeout"),
-                _at_most(columns.context, METADATA_LIMIT),
-                late.label("late"),
-            )
-            .where(_UNANSWERED)
-            .order_by(columns.seq)
-        )
-
     def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
         """Answer each (message id, encoded answer), durably; a first answer stands."""
         if not answers:
@@ -163,7 +142,7 @@ class SqlInbox:
         update = (
             sa.update(INBOX)
             .where(INBOX.c.message_id == sa.bindparam("one"), INBOX.c.answered_at == 0)
-            .values(answered_at=self._now(), answer=sa.bindparam("said"))
+            .values(answered_at=self._now, answer=sa.bindparam("said"))
         )
         with self._write() as connection:
             connection.execute(update, [{"one": one, "said": said} for one, said in answers])
@@ -174,7 +153,7 @@ class SqlInbox:
         first = sa.case((_UNANSWERED, said), else_=sa.func.coalesce(INBOX.c.answer, said))
         row = sa.update(INBOX).where(INBOX.c.seq == seq, _UNANSWERED | _NEVER)
         with self._write() as connection:
-            connection.execute(row.values(answered_at=self._now(), answer=first))
+            connection.execute(row.values(answered_at=self._now, answer=first))
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
         """The answers of those that have one; one that cannot be read is no bytes at all."""
@@ -201,7 +180,7 @@ class SqlInbox:
         """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
         old = (
             sa.select(INBOX.c.seq)
-            .where(INBOX.c.answered_at > 0, INBOX.c.answered_at < self._now() - REMEMBERED)
+            .where(INBOX.c.answered_at > 0, INBOX.c.answered_at < self._now - REMEMBERED)
             .limit(limit)
         )
         with self._write() as connection:
@@ -209,7 +188,7 @@ class SqlInbox:
 
     def _insert(self, dialect: str) -> sa.Insert:
         timeout = sa.bindparam("timeout", type_=sa.BigInteger)
-        now = self._now()
+        now = self._now
         values: dict[str, Any] = {
             "submitted_at": now,
             "deadline": sa.case((timeout == 0, 0), else_=now + timeout),
@@ -224,6 +203,29 @@ class SqlInbox:
         from sqlalchemy.dialects import sqlite
 
         return sqlite.insert(INBOX).values(values).on_conflict_do_nothing()
+
+
+def _commands(now: Now) -> sa.Select[*tuple[Any, ...]]:
+    """Asks for commands without an answer, in order."""
+    columns = INBOX.c
+    late = sa.and_(columns.deadline > 0, columns.deadline < now)
+    timeout = sa.case((columns.deadline == 0, 0), else_=columns.deadline - columns.submitted_at)
+    return (
+        sa.select(
+            columns.seq,
+            columns.message_id,
+            columns.shard,
+            _at_most(columns.stream, TEXT_LIMIT),
+            _at_most(columns.kind, TEXT_LIMIT),
+            _at_most(columns.body, COMMAND_LIMIT),
+            _at_most(columns.sender, TEXT_LIMIT),
+            timeout.label("timeout"),
+            _at_most(columns.context, METADATA_LIMIT),
+            late.label("late"),
+        )
+        .where(_UNANSWERED)
+        .order_by(columns.seq)
+    )
 
 
 def _at_most(column: sa.ColumnClause[Any], size: int) -> sa.ColumnElement[Any]:
@@ -281,24 +283,35 @@ def _submitted(
 
 def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
     """A row as it was read; SQLite takes any type for any column."""
+    if tuple(map(type, values)) == _KINDS:
+        command = Command(*values)
+        texts = command.message_id, command.stream, command.kind, command.sender
+        if max(map(len, texts)) <= TEXT_LIMIT:
+            return Submitted(seq, command, bool(late))
+    return Submitted(seq, NO_COMMAND, late=False, damage=_damage(values))
+
+
+def _damage(values: Sequence[Any]) -> str:
+    """What is wrong with a row; the first flaw tells."""
+    found = ""
     for value, (name, kind) in zip(values, _COMMAND_TYPES, strict=True):
-        if type(value) is kind and not (isinstance(value, str) and len(value) > TEXT_LIMIT):
-            continue
-        found = f"is {value!r:.80}"
         if value is None:
             bound = f"{TEXT_LIMIT:,} characters"
             if name in _BOUNDS:
                 bound = f"{_BOUNDS[name]:,} bytes"
             found = f"has more than {bound}"
-        return Submitted(seq, NO_COMMAND, late=False, damage=f"its {name} {found}")
-    return Submitted(seq, Command(*values), bool(late))
+        elif type(value) is not kind or (isinstance(value, str) and len(value) > TEXT_LIMIT):
+            found = f"is {value!r:.80}"
+        if found:
+            return f"its {name} {found}"
+    return found
 
 
 _COMMAND_TYPES = (
     *(("message_id", str), ("shard", int), ("stream", str), ("kind", str)),
     *(("body", bytes), ("sender", str), ("timeout", int), ("context", bytes)),
 )
-
+_KINDS = tuple(kind for _, kind in _COMMAND_TYPES)
 
 _BOUNDS = {"body": COMMAND_LIMIT, "context": METADATA_LIMIT}
 """Bytes of what is read only if it is not too large."""

@@ -135,6 +135,10 @@ class MemoryEventStore(GroupedStore):
             start = _behind(events, max(after, 0), _position)
             return events[start : start + limit]
 
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """The id of one event of ``stream``, ``None`` if it has no such one."""
+        return next((event.event_id for event in self.read(stream, version - 1, version)), None)
+
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends, ``None`` if it has no event."""
         self._check_open()

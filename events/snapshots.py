@@ -7,15 +7,14 @@ event that it was taken after; everything else is ignored, and the events tell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from indelible.errors import StoreCorruptError, StoreError
-from indelible.events.event import RecordedEvent
+from indelible.errors import StoreError
 from indelible.events.store import EventStore
 
 logger = logging.getLogger(__name__)
@@ -75,9 +74,8 @@ class Taken(NamedTuple):
     state: bytes
 
 
-_LOADED = sa.case(  # no bytes stand for what is too large to be loaded: damage, too
-    (sa.func.length(SNAPSHOTS.c.state) <= SNAPSHOT_BYTES, SNAPSHOTS.c.state),
-    else_=sa.literal(b"", sa.LargeBinary),
+_LOADED: sa.ColumnElement[bytes | None] = sa.literal_column(  # composing it takes twice as long
+    f"CASE WHEN length(state) <= {SNAPSHOT_BYTES} THEN state END", sa.LargeBinary
 )
 _WANTED = (
     sa.select(SNAPSHOTS.c.version, SNAPSHOTS.c.taken_at, _LOADED)
@@ -102,8 +100,8 @@ def find_snapshot(
             wanted = {"stream": stream, "schema": schema, "until": last}
             rows = connection.execute(_WANTED, wanted).all()
         for version, taken_at, stored in rows:
-            snapshot = unpack(stream, version, schema, taken_at, stored)
-            if snapshot is not None and event_id_at(store, stream, version) == snapshot.event_id:
+            snapshot = unpack(stream, version, schema, taken_at, stored or b"")
+            if snapshot is not None and store.event_id(stream, version) == snapshot.event_id:
                 return snapshot
             logger.warning(
                 "the snapshot of %s at version %d is damaged or of another log; it is ignored",
@@ -113,14 +111,6 @@ def find_snapshot(
     except (StoreError, SQLAlchemyError, TypeError) as error:  # the last: a row's type was changed
         logger.warning("the snapshots of %s cannot be read: %s", stream, error)
     return None
-
-
-class Log(Protocol):
-    """What of a store snapshots are compared with."""
-
-    def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
-        ...
 
 
 def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
@@ -135,11 +125,7 @@ def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
     """
     rows = []
     for one in taken:
-        try:
-            event_id = event_id_at(store, one.stream, one.version)
-        except StoreCorruptError as error:
-            logger.warning("no snapshot of %s is kept: %s", one.stream, error)
-            continue
+        event_id = store.event_id(one.stream, one.version)
         if event_id is not None:
             state = _pack(Snapshot(*one[:3], event_id, *one[3:]))
             rows.append({**one._asdict(), "state": state})
@@ -181,13 +167,6 @@ def drop_snapshots(store: EventStore, stream: str | None = None) -> int:
         query = query.where(SNAPSHOTS.c.stream == stream)
     with store.write_views() as connection:
         return connection.execute(query).rowcount
-
-
-def event_id_at(store: Log, stream: str, version: int) -> bytes | None:
-    """The id of an event, ``None`` if there is no such one."""
-    for event in store.read(stream, version - 1, version):
-        return event.event_id
-    return None
 
 
 def _pack(snapshot: Snapshot) -> bytes:

@@ -253,6 +253,10 @@ class EventStore(Protocol):
         """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
         ...
 
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """The id of one event of ``stream``, ``None`` if it has no such one."""
+        ...
+
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends, ``None`` if it has no event."""
         ...

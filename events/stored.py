@@ -42,6 +42,10 @@ class Reader(Protocol):
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
     def head(self, stream: str) -> StreamHead | None:
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
@@ -95,6 +99,10 @@ class StoredLog(GroupedStore):
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
         return self._open_reader().read_shard(shard, after, limit)
+
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """The id of one event of ``stream``, ``None`` if it has no such one."""
+        return self._open_reader().event_id(stream, version)
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends, ``None`` if it has no event."""

@@ -44,7 +44,6 @@ logger = logging.getLogger("indelible.workflow")
 _CHECKED = 1_000
 """Definitions known to be executable here; one that was forgotten is checked step by step."""
 
-
 _NAMED = 3  # steps in a line of log
 
 

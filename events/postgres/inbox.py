@@ -29,7 +29,7 @@ class PostgresInbox(SqlInbox):
         super().__init__(
             write=lambda: _ringing(write),
             read=read,
-            now=lambda: sa.literal_column(NOW, sa.BigInteger),
+            now=sa.literal_column(NOW, sa.BigInteger),
             watch=self._watch,
         )
         self._lock = threading.Lock()

@@ -66,6 +66,11 @@ _BLOB = f"""
     SELECT CASE WHEN octet_length(content) <= {VALUE_LIMIT} THEN content END FROM blobs
     WHERE digest = %s
 """
+_EVENT_ID = f"""
+    SELECT substr(e.event_id, 1, {_ID_BYTES + 1})
+    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name = %s AND e.version = %s
+"""
 _HEAD = "SELECT name, category, version, status, wake_at FROM streams"
 _HEADS = f"""{_HEAD}
     WHERE category = %s AND (%s::text[] IS NULL OR status = ANY (%s::text[]))
@@ -117,6 +122,11 @@ class PostgresReader:
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""
         return self._events(_SHARD, (shard, after, limit))
+
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """The id of an event."""
+        rows = self._rows(_EVENT_ID, (stream, version)) if is_text(stream) else ()
+        return rows[0][0] if rows else None
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends."""

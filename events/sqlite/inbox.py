@@ -31,7 +31,7 @@ def sqlite_inbox(address: Address, clock: Clock, *, write: Begin, read: Begin) -
     return SqlInbox(
         write=write,
         read=read,
-        now=lambda: sa.literal(clock.now(), sa.BigInteger),
+        now=sa.bindparam("now", type_=sa.BigInteger, callable_=clock.now),
         watch=lambda for_commands: _watch(address, for_commands),
     )
 

@@ -44,6 +44,10 @@ _OF_SHARD = (
 )
 _SHARD = f"FROM events AS e JOIN streams AS s ON s.id = e.stream_id {_OF_SHARD}"
 _SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # the join may be what cannot be done
+_EVENT_ID = """
+    SELECT e.event_id FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name = ? AND e.version = ?
+"""
 _HEAD = "SELECT name, category, version, status, wake_at"
 _ENDS = """
     SELECT shard, head, chain, coalesce((
@@ -96,6 +100,11 @@ class SqliteReader:
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most ``limit`` events behind position ``after``."""
         return self._events(_SHARD, (shard, after, limit), _SHARD_ROWS)
+
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """The id of an event."""
+        rows = self._rows(_EVENT_ID, (stream, version)) if is_text(stream) else ()
+        return rows[0][0] if rows else None
 
     def head(self, stream: str) -> StreamHead | None:
         """Where ``stream`` ends."""

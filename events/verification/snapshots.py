@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
-from indelible.errors import StoreCorruptError
 from indelible.events.inbox import TEXT_LIMIT
-from indelible.events.snapshots import SNAPSHOT_BYTES, Log, Snapshot, event_id_at, unpack
+from indelible.events.snapshots import SNAPSHOT_BYTES, Snapshot, unpack
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.rows import Rows
 
@@ -21,10 +20,14 @@ _COLUMNS = (
 _KINDS = (str, int, str, int, bytes)
 
 
-class SnapshotStore(Log, Protocol):
+class SnapshotStore(Protocol):
     """What of a store is looked at."""
 
     def read_views(self) -> AbstractContextManager[sa.Connection]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
+    def event_id(self, stream: str, version: int) -> bytes | None:
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
@@ -58,13 +61,6 @@ def all_snapshots(store: SnapshotStore) -> Iterator[Kept]:
     rows = Rows(store.read_views, SNAPSHOT_BYTES)
     for [row] in rows.every("snapshots", _COLUMNS, ("stream", "version"), 1):
         snapshot = unpack(*row) if tuple(map(type, row)) == _KINDS else None
-        whole = snapshot is not None and _is_of(store, snapshot)
-        yield Kept(row[0], row[1], snapshot if whole else None)
-
-
-def _is_of(store: Log, snapshot: Snapshot) -> bool:
-    """Whether the stream holds the very event that the snapshot was taken after."""
-    try:
-        return event_id_at(store, snapshot.stream, snapshot.version) == snapshot.event_id
-    except StoreCorruptError:
-        return False
+        if snapshot and store.event_id(snapshot.stream, snapshot.version) != snapshot.event_id:
+            snapshot = None  # it was taken after an event that its stream does not hold
+        yield Kept(row[0], row[1], snapshot)
