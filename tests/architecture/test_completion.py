@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from rlcompleter import Completer
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from indelible import ActorSystem, Decider, Event, step
+from deciders import Note
+from indelible import ActorSystem, step
 
 WORKFLOW = {"name": "w", "steps": [{"name": "s", "type": "one"}]}
 
@@ -46,28 +47,6 @@ SHOWN = {
 }
 
 
-class Counted(Event, frozen=True, gc=False):
-    """Something was counted."""
-
-    wire_name: ClassVar[str] = "completed.counted"
-
-
-class Counter(Decider[int]):
-    """Counts."""
-
-    category = "counter"
-    event_types = (Counted,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> Sequence[Event]:
-        return [Counted()]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
-
-
 @step("one")
 def one() -> int:
     """The step of the run."""
@@ -79,7 +58,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What a user has at a prompt, by name."""
     url = f"sqlite:///{Path(tmp_path_factory.mktemp('completion')) / 'log.db'}"
     with ExitStack() as stack:
-        system = stack.enter_context(ActorSystem(url, steps=[one], actors=[Counter()]))
+        system = stack.enter_context(ActorSystem(url, steps=[one], actors=[Note()]))
         client = stack.enter_context(ActorSystem(url, mode="client"))
         agent = system.workflow_agent("a")
         run = agent.start(WORKFLOW, run_id="r")
@@ -92,7 +71,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             "client": client,
             "agent": agent,
             "run": run,
-            "actor": system.actor(Counter, "c"),
+            "actor": system.actor(Note, "c"),
             "past": system.views.as_of({0: 1}),
             "events": events,
             "batch": batch,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from at_rest import edit
-from indelible import ActorSystem, Decider, Event, step
+from deciders import Account
+from indelible import ActorSystem, step
 from indelible.errors import (
     StaleEpochError,
     StoreCorruptError,
@@ -30,26 +30,6 @@ ENDED = next(f"e{n}" for n in range(99) if shard_of(f"run-e{n}", SHARDS) == 1)
 ACCOUNT = next(f"a{n}" for n in range(99) if shard_of(f"account-a{n}", SHARDS) == 1)
 OF_SHARD = "WHERE shard = 1"
 LAST = f"{OF_SHARD} AND position = (SELECT max(position) FROM events {OF_SHARD})"
-
-
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-
-    amount: int
-
-
-class Account(Decider[int]):
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Deposited(message)]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + event.amount  # type: ignore[no-any-return] # of one type
 
 
 @step("gate")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
-from indelible import ActorSystem, Context, Decider, Decision, Event, Tell
+import deciders
+from deciders import Noted
+from indelible import ActorSystem, Context, Decision, Tell
 from indelible.clock import ManualClock
 from indelible.context_checks import check_context
 from indelible.events.context import caused_by, inherited, named, over
@@ -55,22 +56,11 @@ def block(system: ActorSystem, context: Context) -> Any:
     return system.context(**given)
 
 
-class Noted(Event, frozen=True):
-    wire_name: ClassVar[str] = "note.noted"
-
-
-class Note(Decider[int]):
-    category: ClassVar[str] = "note"
-    event_types: ClassVar[Sequence[type[Event]]] = (Noted,)
-
-    def initial_state(self) -> int:
-        return 0
+class Note(deciders.Note):
+    """Passes a message on to the actor that it names."""
 
     def decide(self, state: int, message: Any) -> Decision:
         return Decision([Noted()], None, [Tell("note", message, "")] if message else [])
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
 
 
 class World:

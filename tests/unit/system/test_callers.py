@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import enum
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from indelible import ActorSystem, Context, Decider, Event
+from deciders import Note, Noted
+from indelible import ActorSystem, Context, Event
 from indelible.context_checks import REASON_LIMIT
 from indelible.errors import RefusedError
 from indelible.events.context import CAUSE_LIMIT
@@ -19,24 +20,6 @@ from indelible.events.memory import MemoryEventStore
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = PARENT.replace("b", "c")
 ONE = {"name": "one", "steps": [{"name": "only", "type": "act"}]}
-
-
-class Noted(Event, frozen=True):
-    wire_name: ClassVar[str] = "note.noted"
-
-
-class Note(Decider[int]):
-    category: ClassVar[str] = "note"
-    event_types: ClassVar[Sequence[type[Event]]] = (Noted,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Noted()]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
 
 
 @pytest.fixture

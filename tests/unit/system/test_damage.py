@@ -7,35 +7,16 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from indelible import ActorSystem, Decider, step
+from deciders import Account
+from indelible import ActorSystem, step
 from indelible.errors import StoreCorruptError, UnknownEventTypeError, VerificationError
-from indelible.events.event import Event
 
 NO_TEXT = "CAST(x'72F2' AS TEXT)"
 TOO_MUCH = "zeroblob(5000000)"
-
-
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-    amount: int
-
-
-class Account(Decider[int]):
-    category = "account"
-    event_types = (Deposited,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> Sequence[Event]:
-        return [Deposited(message)]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + int(event.amount)
 
 
 @step("later")

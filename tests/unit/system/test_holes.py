@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
 from at_rest import close_up, lose
-from indelible import ActorSystem, Decider, Event, RunHandle, step
+from deciders import Piecemeal
+from gate import Gate
+from indelible import ActorSystem, RunHandle
 from indelible.actor import ActorHandle as Handle
 from indelible.errors import StoreCorruptError, VerificationError
 from indelible.events.opening import open_store
@@ -20,53 +19,8 @@ from indelible.events.values import encode_value
 from indelible.testing.builders import url_of
 
 
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-
-    amount: int
-
-
-class Account(Decider[int]):
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
+class Account(Piecemeal):
     snapshot_every: ClassVar[int] = 150
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Deposited(1) for _ in range(message)]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + event.amount  # type: ignore[no-any-return] # of one type
-
-    def snapshot(self, state: int) -> int:
-        return state
-
-    def restore(self, value: Any) -> int:
-        return value  # type: ignore[no-any-return] # what snapshot() gave
-
-
-class Steps:
-    """Steps that tell that they ran; the gate is never passed unless it is open."""
-
-    def __init__(self, *, is_open: bool = False) -> None:
-        self.ran: list[str] = []
-        self.waiting = threading.Semaphore(0)
-        self.is_open = is_open
-
-    def all(self) -> list[Any]:
-        @step("note")
-        def note(context: Any, step: Any) -> None:
-            self.ran.append(f"{context.run_id}/{context.step_name}")
-
-        @step("gate")
-        async def gate(context: Any, step: Any) -> None:
-            self.waiting.release()
-            if not self.is_open:
-                await asyncio.Event().wait()
-
-        return [note, gate]
 
 
 GATED = {
@@ -80,17 +34,8 @@ GATED = {
 SHORT = {"name": "short", "steps": [{"name": "one", "type": "note"}]}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return url_of(tmp_path / "store.db")
-    url: str = request.getfixturevalue("postgres_url")
-    open_store(url, shards=1).close()
-    return url
-
-
-def opened(url: str, steps: Steps | None = None) -> ActorSystem:
-    return ActorSystem(url, actors=[Account()], steps=steps.all() if steps else (), drain=0.1)
+def opened(url: str, gate: Gate | None = None) -> ActorSystem:
+    return ActorSystem(url, actors=[Account()], steps=gate.steps() if gate else (), drain=0.1)
 
 
 def lose_from(url: str, stream: str, *versions: int) -> None:
@@ -175,7 +120,7 @@ def test_a_hole_in_one_stream_keeps_no_other_from_its_snapshot(long: str) -> Non
 
 
 def test_a_run_with_a_hole_repeats_no_step_and_other_runs_end(url: str) -> None:
-    first, holes = Steps(), {"first": 1, "middle": 2, "last": 3}
+    first, holes = Gate(), {"first": 1, "middle": 2, "last": 3}
     with opened(url, first) as system:
         agent = system.workflow_agent("agent")
         for run_id in (*holes, "whole"):
@@ -183,7 +128,7 @@ def test_a_run_with_a_hole_repeats_no_step_and_other_runs_end(url: str) -> None:
             assert first.waiting.acquire(timeout=30)
     for run_id, lost in holes.items():
         lose_from(url, f"run-{run_id}", lost)
-    then = Steps(is_open=True)
+    then = Gate(is_open=True)
     with opened(url, then) as system:
         assert system.run("whole").result(timeout=30)["status"] == "success"
         agent = system.workflow_agent("agent")
@@ -199,14 +144,14 @@ def test_a_run_with_a_hole_repeats_no_step_and_other_runs_end(url: str) -> None:
 
 def test_an_ended_run_with_a_hole_has_no_result(url: str) -> None:
     holes = {"middle": 2, "last": 3}
-    with opened(url, Steps()) as system:
+    with opened(url, Gate()) as system:
         for run_id in holes:
             system.workflow_agent("agent").start(SHORT, run_id=run_id).result(timeout=30)
     for run_id, lost in holes.items():
         lose_from(url, f"run-{run_id}", lost)
-    again = Steps()
+    again = Gate()
     for mode in ("own", "read"):
-        with ActorSystem(url, mode=mode, steps=again.all()) as system:
+        with ActorSystem(url, mode=mode, steps=again.steps()) as system:
             for run_id, lost in holes.items():
                 for asked in (RunHandle.result, RunHandle.status):
                     with pytest.raises(StoreCorruptError, match=f"run-{run_id}' at version {lost}"):
@@ -217,7 +162,7 @@ def test_an_ended_run_with_a_hole_has_no_result(url: str) -> None:
 def test_views_miss_an_event_whose_position_was_closed_up_and_its_handle_and_verify_find_it(
     url: str,
 ) -> None:
-    with opened(url, Steps()) as system:
+    with opened(url, Gate()) as system:
         system.workflow_agent("agent").start(SHORT, run_id="r").result(timeout=30)
         system.actor("account", "last").ask(1)
         anchor = system.anchor()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +11,9 @@ from typing import Any, ClassVar
 import pytest
 
 from at_rest import edit
-from indelible import ActorSystem, Decider, Event, RunHandle, step
+from deciders import Piecemeal
+from gate import Gate
+from indelible import ActorSystem, RunHandle
 from indelible.errors import StoreCorruptError
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
@@ -21,67 +21,15 @@ from indelible.events.values import encode_value
 from indelible.testing.builders import url_of
 
 
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-
-    amount: int
-
-
-class Account(Decider[int]):
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
+class Account(Piecemeal):
     snapshot_every: ClassVar[int] = 5
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Deposited(1) for _ in range(message)]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + event.amount  # type: ignore[no-any-return] # of one type
-
-    def snapshot(self, state: int) -> int:
-        return state
-
-    def restore(self, value: Any) -> int:
-        return value  # type: ignore[no-any-return] # what snapshot() gave
-
-
-class Gate:
-    """A step that passes only if it is open."""
-
-    def __init__(self, *, is_open: bool) -> None:
-        self.ran = 0
-        self.waiting = threading.Semaphore(0)
-        self.is_open = is_open
-
-    def step(self) -> Any:
-        @step("gate")
-        async def gate(context: Any, step: Any) -> None:
-            self.ran += 1
-            self.waiting.release()
-            if not self.is_open:
-                await asyncio.Event().wait()
-
-        return gate
 
 
 GATED = {"name": "gated", "steps": [{"name": "one", "type": "gate"}]}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return url_of(tmp_path / "store.db")
-    url: str = request.getfixturevalue("postgres_url")
-    open_store(url, shards=1).close()
-    return url
-
-
 def opened(url: str, gate: Gate | None = None) -> ActorSystem:
-    gate = gate or Gate(is_open=True)
-    return ActorSystem(url, actors=[Account()], steps=[gate.step()], drain=0.1)
+    return ActorSystem(url, actors=[Account()], steps=gate.steps() if gate else (), drain=0.1)
 
 
 def move_end(url: str, stream: str, by: int) -> None:
@@ -132,7 +80,7 @@ def test_all_who_ask_at_once_are_told(url: str) -> None:
 def test_a_run_is_set_aside_at_once_and_others_end(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = Gate(is_open=False)
+    first = Gate()
     with opened(url, first) as system:
         for run_id in ("low", "whole"):
             system.workflow_agent("agent").start(GATED, run_id=run_id)
@@ -150,7 +98,7 @@ def test_a_run_is_set_aside_at_once_and_others_end(
             assert (caught.value.stream, caught.value.version) == ("run-low", last.version)
             assert caught.value.position == last.position
         assert list(system.store.read("run-low")) == before
-    assert then.ran == 1, "that of the other"
+    assert then.came == ["whole"]
     errors = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
     said = [words for words in errors if "run-low" in words]
     assert len(said) == 1

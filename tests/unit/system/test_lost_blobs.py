@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +10,10 @@ from typing import Any
 import pytest
 
 from at_rest import edit
+from gate import Gate
 from indelible import ActorSystem, RunHandle, step
 from indelible.actors.workflow.resume import INTERRUPTIONS
 from indelible.errors import StoreCorruptError, StoreUnavailableError
-from indelible.events.opening import open_store
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.events.values import encode_value
 from indelible.testing.builders import url_of
@@ -28,24 +26,13 @@ def content_of(run_id: str) -> bytes:
     return encode_value(run_id * SIZE)
 
 
-class Steps:
-    """Steps that tell that they ran; the gate is never passed unless it is open."""
+class Steps(Gate):
+    """Steps that leave a blob, and others that read it, by a reference or in their context."""
 
-    def __init__(self, *, is_open: bool) -> None:
-        self.ran: list[str] = []
-        self.waiting = threading.Semaphore(0)
-        self.is_open = is_open
-
-    def all(self) -> list[Any]:
+    def steps(self) -> list[Any]:
         @step("big")
         def big(context: Any, step: Any) -> str:
             return str(context.run_id * SIZE)
-
-        @step("gate")
-        async def gate(context: Any, step: Any) -> None:
-            self.waiting.release()
-            if not self.is_open:
-                await asyncio.Event().wait()
 
         @step("refers")
         def refers(text: str) -> int:
@@ -63,7 +50,7 @@ class Steps:
             except Exception:  # noqa: BLE001 - as some functions do
                 return 0
 
-        return [big, gate, refers, looks, swallows]
+        return [*super().steps(), big, refers, looks, swallows]
 
 
 def reading_by(kind: str, **more: Any) -> dict[str, Any]:
@@ -78,22 +65,13 @@ def reading_by(kind: str, **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return url_of(tmp_path / "store.db")
-    url: str = request.getfixturevalue("postgres_url")
-    open_store(url, shards=1).close()
-    return url
-
-
 def opened(url: str, steps: Steps) -> ActorSystem:
-    return ActorSystem(url, steps=steps.all(), drain=0.1)
+    return ActorSystem(url, steps=steps.steps(), drain=0.1)
 
 
 def begin(url: str, **definitions: dict[str, Any]) -> None:
     """Start runs, by id, and close the system while they wait at their gates."""
-    steps = Steps(is_open=False)
+    steps = Steps()
     with opened(url, steps) as system:
         for run_id, definition in definitions.items():
             system.workflow_agent("agent").start(definition, run_id=run_id)

@@ -2,99 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
-from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 
 from at_rest import drop_entry, edit
-from indelible import ActorSystem, Decider, Event, step
+from deciders import Account
+from gate import Gate
+from indelible import ActorSystem
 from indelible.errors import StoreCorruptError
 from indelible.events.opening import open_store
 from indelible.events.plan import shard_of
-from indelible.testing.builders import some_events, url_of
-
-
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-
-    amount: int
-
-
-class Account(Decider[int]):
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Deposited(message)]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + event.amount  # type: ignore[no-any-return] # of one type
-
-
-class Steps:
-    """One step that counts, and one that waits for ever until it is opened."""
-
-    def __init__(self) -> None:
-        self.waiting = threading.Semaphore(0)
-        self.is_open = False
-        self.ran: list[str] = []
-
-    def both(self) -> list[Any]:
-        @step("note")
-        def note(context: Any) -> None:
-            self.ran.append(context.run_id)
-
-        @step("gate")
-        async def gate(context: Any) -> None:
-            self.waiting.release()
-            if not self.is_open:
-                await asyncio.Event().wait()
-
-        return [note, gate]
-
+from indelible.testing.builders import some_events
 
 WORK = {"name": "w", "steps": [{"name": "one", "type": "note"}, {"name": "two", "type": "gate"}]}
 
 
 @pytest.fixture
-def steps() -> Steps:
-    return Steps()
+def gate() -> Gate:
+    return Gate()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, steps: Steps) -> str:
+@pytest.fixture
+def url(url: str, gate: Gate) -> str:
     """A store with one shard, two accounts, and a run of which one step has completed."""
-    url = url_of(tmp_path / "store.db")
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-        open_store(url, shards=1).close()
-    with opened(url, steps) as system:
+    with opened(url, gate) as system:
         for name in ("a", "b"):
             system.actor("account", name).ask(5)
         system.workflow_agent("agent").start(WORK, run_id="cut")
-        assert steps.waiting.acquire(timeout=30)
-    steps.is_open = True
-    steps.ran.clear()
+        assert gate.waiting.acquire(timeout=30)
+    gate.is_open = True
+    gate.ran.clear()
     return url
 
 
-def opened(url: str, steps: Steps) -> ActorSystem:
-    return ActorSystem(url, actors=[Account()], steps=steps.both(), drain=0.1)
+def opened(url: str, gate: Gate) -> ActorSystem:
+    return ActorSystem(url, actors=[Account()], steps=gate.steps(), drain=0.1)
 
 
-def check_closed(url: str, steps: Steps, caplog: pytest.LogCaptureFixture) -> None:
+def check_closed(url: str, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     """See that the lost account takes nothing, as little as a new one, and that others do."""
     told = "shard 0 takes no new streams: 1 of its 3 are not found in the table streams"
-    with caplog.at_level(logging.ERROR), opened(url, steps) as system:
+    with caplog.at_level(logging.ERROR), opened(url, gate) as system:
         for name in ("a", "z"):
             with pytest.raises(StoreCorruptError, match=f"'account-{name}'.* {told}") as caught:
                 system.actor("account", name).ask(1)
@@ -111,39 +61,39 @@ def check_closed(url: str, steps: Steps, caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_stream_whose_row_is_lost_does_not_begin_again(
-    url: str, steps: Steps, caplog: pytest.LogCaptureFixture
+    url: str, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = "CREATE TABLE kept AS SELECT * FROM streams WHERE name = 'account-a'"
     edit(url, kept, touch=False)
     edit(url, "DELETE FROM streams WHERE name = 'account-a'")
-    check_closed(url, steps, caplog)
+    check_closed(url, gate, caplog)
     edit(url, "INSERT INTO streams SELECT * FROM kept")
-    with opened(url, steps) as system:
+    with opened(url, gate) as system:
         assert system.health()["why"] == ()
         for name in ("a", "z"):
             system.actor("account", name).ask(1)
         assert system.actor("account", "a").state() == 6
 
 
-def test_a_run_whose_row_is_lost_runs_no_step_again(url: str, steps: Steps) -> None:
+def test_a_run_whose_row_is_lost_runs_no_step_again(url: str, gate: Gate) -> None:
     edit(url, "DELETE FROM streams WHERE name = 'run-cut'")
-    with opened(url, steps) as system:
+    with opened(url, gate) as system:
         with pytest.raises(StoreCorruptError, match="takes no new streams"):
             system.workflow_agent("agent").start(WORK, run_id="cut")
         system.actor("account", "b").ask(1)
-    assert steps.ran == []
+    assert gate.ran == []
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("damage", ["name", "index"])
 def test_a_stream_that_its_name_does_not_lead_to_does_not_begin_again(
-    url: str, steps: Steps, caplog: pytest.LogCaptureFixture, damage: str
+    url: str, gate: Gate, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     if damage == "name":
         edit(url, "UPDATE streams SET name = x'72F2' WHERE name = 'account-a'")
     else:
         drop_entry(url, "sqlite_autoindex_streams_1", last=False)
-    check_closed(url, steps, caplog)
+    check_closed(url, gate, caplog)
 
 
 def test_the_other_shards_take_new_streams(postgres_url: str) -> None:

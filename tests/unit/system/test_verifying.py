@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from at_rest import drop_entry, edit
-from indelible import ActorSystem, Decider, Event, step
+from deciders import SnapshotAccount
+from gate import Gate
+from indelible import ActorSystem
 from indelible.cli.app import app
 from indelible.cli.runs import STATES
 from indelible.cli.watch import DistantWatch
@@ -24,56 +24,9 @@ from indelible.events.verification.rows import Rows
 from indelible.testing.builders import url_of
 
 
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-
-    amount: int
-
-
-class Account(Decider[int]):
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Deposited(message)]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + event.amount  # type: ignore[no-any-return] # of one type
-
+class Account(SnapshotAccount):
     def unfinished(self, state: int) -> tuple[str, int]:
         return ("rich" if state > 4 else "poor"), state
-
-    def snapshot(self, state: int) -> int:
-        return state
-
-    def restore(self, value: Any) -> int:
-        return value  # type: ignore[no-any-return] # what snapshot() gave
-
-
-class Gate:
-    """A step that waits for ever the first time."""
-
-    def __init__(self) -> None:
-        self.waiting = threading.Semaphore(0)
-        self.is_open = False
-        self.ran: list[str] = []
-
-    def steps(self) -> list[Any]:
-        @step("note")
-        def note(context: Any, step: Any) -> str:
-            self.ran.append(context.run_id)
-            return "x" * 100_000
-
-        @step("gate")
-        async def gate(context: Any, step: Any) -> None:
-            self.waiting.release()
-            if not self.is_open:
-                await asyncio.Event().wait()
-
-        return [note, gate]
 
 
 SHORT = {"name": "short", "steps": [{"name": "one", "type": "note"}]}
@@ -82,7 +35,7 @@ LONG = {"name": "long", "steps": [*SHORT["steps"], {"name": "two", "type": "gate
 
 @pytest.fixture
 def gate() -> Gate:
-    return Gate()
+    return Gate(result="x" * 100_000)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
