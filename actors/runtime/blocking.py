@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from indelible.actors.runtime.tasks import Task
-from indelible.actors.runtime.waits import BLOCKED_LIMIT, Waits
+from indelible.actors.runtime.waits import BLOCKED_LIMIT, Wait, Waits
 from indelible.actors.runtime.workers import LINGER_S, Workers
 from indelible.clock import Clock, SystemClock
 
@@ -72,6 +75,24 @@ class BlockingPool(Workers):
         """Queue ``task`` and wake a thread for it, if one is idle."""
         self.enqueue(task)
         self.kick()
+
+    @contextmanager
+    def awaiting(self, wait: Wait) -> Iterator[None]:
+        """Know meanwhile of a wait that takes none of the threads.
+
+        Raises:
+            DeadlockError: It closes a cycle in which all wait for ever; the body has not run.
+        """
+        if self._waits is None:
+            yield
+            return
+        with self._lock:
+            self._waits.watch(wait)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waits.unwatch(wait)
 
     def settle(self, busy: int, timeout: float) -> bool:
         """Drop the waiting tasks and wait until at most ``busy`` threads are at work.

@@ -185,6 +185,15 @@ class LoopThread:
         await asyncio.get_running_loop().shutdown_asyncgens()
 
 
+def will_call(loop: asyncio.AbstractEventLoop, mine: Callable[[Context], bool]) -> bool:
+    """Whether ``loop`` has a timer, say a time-out, set in a context that is ``mine``.
+
+    Only where the loop shows its timers, as asyncio's own do; any thread may ask.
+    """
+    timers = list(getattr(loop, "_scheduled", ()))
+    return any(not timer.cancelled() and mine(timer._context) for timer in timers)
+
+
 def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
     """Have ``loop`` call ``callback`` soon; nothing if it has ended."""
     try:

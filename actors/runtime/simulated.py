@@ -13,6 +13,7 @@ from random import Random
 from indelible.actors.runtime.dispatcher import Runnable
 from indelible.actors.runtime.tasks import Task
 from indelible.actors.runtime.timers import Timers
+from indelible.actors.runtime.waits import Wait
 from indelible.clock import ManualClock
 
 logger = logging.getLogger(__name__)
@@ -151,6 +152,10 @@ class SimulatedPool(Part):
 
     def kick(self) -> None:
         """Do nothing: what is enqueued is ready."""
+
+    def awaiting(self, wait: Wait) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
+        """Do nothing: as with :meth:`SimulatedDispatcher.blocking`."""
+        return nullcontext()
 
     def submit(self, task: Task) -> None:
         """Make ``task`` ready."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
-from indelible.actors.runtime.tasks import Task
 from indelible.errors import DeadlockError
 
 BLOCKED_LIMIT = 64  # about 100 KiB each while they wait; more waiters hint at a cycle
@@ -28,27 +27,38 @@ class RunEnd(NamedTuple):
 
 
 class Wait:
-    """One thread's wait.
+    """One task's wait.
 
     Attributes:
         waiter: The task that waits; its ``str`` names it.
         on: What it waits for: the end of a run, or anything else by its identity.
-        forever: Whether nothing but what it waits for ends it.
+        key: What stands for the waiter where others wait for it.
+        lasts: Whether, as of now, nothing but what it waits for ends it; asked only of a circle.
     """
 
-    __slots__ = ("forever", "on", "waiter")
+    __slots__ = ("forever", "key", "lasts", "on", "waiter")
 
-    def __init__(self, task: Task | None, on: object, *, forever: bool) -> None:
+    def __init__(
+        self,
+        task: object,
+        on: object,
+        *,
+        forever: bool,
+        lasts: Callable[[], bool] = lambda: True,
+    ) -> None:
         """``forever`` says that the wait has no time-out; the task itself may have one."""
         self.waiter: Any = getattr(task, "__self__", task)
         self.on = on
+        self.key = _key(self.waiter)
         self.forever = forever and getattr(self.waiter, "may_last", True)
+        self.lasts = lasts
 
 
 class Waits:
-    """The waits of a group's threads, in the order in which they began; its group locks.
+    """The waits of a group, in the order in which they began; its group locks.
 
-    Up to 64 of them have another thread take their place.
+    Up to 64 of the threads that wait have another one take their place.  What waits without a
+    thread, on an event loop, is known here for the circles alone.
     """
 
     def __init__(self, more: int = 0, who: str = "actors") -> None:
@@ -56,6 +66,7 @@ class Waits:
         self._more = more
         self._who = who
         self._all: dict[object, Wait] = {}  # by thread
+        self._from: dict[Hashable, list[Wait]] = {}  # all, also those without a thread, by waiter
 
     def __contains__(self, thread: object) -> bool:
         """Whether ``thread`` waits already: what it waits for inside is no wait of its own."""
@@ -77,16 +88,61 @@ class Waits:
             DeadlockError: Too many wait already, or the wait closes a cycle of waits that all
                 last for ever; nothing has changed.
         """
-        waits = list(self._all.values())
-        full = len(waits) >= BLOCKED_LIMIT + self._more
-        if full or (wait.forever and _closes_cycle(waits, wait)):
-            chain = [str(link) for link in _chain(waits, wait)]
-            raise DeadlockError(chain, len(waits), self._who, circle=not full)
+        if len(self._all) >= BLOCKED_LIMIT + self._more:
+            waits = [other for waits in self._from.values() for other in waits]
+            raise self._deadlock(_chain(waits, wait), circle=False)
+        self.watch(wait)
         self._all[thread] = wait
 
     def end(self, thread: object) -> None:
         """Count ``thread`` no more."""
-        del self._all[thread]
+        self.unwatch(self._all.pop(thread))
+
+    def watch(self, wait: Wait) -> None:
+        """Know of a wait, whether it takes a thread or not.
+
+        Raises:
+            DeadlockError: It closes a cycle of waits that all last for ever; nothing has changed.
+        """
+        circle = self._circle(wait) if wait.forever else None
+        if circle is not None:
+            raise self._deadlock(circle, circle=True)
+        self._from.setdefault(wait.key, []).append(wait)
+
+    def unwatch(self, wait: Wait) -> None:
+        """Forget a wait that :meth:`watch` was told of."""
+        waits = self._from[wait.key]
+        waits.remove(wait)
+        if not waits:
+            del self._from[wait.key]
+
+    def _deadlock(self, chain: list[object], *, circle: bool) -> DeadlockError:
+        return DeadlockError(
+            [str(link) for link in chain], len(self._all), self._who, circle=circle
+        )
+
+    def _circle(self, last: Wait) -> list[object] | None:
+        """Who waits for whom, if ``last`` closes a cycle of waits that all last for ever."""
+        if self._way_back(last, lambda _: True) is None or not last.lasts():
+            return None
+        way = self._way_back(last, lambda wait: wait.lasts())
+        return None if way is None else [*(wait.waiter for wait in way), last.waiter, last.on]
+
+    def _way_back(self, last: Wait, counts: Callable[[Wait], bool]) -> list[Wait] | None:
+        """The waits for ever that lead from what ``last`` waits for to who waits there."""
+        start = _key(last.on)
+        came: dict[Hashable, list[Wait]] = {start: []}
+        ahead = [start]
+        while ahead:
+            key = ahead.pop()
+            if key == last.key:
+                return came[key]
+            for wait in self._from.get(key, ()):
+                on = _key(wait.on)
+                if on not in came and wait.forever and counts(wait):
+                    came[on] = [*came[key], wait]
+                    ahead.append(on)
+        return None
 
 
 def _key(link: object) -> Hashable:
@@ -94,31 +150,10 @@ def _key(link: object) -> Hashable:
     return link if isinstance(link, RunEnd) else getattr(link, "waits_as", id(link))
 
 
-def _edges(waits: list[Wait]) -> dict[Hashable, list[Wait]]:
-    after: dict[Hashable, list[Wait]] = {}
-    for wait in waits:
-        after.setdefault(_key(wait.waiter), []).append(wait)
-    return after
-
-
-def _closes_cycle(waits: list[Wait], last: Wait) -> bool:
-    """Whether following ``last.on`` over waits that last for ever leads back to the waiter."""
-    after = _edges([wait for wait in waits if wait.forever])
-    origin, ahead, seen = _key(last.waiter), [_key(last.on)], set[Hashable]()
-    while ahead:
-        key = ahead.pop()
-        if key == origin:
-            return True
-        if key not in seen:
-            seen.add(key)
-            ahead += [_key(wait.on) for wait in after.get(key, ())]
-    return False
-
-
 def _chain(waits: list[Wait], last: Wait) -> list[object]:
     """Who waits for whom, first waiter first: all links that hang together with ``last``."""
     before = {_key(wait.on): wait.waiter for wait in waits}
-    after = {_key(wait.waiter): wait for wait in waits}
+    after = {wait.key: wait for wait in waits}
     chain: list[object] = [last.waiter, "something" if last.on is None else last.on]
     seen = {_key(link) for link in chain}
     while (key := _key(chain[0])) in before:

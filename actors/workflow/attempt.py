@@ -56,6 +56,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         key: What no other attempt has: stream, node and number.
         context: What the step's function gets; made when it begins.
         begun: Whether its function has been called, or is about to be.
+        task: The identity of the asyncio task that runs it; 0 if none does.
     """
 
     executor: Executor
@@ -67,6 +68,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     key: tuple[str, int, int]
     context: StepContext | None = None
     begun: bool = False
+    task: int = 0
 
     @property
     def name(self) -> str:
@@ -136,6 +138,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
         """Run an asynchronous step on the event loop."""
         executor = self.executor
         context = self.prepare()
+        self.task = id(asyncio.current_task())
         if not executor.begins(self):
             return
         started = executor.clock.monotonic()

@@ -13,9 +13,9 @@ from indelible.actors.durable.actor import DurableActor
 from indelible.actors.runtime.blocking import BlockingPool
 from indelible.actors.runtime.loop import LoopCall, LoopThread
 from indelible.actors.runtime.timers import Timer, Timers
-from indelible.actors.step_types.base import StepType, StepTypes
+from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.attempt import Attempt
-from indelible.actors.workflow.definition.plan import Node, Plan
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say, SetAside
 from indelible.actors.workflow.endings import Endings
 from indelible.actors.workflow.holds import Holds
@@ -32,7 +32,7 @@ from indelible.actors.workflow.metering import Meters
 from indelible.actors.workflow.results import ReadBlob
 from indelible.actors.workflow.resume import running
 from indelible.actors.workflow.state import RunState
-from indelible.actors.workflow.unregistered import Unregistered, Waiting
+from indelible.actors.workflow.unregistered import Unregistered, Waiting, lacking
 from indelible.clock import Clock
 from indelible.errors import StepTimeoutError, SystemClosedError
 from indelible.events.event import Event
@@ -83,7 +83,7 @@ class Executor:
         self.closed = False  # take no result any more
         self.parent = 0  # in a forked child, the process whose steps these are
         self.late_results = 0  # came back when nobody waited for them any more
-        self._pool = pool
+        self.pool = pool
         self._loop = loop
         self._timers = timers
         self._retire = retire
@@ -191,7 +191,7 @@ class Executor:
             self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))
             return
         if state.plan.digest not in self._checked:
-            lacks = _lacks(node, step_type)
+            lacks = lacking(node, step_type)
             if lacks:
                 wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
                 self._await(actor, wish)
@@ -204,8 +204,8 @@ class Executor:
             self._release(actor, begin.node, begin.attempt)
             return
         if step_type.blocking:
-            self._pool.enqueue(attempt)
-            self._pool.kick()
+            self.pool.enqueue(attempt)
+            self.pool.kick()
         else:
             self._calls[attempt] = self._loop.enqueue(attempt.run, _logged)
             if key not in self._attempts:  # the loop was awake, and it is over already
@@ -326,6 +326,10 @@ class Executor:
             attempt.cancel()
         return [attempt.name for attempt in left]
 
+    def find(self, key: tuple[str, int, int]) -> Attempt | None:
+        """The attempt with ``key`` that this process has taken on and that is not over."""
+        return self._attempts.get(key)
+
     def running(self) -> list[str]:
         """Names of the steps whose functions are being called, as ``RUN/PATH``."""
         return [attempt.name for attempt in self._all() if attempt.running]
@@ -380,15 +384,6 @@ class Executor:
 
     def _all(self) -> list[Attempt]:
         return list(self._attempts.values())
-
-
-def _lacks(node: Node, step_type: StepType) -> str:
-    """What a step of a run from the log lacks here: a connection, a function; or nothing.
-
-    Without it the step would fail for good, only because the system was opened without it.
-    """
-    problems = list(step_type.validate(node.params))
-    return "; ".join(f"its {path} is {found}; {fix}" for path, found, fix in problems)
 
 
 def _logged(_result: Any, error: BaseException | None) -> None:

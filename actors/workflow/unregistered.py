@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from indelible.actors.step_types.base import StepType
+from indelible.actors.workflow.definition.plan import Node
+
 
 class Waiting(NamedTuple):
     """One step, what it lacks, and how it goes on."""
@@ -82,3 +85,12 @@ class Unregistered:
                     self._waiting[step_type] = kept
                 else:
                     del self._waiting[step_type]
+
+
+def lacking(node: Node, step_type: StepType) -> str:
+    """What a step of a run from the log lacks here: a connection, a function; or nothing.
+
+    Without it the step would fail for good, only because the system was opened without it.
+    """
+    problems = list(step_type.validate(node.params))
+    return "; ".join(f"its {path} is {found}; {fix}" for path, found, fix in problems)

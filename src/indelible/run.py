@@ -12,6 +12,7 @@ import pykka
 from indelible.access import SystemAccess
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
+from indelible.actors.workflow.awaiting import awaiting
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolution, Resolve
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.status import RunStatus
@@ -62,6 +63,7 @@ class RunHandle:
 
         Raises:
             RefusedError: ``timeout`` is no number of seconds from 0.
+            DeadlockError: Called in a step, whose run this one waits for, without ``timeout``.
             ResultTimeoutError: It has not ended; it goes on, and the error says what it waits for.
             SystemClosedError: The system closes; the run goes on at the next open.
             BlockingCallError: Called on the system's event loop.
@@ -92,7 +94,7 @@ class RunHandle:
         began = self._access.clock.monotonic()
         ending, forget = self._ending()
         try:
-            return self._outcome(await asyncio.wait_for(_awaited(ending), timeout))
+            return self._outcome(await self._await_here(ending, timeout))
         except TimeoutError:
             waiting = await self._access.parts.off_loop.call(self._waiting_for)
             raise self._timed_out(timeout, waiting) from None
@@ -101,6 +103,12 @@ class RunHandle:
             return self._outcome(await self._wait_elsewhere_async(left))
         finally:
             forget()
+
+    async def _await_here(self, ending: PooledFuture[RunState], timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
+        if timeout is not None:
+            return await asyncio.wait_for(_awaited(ending), timeout)
+        with awaiting(self._access.executor, self._stream):
+            return await ending
 
     def _wait_elsewhere(self, timeout: float | None) -> RunState:
         """Wait for another process to end the run; a step's thread is replaced meanwhile."""
