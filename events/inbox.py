@@ -2,7 +2,8 @@
 
 A command is *submitted* when its row is committed and *answered* once; both survive a crash.  The
 owner's event and the answer to the command that caused it are one transaction, so that a command
-takes effect once however often it is handed over.
+takes effect once however often it is handed over.  What an event sends to another actor is a
+command, too, submitted in the transaction of that event.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+
+from indelible.events.metadata import METADATA_LIMIT
+from indelible.events.names import is_text
 
 COMMAND_LIMIT = 4 * 1024 * 1024
 """Bytes of a command's body: a definition and an input of 1 MiB each, and room."""
@@ -54,6 +58,24 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 NO_COMMAND = Command("", -1, "", "", b"", "")
 """Stands for one that cannot be read."""
+
+
+def check_command(command: Command) -> None:
+    """Refuse what an append must not submit to the inbox: it would hurt its whole group.
+
+    Raises:
+        ValueError: A database may not take it, or an owner not read it.
+    """
+    named = f"the command {command.message_id!a:.80}"
+    texts = command.message_id, command.stream, command.kind, command.sender
+    if not all(map(is_text, texts)) or max(map(len, texts)) > TEXT_LIMIT:
+        raise ValueError(f"{named}: give texts of at most {TEXT_LIMIT} characters without NUL")
+    if not isinstance(command.body, bytes) or len(command.body) > COMMAND_LIMIT:
+        raise ValueError(f"{named}: give a body of at most {COMMAND_LIMIT:,} bytes")
+    if not isinstance(command.context, bytes) or len(command.context) > METADATA_LIMIT:
+        raise ValueError(f"{named}: give a context of at most {METADATA_LIMIT:,} bytes")
+    if command.timeout or not 0 <= command.shard < 2**31:
+        raise ValueError(f"{named}: give the shard of its stream, and no timeout")
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +133,40 @@ class Watcher:
         self._end()
 
 
+class Watchers:
+    """Those who wait at one inbox; any thread may add one, and wake them all."""
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self._lock = threading.Lock()
+        self._all: tuple[Watcher, ...] = ()
+
+    def add(
+        self,
+        changed: Callable[[], bool],
+        *,
+        busy: float,
+        idle: float,
+        end: Callable[[], object] = lambda: None,
+    ) -> Watcher:
+        """A new one, which is woken from now on until it is closed."""
+
+        def leave() -> None:
+            with self._lock:
+                self._all = tuple(one for one in self._all if one is not watcher)
+            end()
+
+        watcher = Watcher(changed, busy=busy, idle=idle, end=leave)
+        with self._lock:
+            self._all = (*self._all, watcher)
+        return watcher
+
+    def wake(self) -> None:
+        """Have them all look at once; quick, never raises."""
+        for watcher in self._all:
+            watcher.wake()
+
+
 class Inbox(Protocol):
     """Commands of one store; every method may be called from any thread, and blocks.
 
@@ -145,8 +201,11 @@ class Inbox(Protocol):
         """
         ...
 
-    def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Answer each (message id, encoded answer), durably; a first answer stands."""
+    def answer(self, answers: Sequence[tuple[str, bytes | None]]) -> None:
+        """Answer each (message id, encoded answer), durably; a first answer stands.
+
+        The answer ``None`` deletes the message: nobody will ask for it.
+        """
         ...
 
     def set_aside(self, seq: int, answer: bytes) -> None:

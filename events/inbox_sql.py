@@ -135,8 +135,10 @@ class SqlInbox:
         """The same where a row cannot be read: it leaves the others alone."""
         return [submitted for seq in seqs for submitted in self.take([seq])]
 
-    def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Answer each (message id, encoded answer), durably; a first answer stands."""
+    def answer(self, answers: Sequence[tuple[str, bytes | None]]) -> None:
+        """Answer each (message id, encoded answer), or delete it; a first answer stands."""
+        said = [{"one": one, "said": answer} for one, answer in answers if answer is not None]
+        done = [one for one, answer in answers if answer is None]
         if not answers:
             return
         update = (
@@ -145,7 +147,10 @@ class SqlInbox:
             .values(answered_at=self._now, answer=sa.bindparam("said"))
         )
         with self._write() as connection:
-            connection.execute(update, [{"one": one, "said": said} for one, said in answers])
+            if said:
+                connection.execute(update, said)
+            for part in _parts(done):
+                connection.execute(_DONE.where(INBOX.c.message_id.in_(part)))
 
     def set_aside(self, seq: int, answer: bytes) -> None:
         """Answer a row that holds no command, durably, so that it waits no more."""
@@ -249,6 +254,9 @@ _WAITING = (  # made once: it is asked all the time, and making it costs more th
 _ANSWERS = sa.select(
     INBOX.c.message_id, _at_most(INBOX.c.answer, ANSWER_LIMIT).label("answer")
 ).where(INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0)
+
+
+_DONE = sa.delete(INBOX).where(_UNANSWERED)
 
 
 def _bytes(answer: object) -> bytes:

@@ -266,7 +266,10 @@ class MemoryBackend:
         with self.lock:
             for plan in plans:
                 self._show(plan)
-                self.inbox.answer(plan.answers)
+                if plan.answers or plan.done:
+                    self.inbox.answer([*plan.answers, *((one, None) for one in plan.done)])
+                if plan.commands:
+                    self.inbox.submit(plan.commands)
         hit("commit.after")
 
     def _show(self, plan: Plan) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
-from indelible.events.inbox import REMEMBERED, Command, Submitted, Watcher
+from indelible.events.inbox import REMEMBERED, Command, Submitted, Watcher, Watchers
 
 _SLOW = 3_600.0  # seconds between looks: whoever submits wakes the watchers
 
@@ -29,7 +29,7 @@ class MemoryInbox:
         self._lock = threading.Lock()
         self._rows: dict[str, _Row] = {}
         self._last = 0
-        self._watchers: set[Watcher] = set()
+        self._watchers = Watchers()
 
     def submit(self, commands: Sequence[Command]) -> Collection[str]:
         """Keep ``commands``, those that are there already excepted."""
@@ -44,7 +44,7 @@ class MemoryInbox:
                     self._rows[command.message_id] = _Row(self._last, command, deadline)
                 elif _contents(row.command) != _contents(command):
                     taken.add(command.message_id)
-        self._wake()
+        self._watchers.wake()
         return taken
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
@@ -68,15 +68,19 @@ class MemoryInbox:
         """None: nothing damages what is in memory."""
         return ()
 
-    def answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Answer each (message id, encoded answer); a first answer stands."""
+    def answer(self, answers: Sequence[tuple[str, bytes | None]]) -> None:
+        """Answer each (message id, encoded answer), or delete it; a first answer stands."""
         now = self._now()
         with self._lock:
             for message_id, answer in answers:
                 row = self._rows.get(message_id)
-                if row is not None and not row.answered_at:
+                if row is None or row.answered_at:
+                    continue
+                if answer is None:
+                    del self._rows[message_id]
+                else:
                     row.answered_at, row.answer = now, answer
-        self._wake()
+        self._watchers.wake()
 
     def set_aside(self, seq: int, answer: bytes) -> None:
         """Answer a row by its number."""
@@ -108,17 +112,7 @@ class MemoryInbox:
 
     def watch(self, *, for_commands: bool = False) -> Watcher:  # noqa: ARG002 - all are cheap here
         """A new watcher, which is woken at every change."""
-
-        def end() -> None:
-            self._watchers.discard(watcher)
-
-        watcher = Watcher(lambda: False, busy=_SLOW, idle=_SLOW, end=end)
-        self._watchers.add(watcher)
-        return watcher
-
-    def _wake(self) -> None:
-        for watcher in list(self._watchers):
-            watcher.wake()
+        return self._watchers.add(lambda: False, busy=_SLOW, idle=_SLOW)
 
 
 def _contents(command: Command) -> tuple[str, str, bytes]:

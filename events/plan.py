@@ -19,6 +19,7 @@ from indelible.errors import (
 )
 from indelible.events.chain import GENESIS, event_hash, link
 from indelible.events.event import RecordedEvent
+from indelible.events.inbox import Command, check_command
 from indelible.events.names import category_of, check_kind, check_name, is_text
 from indelible.events.store import Append
 
@@ -104,6 +105,8 @@ class Plan:
         restated: Heads of known streams where status or wake_at change too.
         blobs: Content-addressed payloads, by sha256.
         answers: To inbox messages, (message id, encoded answer).
+        done: Ids of inbox messages that are deleted.
+        commands: What is submitted to the inbox.
     """
 
     __slots__ = (
@@ -112,6 +115,8 @@ class Plan:
         "answers",
         "before",
         "blobs",
+        "commands",
+        "done",
         "events",
         "ids",
         "moved",
@@ -135,6 +140,8 @@ class Plan:
         self.restated: list[Head] = []
         self.blobs: dict[bytes, bytes] = {}
         self.answers: list[tuple[str, bytes]] = []
+        self.done: list[str] = []
+        self.commands: list[Command] = []
 
 
 def make_plan(
@@ -186,7 +193,9 @@ def make_plan(
         if append.blobs:
             plan.blobs.update(append.blobs)
         if append.answers:
-            plan.answers += append.answers
+            _answer(plan, append.answers)
+        if append.commands:
+            plan.commands += append.commands
     _sort_heads(plan, touched, heads)
     plan.after = Shard(shard.epoch, position, chain, at, streams, shard.number)
     return plan
@@ -229,6 +238,8 @@ def _check(append: Append, head: Head | None) -> None:
     for digest, content in append.blobs:
         if not isinstance(digest, bytes) or len(digest) != 32 or not isinstance(content, bytes):
             raise ValueError(f"a blob of {append.stream!r} is not (sha256, bytes)")
+    for command in append.commands:
+        check_command(command)
 
 
 def _record(
@@ -282,6 +293,14 @@ def _moved(head: Head, append: Append) -> Head:
         head.status if status is None else status,
         head.wake_at if wake_at is None else wake_at,
     )
+
+
+def _answer(plan: Plan, answers: Sequence[tuple[str, bytes | None]]) -> None:
+    for message_id, answer in answers:
+        if answer is None:
+            plan.done.append(message_id)
+        else:
+            plan.answers.append((message_id, answer))
 
 
 def _refuse(plan: Plan, append: Append, error: Exception) -> None:

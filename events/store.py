@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
 from indelible.events.event import EncodedEvent, RecordedEvent
-from indelible.events.inbox import Inbox
+from indelible.events.inbox import Command, Inbox
 from indelible.events.owners import Owner
 from indelible.events.verification.anchor import Anchor
 
@@ -30,7 +30,7 @@ class Pipeline:
 
 
 class Append(msgspec.Struct, gc=False, eq=False):
-    """One atomic write: events of one stream, its head, its status, its blobs.
+    """One atomic write: events of one stream, its head, its status, its blobs, and messages.
 
     Attributes:
         stream: Name of the stream.
@@ -45,6 +45,8 @@ class Append(msgspec.Struct, gc=False, eq=False):
             after the commit (or the failure) and outside every lock; quick, and never raises.
         recorded: The recorded events; empty until the commit has succeeded.
         answers: Inbox messages that it answers, (message id, encoded answer): in the same commit.
+            The answer ``None`` deletes the message.
+        commands: What it submits to the inbox, in the same commit; such a one waits for ever.
     """
 
     stream: str
@@ -57,7 +59,8 @@ class Append(msgspec.Struct, gc=False, eq=False):
     blobs: Sequence[tuple[bytes, bytes]] = ()
     pipeline: Pipeline | None = None
     recorded: Sequence[RecordedEvent] = ()
-    answers: Sequence[tuple[str, bytes]] = ()
+    answers: Sequence[tuple[str, bytes | None]] = ()
+    commands: Sequence[Command] = ()
 
 
 class StreamHead(msgspec.Struct, frozen=True, gc=False):

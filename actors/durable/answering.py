@@ -18,11 +18,12 @@ class StoredAnswer(PooledFuture[Any]):
 
     Attributes:
         message_id: Of the message.
-        encode: Turns a reply, or an exception that is one, into bytes; never raises.
+        encode: Turns a reply, or an exception that is one, into bytes; never raises.  ``None`` if
+            nobody will ask for them, and the message is to be deleted.
         stored: Whether the answer was in the same append as the events, which is durable.
     """
 
-    def __init__(self, message_id: str, encode: Callable[[Any], bytes]) -> None:
+    def __init__(self, message_id: str, encode: Callable[[Any], bytes | None]) -> None:
         """Nothing is answered yet."""
         super().__init__()
         self.message_id = message_id
@@ -30,7 +31,7 @@ class StoredAnswer(PooledFuture[Any]):
         self.stored = False
 
 
-def answers_among(replies: Sequence[Reply]) -> Sequence[tuple[str, bytes]]:
+def answers_among(replies: Sequence[Reply]) -> Sequence[tuple[str, bytes | None]]:
     """What an append is to store of ``replies``: (message id, encoded answer)."""
     return [
         (future.message_id, future.encode(reply))
@@ -39,7 +40,7 @@ def answers_among(replies: Sequence[Reply]) -> Sequence[tuple[str, bytes]]:
     ]
 
 
-def mark_stored(answers: Sequence[tuple[str, bytes]], replies: Sequence[Reply]) -> None:
+def mark_stored(answers: Sequence[tuple[str, bytes | None]], replies: Sequence[Reply]) -> None:
     """Say of ``replies`` which are durable with their append; others have joined it since."""
     stored = {message_id for message_id, _ in answers}
     for future, _ in replies:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, LiteralString
 
+from indelible.events.inbox import Command
 from indelible.events.plan import Head, Plan
 from indelible.events.postgres import statements as sql
 from indelible.events.postgres.columns import Blobs, Integers, Texts
+from indelible.events.postgres.inbox import RING
 
 Statement = tuple[LiteralString, tuple[Any, ...]]
 
@@ -38,6 +40,10 @@ def statements_of(plans: Sequence[Plan], lease: int) -> list[Statement]:
     if answers:
         ids, said = zip(*answers, strict=True)
         statements.append((sql.ANSWERS, (Texts(ids), Blobs(said))))
+    if done := [message_id for plan in plans for message_id in plan.done]:
+        statements.append((sql.DONE, (Texts(done),)))
+    if commands := [command for plan in plans for command in plan.commands]:
+        statements += [(sql.COMMANDS, _commands(commands)), (RING, ())]
     return statements
 
 
@@ -103,4 +109,16 @@ def _restated(heads: Sequence[Head]) -> tuple[Any, ...]:
         Integers([head.version for head in heads]),
         Texts([head.status for head in heads]),
         Integers([head.wake_at for head in heads]),
+    )
+
+
+def _commands(commands: Sequence[Command]) -> tuple[Any, ...]:
+    return (
+        Texts([command.message_id for command in commands]),
+        Integers([command.shard for command in commands]),
+        Texts([command.stream for command in commands]),
+        Texts([command.kind for command in commands]),
+        Blobs([command.body for command in commands]),
+        Texts([command.sender for command in commands]),
+        Blobs([command.context for command in commands]),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import LiteralString
 
 import sqlalchemy as sa
 
 from indelible.events.database_clock import POSTGRESQL as NOW
-from indelible.events.inbox import Watcher
+from indelible.events.inbox import Watcher, Watchers
 from indelible.events.inbox_sql import Begin, SqlInbox
 
 INBOX_CHANNEL = "indelible_inbox"
@@ -18,7 +18,7 @@ INBOX_CHANNEL = "indelible_inbox"
 _BUSY, _IDLE = 0.050, 0.250
 """Seconds between looks; hints come sooner."""
 
-_RING = f"SELECT pg_notify('{INBOX_CHANNEL}', '')"
+RING: LiteralString = f"SELECT pg_notify('{INBOX_CHANNEL}', '')"
 
 
 class PostgresInbox(SqlInbox):
@@ -32,23 +32,14 @@ class PostgresInbox(SqlInbox):
             now=sa.literal_column(NOW, sa.BigInteger),
             watch=self._watch,
         )
-        self._lock = threading.Lock()
-        self._watchers: tuple[Watcher, ...] = ()
+        self._watchers = Watchers()
 
     def ring(self, _: str = "") -> None:
         """Wake who waits; quick, never raises."""
-        for watcher in self._watchers:
-            watcher.wake()
+        self._watchers.wake()
 
     def _watch(self, _for_commands: bool) -> Watcher:
-        def end() -> None:
-            with self._lock:
-                self._watchers = tuple(one for one in self._watchers if one is not watcher)
-
-        watcher = Watcher(lambda: True, busy=_BUSY, idle=_IDLE, end=end)
-        with self._lock:
-            self._watchers = (*self._watchers, watcher)
-        return watcher
+        return self._watchers.add(lambda: True, busy=_BUSY, idle=_IDLE)
 
 
 @contextmanager
@@ -56,4 +47,4 @@ def _ringing(write: Begin) -> Iterator[sa.Connection]:
     """The hint travels with the commit: commands are few beside events."""
     with write() as connection:
         yield connection
-        connection.exec_driver_sql(_RING)
+        connection.exec_driver_sql(RING)

@@ -80,6 +80,14 @@ ANSWERS = f"""
     FROM unnest(%s::text[], %s::bytea[]) AS v (message_id, answer)
     WHERE inbox.message_id = v.message_id AND inbox.answered_at = 0
 """
+DONE = "DELETE FROM inbox WHERE message_id = ANY (%s::text[]) AND answered_at = 0"
+COMMANDS = f"""
+    INSERT INTO inbox (message_id, shard, stream, kind, body, sender, context, submitted_at,
+        deadline, answered_at)
+    SELECT *, {NOW}, 0, 0 FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::bytea[],
+        %s::text[], %s::bytea[])
+    ON CONFLICT (message_id) DO NOTHING
+"""
 NO_BLOB = "DELETE FROM blobs WHERE digest = %s"
 
 FIND = """

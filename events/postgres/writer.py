@@ -53,6 +53,8 @@ class PostgresWriter:
         """When a group that extended a shard's lease was sent, monotonic ns; for the keeper."""
         self.on_written: Callable[[Collection[int]], None] = _ignore
         """Called with the shards of each group that was committed; quick, and never raises."""
+        self.on_commands: Callable[[], None] = _nothing
+        """Called when a group has submitted commands; quick, and never raises."""
 
     # -- what is owned
 
@@ -148,6 +150,8 @@ class PostgresWriter:
         numbers = [plan.before.number for plan in plans]
         self.extended.update(dict.fromkeys(numbers, sent))
         self.on_written(numbers)
+        if any(plan.commands for plan in plans):
+            self.on_commands()
         self._failpoints.hit("commit.after")
 
     def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -> None:
@@ -199,6 +203,10 @@ class PostgresWriter:
 
 def _ignore(_: Collection[int]) -> None:
     """Nobody wants to know."""
+
+
+def _nothing() -> None:
+    """The same."""
 
 
 class Ends(NamedTuple):

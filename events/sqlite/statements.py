@@ -79,6 +79,30 @@ ANSWERS = ManyRows(  # at one instant; the first answer stands
     """,
 )
 
+DONE = ManyRows(
+    """
+    DELETE FROM inbox WHERE answered_at = 0
+        AND message_id IN (SELECT column1 FROM {rows} WHERE column1 IS NOT NULL)
+    """,
+    1,
+    one="DELETE FROM inbox WHERE answered_at = 0 AND message_id = ?",
+)
+COMMANDS = ManyRows(  # at one instant; such a one has no deadline
+    """
+    INSERT INTO inbox (submitted_at, deadline, answered_at, message_id, shard, stream, kind, body,
+        sender, context)
+    SELECT ?1, 0, 0, * FROM {rows} WHERE column1 IS NOT NULL
+    ON CONFLICT (message_id) DO NOTHING
+    """,
+    7,
+    one="""
+    INSERT INTO inbox (submitted_at, deadline, answered_at, message_id, shard, stream, kind, body,
+        sender, context)
+    VALUES (?, 0, 0, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (message_id) DO NOTHING
+    """,
+)
+
 FIND = ManyRows(
     """
     SELECT id, name, category, version, status, wake_at

@@ -8,7 +8,7 @@ measured to add 35 microseconds to a lone append, a fifth of the whole.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.chain import GENESIS
 from indelible.events.ends import End
+from indelible.events.inbox import Command
 from indelible.events.missing import shards_with_lost_streams
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
@@ -60,6 +61,8 @@ class SqliteWriter:
         self._inherited: sa.Connection | None = None  # never closed
         self._epoch = 0
         self._growth = Growth()  # of the WAL since it was last copied back
+        self.on_commands: Callable[[], None] = _ignore
+        """Called when a group has submitted commands; quick, and never raises."""
 
     def connection(self) -> sa.Connection:
         """The one connection that writes; nothing is begun on it."""
@@ -207,10 +210,16 @@ class SqliteWriter:
             if plan.answers:
                 answers = [part for answer in plan.answers for part in answer]
                 sql.ANSWERS.run(execute, answers, (after.recorded_at,))
+            if plan.done:
+                sql.DONE.run(execute, plan.done)
+            if plan.commands:
+                sql.COMMANDS.run(execute, _command_values(plan.commands), (after.recorded_at,))
             self._hit("commit.before")
             execute("COMMIT")
         self._hit("commit.after")
         self._growth.commit(after.head - before.head)
+        if plan.commands:
+            self.on_commands()
 
     @contextmanager
     def relaxed(self) -> Iterator[sa.Connection]:
@@ -269,6 +278,10 @@ class SqliteWriter:
             execute("COMMIT")
 
 
+def _ignore() -> None:
+    """Nobody wants to know."""
+
+
 def _event_values(plan: Plan) -> list[Any]:
     """Flat values of the plan's events.
 
@@ -303,4 +316,19 @@ def _restated_values(heads: Sequence[Head]) -> list[Any]:
     values: list[Any] = []
     for head in heads:
         values += (head.id, head.version, head.status, head.wake_at)
+    return values
+
+
+def _command_values(commands: Sequence[Command]) -> list[Any]:
+    values: list[Any] = []
+    for command in commands:
+        values += (
+            command.message_id,
+            command.shard,
+            command.stream,
+            command.kind,
+            bytearray(command.body),
+            command.sender,
+            bytearray(command.context),
+        )
     return values

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("deadline", sa.BigInteger, nullable=False),  # microseconds UTC, 0 is none
         sa.Column("answered_at", sa.BigInteger, nullable=False),  # 0: not yet
         sa.Column("answer", sa.LargeBinary, nullable=True),
+        sqlite_autoincrement=True,  # the number of a deleted row may still be under way
     )
     op.create_index(
         "inbox_waiting",

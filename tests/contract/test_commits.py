@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
-from indelible.errors import StoreUnavailableError
+from indelible.errors import StaleEpochError, StoreUnavailableError
+from indelible.events.inbox import Command
 from indelible.events.opening import open_store
 from indelible.events.sqlite.store import SqlEventStore
+from indelible.events.store import Append, EventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import append_when_available, some_event, some_events, submit_all
+from indelible.testing.builders import (
+    Outcomes,
+    append_when_available,
+    some_event,
+    some_events,
+    submit_all,
+)
 from indelible.testing.faults import Fault
 from postgres_server import connect
 
@@ -60,6 +68,82 @@ def test_a_blob_is_in_the_transaction_of_its_event_on_postgresql(postgres_url: s
         found = connection.execute("SELECT b.xmin = e.xmin FROM blobs AS b, events AS e").fetchall()
     store.close()
     assert found == [(True,)]
+
+
+SENT = Command("run-1/1/0", 0, "note-1", "actor.told", b"b", "")
+
+
+def send(store: EventStore) -> BaseException | None:
+    """Append one event that sends a message; what became of it."""
+    outcomes = Outcomes()
+    store.submit(Append("run-1", 0, [some_event()], outcomes.on_done, commands=[SENT]))
+    store.lead()
+    return outcomes.errors()[0]
+
+
+def test_a_message_is_in_the_transaction_of_its_event_on_sqlite(store: SqlEventStore) -> None:
+    tapped = Tapped(store)
+    assert send(store) is None
+    words = [" ".join(statement.split()[:3]) for statement in tapped.statements]
+    begin, commit = words.index("BEGIN IMMEDIATE"), words.index("COMMIT")
+    assert "INSERT INTO inbox" in words[begin:commit]
+    assert words[commit + 1 :] == []
+
+
+def test_a_message_is_in_the_transaction_of_its_event_on_postgresql(postgres_url: str) -> None:
+    store = open_store(postgres_url, shards=1, lease=3_600)
+    assert send(store) is None
+    with connect(postgres_url) as connection:
+        found = connection.execute("SELECT i.xmin = e.xmin FROM inbox AS i, events AS e").fetchall()
+    store.close()
+    assert found == [(True,)]
+
+
+def test_an_append_that_sends_rings_for_other_processes_on_postgresql(postgres_url: str) -> None:
+    store = open_store(postgres_url, shards=1, lease=3_600)
+    with connect(postgres_url) as ear:
+        ear.execute("LISTEN indelible_inbox")
+        store.append("run-2", [some_event()], expected=0)
+        assert send(store) is None
+        ear.execute("SELECT pg_notify('indelible_inbox', 'the end')")
+        heard = [one.payload for one in ear.notifies(timeout=30, stop_after=2)]
+    store.close()
+    assert heard == ["", "the end"]
+
+
+def test_an_append_that_sends_nothing_does_not_touch_the_inbox(store: SqlEventStore) -> None:
+    tapped = Tapped(store)
+    store.append("run-1", [some_event()], expected=0)
+    assert [statement for statement in tapped.statements if "inbox" in statement] == []
+
+
+def raise_epoch(store: EventStore, postgres_url: str = "") -> None:
+    """Be another process that has taken the shard over."""
+    raise_it = "UPDATE shards SET epoch = epoch + 1"
+    if postgres_url:
+        with connect(postgres_url) as server:
+            server.execute(raise_it)
+    else:
+        with sqlite3.connect(store.url.removeprefix("sqlite:///")) as file:
+            file.execute(raise_it)
+        file.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_stale_owner_sends_nothing(
+    request: pytest.FixtureRequest, database: str, tmp_path: Path
+) -> None:
+    postgres_url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    store = (
+        open_store(postgres_url, shards=1, lease=3_600)
+        if postgres_url
+        else open_store(f"sqlite:///{tmp_path}/store.db")
+    )
+    inbox = store.inbox
+    raise_epoch(store, postgres_url)
+    assert isinstance(send(store), StaleEpochError)
+    assert inbox.first({0}, 10) == []
+    store.close()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 1_000])

@@ -12,12 +12,12 @@ from indelible.clock import ManualClock
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.testing.contract_groups import GroupContract
-from indelible.testing.contract_inbox import InboxContract
 from indelible.testing.contract_log import LogContract
+from indelible.testing.contract_sent import SentContract
 from indelible.testing.faults import Fault
 
 
-class EventStoreContract(LogContract, GroupContract, InboxContract):
+class EventStoreContract(LogContract, GroupContract, SentContract):
     """The tests; a subclass overrides :meth:`make_store`."""
 
     def make_store(self, path: Path, clock: ManualClock, failpoints: Failpoints) -> EventStore:
