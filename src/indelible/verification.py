@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from indelible.events.verification.anchor import format_anchor, parse_anchor
+from indelible.events.verification.anchor import events_of, format_anchor, parse_anchor
 from indelible.events.verification.findings import Findings
 from indelible.facade import Facade
 from indelible.states import verify_snapshots, verify_states
@@ -19,6 +19,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         events: All that there are, of all shards.
         streams: Those whose row says what the fold of their events says.
         snapshots: All that there are; those of :attr:`unfolded` by their checksums alone.
+        anchored: Those of the events that the given anchor answers for; 0 without one, and with
+            one of a store that was empty.
         unfolded: Categories that no decider of this system folds: of their streams' rows only the
             name, the category and the version were compared.
     """
@@ -26,6 +28,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     streams: int
     snapshots: int
+    anchored: int
     unfolded: tuple[str, ...]
 
 
@@ -77,7 +80,11 @@ class Verifying(Facade):
             snapshots = verify_snapshots(*told)
         findings.check()
         return Verified(
-            events=events, streams=streams, snapshots=snapshots, unfolded=tuple(sorted(unfolded))
+            events=events,
+            streams=streams,
+            snapshots=snapshots,
+            anchored=events_of(places),
+            unfolded=tuple(sorted(unfolded)),
         )
 
     async def verify_async(self, *, anchor: str | bytes | None = None) -> Verified:

@@ -18,7 +18,7 @@ from indelible.errors import AnchorError, VerificationError
 from indelible.events.chain import GENESIS, event_hash, link
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
-from indelible.events.verification.anchor import Place, format_anchor, parse_anchor
+from indelible.events.verification.anchor import Anchor, Place, format_anchor, parse_anchor
 from indelible.testing.builders import some_event, some_events, url_of
 
 CONTENT = b"large"
@@ -233,6 +233,23 @@ def open_store_file_of_before(tmp_path: Path, url: str) -> Iterator[EventStore]:
     store.close()
 
 
+def anchor_text(shards: str, *, events: int | None = None) -> str:
+    """An anchor in which each of ``shards`` has three events; ``events`` is what it says of all."""
+    place = f'{{"position": 3, "chain": "{bytes(32).hex()}"}}'
+    counted = "" if events is None else f'"events": {events}, '
+    return f'{{"format": "indelible-anchor-1", {counted}"shards": {{{shards}}}}}'.replace(
+        "{}", place
+    )
+
+
+def test_an_anchor_counts_its_events_and_one_of_an_empty_store_has_none() -> None:
+    empty: Anchor = {}
+    for anchor in (empty, {0: Place(3, bytes(32)), 7: Place(3, bytes(32))}):
+        assert parse_anchor(format_anchor(anchor, 0)) == anchor
+    before_it_counted = parse_anchor(anchor_text('"0": {}, "7": {}'))
+    assert before_it_counted == {0: Place(3, bytes(32)), 7: Place(3, bytes(32))}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -240,6 +257,13 @@ def open_store_file_of_before(tmp_path: Path, url: str) -> Iterator[EventStore]:
         "[]",
         '{"format": "other", "shards": {}}',
         '{"format": "indelible-anchor-1"}',
+        '{"format": "indelible-anchor-1", "shards": {}}',
+        '{"format": "indelible-anchor-1", "events": 1, "shards": {}}',
+        '{"format": "indelible-anchor-1", "events": false, "shards": {}}',
+        anchor_text('"0": {}', events=6),
+        anchor_text('"0": {}, "00": {}', events=6),
+        anchor_text('"0": {}, "0": {}', events=6),
+        anchor_text('"-1": {}', events=3),
         '{"format": "indelible-anchor-1", "shards": {"0": {"position": 0, "chain": ""}}}',
         '{"format": "indelible-anchor-1", "shards": {"x": {"position": 1, "chain": "00"}}}',
         "[" * 100_000,

@@ -59,16 +59,18 @@ def verify_store(
                 "streams": verified.streams,
                 "snapshots": verified.snapshots,
                 "unfolded": list(verified.unfolded),
-                "anchored": anchor is not None,
+                "anchored": bool(verified.anchored),
                 "intact": True,
             }
         )
     else:
-        _show(verified, anchored=anchor is not None)
+        _show(verified)
+    if anchor is not None and not verified.anchored:
+        say("the anchor is of the empty store, which any log holds; write one now", "yellow")
 
 
-def _show(verified: Verified, *, anchored: bool) -> None:
-    held = "the hash chain is intact" + (" and holds the anchor" if anchored else "")
+def _show(verified: Verified) -> None:
+    held = "the hash chain is intact" + (" and holds the anchor" if verified.anchored else "")
     others = f"{count(verified.streams, 'stream')} and {count(verified.snapshots, 'snapshot')} fit"
     out().print(f"{count(verified.events, 'event')}, {held}; {others}", soft_wrap=True)
     if verified.unfolded:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from indelible import ActorSystem
+
 RUN = ("--steps", "mysteps", "--run-id", "r1", "--input", '{"text": "x"}')
 READING = [
     ("runs",),
@@ -217,13 +219,28 @@ def test_an_anchor_is_written_and_compared_with(finished: Any) -> None:
     assert json.loads(written)["shards"]["0"]["position"] == 4
     (finished.home / "anchor.json").write_text(written)
     assert "holds the anchor" in finished.invoke("verify", "--anchor", "anchor.json").stdout
-    (finished.home / "anchor.json").write_text(written.replace('"position": 4', '"position": 5'))
+    (finished.home / "anchor.json").write_text(written.replace(": 4", ": 5"))
     behind = finished.invoke("verify", "--anchor", "anchor.json")
     assert (behind.exit_code, behind.stdout) == (1, "")
     assert "the log ends at 4, and the anchor knows of position 5" in behind.stderr
     (finished.home / "anchor.json").write_text("no JSON")
     refused = finished.invoke("verify", "--anchor", "anchor.json")
     assert (refused.exit_code, "is no anchor" in refused.stderr) == (1, True)
+
+
+def test_an_anchor_that_any_log_holds_does_not_pass_for_one(finished: Any) -> None:
+    with ActorSystem(f"sqlite:///{finished.home / 'empty.db'}"):
+        pass
+    file, name = finished.home / "anchor.json", "anchor.json"
+    file.write_text(finished.invoke("anchor", "--store", "sqlite:///empty.db").stdout)
+    verified = finished.invoke("verify", "--anchor", name)
+    assert (verified.exit_code, "anchor" in verified.stdout) == (0, False)
+    assert "the anchor is of the empty store, which any log holds; write one now" in verified.stderr
+    assert not json.loads(finished.invoke("verify", "--anchor", name, "--json").stdout)["anchored"]
+    file.write_text('{"format": "indelible-anchor-1", "shards": {}}')
+    refused = finished.invoke("verify", "--anchor", name)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "is no anchor (ValueError: it says nothing" in refused.stderr
 
 
 def test_a_reader_that_leaves_early_is_met_in_silence(commands: Any) -> None:

@@ -76,11 +76,12 @@ def test_rows_of_streams_and_snapshots_say_what_the_fold_says(url: str, gate: Ga
     with opened(url, gate, "read") as system:
         verified = system.verify(anchor=system.anchor())
         assert (verified.streams, verified.snapshots, verified.unfolded) == (3, 1, ())
-        assert verified.events == sum(system.store.positions().values())
+        assert verified.events == verified.anchored == sum(system.store.positions().values())
         with pytest.raises(AnchorError):
             system.verify(anchor="{}")
     with ActorSystem(url, mode="read") as system:
-        assert system.verify().unfolded == ("account",)
+        verified = system.verify()
+        assert (verified.anchored, verified.unfolded) == (0, ("account",))
     for change, back, words in (
         (
             "status = 'completed'",
