@@ -21,7 +21,7 @@ from indelible.events.errands import Errands
 from indelible.events.heads import Heads
 from indelible.events.holdings import Holdings
 from indelible.events.parting import Parts, part
-from indelible.events.plan import Plan, Shard
+from indelible.events.plan import Closed, Plan, Shard
 from indelible.events.probing import Prober
 from indelible.events.publishing import Publisher
 from indelible.events.store import Append, Listener
@@ -61,7 +61,7 @@ class GroupCommit:
         self._heads = Heads()
         self._publisher = Publisher()
         self._holdings = Holdings()
-        self.closed: Mapping[int, str] = {}
+        self.closed: Mapping[int, Closed] = {}
         """The shards in which no stream can begin, and why; set before it begins."""
         self._on_lost: Callable[[frozenset[int]], None] = _ignore
         self._ended: BaseException | None = SystemClosedError("the event store")

@@ -114,7 +114,7 @@ class GroupedStore:
     def closed(self) -> Mapping[int, str]:
         """The shards of this process in which no stream can begin, and why, in words."""
         closed, owned = self._group.closed, self.owned()
-        return {shard: closed[shard] for shard in closed.keys() & owned}
+        return {shard: closed[shard].why for shard in closed.keys() & owned}
 
     def set_aside(self) -> Mapping[int, StoreCorruptError]:
         """None: a store with one writer is not opened if that shard is damaged."""

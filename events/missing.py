@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from indelible.events.plan import Closed
+
 _log = logging.getLogger(__name__)
 
 # Bytes, as damage may put them there, are greater than all texts: the names are counted in their
@@ -23,16 +25,16 @@ _ON_POSTGRES = """
 """
 
 
-def shards_with_lost_streams(connection: sa.Connection) -> Mapping[int, str]:
-    """Shards that have numbered more streams than are found, and what to say of each.
+def shards_with_lost_streams(connection: sa.Connection, url: str) -> Mapping[int, Closed]:
+    """Shards of ``url`` that have numbered more streams than are found, and what to say of each.
 
     It is logged, too.  All are read: a million take SQLite 0.03 s, and PostgreSQL some 0.3 s.
     """
     lite = connection.dialect.name == "sqlite"
-    lost: dict[int, str] = {}
+    lost: dict[int, Closed] = {}
     for shard, streams, found in connection.exec_driver_sql(_ON_SQLITE if lite else _ON_POSTGRES):
         if type(streams) is int and found < streams:
             words = f"{streams - found} of its {streams} are not found in the table streams"
-            lost[shard] = f"shard {shard} takes no new streams: {words}"
-            _log.error("%s; run verify, and restore a backup", lost[shard])
+            lost[shard] = Closed(url, f"shard {shard} takes no new streams: {words}")
+            _log.error("%s; run verify, and restore a backup", lost[shard].why)
     return lost

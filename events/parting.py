@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from indelible.errors import StaleEpochError
 from indelible.events.holdings import Holdings
-from indelible.events.plan import Head, Plan, make_plan, shard_of
+from indelible.events.plan import Closed, Head, Plan, make_plan, shard_of
 from indelible.events.store import Append
 from indelible.events.telling import fresh
 
@@ -51,7 +51,7 @@ def part(
     holdings: Holdings,
     heads: Mapping[str, Head],
     now: int,
-    closed: Mapping[int, str],
+    closed: Mapping[int, Closed],
     late: Callable[[], bool],
 ) -> Parts:
     """Plan ``group`` over the owned shards, see :func:`~indelible.events.plan.make_plan`."""
@@ -61,7 +61,7 @@ def part(
         if shard is None:
             parts.refuse(appends, holdings.why_not(number))
             continue
-        plan = make_plan(appends, shard, heads, now, closed=closed.get(number, ""), late=late)
+        plan = make_plan(appends, shard, heads, now, closed=closed.get(number), late=late)
         parts.left += appends[plan.taken :]
         parts.refused += plan.refused
         if plan.accepted:

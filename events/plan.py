@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -89,6 +90,18 @@ def damaged_head(damage: StoreCorruptError) -> DamagedHead:
     return DamagedHead(0, damage.stream, "", -1, "", 0, damage)
 
 
+class Closed(NamedTuple):
+    """Why no stream can begin in a shard.
+
+    Attributes:
+        url: The address of the store.
+        why: In words, with the number of the shard.
+    """
+
+    url: str
+    why: str
+
+
 class Plan:
     """What a group writes.
 
@@ -150,7 +163,7 @@ def make_plan(
     heads: Mapping[str, Head],
     now: int,
     *,
-    closed: str = "",
+    closed: Closed | None = None,
     late: Callable[[], bool] = lambda: False,
 ) -> Plan:
     """Decide which of ``appends`` are written behind ``shard``, and what exactly that is.
@@ -160,7 +173,7 @@ def make_plan(
         shard: Where the shard ends.
         heads: The heads of the appends' streams; one that is absent does not exist.
         now: Microseconds UTC; an earlier instant than the shard's last is raised to it.
-        closed: Why no stream can begin; empty if streams can.
+        closed: Why no stream can begin; ``None`` if streams can.
         late: Asked now and then; once it says yes the rest is left for the next group.
     """
     plan = Plan(shard)
@@ -213,11 +226,11 @@ _REFUSALS = (
 )
 
 
-def _check_new(name: str, shard: int, closed: str) -> None:
+def _check_new(name: str, shard: int, closed: Closed | None) -> None:
     check_name(name)
-    if closed:
-        found = f"{closed}, and it may be one of these"
-        raise StoreCorruptError("the store", found, stream=name, shard=shard)
+    if closed is not None:
+        found = f"{closed.why}, and it may be one of these"
+        raise StoreCorruptError(closed.url, found, stream=name, shard=shard)
 
 
 def _check(append: Append, head: Head | None) -> None:

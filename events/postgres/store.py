@@ -193,7 +193,7 @@ class PostgresEventStore(StoredLog):
         )
         engine, patience = self._transactions, self._engines.patience
         with engine.connect() as connection, attended(connection, engine, patience):
-            self._group.closed = shards_with_lost_streams(connection)
+            self._group.closed = shards_with_lost_streams(connection, self.url)
         self._member.join(shards)
 
     def _look(self, reader: PostgresReader) -> None:

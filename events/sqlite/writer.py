@@ -22,7 +22,7 @@ from indelible.events.inbox import Command
 from indelible.events.missing import shards_with_lost_streams
 from indelible.events.names import is_text
 from indelible.events.owners import Owner
-from indelible.events.plan import SHARD, Head, Plan, Shard, damaged_head
+from indelible.events.plan import SHARD, Closed, Head, Plan, Shard, damaged_head
 from indelible.events.sqlite import statements as sql
 from indelible.events.sqlite.faults import is_of_a_row, of_the_database, translated
 from indelible.events.sqlite.many_rows import Execute
@@ -106,10 +106,10 @@ class SqliteWriter:
             execute("COMMIT")
         return shards
 
-    def closed(self) -> Mapping[int, str]:
+    def closed(self) -> Mapping[int, Closed]:
         """The shard, if some of its streams are not found, and what to say of it."""
         with translated(self._url):
-            return shards_with_lost_streams(self.connection())
+            return shards_with_lost_streams(self.connection(), self._url)
 
     def wait_for(self, seconds: float) -> None:
         """Have the connection that is open wait that long for another program's lock in one go."""

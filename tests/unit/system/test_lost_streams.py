@@ -49,6 +49,8 @@ def check_closed(url: str, gate: Gate, caplog: pytest.LogCaptureFixture) -> None
             with pytest.raises(StoreCorruptError, match=f"'account-{name}'.* {told}") as caught:
                 system.actor("account", name).ask(1)
             assert (caught.value.stream, caught.value.shard) == (f"account-{name}", 0)
+            assert caught.value.url == system.store.url
+            assert f"'account-{name}' of {system.store.url} is damaged" in str(caught.value)
         system.actor("account", "b").ask(1)
         assert system.actor("account", "b").state() == 6
         assert system.run("cut").result(timeout=30)["status"] == "success"
