@@ -24,7 +24,7 @@ from indelible.projections.tables import METRICS, METRICS_RESPONSE_TIMES, PARKED
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-ACTIVE = ("accepted", "running", "waiting", "paused")
+ACTIVE = ("accepted", "running", "waiting")
 """States of runs that are not over."""
 
 RunStateWord = Literal["accepted", "running", "waiting", "completed", "failed", "quarantined"]
@@ -34,8 +34,8 @@ ParkedWord = Literal["parked", "skipped"]
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as of event ``version`` of its stream; instants in microseconds UTC.
 
-    ``outcome`` is ``success``, ``partial``, ``failed``, ``cancelled`` or, before the end,
-    ``None``.  ``attempts`` counts those that began, ``retries`` those that followed a failure.
+    ``outcome`` is ``success``, ``partial``, ``failed`` or, before the end, ``None``.
+    ``attempts`` counts those that began, ``retries`` those that followed a failure.
     The error is the newest one that its step did not recover from; after the end it is that of
     ``run.result()``.
     """
@@ -73,7 +73,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How many runs there are: ``active + completed + failed == total`` (R32).
 
-    ``failed`` holds all that ended without a result: failed, cancelled and quarantined runs;
+    ``failed`` holds all that ended without a result: failed and quarantined runs;
     ``by_state`` tells them apart.
     """
 

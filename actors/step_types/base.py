@@ -71,7 +71,8 @@ class StepTypes:
         name = step_type.name
         check_name(name)
         if name in BUILT_IN:
-            raise ValueError(f"{name!r} is the name of a built-in step type; choose another")
+            why = "is reserved for a built-in step type, of this version or a later one"
+            raise ValueError(f"{name!r} {why}; choose another name")
         with self._lock:
             if name in self._types:
                 raise ValueError(f"step type {name!r} is registered already; choose another name")
@@ -79,6 +80,12 @@ class StepTypes:
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
             callback(name)
+
+    def way_to(self, name: str) -> str:
+        """How a definition that names an unregistered type comes to one."""
+        if name in BUILT_IN:
+            return "this version has none, and reserves the name: register yours under another"
+        return "or register it: system.register_step"
 
     def get(self, name: str) -> StepType | None:
         """The type with this name, if there is one."""

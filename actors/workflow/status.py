@@ -12,7 +12,7 @@ from indelible.actors.workflow.state import StepWord
 RunWord = Literal["accepted", "running", "waiting", "completed", "failed", "quarantined"]
 """Where a run is on its way; the last three are ends."""
 
-OutcomeWord = Literal["success", "partial", "failed", "cancelled"]
+OutcomeWord = Literal["success", "partial", "failed"]
 """How a run ended; ``partial`` is an end with steps that failed."""
 
 

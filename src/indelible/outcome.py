@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(TypedDict):
-    """The end of a run: ``outcome["status"]`` is success, partial, failed or cancelled.
+    """The end of a run: ``outcome["status"]`` is success, partial or failed.
 
     ``result`` maps the names of the workflow's outermost steps and blocks to what they returned;
     it is decoded when it is first looked at, unless it must be fetched from the store.

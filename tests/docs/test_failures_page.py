@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import indelible.errors
+from indelible.actors.workflow.status import OutcomeWord
 from pages import Page, output_of, printed_by
 
 PAGE = Page("docs/failures.md")
@@ -20,3 +22,9 @@ def test_every_error_that_the_page_names_exists() -> None:
     names = set(re.findall(r"`(\w+Error)`", PAGE.text))
     assert names
     assert not {name for name in names if not hasattr(indelible.errors, name)}
+
+
+def test_the_page_names_all_ends_of_a_run_and_no_other() -> None:
+    _, _, table = PAGE.text.partition('| `outcome["status"]` | meaning |\n|---|---|\n')
+    rows, _, _ = table.partition("\n\n")
+    assert re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE) == list(get_args(OutcomeWord))

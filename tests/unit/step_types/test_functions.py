@@ -244,8 +244,9 @@ def test_a_registered_type_is_found_and_those_who_wait_are_told() -> None:
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_names_of_built_in_types_are_reserved(name: str) -> None:
     types = StepTypes()
-    with pytest.raises(ValueError, match="built-in"):
+    with pytest.raises(ValueError, match="is reserved for a built-in"):
         types.register(FunctionStep(lambda: 1, name))
+    assert "register yours under another" in types.way_to(name)
     assert types.names() == ()
 
 
