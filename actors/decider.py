@@ -115,6 +115,15 @@ class Decider(Generic[S, R]):
         """Status word of the stream and when to wake it (microseconds UTC, 0 is never)."""
         return "", 0
 
+    def pending(self, state: S, /) -> Iterable[Any]:  # noqa: ARG002 - the default ignores it
+        """The effects that ``state`` waits for: those with a key that have not come back.
+
+        Asked when the actor has been read back from its events, after a crash, a take-over or an
+        error: then they are issued again, each with the id that it had.  Asked, too, whenever the
+        actor has decided, to know when to wake the stream; so it must be quick.
+        """
+        return ()
+
     def at_rest(self, state: S, /) -> bool:  # noqa: ARG002 - the default ignores it
         """Whether the state may leave memory until the next message."""
         return True

@@ -163,6 +163,14 @@ class MemoryEventStore(GroupedStore):
             and (shards is None or head.id >> STREAM_ID_BITS in shards)
         ]
 
+    def sleeping(self, shards: Collection[int] | None = None) -> Sequence[StreamHead]:
+        """Heads of the streams that want to be woken, the earliest first."""
+        self._check_open()
+        with self._memory.lock:
+            heads = [head for head in self._memory.heads.values() if head.wake_at > 0]
+        heads = [head for head in heads if shards is None or head.id >> STREAM_ID_BITS in shards]
+        return [_shown(head) for head in sorted(heads, key=lambda head: head.wake_at)]
+
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""
         self._check_open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -52,6 +53,40 @@ def correlated(correlation_id: str) -> bytes:
     return packed
 
 
+def promising(data: bytes, keys: Sequence[str]) -> bytes:
+    r"""``data``, and the ``keys`` of the effects that are promised with its event.
+
+    Not a part of the context, which travels on: it says something of this event alone.
+
+    >>> promises_in(promising(correlated("42"), ["", "reminder"]))
+    ['', 'reminder']
+    >>> decode_metadata(promising(correlated("42"), ["", "reminder"]))
+    Context(correlation_id='42')
+    """
+    fields = msgpack.unpackb(data)
+    more: bytes = msgpack.packb({**fields, _PROMISES: list(keys)})
+    if len(more) > METADATA_LIMIT:
+        raise PayloadTooLargeError("the metadata", len(more), METADATA_LIMIT)
+    return more
+
+
+def promises_in(data: bytes) -> Sequence[str]:
+    """The keys that :func:`promising` has added; none to nearly all events.
+
+    Raises:
+        EventDecodeError: The bytes are damaged.
+    """
+    if _MARK not in data:
+        return ()
+    try:
+        keys: Any = msgpack.unpackb(data).get(_PROMISES, ())
+        return msgspec.convert(keys, list[str])
+    except (ValueError, AttributeError, msgspec.ValidationError, msgpack.UnpackException) as error:
+        raise EventDecodeError("metadata", 1, str(error) or type(error).__name__) from error
+
+
+_PROMISES = "effects"
+_MARK: bytes = msgpack.packb(_PROMISES)
 _SHORT = 1_000  # characters, far below the limit
 _CORRELATION = encode_metadata(Context(correlation_id="."))[:-2]  # up to the value
 

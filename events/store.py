@@ -276,6 +276,13 @@ class EventStore(Protocol):
         """
         ...
 
+    def sleeping(self, shards: Collection[int] | None = None) -> Sequence[StreamHead]:
+        """Heads of the streams that want to be woken, the earliest first.
+
+        Only those of ``shards``, if these are given.
+        """
+        ...
+
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256.
 

@@ -56,6 +56,10 @@ class Reader(Protocol):
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
+    def sleeping(self, shards: Collection[int] | None) -> Sequence[StreamHead]:
+        """As :class:`~indelible.events.store.EventStore` has it."""
+        ...
+
     def blob(self, digest: bytes) -> bytes:
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
@@ -117,6 +121,11 @@ class StoredLog(GroupedStore):
         """Heads of a category's streams, in order of their creation within a shard."""
         heads = self._open_reader().heads(category, statuses, shards)
         return [head for head in heads if _is_of(category, head)]
+
+    def sleeping(self, shards: Collection[int] | None = None) -> Sequence[StreamHead]:
+        """Heads of the streams that want to be woken, the earliest first."""
+        heads = self._open_reader().sleeping(shards)
+        return [head for head in heads if _is_of(head.category, head)]
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""

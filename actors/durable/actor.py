@@ -13,6 +13,8 @@ from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
+from indelible.actors.durable.promises import row_of
+from indelible.actors.durable.promising import PASSED, Due
 from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.recovering import Recovering
 from indelible.actors.durable.setting_aside import as_failure
@@ -54,7 +56,9 @@ class DurableActor(Recovering):
         self._host = host
         self._decider = host.deciders[self.category]
         self._sees = self.category in host.seeing
-        self._handler = host.handlers[self.category]
+        self._effects, self._keeper = host.effects, host.keepers[self.category]
+        self._promises, self._waits = {}, self.category in host.waiting
+        self._is_engines = self.category not in host.checked
         self._flights = Flights()
         self._restarts = None
         self._metadata = correlated(self.identity)
@@ -116,7 +120,8 @@ class DurableActor(Recovering):
     def leave_snapshot(self) -> None:
         """Spare the next one of this stream reading it all; called once, out of memory."""
         leave = self._host.snapshots.leave
-        leave(self._decider, self.stream, self._version, self._snapshot, self._state)
+        known = self._version, self._snapshot, self._state, self._promises
+        leave(self._decider, self.stream, *known)
 
     def go(self) -> None:
         """Have a worker thread run the actor; for the holder of the mailbox's flag."""
@@ -172,7 +177,7 @@ class DurableActor(Recovering):
     def _work(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
         host, decider = self._host, self._decider
         decide, evolve, types, next_id = decider.decide, decider.evolve, host.types, host.ids.uuid7
-        sees = self._sees
+        sees, engines = self._sees, self._is_engines
         encoded: list[EncodedEvent] = []
         replies: list[Reply] = []
         effects: list[Any] = []
@@ -189,30 +194,37 @@ class DurableActor(Recovering):
                     context = self._in_full(context)
                     metadata = encode_metadata(context)
             decision: Any = ()
+            made: Any = ()
             try:
+                if type(message) is Due:
+                    message = self._message_of(message)
+                    if message is PASSED:
+                        continue
                 if sees:
-                    decision = decide(self._state, message, self._seen(context))
+                    made = decide(self._state, message, self._seen(context))
                 else:
-                    decision = decide(self._state, message)
-                if type(decision) is not Decision:
-                    decision = Decision(tuple(decision))
+                    made = decide(self._state, message)
+                if type(made) is not Decision:
+                    made = Decision(tuple(made))
+                if made.effects and not engines:
+                    self._effects.check(decider, made.effects)
+                decision = made
                 for event in decision.events:
                     encoded.append(types.encode(event, next_id(), metadata))
                     self._state = evolve(self._state, event)
                 if context is not None and decider.inherits and self._begins(decision, encoded):
                     self._inherit(context)
                 if decision.effects:
-                    if self._handler.wants_causes:
-                        version = self._version + len(encoded) if decision.events else 0
-                        effects += self._caused(decision.effects, context, version)
-                    else:
+                    if engines:
                         effects += decision.effects
+                    else:
+                        effects += self._promise(decision, context, encoded)
                 if decision.blobs:
                     blobs += decision.blobs
             except BaseException as error:
                 if not isinstance(error, RefusedError) or type(decision) is Decision:
                     logger.exception("%s fails and is read again from its events", self)
-                    wrong = wrong_decision(self._decider, decision)
+                    wrong = wrong_decision(self._decider, made)
                     failure = wrong or as_failure(self.stream, error)
                     self._crashed(failure, batch, done - 1)
                     return
@@ -258,7 +270,8 @@ class DurableActor(Recovering):
             return
         status: str | None = None
         wake_at: int | None = None
-        unfinished = self._decider.unfinished(self._state)
+        decider, state = self._decider, self._state
+        unfinished = row_of(decider, state) if self._waits else decider.unfinished(state)
         if unfinished != self._unfinished:
             self._unfinished = unfinished
             status, wake_at = unfinished
@@ -284,7 +297,7 @@ class DurableActor(Recovering):
         """Let ``flight`` carry a snapshot of the state that it leads to."""
         snapshots, version = self._host.snapshots, self._version
         captured, self._snapshot_at = snapshots.capture(
-            self._decider, self.stream, self._state, version
+            self._decider, self.stream, self._state, version, self._promises
         )
         if captured is not None:
             self._snapshot = version
@@ -308,7 +321,7 @@ class DurableActor(Recovering):
         if flight.replies:
             answer(flight.replies)
         if flight.effects:
-            self._handler.perform(self, flight.effects)
+            self._effects.perform(self, flight.effects)
         if flight.snapshot is not None:
             self._host.snapshots.keep(self._decider, self.stream, *flight.snapshot)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 from indelible.actors.durable.actor import DurableActor
@@ -112,6 +113,14 @@ class Directory:
             return
         self._deliver(stream, Envelope(message, None, context))
 
+    def remind(self, stream: str, item: Any) -> None:
+        """Bring what a timer says to an actor of this process, in memory or not.
+
+        Another owner of the stream has the timer as well, and after closing the next one will.
+        """
+        with suppress(ActorStoppedError, ShardNotOwnedError):
+            self._deliver(stream, item)
+
     def wake(self, stream: str, ahead: ReadAhead | None = None) -> None:
         """Bring the actor into memory and have it go on with what is unfinished.
 
@@ -120,6 +129,11 @@ class Directory:
         if stream not in self._actors:
             self._admit(stream, presume_new=False, ahead=ahead)
         self._deliver(stream, WAKE)
+
+    @property
+    def waiting(self) -> Collection[str]:
+        """The categories whose streams wait for effects."""
+        return self._host.waiting
 
     def live(self, stream: str) -> DurableActor | None:
         """The actor of ``stream`` if it is in memory."""

@@ -1,4 +1,4 @@
-"""Effects that the decider of any category may return."""
+"""Effects that the decider of any category may return, and how they travel to who performs them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,40 @@ class Tell(NamedTuple):
     message: Any
 
 
+class TimerAt(NamedTuple):
+    """Have ``decide`` get ``message`` at ``due`` or soon after, whatever happens meanwhile.
+
+    It is set once the events of this decision are durable, in the place of one with the same
+    ``key``.  ``Decider.pending`` must return it for as long as the state waits for it: that is
+    where it comes from after a crash, and one that is not there when it is due is passed over.
+
+    Attributes:
+        key: What no other effect that this stream waits for has.
+        due: Microseconds UTC, as ``now`` of the message's context; the past means at once.
+        message: What ``decide`` gets; it is never stored.
+    """
+
+    key: str
+    due: int
+    message: Any
+
+
+class CancelTimer(NamedTuple):
+    """Forget the timer ``key``, which ``Decider.pending`` does not return any more."""
+
+    key: str
+
+
 class Caused(NamedTuple):
-    """An effect on its way to its handler, and what goes with all that it causes."""
+    """An effect on its way to who performs it.
+
+    Attributes:
+        effect: What the decision said.
+        context: What goes with all that it causes.
+        id: ``STREAM/VERSION/N``: of the last event of its decision, and its place among the
+            decision's effects, from 0.  The same whenever it is issued again.
+    """
 
     effect: Any
     context: Context
+    id: str = ""

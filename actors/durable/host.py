@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from indelible.actors.decider import Decider, sees_context
+from indelible.actors.durable.port import EffectPort
+from indelible.actors.durable.promises import waits
 from indelible.actors.durable.recovery import Recovered, recover
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
@@ -32,18 +34,8 @@ class DeadLetter(NamedTuple):
     why: str
 
 
-class EffectHandler(Protocol):
-    """Acts for one category, on the thread that led the commit: quick, and never raises.
-
-    Attributes:
-        wants_causes: Whether it is given each effect as a :class:`Caused`, with its context.
-    """
-
-    wants_causes: ClassVar[bool]
-
-    def perform(self, actor: DurableActor, effects: Sequence[Any], /) -> None:
-        """Act on ``effects``, whose events are durable."""
-        ...
+class Keeper(Protocol):
+    """Knows what else goes on for the actors of one category; quick, and never raises."""
 
     def resumption(self, actor: DurableActor, state: Any, own: Sequence[Event], /) -> Any:
         """The first message for an actor that was read back from the log, or ``None``.
@@ -55,6 +47,20 @@ class EffectHandler(Protocol):
     def set_aside(self, actor: DurableActor, why: BaseException, /) -> None:
         """Know that ``actor`` takes no message any more."""
         ...
+
+
+class NoKeeper:
+    """Keeps nothing: users' actors have what they wait for in their state."""
+
+    def resumption(self, _actor: DurableActor, _state: Any, _own: Sequence[Event]) -> None:
+        """They go on when the next message comes."""
+        return
+
+    def set_aside(self, actor: DurableActor, why: BaseException) -> None:
+        """Who asks it hears of it; nobody else waits."""
+
+
+NO_KEEPER: Keeper = NoKeeper()
 
 
 class Host:
@@ -69,14 +75,18 @@ class Host:
         ids: Ids,
         dispatcher: Dispatcher,
         deciders: Mapping[str, Decider[Any]],
-        handlers: Mapping[str, EffectHandler],
+        checked: Collection[str],
+        effects: EffectPort,
+        keepers: Mapping[str, Keeper],
         intensity: RestartIntensity,
         snapshots: Snapshots,
         retry_later: Callable[[DurableActor], None],
     ) -> None:
         """Keep the parts; ``retry_later`` wakes an actor whose store is unavailable.
 
-        ``seeing`` are the categories whose deciders are given the context of each message.
+        Effects of the categories ``checked`` are looked at before anything is stored.  ``seeing``
+        are those whose deciders are given the context of each message, ``waiting`` those whose
+        streams wait for effects.
         """
         self.store = store
         self.types = types
@@ -85,7 +95,10 @@ class Host:
         self.dispatcher = dispatcher
         self.deciders = deciders
         self.seeing = frozenset(c for c, decider in deciders.items() if sees_context(decider))
-        self.handlers = handlers
+        self.waiting = frozenset(c for c, decider in deciders.items() if waits(decider))
+        self.checked = frozenset(checked)
+        self.effects = effects
+        self.keepers = keepers
         self.intensity = intensity
         self.snapshots = snapshots
         self.retry_later = retry_later

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from indelible.actors.decider import Decider
-from indelible.actors.durable.effects import Caused
 from indelible.actors.durable.host import Host
 from indelible.actors.runtime.pooled import PooledActor
 from indelible.events.context import (
     NO_CONTEXT,
     Context,
     MessageContext,
-    caused_by,
     inherited,
     named,
     over,
@@ -64,12 +61,3 @@ class InContext(PooledActor):
         self.context, self._metadata = NO_CONTEXT, correlated(self.identity)
         if self._decider.inherits and first is not None and first.metadata != self._metadata:
             self._inherit(first.context)
-
-    def _caused(
-        self, effects: Sequence[Any], context: Context | None, version: int
-    ) -> Sequence[Caused]:
-        """``effects`` of a message, with the event of ``version`` as their cause; 0 is none."""
-        cause = f"{self.stream}/{version}" if version else ""
-        known = self.context if context is None else context
-        theirs = caused_by(known, cause, identity=self.identity)
-        return [Caused(effect, theirs) for effect in effects]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, answer
-from indelible.actors.durable.host import EffectHandler
-from indelible.actors.durable.in_context import InContext
+from indelible.actors.durable.host import Keeper
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.lagging_row import check_row, may_lag
+from indelible.actors.durable.promising import Promising
 from indelible.actors.durable.setting_aside import as_failure, is_damage, refusal_after
 from indelible.actors.durable.supervision import Restarts
 from indelible.actors.durable.trouble import Trouble, in_order, refuse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
 
 
-class Recovering(InContext):
+class Recovering(Promising):
     """Knows when there is no state to decide on, and how there is one again.
 
     Attributes:
@@ -32,7 +32,7 @@ class Recovering(InContext):
     """
 
     actor_inbox: DurableInbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
-    _handler: EffectHandler
+    _keeper: Keeper
     _flights: Flights
     _restarts: Restarts | None  # made by the first failure
     _trouble: Trouble | None  # why there is no state
@@ -81,7 +81,7 @@ class Recovering(InContext):
         if self._is_final(trouble.error):
             assert self._refusal is not None
             refuse(trouble.take_all(), self._refusal, self.bury)
-            self._handler.set_aside(actor, self._refusal)
+            self._keeper.set_aside(actor, self._refusal)
             return False
         host, decider = self._host, self._decider
         self._presumed = False
@@ -103,14 +103,16 @@ class Recovering(InContext):
         took = host.clock.monotonic() - begun
         self._flights = Flights()
         self._state, self._version, self._unfinished = found.state, found.version, None
+        self._promises = dict(found.promises)
         if self._since is None:
             self._since = found.version
         self._snapshot = found.snapshot
         self._snapshot_at = host.snapshots.next_after(decider, found, took)
         resumption = None
         if found.version:
-            resumption = self._handler.resumption(actor, self._state, found.own)
+            resumption = self._keeper.resumption(actor, self._state, found.own)
         trouble.keep(in_order(self.actor_inbox.take_all(), resumption))
+        self._issue_again()
         return True
 
     def _is_final(self, failure: BaseException | None) -> bool:

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider, takes_snapshots
+from indelible.actors.durable.promises import NO_PROMISES, Promises, from_value, note, waits
 from indelible.errors import EventNotFoldedError, RefusedError
 from indelible.events.event import Event, RecordedEvent
 from indelible.events.snapshots import find_snapshot
@@ -33,6 +34,7 @@ class Recovered(NamedTuple):
         snapshot: Version of the snapshot that it was folded from; 0 if from the first event.
         own: The events behind the version that was asked for, decoded.
         first: The first event of the stream.
+        promises: Where the effects were promised that it may wait for.
     """
 
     state: Any
@@ -40,6 +42,7 @@ class Recovered(NamedTuple):
     snapshot: int = 0
     own: Sequence[Event] = ()
     first: RecordedEvent | None = None
+    promises: Promises = NO_PROMISES
 
 
 def recover(
@@ -96,7 +99,7 @@ def _restore(
         return None
     version = snapshot.version
     try:
-        state = decider.restore(decode_value(snapshot.state))
+        state, promises = from_value(decider, decode_value(snapshot.state))
     except Exception as error:  # noqa: BLE001 - whatever it is, the events tell
         logger.warning(
             "the snapshot of %s at version %d cannot be restored (%r): all its events are read",
@@ -105,7 +108,7 @@ def _restore(
             error,
         )
         return None
-    return Recovered(state, version, version)
+    return Recovered(state, version, version, promises=promises)
 
 
 def _fold(
@@ -117,7 +120,9 @@ def _fold(
     first: RecordedEvent | None = None,
 ) -> Recovered:
     """Fold ``events`` onto ``base``, leaving out those that it holds; ``first`` is passed on."""
-    state, version, snapshot, *_ = base or Recovered(decider.initial_state(), 0)
+    base = base or Recovered(decider.initial_state(), 0)
+    state, version, snapshot = base[:3]
+    promises, notes = dict(base.promises), waits(decider)
     decode, evolve = types.decode, decider.evolve
     own: list[Event] = []
     for recorded in events:
@@ -130,9 +135,11 @@ def _fold(
             except Exception as error:
                 raise _not_folded(recorded, error) from error
             version = recorded.version
+            if notes:
+                note(promises, recorded)
         if since is not None and recorded.version > since:
             own.append(event)
-    return Recovered(state, version, snapshot, own, first)
+    return Recovered(state, version, snapshot, own, first, promises)
 
 
 def _not_folded(recorded: RecordedEvent, error: Exception) -> EventNotFoldedError:

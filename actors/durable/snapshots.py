@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from indelible.actors.decider import Decider, takes_snapshots
+from indelible.actors.durable.promises import NO_PROMISES, Promises, to_value
 from indelible.actors.durable.recovery import SHORT, Recovered
 from indelible.actors.durable.snapshot_writer import SnapshotWriter, Waiting
 from indelible.clock import Clock
@@ -83,14 +84,19 @@ class Snapshots:
         return found.snapshot + self._interval(decider, 0)
 
     def capture(
-        self, decider: Decider[Any], stream: str, state: Any, version: int
+        self,
+        decider: Decider[Any],
+        stream: str,
+        state: Any,
+        version: int,
+        promises: Promises = NO_PROMISES,
     ) -> tuple[bytes | None, int]:
         """The encoded ``state`` and the version of the next snapshot; never raises.
 
         On the thread that owns ``state``; ``None`` if it cannot be kept, which is logged.
         """
         begun = self._clock.monotonic()
-        encoded = _encoded(decider, stream, state)
+        encoded = _encoded(decider, stream, state, promises)
         took = self._clock.monotonic() - begun
         if encoded is None:
             return None, 2 * version + MOST  # it will fail again: ask less and less often
@@ -101,7 +107,13 @@ class Snapshots:
         self._put(decider, stream, version, lambda: encoded, len(encoded))
 
     def leave(
-        self, decider: Decider[Any], stream: str, version: int, snapshot: int, state: Any
+        self,
+        decider: Decider[Any],
+        stream: str,
+        version: int,
+        snapshot: int,
+        state: Any,
+        promises: Promises = NO_PROMISES,
     ) -> None:
         """Have the ``state`` of an actor that leaves memory written, if that is worth it.
 
@@ -111,7 +123,7 @@ class Snapshots:
         if behind < SHORT and not decider.snapshot_every:
             return
         if takes_snapshots(decider) and behind >= max(1, self._interval(decider, 0) // 5):
-            self._put(decider, stream, version, partial(_encoded, decider, stream, state))
+            self._put(decider, stream, version, partial(_encoded, decider, stream, state, promises))
 
     def _interval(self, decider: Decider[Any], capture: int) -> int:
         cost = self._costs.get(decider.category, _USUAL)
@@ -129,9 +141,9 @@ class Snapshots:
         self._writer.put(Waiting(stream, version, decider.snapshot_schema, now, encode, size))
 
 
-def _encoded(decider: Decider[Any], stream: str, state: Any) -> bytes | None:
+def _encoded(decider: Decider[Any], stream: str, state: Any, promises: Promises) -> bytes | None:
     try:
-        encoded = encode_value(decider.snapshot(state))
+        encoded = encode_value(to_value(decider, state, promises))
         if len(encoded) > SNAPSHOT_LIMIT:
             raise PayloadTooLargeError("the state", len(encoded), SNAPSHOT_LIMIT)
     except Exception as error:  # noqa: BLE001 - user code; the actor goes on without

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.port import Perform
 from indelible.actors.runtime.blocking import BlockingPool
 from indelible.actors.runtime.loop import LoopCall, LoopThread
 from indelible.actors.runtime.timers import Timer, Timers
@@ -48,13 +49,11 @@ _NAMED = 3  # steps in a line of log
 
 
 class Executor:
-    """The effect handler of the category ``run``.
+    """Performs the effects of runs.
 
     The attempts of a run that this process has taken on are listed from the moment they are
     queued until their result is in the run's mailbox; recovery leaves them alone.
     """
-
-    wants_causes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -100,25 +99,19 @@ class Executor:
         """In a child, which may be inside a step: that ends with the step's function."""
         self.parent = parent
 
-    # -- the effect handler
+    # -- effects, and what recovery asks
 
-    def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
-        """Act on ``effects``; called on the thread that led the commit, never raises."""
-        for effect in effects:
-            kind = type(effect)
-            if kind is Begin:
-                self._begin(actor, effect)
-            elif kind is Ended:
-                self._end(actor, effect)
-            elif kind is RetryAt:
-                due = partial(self._due, actor, effect)
-                self._timers.at(effect.due, _timer_key(actor.stream, effect.node), due)
-            elif kind is AwaitType:
-                self._await(actor, effect)
-            elif kind is SetAside:
-                actor.set_aside(effect.why)
-            elif kind is Say:
-                actor.deliver(effect.message)
+    @property
+    def performers(self) -> Mapping[type, Perform]:
+        """What is done for each effect of a run, on the thread that led the commit."""
+        return {
+            Begin: self._begin,
+            Ended: self._end,
+            RetryAt: self._retry_at,
+            AwaitType: self._await,
+            SetAside: lambda actor, effect: actor.set_aside(effect.why),
+            Say: lambda actor, effect: actor.deliver(effect.message),
+        }
 
     def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
         """The first message of a run that was read back from the log."""
@@ -139,6 +132,10 @@ class Executor:
         """Tell who waits for the run's end that it will not come."""
         self.unregistered.forget(actor.stream)
         self.endings.missed(actor.stream, why)
+
+    def _retry_at(self, actor: DurableActor, retry: RetryAt) -> None:
+        key = _timer_key(actor.stream, retry.node)
+        self._timers.at(retry.due, key, partial(self._due, actor, retry))
 
     def _due(self, actor: DurableActor, retry: RetryAt) -> None:
         actor.deliver(

@@ -77,6 +77,10 @@ _HEADS = f"""{_HEAD}
         AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
     ORDER BY id
 """
+_SLEEPING = f"""{_HEAD}
+    WHERE wake_at > 0 AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
+    ORDER BY wake_at
+"""
 _ENDS = f"""
     SELECT shard, head, substr(chain, 1, {_CHAIN_BYTES + 1}), coalesce(
         (SELECT max(position) FROM events WHERE events.shard = shards.shard), 0),
@@ -141,6 +145,11 @@ class PostgresReader:
         numbers = None if shards is None else list(shards)
         rows = self._rows(_HEADS, (category, wanted, wanted, numbers, numbers))
         return [StreamHead(*row) for row in rows]
+
+    def sleeping(self, shards: Collection[int] | None) -> Sequence[StreamHead]:
+        """Heads that want to be woken, the earliest first."""
+        numbers = None if shards is None else list(shards)
+        return [StreamHead(*row) for row in self._rows(_SLEEPING, (numbers, numbers))]
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""

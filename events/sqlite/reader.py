@@ -124,8 +124,17 @@ class SqliteReader:
             return []
         marks = "" if statuses is None else f" AND status IN ({', '.join('?' * len(statuses))})"
         which = f"FROM streams WHERE category = ?{marks} ORDER BY id"
+        return self._heads(which, (category, *(statuses or ())))
+
+    def sleeping(self, shards: Collection[int] | None) -> Sequence[StreamHead]:
+        """Heads that want to be woken, the earliest first."""
+        if shards is not None and SHARD not in shards:
+            return []
+        return self._heads("FROM streams WHERE wake_at > 0 ORDER BY wake_at", ())
+
+    def _heads(self, which: str, parameters: tuple[Any, ...]) -> Sequence[StreamHead]:
         heads: list[StreamHead] = []
-        for row in self._head_rows(which, (category, *(statuses or ()))):
+        for row in self._head_rows(which, parameters):
             try:
                 heads.append(_head(row, self._url))
             except StoreCorruptError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from indelible.actor import ActorHandle
     from indelible.actors.decider import Decider, Decision
-    from indelible.actors.durable.effects import Tell
+    from indelible.actors.durable.effects import CancelTimer, Tell, TimerAt
     from indelible.actors.step_types.functions import step
     from indelible.actors.workflow.context import StepContext, current_step
     from indelible.agent import WorkflowAgent
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ActorHandle": "indelible.actor",
     "ActorSystem": "indelible.system",
+    "CancelTimer": "indelible.actors.durable.effects",
     "Context": "indelible.events.context",
     "Decider": "indelible.actors.decider",
     "Decision": "indelible.actors.decider",
@@ -59,6 +60,7 @@ _HOME = {
     "StoreUnavailableError": "indelible.errors",
     "SystemHealth": "indelible.results",
     "Tell": "indelible.actors.durable.effects",
+    "TimerAt": "indelible.actors.durable.effects",
     "UnknownRunError": "indelible.errors",
     "WorkflowAgent": "indelible.agent",
     "current_step": "indelible.actors.workflow.context",
@@ -68,6 +70,7 @@ _HOME = {
 __all__ = [
     "ActorHandle",
     "ActorSystem",
+    "CancelTimer",
     "Context",
     "Decider",
     "Decision",
@@ -92,6 +95,7 @@ __all__ = [
     "StoreUnavailableError",
     "SystemHealth",
     "Tell",
+    "TimerAt",
     "UnknownRunError",
     "WorkflowAgent",
     "current_step",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
+from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.read_ahead import together
 from indelible.actors.workflow.executor import Executor
@@ -20,12 +21,18 @@ class Ownership:
     """Follows the store's shards; called on the store's own thread."""
 
     def __init__(
-        self, store: EventStore, directory: Directory, executor: Executor, drain: float
+        self,
+        store: EventStore,
+        directory: Directory,
+        executor: Executor,
+        timers: ActorTimers,
+        drain: float,
     ) -> None:
         """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
         self._store = store
         self._directory = directory
         self._executor = executor
+        self._timers = timers
         self._drain = drain
 
     def begin(self) -> int:
@@ -51,6 +58,9 @@ class Ownership:
         for head in doubtful_heads(self._store, shards, {head.stream for head in heads}):
             logger.info("%s is %r by its row; its events are looked at", head.stream, head.status)
             self._directory.wake(head.stream)
+        for head in self._store.sleeping(shards):
+            if head.category in self._directory.waiting:
+                self._timers.wake(head.stream, head.wake_at)
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.host import EffectHandler, Host
+from indelible.actors.durable.effects import CancelTimer, Tell, TimerAt
+from indelible.actors.durable.host import NO_KEEPER, Host
+from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
@@ -103,11 +106,15 @@ class Parts:
             is_ours=store.holds,
         )
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
-        teller = Teller(self._tell, frozenset(d.category for d in deciders))
-        handlers: Mapping[str, EffectHandler] = {
-            category: self.executor if category == run_decider.category else teller
-            for category in self.deciders
-        }
+        categories = frozenset(d.category for d in deciders)
+        teller = Teller(self._tell, categories)
+        self.timers = ActorTimers(runtime.timers, self._remind)
+        effects = EffectPort()
+        effects.engine(self.executor.performers)
+        effects.register(Tell, teller.check, teller.perform)
+        effects.register(TimerAt, self.timers.check, self.timers.set)
+        effects.register(CancelTimer, self.timers.check, self.timers.cancel)
+        keepers = dict.fromkeys(self.deciders, NO_KEEPER) | {run_decider.category: self.executor}
         self.host = Host(
             store=store,
             types=self.types,
@@ -115,7 +122,9 @@ class Parts:
             ids=ids,
             dispatcher=runtime.dispatcher,
             deciders=self.deciders,
-            handlers=handlers,
+            checked=categories,
+            effects=effects,
+            keepers=keepers,
             intensity=RestartIntensity(),
             snapshots=Snapshots(clock, self.snapshots),
             retry_later=self._look_again,
@@ -133,7 +142,7 @@ class Parts:
             shard_of=store.shard_of,
         )
         self.pump = InboxPump(store, self.directory, reception, self.services, clock)
-        self.ownership = Ownership(store, self.directory, self.executor, drain)
+        self.ownership = Ownership(store, self.directory, self.executor, self.timers, drain)
         self.views = TimedViews(
             store,
             self.types,
@@ -169,6 +178,9 @@ class Parts:
 
     def _tell(self, stream: str, message: Any, context: Context) -> None:
         self.directory.tell(stream, message, context)
+
+    def _remind(self, stream: str, item: Any) -> None:
+        self.directory.remind(stream, item)
 
     def _look_again(self, actor: DurableActor) -> None:
         due = self.clock.now() + _LOOK_AGAIN_US

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from indelible.actors.decider import Decider, takes_snapshots
+from indelible.actors.durable.promises import row_of, to_value
 from indelible.actors.durable.recovery import recover
 from indelible.errors.texts import in_words
 from indelible.events.names import category_of
@@ -62,7 +63,7 @@ def _compare(
             found = f"by its name events up to version {recovered.version} are found"
             findings.add(shard, 0, f"stream {row.name!r:.300} ends at version {until}, {found}")
             return
-        folded = decider.unfinished(recovered.state)
+        folded = row_of(decider, recovered.state)
     except Exception as error:  # noqa: BLE001 - whatever a decider makes of damaged events
         findings.add(shard, 0, f"stream {row.name!r:.300} cannot be folded: {in_words(error)}")
         return
@@ -104,14 +105,9 @@ def _is_fold(
     store: EventStore, types: EventTypes, decider: Decider[Any], snapshot: Snapshot
 ) -> bool:
     try:
-        state = _fold(store, types, decider, snapshot.stream, snapshot.version)
-        encoded = encode_value(decider.snapshot(state))
+        until = snapshot.version
+        found = recover(store, types, decider, snapshot.stream, until=until, snapshots=False)
+        encoded = encode_value(to_value(decider, found.state, found.promises))
         return encoded == snapshot.state or decode_value(encoded) == decode_value(snapshot.state)
     except Exception:  # noqa: BLE001 - whatever a decider makes of damaged events
         return False
-
-
-def _fold(
-    store: EventStore, types: EventTypes, decider: Decider[Any], stream: str, version: int
-) -> Any:
-    return recover(store, types, decider, stream, until=version, snapshots=False).state

@@ -1,25 +1,19 @@
-"""Performs the effects of users' own actors: messages to other actors."""
+"""Performs what users' own actors tell each other."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Collection
+from typing import Any
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.effects import Caused, Tell
 from indelible.checks import check_id
 from indelible.errors import IndelibleError, RefusedError
 from indelible.events.context import Context
-from indelible.events.event import Event
-
-logger = logging.getLogger("indelible.actors")
 
 
 class Teller:
-    """The effect handler of every category but ``run``."""
-
-    wants_causes: ClassVar[bool] = True
+    """Sends messages to other actors."""
 
     def __init__(
         self, tell: Callable[[str, Any, Context], None], categories: Collection[str]
@@ -28,25 +22,21 @@ class Teller:
         self._tell = tell
         self._categories = categories
 
-    def perform(self, actor: DurableActor, effects: Sequence[Caused]) -> None:
-        """Send every :class:`Tell`; what is refused is logged, and seen as a dead letter."""
-        for effect, context in effects:
-            if not isinstance(effect, Tell):
-                logger.error(
-                    "%s returned an effect that is no Tell: %r", actor, type(effect).__name__
-                )
-                continue
-            try:
-                if effect.category not in self._categories:
-                    raise RefusedError(f"there is no actor category {effect.category!r}")
-                check_id("actor id", effect.id)
-                self._tell(f"{effect.category}-{effect.id}", effect.message, context)
-            except IndelibleError as error:
-                actor.bury(effect.message, str(error))
+    def check(self, effect: Tell) -> None:
+        """See that there can be such an actor.
 
-    def resumption(self, _actor: DurableActor, _state: Any, _own: Sequence[Event]) -> None:
-        """Users' actors go on when the next message comes."""
-        return
+        Raises:
+            RefusedError: There cannot.
+        """
+        if effect.category not in self._categories:
+            known = ", ".join(sorted(self._categories))
+            raise RefusedError(f"there is no actor category {effect.category!r}; known are {known}")
+        check_id("actor id", effect.id)
 
-    def set_aside(self, actor: DurableActor, why: BaseException) -> None:
-        """Who asks it hears of it; nobody else waits."""
+    def perform(self, actor: DurableActor, caused: Caused) -> None:
+        """Send a :class:`Tell`; what is not taken is seen as a dead letter."""
+        effect: Tell = caused.effect
+        try:
+            self._tell(f"{effect.category}-{effect.id}", effect.message, caused.context)
+        except IndelibleError as error:
+            actor.bury(effect.message, str(error))

@@ -12,7 +12,9 @@ from indelible.errors.actors import (
     MessageExistsError,
     NobodyAnswersError,
     RefusedError,
+    UnknownEffectError,
     WrongDecisionError,
+    WrongPendingError,
 )
 from indelible.errors.base import (
     IndelibleError,
@@ -129,6 +131,7 @@ __all__ = [
     "SystemClosedError",
     "ThreadUnavailableError",
     "UnknownConnectionError",
+    "UnknownEffectError",
     "UnknownEventTypeError",
     "UnknownFilterError",
     "UnknownModeError",
@@ -142,4 +145,5 @@ __all__ = [
     "ViewsBehindError",
     "WrongDecisionError",
     "WrongExpectedVersionError",
+    "WrongPendingError",
 ]

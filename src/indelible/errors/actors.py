@@ -33,6 +33,33 @@ class WrongDecisionError(ActorError):
         )
 
 
+class UnknownEffectError(ActorError):
+    """A ``decide`` returned an effect that nothing performs; nothing has changed."""
+
+    def __init__(self, decider: str, effect: str, known: Sequence[str]) -> None:
+        """``effect`` and ``known`` are names of types."""
+        super().__init__(
+            f"{decider}.decide() returned an effect of type {effect!r}, which nothing performs; "
+            f"known are {', '.join(sorted(known))}",
+            decider=decider,
+            effect=effect,
+            known=known,
+        )
+
+
+class WrongPendingError(ActorError):
+    """``pending`` does not say what the decisions say; nothing has changed."""
+
+    def __init__(self, decider: str, found: str) -> None:
+        """``found`` is what the class ``decider`` says, in words."""
+        super().__init__(
+            f"{decider}.pending() returned {found}; it must return the effects with a key that the "
+            "state waits for, each with a key of its own",
+            decider=decider,
+            found=found,
+        )
+
+
 class MailboxFullError(ActorError):
     """An actor has as many commands waiting as it takes; this one was not accepted."""
 

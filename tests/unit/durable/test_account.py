@@ -15,7 +15,6 @@ from indelible.errors import (
     SystemClosedError,
     WrongDecisionError,
 )
-from indelible.facade import access_to
 
 
 def test_an_actor_answers_and_keeps_what_it_was_told(bank: Any) -> None:
@@ -154,35 +153,6 @@ def test_an_error_in_unfinished_reaches_the_asker(bank: Any, monkeypatch: Any) -
     monkeypatch.undo()
     assert bank.look("ann") == 5
     assert bank.account("ann").ask(("deposit", 5)) == 10
-
-
-def test_tells_to_nobody_are_dead_letters(bank: Any) -> None:
-    class Sender(type(bank.decider)):  # type: ignore[misc]
-        def decide(self, state: Any, message: Any) -> Any:
-            from indelible import Decision, Tell
-
-            effects: Any = not message or [
-                Tell("nobody", "x", 1),
-                Tell("run", "x", 2),
-                Tell("account", "", 3),
-                "no effect at all",
-                Tell("account", "ok", ()),
-            ]
-            return Decision(effects=effects)
-
-    with ActorSystem("memory://", actors=[Sender()]) as system:
-        ann = system.actor("account", "ann")
-        ann.ask("go", timeout=10)
-        with pytest.raises(
-            WrongDecisionError,
-            match=r"Sender.decide\(\) returned a Decision whose effects are True",
-        ):
-            ann.ask("", timeout=10)  # when this is answered, the first one's effects are performed
-        letters = [
-            (letter.message, letter.why) for letter in access_to(system).parts.host.dead_letters
-        ]
-        assert [message for message, _ in letters[:3]] == [1, 2, 3]
-        assert letters[0][1] == "there is no actor category 'nobody'"
 
 
 def test_state_is_a_fold_of_the_events_live_and_after_reopening(bank: Any) -> None:

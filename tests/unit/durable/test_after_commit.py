@@ -136,7 +136,7 @@ def test_an_effect_computed_from_a_state_that_was_lost_meanwhile_is_not_performe
 def test_an_actor_is_not_read_again_while_effects_of_its_last_commit_are_performed(
     bank: Any, monkeypatch: Any
 ) -> None:
-    handler, hold = bank.parts.host.handlers["account"], Hold()
+    handler, hold = bank.parts.host.effects, Hold()
     perform = handler.perform
 
     def slowly(*args: Any) -> None:

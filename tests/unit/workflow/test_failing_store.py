@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ActorSystem
+from indelible.actors.workflow.effects import Begin
 from indelible.errors import StoreUnavailableError
 from indelible.facade import access_to
 from indelible.failpoints import Failpoints
@@ -203,7 +204,7 @@ def test_a_recovery_that_is_interrupted_by_the_store_starts_nothing_twice(
     flow: Flow, ran: Counter[str]
 ) -> None:
     # as if killed there
-    access_to(flow.system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+    access_to(flow.system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
     steps = [{"name": f"s{i}", "type": "note"} for i in range(5)]
     flow.start({"pattern": "parallel", "steps": steps})
     flow.cut_off()

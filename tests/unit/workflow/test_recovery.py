@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible.actors.durable.host import Host
+from indelible.actors.workflow.effects import Begin
 from indelible.actors.workflow.messages import Resolution, Resolve
 from indelible.errors import (
     DefinitionError,
@@ -326,7 +327,7 @@ def test_types_that_come_one_after_the_other_start_each_step_once(
     with flow.make(drain=0):
         steps = [{"name": name, "type": name} for name in names]
         # as if killed there
-        access_to(flow.system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+        access_to(flow.system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
         flow.start({"pattern": "parallel", "steps": steps})
         flow.cut_off()
     missing = dict(flow.steps)

@@ -1,0 +1,71 @@
+"""The port of effects: one table a system says who performs an effect, by its type.
+
+What ``decide`` returns is looked at before anything is stored, and performed after the commit.
+One that fails touches no other effect, reply or snapshot.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.durable.effects import Caused
+from indelible.errors import UnknownEffectError
+
+if TYPE_CHECKING:
+    from indelible.actors.durable.actor import DurableActor
+
+logger = logging.getLogger("indelible.actors")
+
+Perform = Callable[["DurableActor", Any], object]
+"""Acts on an effect, or on a :class:`Caused` one, on the thread that led the commit: quickly."""
+
+Check = Callable[[Any], object]
+"""Raises what the asker is to get, if an effect cannot be performed."""
+
+
+class EffectPort:
+    """Who performs which effect; filled before the system opens, then read by any thread."""
+
+    def __init__(self) -> None:
+        """Perform nothing yet."""
+        self._performers: dict[type, Perform] = {Caused: self._perform_caused}
+        self._checks: dict[type, Check] = {}
+        self._of_actors: dict[type, Perform] = {}
+
+    def engine(self, performers: Mapping[type, Perform]) -> None:
+        """Perform effects of the engine's own deciders, which nobody needs to check."""
+        self._performers.update(performers)
+
+    def register(self, kind: type, check: Check, perform: Perform) -> None:
+        """Perform effects of type ``kind`` of users' actors; ``perform`` gets them as caused."""
+        self._checks[kind] = check
+        self._of_actors[kind] = perform
+
+    def check(self, decider: object, effects: Sequence[Any]) -> None:
+        """See that somebody performs each of ``effects``, which ``decider`` wants.
+
+        Raises:
+            UnknownEffectError: There is no one for an effect of that type.
+            RefusedError: One of them cannot be performed.
+        """
+        for effect in effects:
+            check = self._checks.get(type(effect))
+            if check is None:
+                known = [kind.__name__ for kind in self._checks]
+                raise UnknownEffectError(type(decider).__name__, type(effect).__name__, known)
+            check(effect)
+
+    def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
+        """Act on ``effects``, whose events are durable; never raises."""
+        performers = self._performers
+        for effect in effects:
+            try:
+                performers[type(effect)](actor, effect)
+            except BaseException:
+                kind = type(effect.effect if type(effect) is Caused else effect)
+                logger.exception("an effect of %s failed: %r", actor, kind.__name__)
+
+    def _perform_caused(self, actor: DurableActor, caused: Caused) -> None:
+        self._of_actors[type(caused.effect)](actor, caused)

@@ -1,0 +1,110 @@
+"""What the state of a stream waits for, and which event promised it (invariant 5).
+
+``Decider.pending`` says what is outstanding; the metadata of the event that an effect was returned
+with names its key.  So an effect has the same id, and what it causes the same context, before and
+after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from indelible.actors.decider import Decider
+from indelible.actors.durable.effects import TimerAt
+from indelible.errors import WrongPendingError
+from indelible.events.event import RecordedEvent
+from indelible.events.metadata import promises_in
+
+AT_ONCE = 1
+"""When to wake a stream that waits for something else than a time: microseconds UTC."""
+
+KEY_LIMIT = 200
+"""Characters of an effect's key, which stands in the metadata of its event."""
+
+
+class Promise(NamedTuple):
+    """Where an effect was promised.
+
+    Attributes:
+        version: Of the event.
+        place: Of the effect among those of its decision, from 0.
+        metadata: Of the event, as stored.
+    """
+
+    version: int
+    place: int
+    metadata: bytes
+
+
+Promises = Mapping[str, Promise]
+
+NO_PROMISES: Promises = MappingProxyType({})
+
+
+def waits(decider: Decider[Any]) -> bool:
+    """Whether streams of ``decider`` wait for effects: it defines ``pending``."""
+    return type(decider).pending is not Decider.pending
+
+
+def key_of(effect: Any) -> str:
+    """The key of an effect that a stream waits for; empty for any other."""
+    return effect.key if type(effect) is TimerAt else ""
+
+
+def outstanding(decider: Decider[Any], state: Any) -> Mapping[str, Any]:
+    """The effects that ``state`` waits for, by key.
+
+    Raises:
+        WrongPendingError: One has no good key, the key of another, or is none to wait for.
+    """
+    found: dict[str, Any] = {}
+    for effect in decider.pending(state):
+        key = key_of(effect)
+        if not key:
+            raise WrongPendingError(type(decider).__name__, f"{effect!r:.80}, which has no key")
+        if key in found:
+            raise WrongPendingError(type(decider).__name__, f"two effects with the key {key!r:.80}")
+        found[key] = effect
+    return found
+
+
+def row_of(decider: Decider[Any], state: Any) -> tuple[str, int]:
+    """Status of a stream as its row has it, and when to wake it (microseconds UTC, 0 is never)."""
+    status, wake_at = decider.unfinished(state)
+    if not waits(decider):
+        return status, wake_at
+    effects = outstanding(decider, state).values()
+    times = [effect.due if type(effect) is TimerAt else AT_ONCE for effect in effects]
+    if wake_at:
+        times.append(wake_at)
+    return status, max(AT_ONCE, min(times)) if times else 0
+
+
+def note(promises: dict[str, Promise], recorded: RecordedEvent) -> None:
+    """Take down what ``recorded`` has promised."""
+    for place, key in enumerate(promises_in(recorded.metadata)):
+        if key:
+            promises[key] = Promise(recorded.version, place, recorded.metadata)
+
+
+def to_value(decider: Decider[Any], state: Any, promises: Promises) -> Any:
+    """What a snapshot of ``state`` keeps: the promises that it waits for, too."""
+    value = decider.snapshot(state)
+    if not waits(decider):
+        return value
+    wanted = outstanding(decider, state)
+    kept = {key: list(promises[key]) for key in wanted if key in promises}
+    return {_STATE: value, _PROMISES: kept}
+
+
+def from_value(decider: Decider[Any], value: Any) -> tuple[Any, Promises]:
+    """The state and the promises that :func:`to_value` made ``value`` of; raises anything."""
+    if not waits(decider):
+        return decider.restore(value), {}
+    promises = {key: Promise(*promise) for key, promise in value[_PROMISES].items()}
+    return decider.restore(value[_STATE]), promises
+
+
+_STATE, _PROMISES = "state", "promises"

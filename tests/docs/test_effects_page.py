@@ -1,0 +1,23 @@
+"""The page about effects says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from indelible.actors.durable import effects
+from pages import Page, output_of
+
+PAGE = Page("docs/effects.md")
+
+
+def test_the_example_prints_what_it_says(tmp_path: Path) -> None:
+    [code] = PAGE.blocks("python")
+    assert output_of(code, tmp_path) == re.findall(r"print\(.*\)  # (.*)$", code, re.MULTILINE)
+
+
+def test_the_table_has_every_effect() -> None:
+    rows = re.findall(r"^\| `(\w+)\(([\w, ]*)\)` \|", PAGE.text, re.MULTILINE)
+    kinds: list[Any] = [effects.Tell, effects.TimerAt, effects.CancelTimer]
+    assert dict(rows) == {kind.__name__: ", ".join(kind._fields) for kind in kinds}

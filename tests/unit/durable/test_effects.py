@@ -1,0 +1,83 @@
+"""Effects of users' own actors: who performs them, and which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from indelible import ActorSystem, Decider, Decision, Event, RefusedError, Tell, TimerAt
+from indelible.errors import (
+    UnknownEffectError,
+    WrongDecisionError,
+    WrongPendingError,
+)
+from indelible.facade import access_to
+
+
+class Noted(Event):
+    wire_name: ClassVar[str] = "note.noted"
+
+
+class Note(Decider[int]):
+    """Returns the effects that it is sent, with an event."""
+
+    category: ClassVar[str] = "note"
+    event_types: ClassVar[Sequence[type[Event]]] = (Noted,)
+
+    def initial_state(self) -> int:
+        return 0
+
+    def decide(self, state: int, message: Any) -> Decision:
+        return Decision([Noted()], None, message)
+
+    def evolve(self, state: int, event: Any) -> int:
+        return state + 1
+
+
+@pytest.mark.parametrize(
+    ("effect", "wanted", "match"),
+    [
+        (Tell("nobody", "x", 1), RefusedError, "no actor category 'nobody'; known are note"),
+        (Tell("run", "x", 2), RefusedError, "no actor category 'run'"),
+        (Tell("note", "", 3), RefusedError, "actor id"),
+        ("no effect at all", UnknownEffectError, "type 'str', which nothing performs; known are"),
+        (TimerAt("", 5, "x"), RefusedError, "a timer's key has 1 to 200 characters: ''"),
+        (TimerAt("k", 5.0, "x"), RefusedError, r"an int: 5\.0"),  # type: ignore[arg-type]
+        (TimerAt("k", 5, "x"), WrongPendingError, r"returned None where decide\(\) said TimerAt"),
+    ],
+)
+def test_an_effect_that_nothing_can_perform_is_refused_before_anything_is_stored(
+    effect: Any, wanted: type[Exception], match: str
+) -> None:
+    with ActorSystem("memory://", actors=[Note()]) as system:
+        ann = system.actor(Note, "ann")
+        with pytest.raises(wanted, match=match):
+            ann.ask([Tell("note", "ben", []), effect], timeout=10)
+        assert ann.ask([], timeout=10) is None
+        assert ann.state() == 1
+        assert system.store.head("note-ben") is None
+
+
+def test_effects_that_are_none_are_named(caplog: Any) -> None:
+    with ActorSystem("memory://", actors=[Note()]) as system:
+        ann = system.actor(Note, "ann")
+        with pytest.raises(WrongDecisionError, match=r"a Decision whose effects are 5"):
+            ann.ask(5, timeout=10)
+        assert ann.state() == 0
+
+
+def test_an_effect_that_fails_touches_no_other_effect_and_no_reply(caplog: Any) -> None:
+    def fails(_actor: Any, _effect: Any) -> None:
+        raise ValueError("broken")
+
+    with ActorSystem("memory://", actors=[Note()]) as system:
+        access_to(system).parts.host.effects.register(int, lambda _: None, fails)
+        ann, ben = system.actor(Note, "ann"), system.actor(Note, "ben")
+        assert ann.ask([1, Tell("note", "ben", []), 2], timeout=10) is None
+        assert ben.ask([], timeout=10) is None
+        assert ben.state() == 2
+        assert ann.ask([], timeout=10) is None
+    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == ["an effect of note-ann failed: 'int'"] * 2
