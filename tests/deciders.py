@@ -23,7 +23,7 @@ class Account(Decider[int]):
     def initial_state(self) -> int:
         return 0
 
-    def decide(self, state: int, message: Any) -> list[Event]:
+    def decide(self, state: int, message: Any) -> Any:
         return [Deposited(message)]
 
     def evolve(self, state: int, event: Any) -> int:

@@ -25,13 +25,10 @@ NO_NAME = ("x'00'", NO_TEXT, TOO_MUCH, NUL, "CAST(zeroblob(5000000) AS TEXT)")
 NO_NUMBER = ("x'00'", NO_TEXT, TOO_MUCH, "0.5", "'x'", "-1")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
+@pytest.fixture
+def store(each_url: str) -> Iterator[EventStore]:
     """Streams, blobs, snapshots and commands, three of each; open for reading."""
-    url = url_of(tmp_path / "store.db")
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-    store = open_store(url, shards=1, lease=3_600)
+    store = open_store(each_url, shards=1, lease=3_600)
     for name in ("run-1", "run-2", "run-3"):
         content = name.encode() * 10
         blobs = [(sha256(content).digest(), content)]
@@ -40,7 +37,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore
     store.inbox.submit([Command(f"m{n}", 0, f"run-{n}", "k", b"", "s") for n in range(1, 5)])
     store.inbox.answer([("m4", b"\x90")])
     store.close()
-    store = open_store(url, mode="read")
+    store = open_store(each_url, mode="read")
     yield store
     store.close()
 
@@ -53,7 +50,7 @@ def found_in(store: EventStore) -> list[str]:
     return [str(VerificationError(error.shard, error.position, error.found)), *error.others]
 
 
-on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("each_url", ["sqlite"], indirect=True)
 """It alone takes such values."""
 
 

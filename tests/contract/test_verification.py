@@ -26,22 +26,19 @@ DIGEST = sha256(CONTENT).digest()
 TABLES = ("blobs", "events", "streams", "shards")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
+@pytest.fixture
+def store(each_url: str) -> Iterator[EventStore]:
     """Three streams in one shard, written in three epochs, with a blob; open for reading."""
-    url = url_of(tmp_path / "store.db")
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
     completed = some_event(msgpack.packb({"path": "a", "blob": DIGEST}), "run.step_completed")
     for version in range(3):
-        store = open_store(url, shards=1, lease=3_600)
+        store = open_store(each_url, shards=1, lease=3_600)
         for stream in ("run-1", "run-2", "account-1"):
             store.append(stream, some_events(1), expected=version, status="running", wake_at=7)
         store.close()
-    store = open_store(url, lease=3_600)
+    store = open_store(each_url, lease=3_600)
     store.append("run-1", [completed], expected=3, blobs=[(DIGEST, CONTENT)])
     store.close()
-    store = open_store(url, mode="read")
+    store = open_store(each_url, mode="read")
     yield store
     store.close()
 

@@ -6,34 +6,11 @@ It says ``ready``, and goes on until its stdin ends.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from indelible import ActorSystem, Decider
-from indelible.events.event import Event
+from deciders import Note
+from indelible import ActorSystem
 from indelible.failpoints import Failpoints, KillAt
-
-
-class Noted(Event, frozen=True, gc=False):
-    """One message that was handled."""
-
-    wire_name: ClassVar[str] = "note.noted"
-
-
-class Note(Decider[int]):
-    """Notes every message."""
-
-    category: ClassVar[str] = "note"
-    event_types: ClassVar[Sequence[type[Event]]] = (Noted,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Noted()]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
 
 
 def main(url: str, failpoint: str, count: int) -> None:

@@ -1,7 +1,7 @@
 """A process that forks a child for each public call, while other threads hold every lock.
 
-``python fork_child.py URL [MODE...]`` prints, as JSON, what each call came to in a child, of a
-system that owns the store and of one in each mode.
+``python -m crash.fork_child URL [MODE...]`` prints, as JSON, what each call came to in a child, of
+a system that owns the store and of one in each mode.
 """
 
 from __future__ import annotations
@@ -17,36 +17,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
-from indelible import ActorSystem, Decider, Event, step
+from deciders import Note
+from indelible import ActorSystem, step
 
 PATIENCE = 20
 """Seconds after which a child hangs."""
 
 DEFINITION = {"name": "w", "steps": [{"name": "s", "type": "one"}]}
-
-
-class Counted(Event, frozen=True, gc=False):
-    """Something was counted."""
-
-    wire_name: ClassVar[str] = "counter.counted"
-
-
-class Counter(Decider[int]):
-    """Counts."""
-
-    category = "counter"
-    event_types = (Counted,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> list[Event]:
-        return [Counted()]
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
 
 
 @step("one")
@@ -62,7 +41,7 @@ class Things:
         self.system = system
         self.agent = system.workflow_agent("a")
         self.run = system.run("r1")
-        self.actor = system.actor("counter", "c")
+        self.actor = system.actor("note", "n")
         self.views = system.views
         self.parked = system.parked
         self.past = system.events(live=False)
@@ -81,7 +60,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "system.run": ("r1",),
     "system.run_async": ("r1",),
     "system.workflow_agent": ("a",),
-    "system.actor": ("counter", "c"),
+    "system.actor": ("note", "n"),
     "system.compile": (DEFINITION,),
     "system.drain": (0,),
     "system.drain_async": (0,),
@@ -228,12 +207,12 @@ async def _awaited(awaitable: Any) -> Any:
 def main(url: str, modes: list[Any]) -> None:
     """Fork once for each call, and print what came of it, and whether the parent goes on."""
     with ExitStack() as stack:
-        owning = stack.enter_context(ActorSystem(url, steps=[one], actors=[Counter()], drain=1))
+        owning = stack.enter_context(ActorSystem(url, steps=[one], actors=[Note()], drain=1))
         owning.workflow_agent("a").start(DEFINITION, run_id="r1").result(PATIENCE)
-        owning.actor("counter", "c").ask(1)
+        owning.actor("note", "n").ask(1)
         things = {"own": Things(owning, "own")}
         for mode in modes:
-            system = ActorSystem(url, mode=mode, actors=[Counter()], steps=[one])
+            system = ActorSystem(url, mode=mode, actors=[Note()], steps=[one])
             things[mode] = Things(stack.enter_context(system), mode)
         with all_locks_held() as locks:
             children = {

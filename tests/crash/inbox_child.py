@@ -1,4 +1,4 @@
-"""A process of the inbox tests: ``own URL`` owns the store, ``ask URL NAME THREADS COUNT`` asks it.
+"""A process of the inbox tests: ``URL own`` owns the store, ``URL ask NAME THREADS COUNT`` asks it.
 
 The owner says ``ready`` and goes on until its stdin ends, with commits of its own meanwhile.  In
 the end each writes one JSON document: every reply it got, and every error, also one that was logged
@@ -124,7 +124,7 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "own":
-        own(sys.argv[2])
+    if sys.argv[2] == "own":
+        own(sys.argv[1])
     else:
-        ask(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+        ask(sys.argv[1], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -8,34 +8,20 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from indelible import ActorSystem, Decider, Decision, Event, Tell
-
-
-class Deposited(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "account.deposited"
-
-    amount: int
+import deciders
+from deciders import Deposited
+from indelible import ActorSystem, Decision, Tell
 
 
-class Account(Decider[int]):
+class Account(deciders.Account):
     """Balance of one account; every tenth deposit is also told to the account ``total``."""
-
-    category: ClassVar[str] = "account"
-    event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
-
-    def initial_state(self) -> int:
-        return 0
 
     def decide(self, state: int, message: Any) -> Decision:
         balance = state + message
         tells = [Tell("account", "total", 10)] if message == 1 and balance % 10 == 0 else []
         return Decision([Deposited(message)], balance, tells)
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + int(event.amount)
 
 
 def main(store: str) -> None:

@@ -16,13 +16,14 @@ from silent_proxy import SilentProxy
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def said_by(program: str, *arguments: str) -> dict[str, Any]:
-    """What a program prints, as JSON."""
+    """What a program of this folder prints, as JSON."""
     done = subprocess.run(
-        [sys.executable, str(HERE / program), *arguments],
+        [sys.executable, "-m", f"crash.{program}", *arguments],
+        cwd=TESTS,
         capture_output=True,
         text=True,
         check=False,
@@ -46,7 +47,7 @@ def address(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
 def test_every_call_in_a_forked_child_fails_at_once_whatever_lock_was_held(
     kind: str, modes: tuple[str, ...], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    said = said_by("fork_child.py", address(kind, tmp_path, request), *modes)
+    said = said_by("fork_child", address(kind, tmp_path, request), *modes)
     assert said.pop("parent") == "success"
     assert int(said.pop("locks")) > 50
     assert len(said) > 70 * (1 + len(modes))
@@ -57,7 +58,7 @@ def test_every_call_in_a_forked_child_fails_at_once_whatever_lock_was_held(
 def test_a_child_forked_by_a_step_ends_with_it_and_its_parent_goes_on(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    said = said_by("fork_exits_child.py", "steps", address(kind, tmp_path, request))
+    said = said_by("fork_exits_child", "steps", address(kind, tmp_path, request))
     assert said == {
         # of each run: its outcome, the exit status of the child, and the events of its stream
         "plain-returns": ["success", 0, 3],
@@ -77,7 +78,8 @@ def test_a_child_forked_by_a_step_ends_with_it_and_its_parent_goes_on(
 def outliving_child(url: str, parent: str) -> subprocess.Popen[str]:
     """A child that lives on, until its input ends, when its ``parent`` "closes" or "dies"."""
     child = subprocess.Popen(
-        [sys.executable, str(HERE / "fork_exits_child.py"), "outlives", url, parent],
+        [sys.executable, "-m", "crash.fork_exits_child", "outlives", url, parent],
+        cwd=TESTS,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -7,15 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crash.inbox_child import Counter
-from forked import PIPE, Forked
+from crash.processes import Processes
 from indelible import ActorSystem
-from indelible.testing.builders import url_of
 
 LONG = os.environ.get("INDELIBLE_FAULTS") == "1"
 PROCESSES, THREADS = 4, 8
@@ -23,37 +21,9 @@ EACH = 100 if LONG else 25  # commands of each thread
 KILLS = 20 if LONG else 5
 
 
-class Processes:
-    """Starts children on one store, and ends them."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._started: list[Forked] = []
-
-    def start(self, *words: object) -> Forked:
-        arguments = [str(words[0]), self.url, *map(str, words[1:])]
-        process = Forked("crash.inbox_child", arguments, stdin=PIPE)
-        self._started.append(process)
-        return process
-
-    def own(self) -> Forked:
-        """A process that owns the store, once it does."""
-        process = self.start("own")
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    def end(self) -> None:
-        for process in self._started:
-            process.kill()
-            process.communicate()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
-    is_file = request.param == "sqlite"
-    url = url_of(tmp_path / "store.db") if is_file else request.getfixturevalue("postgres_url")
-    processes = Processes(url)
+@pytest.fixture
+def processes(each_url: str) -> Iterator[Processes]:
+    processes = Processes("inbox_child", each_url)
     yield processes
     processes.end()
 
@@ -62,7 +32,7 @@ def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proces
 def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handled_once(
     processes: Processes,
 ) -> None:
-    owner = processes.own()
+    owner = processes.ready("own")
     askers = [processes.start("ask", "shared", THREADS, EACH) for _ in range(PROCESSES)]
     said = [json.loads(asker.communicate()[0]) for asker in askers]
     assert [asker.returncode for asker in askers] == [0] * PROCESSES
@@ -79,7 +49,7 @@ def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handl
 
 @pytest.mark.timeout(240)
 def test_commands_outlive_every_owner_and_take_effect_once(processes: Processes) -> None:
-    owner = processes.own()
+    owner = processes.ready("own")
     stop = threading.Event()
     replies: list[int] = []
     errors: list[Any] = []
@@ -101,7 +71,7 @@ def test_commands_outlive_every_owner_and_take_effect_once(processes: Processes)
                 client.actor("counter", "other").ask(1, timeout=100)
             owner.send_signal(signal.SIGKILL)
             owner.communicate()
-            owner = processes.own()
+            owner = processes.ready("own")
         stop.set()
         for asker in askers:
             asker.join()

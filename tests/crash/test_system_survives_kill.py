@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
-import sys
 from pathlib import Path
-from typing import Any
 
+from crash.system_child import Account
 from forked import Forked
 from indelible import ActorSystem
 
-CHILD = Path(__file__).with_name("system_child.py")
 KILLS = 40 if os.environ.get("INDELIBLE_FAULTS") == "1" else 5
 
 
@@ -23,7 +20,7 @@ def test_every_acknowledged_answer_of_an_actor_survives_kill(tmp_path: Path) -> 
         for name, balance in heard_until_killed(store, lines=rng.randrange(1, 400)):
             assert balance > acknowledged.get(name, 0)  # the next process goes on from there
             acknowledged[name] = balance
-    with ActorSystem(f"sqlite:///{store}", actors=[decider()], mode="read") as system:
+    with ActorSystem(f"sqlite:///{store}", actors=[Account()], mode="read") as system:
         assert system.store.verify() == sum(h.version for h in system.store.heads("account"))
         for name, balance in acknowledged.items():
             account = system.actor("account", name)
@@ -47,13 +44,3 @@ def heard_until_killed(store: Path, lines: int) -> list[tuple[str, int]]:
             if len(heard) == lines:
                 child.kill()
     return heard
-
-
-def decider() -> Any:
-    spec = importlib.util.spec_from_file_location("system_child", CHILD)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["system_child"] = module  # where msgspec looks annotations up
-    spec.loader.exec_module(module)
-    return module.Account()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from indelible import ActorSystem
 from indelible.events.memory import MemoryEventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import url_of
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
 from unit.inbox.counters import Counter, note
@@ -45,17 +43,10 @@ def alone() -> Iterator[Alone]:
         alone.commit.open()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return url_of(tmp_path / "store.db")
-    return str(request.getfixturevalue("postgres_url"))
-
-
 @pytest.fixture
-def closed_pair(url: str) -> Iterator[Pair]:
+def closed_pair(each_url: str) -> Iterator[Pair]:
     with ExitStack() as then:
-        yield Pair(url, then)
+        yield Pair(each_url, then)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_an_owner_that_does_not_answer_in_time_may_still_act(pair: Pair) -> None
     assert type(caught.value) is AskTimeoutError
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("each_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("released", [True, False])
 def test_a_client_waits_for_the_lock_of_another_program_until_its_time_is_over(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, *, released: bool
@@ -197,7 +197,7 @@ def test_a_client_waits_for_the_lock_of_another_program_until_its_time_is_over(
     assert counter.ask(1) == 1 + released
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("each_url", ["sqlite"], indirect=True)
 def test_an_answer_that_could_not_be_read_is_read_again(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from indelible.events.opening import open_store
-from indelible.testing.builders import url_of
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def url(each_url: str) -> str:
     """The address of a store with one shard."""
-    if request.param == "sqlite":
-        return url_of(tmp_path / "store.db")
-    url: str = request.getfixturevalue("postgres_url")
-    open_store(url, shards=1).close()
-    return url
+    if each_url.startswith("postgresql"):
+        open_store(each_url, shards=1).close()
+    return each_url

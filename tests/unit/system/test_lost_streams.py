@@ -86,7 +86,7 @@ def test_a_run_whose_row_is_lost_runs_no_step_again(url: str, gate: Gate) -> Non
     assert gate.ran == []
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("each_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("damage", ["name", "index"])
 def test_a_stream_that_its_name_does_not_lead_to_does_not_begin_again(
     url: str, gate: Gate, caplog: pytest.LogCaptureFixture, damage: str

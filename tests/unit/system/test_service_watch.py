@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,11 +48,9 @@ class Scene:
         return watch.look()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    urls = {"sqlite": lambda: f"sqlite:///{tmp_path}/runs.db"}
-    urls["postgres"] = lambda: request.getfixturevalue("postgres_url")
-    scene = Scene(urls[request.param]())
+@pytest.fixture
+def scene(each_url: str) -> Iterator[Scene]:
+    scene = Scene(each_url)
     with scene.service, scene.client:
         yield scene
         scene.go_on.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.values import encode_value
 from indelible.events.verification.rows import Rows
-from indelible.testing.builders import url_of
 
 
 class Account(SnapshotAccount):
@@ -38,25 +36,23 @@ def gate() -> Gate:
     return Gate(result="x" * 100_000)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, gate: Gate) -> str:
+@pytest.fixture
+def url(each_url: str, gate: Gate) -> str:
     """A store with an ended run and one cut off, an account, and a snapshot of it."""
-    url = url_of(tmp_path / "store.db")
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-        open_store(url, shards=2).close()
-    with opened(url, gate) as system:
+    if each_url.startswith("postgresql"):
+        open_store(each_url, shards=2).close()
+    with opened(each_url, gate) as system:
         agent = system.workflow_agent("agent")
         agent.start(SHORT, run_id="ended").result(timeout=30)
         agent.start(LONG, run_id="cut")
         assert gate.waiting.acquire(timeout=30)
         for amount in (1, 2, 3):
             system.actor("account", "a").ask(amount)
-    store = open_store(url)
+    store = open_store(each_url)
     keep_snapshots(store, [Taken("account-a", 2, "1", 0, encode_value(3))])
     store.close()
     gate.is_open = True
-    return url
+    return each_url
 
 
 def opened(url: str, gate: Gate, mode: Any = "own") -> ActorSystem:
@@ -103,7 +99,7 @@ def test_rows_of_streams_and_snapshots_say_what_the_fold_says(url: str, gate: Ga
         system.store.verify()
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("each_url", ["sqlite"], indirect=True)
 def test_a_run_that_its_name_does_not_lead_to_is_named(url: str, gate: Gate) -> None:
     drop_entry(url, "sqlite_autoindex_streams_1", last=True)
     with opened(url, gate, "read") as system, pytest.raises(VerificationError) as caught:
