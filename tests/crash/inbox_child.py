@@ -1,4 +1,4 @@
-"""A process of the inbox tests: ``URL own`` owns the store, ``URL ask NAME THREADS COUNT`` asks it.
+"""A process of the inbox tests: ``URL own LEASE`` owns, ``URL ask NAME THREADS COUNT`` asks.
 
 The owner says ``ready`` and goes on until its stdin ends, with commits of its own meanwhile.  In
 the end each writes one JSON document: every reply it got, and every error, also one that was logged
@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 from indelible import ActorSystem, Decider, Decision
 from indelible.events.event import Event
-from indelible.events.store import EventStore
 
 
 class Counted(Event, frozen=True, gc=False):
@@ -46,15 +45,6 @@ class Counter(Decider[int]):
         return state + int(event.by)
 
 
-def store_at(url: str) -> str | EventStore:
-    """On PostgreSQL with a lease that a test can wait for."""
-    if url.startswith("sqlite"):
-        return url
-    from indelible.events.postgres.store import PostgresEventStore
-
-    return PostgresEventStore(url, lease=1.0)
-
-
 class Warnings(logging.Handler):
     """Adds what is logged to a list of errors."""
 
@@ -69,13 +59,13 @@ class Warnings(logging.Handler):
         self._errors.append(record.getMessage())
 
 
-def own(url: str) -> None:
-    """Own the store until stdin ends."""
+def own(url: str, lease: float) -> None:
+    """Own the store until stdin ends; on PostgreSQL with a lease of so many seconds."""
     stop = threading.Event()
     replies: list[int] = []
     errors: list[str] = []
     Warnings(errors)
-    with ActorSystem(store_at(url), actors=[Counter()]) as system:
+    with ActorSystem(url, actors=[Counter()], lease=lease) as system:
 
         def work() -> None:
             while not stop.is_set():
@@ -125,6 +115,6 @@ def say(line: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2] == "own":
-        own(sys.argv[1])
+        own(sys.argv[1], float(sys.argv[3]))
     else:
         ask(sys.argv[1], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -19,6 +19,8 @@ LONG = os.environ.get("INDELIBLE_FAULTS") == "1"
 PROCESSES, THREADS = 4, 8
 EACH = 100 if LONG else 25  # commands of each thread
 KILLS = 20 if LONG else 5
+SHORT_LEASE, LONG_LEASE = 1, 3_600
+"""Seconds: one that a test can wait for, and one that ends in no test."""
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def processes(each_url: str) -> Iterator[Processes]:
 def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handled_once(
     processes: Processes,
 ) -> None:
-    owner = processes.ready("own")
+    owner = processes.ready("own", LONG_LEASE)
     askers = [processes.start("ask", "shared", THREADS, EACH) for _ in range(PROCESSES)]
     said = [json.loads(asker.communicate()[0]) for asker in askers]
     assert [asker.returncode for asker in askers] == [0] * PROCESSES
@@ -49,7 +51,7 @@ def test_four_processes_of_eight_threads_meet_no_lock_and_every_command_is_handl
 
 @pytest.mark.timeout(240)
 def test_commands_outlive_every_owner_and_take_effect_once(processes: Processes) -> None:
-    owner = processes.ready("own")
+    owner = processes.ready("own", SHORT_LEASE)
     stop = threading.Event()
     replies: list[int] = []
     errors: list[Any] = []
@@ -71,7 +73,7 @@ def test_commands_outlive_every_owner_and_take_effect_once(processes: Processes)
                 client.actor("counter", "other").ask(1, timeout=100)
             owner.send_signal(signal.SIGKILL)
             owner.communicate()
-            owner = processes.ready("own")
+            owner = processes.ready("own", SHORT_LEASE)
         stop.set()
         for asker in askers:
             asker.join()
