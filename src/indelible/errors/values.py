@@ -86,7 +86,7 @@ class UnknownModeError(IndelibleError, ValueError):
         """``modes`` are those that there are."""
         known = ", ".join(repr(one) for one in modes)
         super().__init__(
-            f"mode={mode!r:.80} is none; give one of {known}", mode=mode, modes=tuple(modes)
+            f"mode={mode!r:.80} is unknown; give one of {known}", mode=mode, modes=tuple(modes)
         )
 
 
@@ -98,7 +98,7 @@ class UnknownFilterError(IndelibleError, ValueError):
         close = get_close_matches(str(given), known, 1)
         meant = f"did you mean {close[0]!r}? " if close else ""
         super().__init__(
-            f"{name}={given!r:.80} is none; {meant}there are {', '.join(known)}",
+            f"{name}={given!r:.80} is unknown; {meant}there are {', '.join(known)}",
             name=name,
             given=given,
             known=tuple(known),

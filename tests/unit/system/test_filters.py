@@ -33,7 +33,9 @@ def read(subscription: Subscription, *, on_loop: bool) -> Any:
 
 def test_a_state_that_no_run_and_no_parked_event_has_is_refused(system: ActorSystem) -> None:
     views: Any = system.views
-    with pytest.raises(UnknownFilterError, match=r"^state='bad' is none; there are accepted, run"):
+    with pytest.raises(
+        UnknownFilterError, match=r"^state='bad' is unknown; there are accepted, run"
+    ):
         views.runs(state="bad")
     with pytest.raises(UnknownFilterError, match="did you mean 'completed'"):
         views.runs(state="complete")
@@ -54,9 +56,12 @@ def test_the_views_know_the_states_that_runs_have() -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        ({"category": "conter"}, "category='conter' is none; did you mean 'counter'"),
-        ({"category": "runs"}, "category='runs' is none; did you mean 'run'"),
-        ({"types": ["run.complete"]}, "types='run.complete' is none; did you mean 'run.completed'"),
+        ({"category": "conter"}, "category='conter' is unknown; did you mean 'counter'"),
+        ({"category": "runs"}, "category='runs' is unknown; did you mean 'run'"),
+        (
+            {"types": ["run.complete"]},
+            "types='run.complete' is unknown; did you mean 'run.completed'",
+        ),
     ],
 )
 def test_a_misspelt_name_of_which_the_log_has_nothing_is_refused_at_its_end(
