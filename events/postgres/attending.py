@@ -18,6 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.threads import start_now
 
+_DENIALS = 2
+"""Questions in a row that must find no work: one may have got no answer on a busy machine, or have
+been asked after the end of the statement and before its thread has heard of it."""
+
 _WORKS = "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'"
 
 
@@ -25,7 +29,8 @@ _WORKS = "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'acti
 def attended(connection: sa.Connection, others: sa.Engine, seconds: float) -> Iterator[None]:
     """Let statements in the block take as long as the server works on them, but no longer.
 
-    One that has not moved for ``seconds`` is asked about through ``others``.
+    One that does not move is asked about through ``others``, and cut once it has not moved for
+    ``seconds`` at least and nothing says that the server works on it.
 
     Raises:
         ThreadUnavailableError: The host gives no thread; nothing has been done.
@@ -35,10 +40,11 @@ def attended(connection: sa.Connection, others: sa.Engine, seconds: float) -> It
     over = threading.Event()
 
     def attend() -> None:
-        moves = -1
-        while not over.wait(seconds):
+        moves, denials = -1, 0
+        while not over.wait(seconds / _DENIALS):
             still = driver.waiting and driver.moves == moves
-            if still and not _works(others, process) and driver.moves == moves:
+            denials = denials + 1 if still and not _works(others, process) else 0
+            if denials >= _DENIALS and driver.moves == moves:
                 driver.cut(f"the database has not answered for {seconds:g} s, and does not work")
             moves = driver.moves
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -13,9 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from indelible.clock import SystemClock
 from indelible.errors import StoreUnavailableError
+from indelible.events.postgres import attending
 from indelible.events.postgres.attending import attended
 from indelible.events.postgres.engines import Engines
-from indelible.events.postgres.watchdog import LOOKS
+from indelible.events.postgres.watchdog import LOOKS, Watchdog
 from indelible.testing.builders import append_when_available, some_event
 from members import LONG, PATIENCE, SHARDS, SHORT, Members, stream_in
 from postgres_server import PostgresServer, connect
@@ -131,30 +134,78 @@ def test_closing_keeps_its_limit_when_the_database_never_answers(
 
 @pytest.fixture
 def engines(proxy: SilentProxy) -> Iterator[Engines]:
-    engines = Engines(sa.make_url(proxy.url), SHORT, SystemClock(), "watchdog of a test")
+    engines = Engines(sa.make_url(proxy.url), LONG, SystemClock(), "watchdog of a test")
     engines.watchdog.start()
     yield engines
     engines.watchdog.stop()
 
 
+def pass_a_lease(watchdog: Watchdog, thread: int) -> None:
+    """Look at what ``thread`` waits for as often as in more than a lease, in no time."""
+    for _ in range(10 * LOOKS):
+        watchdog.look([one for one in watchdog._connections if one.thread == thread])
+
+
+@contextmanager
+def a_held_lock(url: str) -> Iterator[Callable[[], object]]:
+    """Have statements that ask for LOCK wait in the server until the function is called."""
+    with connect(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(7)")
+        yield lambda: connection.execute("SELECT pg_advisory_unlock(7)")
+
+
+LOCK = "pg_advisory_xact_lock_shared(7)"
+WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
 def test_a_statement_that_the_server_works_on_may_take_long_where_it_is_attended(
-    engines: Engines,
+    engines: Engines, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    me, answers, ended = threading.get_ident(), list[bool](), threading.Event()
+    works = attending._works
+
+    def ask(others: sa.Engine, process: int) -> bool:
+        answers.append(works(others, process))
+        pass_a_lease(engines.watchdog, me)
+        if len(answers) == 5:
+            let_go()
+            assert ended.wait(PATIENCE)  # no question comes between its end and hearing of it
+        return answers[-1] and len(answers) % 2 == 0  # each other question gets no answer
+
+    monkeypatch.setattr(attending, "_works", ask)
     engine = engines.transactions()
-    with engine.connect() as connection, attended(connection, engine, 0.05):
-        slow = f"SELECT pg_sleep({2 * engines.patience})"
-        assert connection.exec_driver_sql(slow).all() == [("",)]
+    with a_held_lock(postgres_url) as let_go, engine.connect() as connection:
+        with attended(connection, engine, 0.05):
+            assert connection.exec_driver_sql(f"SELECT {LOCK}").all() == [("",)]
+        ended.set()
     engine.dispose()
+    assert answers == [True] * 5
 
 
 def test_verifying_may_read_a_whole_table_for_longer_than_a_lease(
-    members: Members, monkeypatch: pytest.MonkeyPatch
+    members: Members, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = members.open(lease=SHORT).store
+    store = members.open(lease=LONG).store
     store.append(stream_in(0), [some_event()], expected=0)
-    slow = "SELECT shard, count(*) FROM events{}, pg_sleep(2) GROUP BY shard"
+    slow = f"SELECT shard, count(*) FROM events{{}}, {LOCK} GROUP BY shard"
     monkeypatch.setattr("indelible.events.verification.tables._COUNTS", slow)
-    assert store.verify() == 1
+    threads: list[int] = []
+
+    def verify() -> int:
+        threads.append(threading.get_ident())
+        return store.verify()
+
+    with (
+        a_held_lock(postgres_url) as let_go,
+        connect(postgres_url) as behind,
+        ThreadPoolExecutor() as pool,
+    ):
+        verified = pool.submit(verify)
+        while not behind.execute(WAITING).fetchall():
+            assert not verified.done()
+        pass_a_lease(store._watchdog, threads[0])
+        let_go()
+        assert verified.result() == 1
 
 
 def test_an_attended_statement_that_has_ended_unheard_is_given_up(
