@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -41,11 +42,13 @@ def engine(store: EventStore) -> Engine:
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """What SQLAlchemy sends meanwhile."""
+    """What this thread sends through SQLAlchemy meanwhile; the store's own threads ask, too."""
     said: list[str] = []
+    me = threading.get_ident()
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        said.append(statement)
+        if threading.get_ident() == me:
+            said.append(statement)
 
     listen(sa.Engine, "before_cursor_execute", note)
     try:
