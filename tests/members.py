@@ -12,7 +12,7 @@ from indelible.events.plan import shard_of
 from indelible.events.postgres.store import PostgresEventStore
 
 SHARDS = 8
-LONG, SHORT = 60.0, 0.6
+LONG, SHORT = 60.0, 2.0
 """Leases in seconds: one that ends in no test, and one that a test can wait for."""
 
 PATIENCE = 30.0
