@@ -18,6 +18,7 @@ from indelible.errors import StoreUnavailableError
 from indelible.events.postgres import attending
 from indelible.events.postgres.attending import attended
 from indelible.events.postgres.engines import Engines
+from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.postgres.watchdog import LOOKS, Watchdog
 from indelible.testing.builders import append_when_available, some_event
 from members import LONG, PATIENCE, SHARDS, SHORT, Members, stream_in
@@ -39,10 +40,20 @@ def members(proxy: SilentProxy) -> Iterator[Members]:
         yield members
 
 
+def lose_patience(store: PostgresEventStore) -> None:
+    """Look so often that what is silent now is given up at once.
+
+    Connections that are made from now on may be silent for as long as ever, and no lease ends: on
+    a busy machine nothing but the silence is too long.
+    """
+    store._watchdog.look_every = 0.05
+
+
 def test_connections_that_go_silent_are_replaced(members: Members, proxy: SilentProxy) -> None:
-    member = members.open(lease=LEASE)
+    member = members.open(lease=LONG)
     member.store.append(stream_in(0), [some_event()], expected=0)
     proxy.silence()
+    lose_patience(member.store)
     append_when_available(member.store, stream_in(0), expected=1)
     assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
     member.wait_for_share(SHARDS)
@@ -58,10 +69,11 @@ def test_a_silent_connection_leaves_time_to_renew_a_lease_on_a_new_one() -> None
 def test_a_commit_whose_answer_never_comes_is_found_by_its_event_ids(
     members: Members, proxy: SilentProxy
 ) -> None:
-    store = members.open(lease=LEASE).store
+    store = members.open(lease=LONG).store
     for version in range(2):  # the second prepares what the third is written with
         store.append(stream_in(0), [some_event()], expected=version)
     proxy.silence(answers_only=True)
+    lose_patience(store)
     [recorded] = store.append(stream_in(0), [some_event()], expected=2)
     assert recorded.version == 3
     assert store.verify() == 3
@@ -70,7 +82,7 @@ def test_a_commit_whose_answer_never_comes_is_found_by_its_event_ids(
 def test_a_database_that_takes_connections_and_says_nothing_is_unavailable_until_it_speaks(
     members: Members, proxy: SilentProxy
 ) -> None:
-    member = members.open(lease=LEASE / 4)
+    member = members.open(lease=LEASE)
     member.store.append(stream_in(0), [some_event()], expected=0)
     proxy.silence(newcomers=True)
     member.wait_for_share(0)  # no lease could be renewed
@@ -90,7 +102,7 @@ def test_a_server_process_that_is_stopped_costs_its_connection_and_no_more(
     if not postgres_server.is_throwaway:
         return  # the processes of a server of one's own may be elsewhere
     with Members(postgres_url) as members, connect(postgres_url) as behind:
-        member = members.open(lease=2 * LEASE)  # kept while both connections are replaced
+        member = members.open(lease=LONG)
         member.store.append(stream_in(0), [some_event()], expected=0)
         pids = "SELECT pid FROM pg_stat_activity WHERE application_name = 'indelible'"
         pids = f"{pids} AND datname = current_database()"
@@ -98,6 +110,7 @@ def test_a_server_process_that_is_stopped_costs_its_connection_and_no_more(
         try:
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
+            lose_patience(member.store)
             append_when_available(member.store, stream_in(0), expected=1)
             assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
         finally:

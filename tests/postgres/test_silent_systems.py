@@ -15,7 +15,7 @@ from indelible import ActorSystem, step
 from indelible.errors import AskTimeoutError, ResultTimeoutError, StoreUnavailableError
 from indelible.run import RunHandle
 from indelible.testing.hold import Hold
-from members import LONG, SHORT
+from members import LONG
 from silent_proxy import SilentProxy
 from unit.inbox.counters import Add, Counter
 
@@ -145,7 +145,7 @@ def test_closing_keeps_its_limit_when_the_database_is_silent(scene: Scene) -> No
 
 
 def test_a_system_is_ready_again_once_its_database_speaks(scene: Scene) -> None:
-    with scene.system(lease=SHORT) as system:
+    with scene.system(lease=6.0) as system:
         assert system.health()["ready"]
         scene.proxy.silence(newcomers=True)
         while (health := system.health())["ready"]:
