@@ -277,7 +277,7 @@ class MemoryBackend:
                 if plan.answers or plan.done:
                     self.inbox.answer([*plan.answers, *((one, None) for one in plan.done)])
                 if plan.commands:
-                    self.inbox.submit(plan.commands)
+                    self.inbox.keep(plan.commands)
         hit("commit.after")
 
     def _show(self, plan: Plan) -> None:

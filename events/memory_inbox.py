@@ -32,6 +32,12 @@ class MemoryInbox:
         self._watchers = Watchers()
 
     def submit(self, commands: Sequence[Command]) -> Collection[str]:
+        """Keep ``commands``, those that are there already excepted, and wake who watches."""
+        taken = self.keep(commands)
+        self._watchers.wake()
+        return taken
+
+    def keep(self, commands: Sequence[Command]) -> Collection[str]:
         """Keep ``commands``, those that are there already excepted."""
         now = self._now()
         taken = set()
@@ -44,7 +50,6 @@ class MemoryInbox:
                     self._rows[command.message_id] = _Row(self._last, command, deadline)
                 elif _contents(row.command) != _contents(command):
                     taken.add(command.message_id)
-        self._watchers.wake()
         return taken
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:

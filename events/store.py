@@ -47,6 +47,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
         answers: Inbox messages that it answers, (message id, encoded answer): in the same commit.
             The answer ``None`` deletes the message.
         commands: What it submits to the inbox, in the same commit; such a one waits for ever.
+            Owners in other processes are woken; in this one its writer says what it has sent.
     """
 
     stream: str

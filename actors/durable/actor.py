@@ -27,6 +27,7 @@ from indelible.errors import (
 )
 from indelible.errors.texts import in_words
 from indelible.events.event import EncodedEvent
+from indelible.events.inbox import Command
 from indelible.events.metadata import correlated, encode_metadata
 from indelible.events.store import Append
 
@@ -182,6 +183,7 @@ class DurableActor(Recovering):
         replies: list[Reply] = []
         effects: list[Any] = []
         blobs: list[tuple[bytes, bytes]] = []
+        commands: list[Command] = []
         done = 0
         for item in batch:
             done += 1
@@ -207,7 +209,7 @@ class DurableActor(Recovering):
                 if type(made) is not Decision:
                     made = Decision(tuple(made))
                 if made.effects and not engines:
-                    self._effects.check(decider, made.effects)
+                    self._effects.check(decider, made)
                 decision = made
                 for event in decision.events:
                     encoded.append(types.encode(event, next_id(), metadata))
@@ -218,7 +220,8 @@ class DurableActor(Recovering):
                     if engines:
                         effects += decision.effects
                     else:
-                        effects += self._promise(decision, context, encoded)
+                        caused = self._promise(decision, context, encoded)
+                        self._effects.sort(caused, commands, effects)
                 if decision.blobs:
                     blobs += decision.blobs
             except BaseException as error:
@@ -234,7 +237,7 @@ class DurableActor(Recovering):
                 if future is not None:
                     replies.append((future, decision.reply))
         try:
-            self._send(encoded, blobs, Flight(replies or (), effects or (), batch))
+            self._send(encoded, blobs, commands, Flight(replies or (), effects or (), batch))
         except BaseException as error:  # unfinished() raised; nothing has been sent
             logger.exception("%s fails and is read again from its events", self)
             self._give_up(error)
@@ -262,7 +265,11 @@ class DurableActor(Recovering):
         self.deliver(WAKE)
 
     def _send(
-        self, encoded: list[EncodedEvent], blobs: list[tuple[bytes, bytes]], flight: Flight
+        self,
+        encoded: list[EncodedEvent],
+        blobs: list[tuple[bytes, bytes]],
+        commands: list[Command],
+        flight: Flight,
     ) -> None:
         """Append the events; let what rests on them, or on older ones under way, wait."""
         if not encoded:
@@ -286,11 +293,14 @@ class DurableActor(Recovering):
             blobs or (),
             self._flights,
             answers=answers_among(flight.replies) if flight.replies else (),
+            commands=commands or (),
         )
         self._version += len(encoded)
         if self._version >= self._snapshot_at:
             self._capture(flight)
         self._flights.add(flight)
+        if commands:
+            self._host.carrier.sending(commands)
         self._host.store.submit(append)
 
     def _capture(self, flight: Flight) -> None:
@@ -336,8 +346,12 @@ class DurableActor(Recovering):
                     self._presumed, self._since = False, 0
                 if append.answers:
                     mark_stored(append.answers, flight.replies)
+                if append.commands:
+                    self._host.carrier.sent(append.commands)
                 self._depart(flight)
             else:
+                if append.commands:
+                    self._host.carrier.not_sent(append.commands)
                 self._give_back(flight, flights.error or error)
         finally:
             flights.landing = False

@@ -8,9 +8,21 @@ from indelible.events.context import Context
 
 
 class Tell(NamedTuple):
-    """Send ``message`` to another actor once the events of this decision are durable.
+    """Send ``message`` to the actor ``id`` of ``category``, in whatever process that lives.
 
-    It is sent once; a crash between the commit and the sending loses it.
+    It is stored in the transaction of this decision's events, of which there must be one, and waits
+    for its actor for as long as it takes.  No crash loses it, and it takes effect once: its row is
+    deleted in the transaction of the events that it causes.  Of one that causes none ``decide`` may
+    hear again after a crash.  The messages of one actor to another arrive in the order in which
+    they were sent, unless the other one was too busy, or unavailable, for some of them.
+
+    What the other one refuses, and what makes it fail, is a dead letter, and not sent again.
+
+    Attributes:
+        category: One of the categories that the system was given.
+        id: 1 to 200 printable characters.
+        message: A storable value, or one of the ``message_types`` of that actor's decider; up to
+            4 MiB.  The other one gets a copy.
     """
 
     category: str

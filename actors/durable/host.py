@@ -16,6 +16,7 @@ from indelible.actors.durable.supervision import RestartIntensity
 from indelible.actors.runtime.dispatcher import Dispatcher
 from indelible.clock import Clock
 from indelible.events.event import Event
+from indelible.events.inbox import Command
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
 from indelible.ids import Ids
@@ -46,6 +47,25 @@ class Keeper(Protocol):
 
     def set_aside(self, actor: DurableActor, why: BaseException, /) -> None:
         """Know that ``actor`` takes no message any more."""
+        ...
+
+
+class Carrier(Protocol):
+    """Hands messages over that are stored with the events of who sent them; never raises.
+
+    What it does not hand over waits in the inbox, and is found there.
+    """
+
+    def sending(self, commands: Sequence[Command], /) -> None:
+        """Know ``commands`` before they are stored; one of the others follows."""
+        ...
+
+    def sent(self, commands: Sequence[Command], /) -> None:
+        """Hand over ``commands``, which are durable, on the thread that led the commit."""
+        ...
+
+    def not_sent(self, commands: Sequence[Command], /) -> None:
+        """Forget ``commands``: their append has failed, or nobody knows what became of it."""
         ...
 
 
@@ -102,6 +122,7 @@ class Host:
         self.intensity = intensity
         self.snapshots = snapshots
         self.retry_later = retry_later
+        self.carrier: Carrier  # set before the first actor is made
         self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest ones
 
     def recover(self, actor: DurableActor, since: int | None) -> Recovered:

@@ -10,8 +10,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from indelible.actors.decider import Decision
 from indelible.actors.durable.effects import Caused
-from indelible.errors import UnknownEffectError
+from indelible.errors import EffectWithoutEventError, UnknownEffectError
+from indelible.events.inbox import Command
 
 if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
@@ -24,6 +26,9 @@ Perform = Callable[["DurableActor", Any], object]
 Check = Callable[[Any], object]
 """Raises what the asker is to get, if an effect cannot be performed."""
 
+Row = Callable[[Caused], Command]
+"""What the inbox is to hold of an effect; raises what the asker is to get if it cannot."""
+
 
 class EffectPort:
     """Who performs which effect; filled before the system opens, then read by any thread."""
@@ -33,6 +38,7 @@ class EffectPort:
         self._performers: dict[type, Perform] = {Caused: self._perform_caused}
         self._checks: dict[type, Check] = {}
         self._of_actors: dict[type, Perform] = {}
+        self._rows: dict[type, Row] = {}
 
     def engine(self, performers: Mapping[type, Perform]) -> None:
         """Perform effects of the engine's own deciders, which nobody needs to check."""
@@ -43,19 +49,37 @@ class EffectPort:
         self._checks[kind] = check
         self._of_actors[kind] = perform
 
-    def check(self, decider: object, effects: Sequence[Any]) -> None:
-        """See that somebody performs each of ``effects``, which ``decider`` wants.
+    def send(self, kind: type, check: Check, row: Row) -> None:
+        """Have effects of type ``kind`` be rows of the inbox, stored with their events."""
+        self._checks[kind] = check
+        self._rows[kind] = row
+
+    def check(self, decider: object, decision: Decision) -> None:
+        """See that somebody performs each effect of ``decision``, which ``decider`` made.
 
         Raises:
             UnknownEffectError: There is no one for an effect of that type.
+            EffectWithoutEventError: There is no event that one could be stored with.
             RefusedError: One of them cannot be performed.
         """
-        for effect in effects:
-            check = self._checks.get(type(effect))
+        for effect in decision.effects:
+            kind = type(effect)
+            check = self._checks.get(kind)
             if check is None:
                 known = [kind.__name__ for kind in self._checks]
-                raise UnknownEffectError(type(decider).__name__, type(effect).__name__, known)
+                raise UnknownEffectError(type(decider).__name__, kind.__name__, known)
+            if not decision.events and kind in self._rows:
+                raise EffectWithoutEventError(type(decider).__name__, kind.__name__)
             check(effect)
+
+    def sort(self, caused: Sequence[Caused], commands: list[Command], effects: list[Any]) -> None:
+        """Add to ``commands`` what is stored with the events, to ``effects`` everything else."""
+        for one in caused:
+            row = self._rows.get(type(one.effect))
+            if row is None:
+                effects.append(one)
+            else:
+                commands.append(row(one))
 
     def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
         """Act on ``effects``, whose events are durable; never raises."""

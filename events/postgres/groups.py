@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, LiteralString
 
@@ -15,8 +15,13 @@ from indelible.events.postgres.inbox import RING
 Statement = tuple[LiteralString, tuple[Any, ...]]
 
 
-def statements_of(plans: Sequence[Plan], lease: int) -> list[Statement]:
-    """What writes ``plans`` and extends their leases, in one transaction; mostly it is one."""
+def statements_of(
+    plans: Sequence[Plan], lease: int, owned: Collection[int] = ()
+) -> list[Statement]:
+    """What writes ``plans`` and extends their leases, in one transaction; mostly it is one.
+
+    Messages to shards that are not ``owned`` ring for their owners.
+    """
     parts: list[Statement] = [
         (sql.HEADS, _moves(plans, lease)),
         (sql.EVENTS, _events(plans)),
@@ -43,7 +48,9 @@ def statements_of(plans: Sequence[Plan], lease: int) -> list[Statement]:
     if done := [message_id for plan in plans for message_id in plan.done]:
         statements.append((sql.DONE, (Texts(done),)))
     if commands := [command for plan in plans for command in plan.commands]:
-        statements += [(sql.COMMANDS, _commands(commands)), (RING, ())]
+        statements.append((sql.COMMANDS, _commands(commands)))
+        if any(command.shard not in owned for command in commands):
+            statements.append((RING, ()))
     return statements
 
 

@@ -109,7 +109,6 @@ class PostgresEventStore(StoredLog):
         )
         self._group: GroupCommit = self._member.group
         self._inbox = PostgresInbox(write=self._write, read=self._look_once)
-        self._member.writer.on_commands = self._inbox.ring
         watch(self)
 
     @property

@@ -53,8 +53,6 @@ class PostgresWriter:
         """When a group that extended a shard's lease was sent, monotonic ns; for the keeper."""
         self.on_written: Callable[[Collection[int]], None] = _ignore
         """Called with the shards of each group that was committed; quick, and never raises."""
-        self.on_commands: Callable[[], None] = _nothing
-        """Called when a group has submitted commands; quick, and never raises."""
 
     # -- what is owned
 
@@ -136,7 +134,7 @@ class PostgresWriter:
 
         Not if it raises StaleEpochError: then the transaction is rolled back, no more.
         """
-        statements = statements_of(plans, self._lease)
+        statements = statements_of(plans, self._lease, self._epochs)
         with translated(self._url):
             cursor = self._open()
             sent = self._clock.monotonic()
@@ -150,8 +148,6 @@ class PostgresWriter:
         numbers = [plan.before.number for plan in plans]
         self.extended.update(dict.fromkeys(numbers, sent))
         self.on_written(numbers)
-        if any(plan.commands for plan in plans):
-            self.on_commands()
         self._failpoints.hit("commit.after")
 
     def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -> None:
@@ -203,10 +199,6 @@ class PostgresWriter:
 
 def _ignore(_: Collection[int]) -> None:
     """Nobody wants to know."""
-
-
-def _nothing() -> None:
-    """The same."""
 
 
 class Ends(NamedTuple):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.clock import Clock
-from indelible.events.inbox import Watcher, Watchers
+from indelible.events.inbox import Watcher
 from indelible.events.inbox_sql import Begin, SqlInbox
 from indelible.events.sqlite.address import Address
 from indelible.events.sqlite.engines import guest_engine, watching_connection
@@ -26,18 +26,13 @@ and 0.1 % when none does."""
 _WAITING = "SELECT EXISTS (SELECT 1 FROM inbox WHERE answered_at = 0)"
 
 
-def sqlite_inbox(
-    address: Address, clock: Clock, *, write: Begin, read: Begin, watchers: Watchers
-) -> SqlInbox:
-    """The inbox of the file at ``address``; all its processes are on one host, so on one clock.
-
-    Those of ``watchers`` who wait for commands are woken by the store, too.
-    """
+def sqlite_inbox(address: Address, clock: Clock, *, write: Begin, read: Begin) -> SqlInbox:
+    """The inbox of the file at ``address``; all its processes are on one host, so on one clock."""
     return SqlInbox(
         write=write,
         read=read,
         now=sa.bindparam("now", type_=sa.BigInteger, callable_=clock.now),
-        watch=lambda for_commands: _watch(address, for_commands, watchers),
+        watch=lambda for_commands: _watch(address, for_commands),
     )
 
 
@@ -86,11 +81,10 @@ class Guest:
                 connection.close()
 
 
-def _watch(address: Address, for_commands: bool, watchers: Watchers) -> Watcher:
+def _watch(address: Address, for_commands: bool) -> Watcher:
     """Looks at SQLite's own counter of commits, which costs less than any query."""
     versions = _Versions(address, for_commands)
-    new = watchers.add if for_commands else Watcher
-    return new(versions.changed, busy=_BUSY, idle=_IDLE, end=versions.close)
+    return Watcher(versions.changed, busy=_BUSY, idle=_IDLE, end=versions.close)
 
 
 class _Versions:

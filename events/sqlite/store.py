@@ -18,7 +18,7 @@ from indelible.errors import (
 )
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.group import GroupCommit
-from indelible.events.inbox import Inbox, Watchers
+from indelible.events.inbox import Inbox
 from indelible.events.owners import Owner
 from indelible.events.sqlite.address import check_file, parse_address
 from indelible.events.sqlite.engines import (
@@ -88,11 +88,7 @@ class SqlEventStore(StoredLog):
         )
         self._guest = Guest(self._address, url, self._patience)
         write = self._write_inbox if mode == "own" else self._guest.write
-        watchers = Watchers()
-        self._writer.on_commands = watchers.wake
-        self._inbox = sqlite_inbox(
-            self._address, self._clock, write=write, read=self._look_once, watchers=watchers
-        )
+        self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._look_once)
         name = f"event store ({self._address.database.name})"
         self._group = GroupCommit(self._writer, self._clock, self._failpoints, self._turns, name)
         watch(self)

@@ -8,7 +8,7 @@ measured to add 35 microseconds to a lone append, a fifth of the whole.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -61,8 +61,6 @@ class SqliteWriter:
         self._inherited: sa.Connection | None = None  # never closed
         self._epoch = 0
         self._growth = Growth()  # of the WAL since it was last copied back
-        self.on_commands: Callable[[], None] = _ignore
-        """Called when a group has submitted commands; quick, and never raises."""
 
     def connection(self) -> sa.Connection:
         """The one connection that writes; nothing is begun on it."""
@@ -218,8 +216,6 @@ class SqliteWriter:
             execute("COMMIT")
         self._hit("commit.after")
         self._growth.commit(after.head - before.head)
-        if plan.commands:
-            self.on_commands()
 
     @contextmanager
     def relaxed(self) -> Iterator[sa.Connection]:
@@ -276,10 +272,6 @@ class SqliteWriter:
             execute(sql.NO_BLOB, (b"",))
             execute(sql.SAME_HEAD, (SHARD,))
             execute("COMMIT")
-
-
-def _ignore() -> None:
-    """Nobody wants to know."""
 
 
 def _event_values(plan: Plan) -> list[Any]:

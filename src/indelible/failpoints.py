@@ -17,6 +17,7 @@ NAMES = (
     "commit.begun",  # the write transaction is open and empty
     "commit.before",  # every row of the group is written, COMMIT is not
     "commit.after",  # COMMIT has returned, nobody has been told
+    "tell.before",  # a message is durable with its event, its receiver has not got it
     "ack.after",  # every follower of the group has been told
     "step.before",  # an attempt is recorded, its function has not been called
     "step.after",  # the function has returned, its result is not recorded

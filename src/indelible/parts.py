@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from indelible.actors.decider import Decider
@@ -19,7 +20,6 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
-from indelible.events.context import Context
 from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
@@ -30,6 +30,7 @@ from indelible.inbox.courier import Courier
 from indelible.inbox.pump import InboxPump
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
+from indelible.inbox.turns import PumpInTurns
 from indelible.inbox.wire import message_types
 from indelible.off_loop import OffLoop
 from indelible.ownership import Ownership
@@ -107,11 +108,9 @@ class Parts:
         )
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         categories = frozenset(d.category for d in deciders)
-        teller = Teller(self._tell, categories)
         self.timers = ActorTimers(runtime.timers, self._remind)
         effects = EffectPort()
         effects.engine(self.executor.performers)
-        effects.register(Tell, teller.check, teller.perform)
         effects.register(TimerAt, self.timers.check, self.timers.set)
         effects.register(CancelTimer, self.timers.check, self.timers.cancel)
         keepers = dict.fromkeys(self.deciders, NO_KEEPER) | {run_decider.category: self.executor}
@@ -131,6 +130,9 @@ class Parts:
         )
         types = message_types(self.deciders.values())
         self.courier = Courier(store, types, ids, clock)
+        told = {category: types[category] for category in categories}
+        teller = Teller(told, store.shard_of, self.courier.sender)
+        effects.send(Tell, teller.check, teller.row)
         self.directory = Directory(self.host, ByCourier(self.courier, self.host))
         self.services = Services()
         reception = Reception(
@@ -141,7 +143,11 @@ class Parts:
             clock=clock,
             shard_of=store.shard_of,
         )
-        self.pump = InboxPump(store, self.directory, reception, self.services, clock)
+        new_pump = InboxPump if runtime.threads else partial(PumpInTurns, runtime=runtime)
+        self.pump = new_pump(
+            store, self.directory, reception, self.services, clock, self.host.bury, failpoints
+        )
+        self.host.carrier = self.pump
         self.ownership = Ownership(store, self.directory, self.executor, self.timers, drain)
         self.views = TimedViews(
             store,
@@ -175,9 +181,6 @@ class Parts:
 
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
-
-    def _tell(self, stream: str, message: Any, context: Context) -> None:
-        self.directory.tell(stream, message, context)
 
     def _remind(self, stream: str, item: Any) -> None:
         self.directory.remind(stream, item)

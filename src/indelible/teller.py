@@ -1,26 +1,27 @@
-"""Performs what users' own actors tell each other."""
+"""Turns what users' own actors tell each other into rows of the inbox."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.effects import Caused, Tell
 from indelible.checks import check_id
-from indelible.errors import IndelibleError, RefusedError
-from indelible.events.context import Context
+from indelible.errors import RefusedError
+from indelible.events.inbox import Command
+from indelible.events.metadata import encode_metadata
+from indelible.inbox.wire import TOLD, MessageTypes, encode_message
 
 
 class Teller:
-    """Sends messages to other actors."""
+    """Writes messages to other actors; any thread may use it."""
 
     def __init__(
-        self, tell: Callable[[str, Any, Context], None], categories: Collection[str]
+        self, types: Mapping[str, MessageTypes], shard_of: Callable[[str], int], sender: str
     ) -> None:
-        """Send through ``tell``, to actors of ``categories``."""
-        self._tell = tell
-        self._categories = categories
+        """Write to actors of the categories of ``types``; ``sender`` names this process."""
+        self._types = types
+        self._shard_of = shard_of
+        self._sender = sender
 
     def check(self, effect: Tell) -> None:
         """See that there can be such an actor.
@@ -28,15 +29,22 @@ class Teller:
         Raises:
             RefusedError: There cannot.
         """
-        if effect.category not in self._categories:
-            known = ", ".join(sorted(self._categories))
+        if effect.category not in self._types:
+            known = ", ".join(sorted(self._types))
             raise RefusedError(f"there is no actor category {effect.category!r}; known are {known}")
         check_id("actor id", effect.id)
 
-    def perform(self, actor: DurableActor, caused: Caused) -> None:
-        """Send a :class:`Tell`; what is not taken is seen as a dead letter."""
+    def row(self, caused: Caused) -> Command:
+        """What the inbox is to hold of a :class:`Tell`.
+
+        Raises:
+            ValueNotStorableError: The message is neither a storable value nor one of the
+                ``message_types`` of the actor's decider.
+            PayloadTooLargeError: It has more than 4 MiB.
+        """
         effect: Tell = caused.effect
-        try:
-            self._tell(f"{effect.category}-{effect.id}", effect.message, caused.context)
-        except IndelibleError as error:
-            actor.bury(effect.message, str(error))
+        stream = f"{effect.category}-{effect.id}"
+        _, body = encode_message(stream, effect.message, self._types[effect.category])
+        context = encode_metadata(caused.context)
+        shard = self._shard_of(stream)
+        return Command(caused.id, shard, stream, TOLD, body, self._sender, context=context)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from indelible.errors import StaleEpochError, StoreUnavailableError
 from indelible.events.inbox import Command
@@ -73,10 +74,11 @@ def test_a_blob_is_in_the_transaction_of_its_event_on_postgresql(postgres_url: s
 SENT = Command("run-1/1/0", 0, "note-1", "actor.told", b"b", "")
 
 
-def send(store: EventStore) -> BaseException | None:
+def send(store: EventStore, stream: str = "run-1", shard: int = 0) -> BaseException | None:
     """Append one event that sends a message; what became of it."""
     outcomes = Outcomes()
-    store.submit(Append("run-1", 0, [some_event()], outcomes.on_done, commands=[SENT]))
+    sent = [replace(SENT, message_id=f"{stream}/1/0", shard=shard)]
+    store.submit(Append(stream, 0, [some_event()], outcomes.on_done, commands=sent))
     store.lead()
     return outcomes.errors()[0]
 
@@ -99,16 +101,18 @@ def test_a_message_is_in_the_transaction_of_its_event_on_postgresql(postgres_url
     assert found == [(True,)]
 
 
-def test_an_append_that_sends_rings_for_other_processes_on_postgresql(postgres_url: str) -> None:
+def test_an_append_that_sends_to_others_rings_for_them_on_postgresql(postgres_url: str) -> None:
     store = open_store(postgres_url, shards=1, lease=3_600)
     with connect(postgres_url) as ear:
         ear.execute("LISTEN indelible_inbox")
         store.append("run-2", [some_event()], expected=0)
-        assert send(store) is None
+        assert send(store, "run-3") is None  # to a shard of its own
+        ear.execute("SELECT pg_notify('indelible_inbox', 'to itself')")
+        assert send(store, "run-1", shard=1) is None
         ear.execute("SELECT pg_notify('indelible_inbox', 'the end')")
-        heard = [one.payload for one in ear.notifies(timeout=30, stop_after=2)]
+        heard = [one.payload for one in ear.notifies(timeout=30, stop_after=3)]
     store.close()
-    assert heard == ["", "the end"]
+    assert heard == ["to itself", "", "the end"]
 
 
 def test_an_append_that_sends_nothing_does_not_touch_the_inbox(store: SqlEventStore) -> None:

@@ -47,6 +47,19 @@ class UnknownEffectError(ActorError):
         )
 
 
+class EffectWithoutEventError(ActorError):
+    """A ``decide`` returned an effect that must follow from an event; nothing has changed."""
+
+    def __init__(self, decider: str, effect: str) -> None:
+        """``effect`` is the name of a type."""
+        super().__init__(
+            f"{decider}.decide() returned a {effect} without an event; return an event with it: "
+            "what is sent must follow from the log, or a crash would lose it",
+            decider=decider,
+            effect=effect,
+        )
+
+
 class WrongPendingError(ActorError):
     """``pending`` does not say what the decisions say; nothing has changed."""
 

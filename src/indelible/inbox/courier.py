@@ -85,7 +85,7 @@ class Courier:
         self._types = types
         self._ids = ids
         self._clock = clock
-        self._sender = f"{socket.gethostname()}/{os.getpid()}"
+        self.sender = f"{socket.gethostname()}/{os.getpid()}"
         self._lock = threading.Lock()
         self._asked: deque[_Errand] = deque()  # not submitted yet
         self._waiting: dict[str, list[_Errand]] = {}  # for an answer, by message id
@@ -174,7 +174,7 @@ class Courier:
                 stream,
                 kind,
                 body,
-                self._sender,
+                self.sender,
                 round(timeout * 1_000_000) if wants_answer else 0,
                 b"" if context is None else encode_metadata(context),
             )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from indelible.actors.durable.answering import StoredAnswer
 from indelible.actors.durable.directory import Directory
@@ -29,13 +29,16 @@ from indelible.errors import (
     SystemClosedError,
     WrongExpectedVersionError,
 )
-from indelible.events.errands import Errands
+from indelible.errors.texts import message_of
+from indelible.events.errands import Errands, Task
 from indelible.events.inbox import Command, Inbox, Submitted, Watcher
 from indelible.events.store import EventStore
+from indelible.failpoints import Failpoints
 from indelible.inbox.answers import encode_error
+from indelible.inbox.by_hand import ByHand
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
-from indelible.inbox.wire import SERVICE, START
+from indelible.inbox.wire import SERVICE, START, TOLD
 from indelible.loops import Loop
 from indelible.threads import start_now
 
@@ -44,7 +47,7 @@ _log = logging.getLogger("indelible.inbox")
 UNDER_WAY = 1_000
 """Commands handed over and not answered, at most: as many as a group commit takes."""
 
-_AGAIN = 100_000_000
+AGAIN = 100_000_000
 """Nanoseconds until a command that could not be decided is handed over again."""
 
 _ACTIVE = 1_000_000_000
@@ -64,6 +67,21 @@ _NOT_NOW = (
 )
 """Errors after which the command is as undecided as before."""
 
+Key = int | str
+"""Of a command under way: the number of its row, the message id of one that is handed over."""
+
+
+class Answering(Protocol):
+    """What runs callables one after the other."""
+
+    def run(self, task: Task, /) -> None:
+        """Run ``task`` soon."""
+        ...
+
+    def stop(self) -> None:
+        """Finish."""
+        ...
+
 
 class InboxPump:
     """The owner's side of the inbox, on a thread of its own; any thread may stop it."""
@@ -75,8 +93,12 @@ class InboxPump:
         reception: Reception,
         services: Services,
         clock: Clock,
+        bury: Callable[[str, Any, str], None],
+        failpoints: Failpoints,
     ) -> None:
-        """Start no thread yet."""
+        """Start no thread yet; ``bury`` gets what was told and not taken, and why."""
+        self._bury = bury
+        self._failpoints = failpoints
         self._store = store
         self._directory = directory
         self._reception = reception
@@ -90,9 +112,10 @@ class InboxPump:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._under_way: set[int] = set()  # sequence numbers
+        self._by_hand = ByHand()
         self._again: dict[int, int] = {}  # those to hand over again, and when (monotonic)
-        self._answered: deque[tuple[int, str, Callable[[], bytes]]] = deque()
-        self._errands = Errands("indelible-answers")
+        self._answered: deque[tuple[Key, str, Callable[[], bytes | None]]] = deque()
+        self._errands: Answering = Errands("indelible-answers")
         self._forget_at = 0
 
     # -- life
@@ -155,7 +178,7 @@ class InboxPump:
             now = self._clock.monotonic()
             pause = watcher.busy if now < active_until else watcher.idle
             if self._again:
-                pause = min(pause, _AGAIN / 1e9)
+                pause = min(pause, AGAIN / 1e9)
             changed = watcher.wait(0.0 if more else pause)
             try:
                 if changed or more or self._is_due():
@@ -170,7 +193,7 @@ class InboxPump:
                 if not troubled:
                     _log.warning("the inbox cannot be read: %s", error)
                 troubled, more = True, False
-                watcher.wait(_AGAIN / 1e9)
+                watcher.wait(AGAIN / 1e9)
                 watcher.wake()
 
     # -- in
@@ -186,8 +209,12 @@ class InboxPump:
         inbox, owned = self._store.inbox, self._store.owned() | self._store.set_aside().keys()
         if not owned:
             return 0
+        with self._by_hand.looking():
+            return self._take(inbox, owned)
+
+    def _take(self, inbox: Inbox, owned: frozenset[int]) -> int:
         if not self._under_way and not self._again:  # as a rule: then one query is enough
-            commands = inbox.first(owned, UNDER_WAY)
+            commands = self._by_hand.others(inbox.first(owned, UNDER_WAY))
             with self._lock:
                 self._under_way.update(submitted.seq for submitted in commands)
             for submitted in commands:
@@ -206,7 +233,7 @@ class InboxPump:
             self._again = {seq: due for seq, due in self._again.items() if due > now}
             self._under_way.update(fresh)
         try:
-            taken = inbox.take(fresh) if fresh else ()
+            taken = self._by_hand.others(inbox.take(fresh)) if fresh else ()
         except BaseException:
             self._release(fresh)
             raise
@@ -235,17 +262,20 @@ class InboxPump:
         if damage:
             _log.error("command %d of the inbox is set aside: %s", seq, damage)
             self._errands.run(partial(self._set_aside, seq, damage))
-            return
+        elif submitted.late:
+            late = AskTimeoutError(stream, command.timeout / 1_000_000)
+            self._refuse(seq, command, late)
+        else:
+            self._deliver(seq, command)
+
+    def _deliver(self, key: Key, command: Command) -> None:
+        stream = command.stream
         aside = self._store.set_aside().get(command.shard)
         if aside is not None:
-            self._answer(seq, command, partial(encode_error, stream, aside))
-            return
-        if submitted.late:
-            late = AskTimeoutError(stream, command.timeout / 1_000_000)
-            self._answer(seq, command, partial(encode_error, stream, late))
+            self._refuse(key, command, aside)
             return
         if command.kind.startswith(SERVICE):
-            self._services.run(command, partial(self._served, seq, command))
+            self._services.run(command, partial(self._served, key, command))
             return
         try:
             message, encode = self._reception.read(command)
@@ -253,36 +283,67 @@ class InboxPump:
         except Exception as error:  # noqa: BLE001 - the asker gets it
             if not isinstance(error, IndelibleError):
                 _log.exception("command %s for %s cannot be read", command.kind, stream)
-            self._answer(seq, command, partial(encode_error, stream, error))
+            self._refuse(key, command, error)
             return
         future = StoredAnswer(command.message_id, encode)
-        future.add_done_callback(partial(self._decided, seq, command))
+        future.add_done_callback(partial(self._decided, key, command, message))
         new = command.kind == START
         self._directory.ask_here(stream, message, future, context=context, presume_new=new)
 
+    # -- in, by hand: what an actor of this process tells another one
+
+    def sending(self, commands: Sequence[Command]) -> None:
+        """Leave the rows of ``commands`` alone, which are about to be there."""
+        self._by_hand.take(command.message_id for command in commands)
+
+    def sent(self, commands: Sequence[Command]) -> None:
+        """Hand ``commands`` over, whose rows are there; those for other processes are not ours."""
+        for command in commands:
+            if self._stopping or not self._directory.owns(command.stream):
+                self._by_hand.let_go((command.message_id,))
+            else:
+                if self._failpoints.armed:
+                    self._failpoints.hit("tell.before")
+                self._deliver(command.message_id, command)
+
+    def not_sent(self, commands: Sequence[Command]) -> None:
+        """Leave the rows alone no more: there are none, or a look finds them."""
+        self._by_hand.let_go(command.message_id for command in commands)
+
     # -- out: on whatever thread completes the future, mostly the leader's
 
-    def _decided(self, seq: int, command: Command, future: Any) -> None:
+    def _decided(self, key: Key, command: Command, message: Any, future: Any) -> None:
         try:
             reply = future.get(timeout=0)
         except _NOT_NOW:
-            self._put_off([seq])
+            self._put_off([key])
             return
         except BaseException as error:  # noqa: BLE001 - the asker gets it
             reply = error
+        if isinstance(reply, BaseException):
+            self._bury_told(command, message, reply)
         if future.stored:
-            self._release([seq])
+            self._release([key])
         else:
-            self._answer(seq, command, partial(future.encode, reply))
+            self._answer(key, command, partial(future.encode, reply))
 
-    def _served(self, seq: int, command: Command, answer: bytes | None) -> None:
+    def _served(self, key: Key, command: Command, answer: bytes | None) -> None:
         if answer is None:
-            self._put_off([seq])
+            self._put_off([key])
         else:
-            self._answer(seq, command, lambda: answer)
+            self._answer(key, command, lambda: answer)
 
-    def _answer(self, seq: int, command: Command, encode: Callable[[], bytes]) -> None:
-        self._answered.append((seq, command.message_id, encode))
+    def _refuse(self, key: Key, command: Command, error: BaseException) -> None:
+        self._bury_told(command, command.body, error)
+        self._answer(key, command, partial(encode_error, command.stream, error))
+
+    def _bury_told(self, command: Command, message: Any, why: BaseException) -> None:
+        """Keep what was told and not taken where people can see it: nobody asks for its answer."""
+        if command.kind == TOLD:
+            self._bury(command.stream, message, message_of(why))
+
+    def _answer(self, key: Key, command: Command, encode: Callable[[], bytes | None]) -> None:
+        self._answered.append((key, command.message_id, encode))
         self._errands.run(self._write_answers)
 
     def _write_answers(self) -> None:
@@ -294,9 +355,9 @@ class InboxPump:
             self._store.inbox.answer([(one, encode()) for _, one, encode in ready])
         except IndelibleError as error:
             _log.warning("%d answers are put off: %s", len(ready), error)
-            self._put_off([seq for seq, _, _ in ready])
+            self._put_off([key for key, _, _ in ready])
         else:
-            self._release([seq for seq, _, _ in ready])
+            self._release([key for key, _, _ in ready])
 
     def _set_aside(self, seq: int, damage: str) -> None:
         """Let a row that cannot be read wait no more: it must not be looked at for ever."""
@@ -309,17 +370,18 @@ class InboxPump:
         else:
             self._release([seq])
 
-    def _put_off(self, seqs: list[int]) -> None:
+    def _put_off(self, keys: Sequence[Key]) -> None:
         """Let commands wait in the inbox for a moment: they are as undecided as before."""
-        due = self._clock.monotonic() + _AGAIN
+        due = self._clock.monotonic() + AGAIN
         with self._lock:
-            self._again.update((seq, due) for seq in seqs)
-        self._release(seqs)
+            self._again.update((key, due) for key in keys if isinstance(key, int))
+        self._release(keys)
         self._wake()  # the pump counts its pause anew
 
-    def _release(self, seqs: list[int]) -> None:
+    def _release(self, keys: Sequence[Key]) -> None:
         with self._lock:
-            self._under_way.difference_update(seqs)
+            self._under_way.difference_update(keys)
+        self._by_hand.let_go(keys)
 
     def _tidy(self) -> None:
         """Set aside what nobody will find, and forget what was answered long ago."""

@@ -27,12 +27,13 @@ from indelible.events.context import Context
 from indelible.events.inbox import COMMAND_LIMIT, Command
 from indelible.events.metadata import decode_metadata
 from indelible.events.values import decode_value
-from indelible.inbox.answers import encode_reply
+from indelible.inbox.answers import encode_error, encode_reply
 from indelible.inbox.wire import (
     DESCRIBE,
     MESSAGE,
     RESOLVE,
     START,
+    TOLD,
     MessageTypes,
     Said,
     Settle,
@@ -42,7 +43,7 @@ from indelible.inbox.wire import (
 _PLANS = 256
 """Definitions of other processes that are known to be executable here."""
 
-Encode = Callable[[Any], bytes]
+Encode = Callable[[Any], bytes | None]
 
 
 class Reception:
@@ -89,6 +90,8 @@ class Reception:
             raise RefusedError(f"command {command.kind!r} cannot be read: {error}") from error
         if type(message) is Describe:
             return message, lambda reply: encode_reply(stream, self._described(stream, reply), {})
+        if command.kind == TOLD:
+            return message, lambda reply: _encode_failure(stream, reply)
         return message, lambda reply: encode_reply(stream, reply, types)
 
     def context(self, command: Command) -> Context | None:
@@ -117,7 +120,7 @@ class Reception:
             said = _read(command.body, Settle)
             now, hold = self._clock.now(), self._executor.held(command.stream)
             return Resolve(said.step, said.action, said.by, now, said.result, hold)
-        if command.kind == MESSAGE and not is_run:
+        if command.kind in (MESSAGE, TOLD) and not is_run:
             said_so = _read(command.body, Said)
             if not said_so.type:
                 return decode_value(said_so.body)
@@ -158,6 +161,11 @@ class Reception:
             lacking = self._executor.unregistered.of(stream)
             return {**reply, "waiting_for": [*reply["waiting_for"], *lacking]}
         return reply
+
+
+def _encode_failure(stream: str, reply: Any) -> bytes | None:
+    """An error, which stays where people can see it; of what went well nobody reads an answer."""
+    return encode_error(stream, reply) if isinstance(reply, BaseException) else None
 
 
 def _read(body: bytes, cls: type[Any]) -> Any:

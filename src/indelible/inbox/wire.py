@@ -18,6 +18,9 @@ from indelible.events.values import encode_value
 
 START, DESCRIBE, RESOLVE = "run.start", "run.describe", "run.resolve"
 MESSAGE = "actor.message"
+TOLD = "actor.told"
+"""A message that an event of another actor has sent: nobody waits for its answer."""
+
 SERVICE = "service."
 """What the kinds of commands for a service itself begin with."""
 

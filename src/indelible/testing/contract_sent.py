@@ -163,10 +163,3 @@ class SentContract(InboxContract):
         send(store, ("run-1", 1, [message("b")]))
         [second] = store.inbox.waiting({0}, 10)
         assert second > first
-
-    def test_who_watches_for_commands_is_woken_by_the_append(self, store: EventStore) -> None:
-        watcher = store.inbox.watch(for_commands=True)
-        watcher.wait(0)
-        send(store, ("run-1", 0, [message("a")]))
-        assert watcher._woken.is_set()
-        watcher.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -25,6 +25,26 @@ class Deposited(Event, frozen=True, gc=False):
     wire_name: ClassVar[str] = "account.deposited"
 
     amount: int
+
+
+class Forward(NamedTuple):
+    """An effect of the test's own: a message to another account, from memory."""
+
+    category: str
+    id: str
+    message: Any
+
+
+SENDS: dict[str, Callable[..., Decision]] = {
+    "transfer": lambda other, amount: Decision(
+        [Deposited(-amount)], None, [Tell("account", other, ["deposit", amount])]
+    ),
+    "post": lambda other, amount: Decision(
+        [Deposited(-amount)], None, [Forward("account", other, ("deposit", amount))]
+    ),
+    "forward": lambda *what: Decision(effects=[Forward("account", *what)]),
+    "tell": lambda *what: Decision(effects=[Tell("account", *what)]),  # which nothing tells of
+}
 
 
 class Account(Decider[dict[str, int]]):
@@ -48,13 +68,8 @@ class Account(Decider[dict[str, int]]):
             if state["balance"] < rest[0]:
                 raise RefusedError("not enough", balance=state["balance"])
             return [Deposited(-rest[0])]
-        if word == "transfer":
-            other, amount = rest
-            return Decision(
-                [Deposited(-amount)], None, [Tell("account", other, ("deposit", amount))]
-            )
-        if word == "forward":  # an effect without an event
-            return Decision(effects=[Tell("account", rest[0], rest[1])])
+        if word in SENDS:
+            return SENDS[word](*rest)
         if word == "balance":
             return Decision(reply=state["balance"])
         if word.startswith("held "):
@@ -111,14 +126,27 @@ class Bank:
         """Balance, as asked."""
         return self.account(name).ask(("balance",), timeout=10)
 
+    def open(self) -> None:
+        """Open the system, which forwards, too."""
+        self.system.open()
+        parts = self.parts
+
+        def forward(_actor: Any, caused: Any) -> None:
+            effect = caused.effect
+            stream = f"{effect.category}-{effect.id}"
+            parts.directory.tell(stream, effect.message, caused.context)
+
+        parts.host.effects.register(Forward, lambda _: None, forward)
+
     def reopen(self) -> None:
         self.system.close()
-        self.system.open()
+        self.open()
 
 
 @pytest.fixture
 def bank() -> Iterator[Bank]:
     bank = Bank()
+    bank.open()
     with bank.system:
         yield bank
         bank.commit.open()

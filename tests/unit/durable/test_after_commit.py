@@ -146,7 +146,7 @@ def test_an_actor_is_not_read_again_while_effects_of_its_last_commit_are_perform
     monkeypatch.setattr(handler, "perform", slowly)
     assert bank.look("ben") == 0
     hold.close()
-    transferred = bank.ask("ann", "transfer", "ben", 5)
+    transferred = bank.ask("ann", "post", "ben", 5)
     hold.wait()
     assert transferred.get(timeout=10) is None
     with pytest.raises(ValueError, match="bad"):

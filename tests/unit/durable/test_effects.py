@@ -9,7 +9,10 @@ import pytest
 
 from indelible import ActorSystem, Decider, Decision, Event, RefusedError, Tell, TimerAt
 from indelible.errors import (
+    EffectWithoutEventError,
+    PayloadTooLargeError,
     UnknownEffectError,
+    ValueNotStorableError,
     WrongDecisionError,
     WrongPendingError,
 )
@@ -42,6 +45,8 @@ class Note(Decider[int]):
         (Tell("nobody", "x", 1), RefusedError, "no actor category 'nobody'; known are note"),
         (Tell("run", "x", 2), RefusedError, "no actor category 'run'"),
         (Tell("note", "", 3), RefusedError, "actor id"),
+        (Tell("note", "x", (1,)), ValueNotStorableError, r"\$ is a tuple"),
+        (Tell("note", "x", bytes(5 << 20)), PayloadTooLargeError, "4194304|4,194,304"),
         ("no effect at all", UnknownEffectError, "type 'str', which nothing performs; known are"),
         (TimerAt("", 5, "x"), RefusedError, "a timer's key has 1 to 200 characters: ''"),
         (TimerAt("k", 5.0, "x"), RefusedError, r"an int: 5\.0"),  # type: ignore[arg-type]
@@ -58,6 +63,14 @@ def test_an_effect_that_nothing_can_perform_is_refused_before_anything_is_stored
         assert ann.ask([], timeout=10) is None
         assert ann.state() == 1
         assert system.store.head("note-ben") is None
+
+
+def test_what_is_told_without_an_event_is_refused(bank: Any) -> None:
+    words = r"Account.decide\(\) returned a Tell without an event; return an event with it"
+    with pytest.raises(EffectWithoutEventError, match=words):
+        bank.account("ann").ask(("tell", "ben", ["deposit", 7]), timeout=10)
+    assert bank.look("ann") == 0
+    assert bank.look("ben") == 0
 
 
 def test_effects_that_are_none_are_named(caplog: Any) -> None:

@@ -1,0 +1,55 @@
+"""The pump of a runtime without threads: it looks, and answers, when that runtime says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indelible.events.errands import Task
+from indelible.inbox.pump import AGAIN, UNDER_WAY, InboxPump
+from indelible.runtime import Runtime
+
+
+class PumpInTurns(InboxPump):
+    """As :class:`InboxPump`; each look is a task of the runtime."""
+
+    def __init__(self, *parts: Any, runtime: Runtime) -> None:
+        """Take ``parts`` as the other does."""
+        super().__init__(*parts)
+        self._runtime = runtime
+        self._errands = InTurns(runtime)
+        self._asked = False
+
+    def begin(self) -> None:
+        """Look for what was there before."""
+        self._wake = self._look_later
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look when it is this task's turn."""
+        if not self._asked and not self._stopping:
+            self._asked = True
+            self._runtime.pool.submit(self._look_once)
+
+    def _look_later(self) -> None:
+        due = self._clock.now() + AGAIN // 1_000
+        self._runtime.timers.at(due, "inbox", self.look_soon)
+
+    def _look_once(self) -> None:
+        self._asked = False
+        if not self._stopping and self.look() >= UNDER_WAY:
+            self.look_soon()
+
+
+class InTurns:
+    """As :class:`~indelible.events.errands.Errands`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Run nothing yet."""
+        self._runtime = runtime
+
+    def run(self, task: Task) -> None:
+        """Run ``task`` when it is its turn."""
+        self._runtime.pool.submit(task)
+
+    def stop(self) -> None:
+        """Do nothing: what is not answered when the runtime ends is handed over again."""
