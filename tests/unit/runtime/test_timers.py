@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -38,10 +39,9 @@ def test_weeks_of_timers_fire_in_the_order_of_due_and_key() -> None:
 
 
 def test_a_manual_clock_brings_no_thread() -> None:
-    before = threading.enumerate()
-    timers = Timers(ManualClock())
+    timers = Timers(ManualClock(), "manual-timers")
     timers.at(0, "a", lambda: None)
-    assert threading.enumerate() == before
+    assert threads_named("manual-timers") == 0
 
 
 def test_a_cancelled_timer_does_not_fire() -> None:
@@ -124,15 +124,23 @@ def test_any_set_of_timers_fires_sorted_and_without_the_cancelled(
 # -- the thread
 
 
-def test_the_thread_starts_with_the_first_timer_and_fires_in_order(real: Timers) -> None:
-    assert not [t for t in threading.enumerate() if t.name == "test-timers"]
-    now = SystemClock().now()
-    fired: list[str] = []
-    done = threading.Event()
-    real.at(now + 20_000, "b", done.set)
-    real.at(now + 10_000, "a", lambda: fired.append("a"))
-    assert done.wait(50)
-    assert fired == ["a"]
+def test_the_thread_starts_with_the_first_timer_and_fires_in_order() -> None:
+    clock = ManualClock()
+    with closing(Timers(clock, "test-timers", threaded=True)) as timers:
+        assert threads_named("test-timers") == 0
+        fired: list[str] = []
+        done = threading.Event()
+        timers.at(clock.now() + 20_000, "b", done.set)
+        assert threads_named("test-timers") == 1
+        timers.at(clock.now() + 10_000, "a", lambda: fired.append("a"))
+        assert not done.is_set()
+        clock.advance(0.02)
+        assert done.wait(50)
+        assert fired == ["a"]
+
+
+def threads_named(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())
 
 
 def test_an_earlier_timer_wakes_the_thread(real: Timers, monkeypatch: pytest.MonkeyPatch) -> None:
