@@ -9,9 +9,10 @@ import itertools
 import random
 import sys
 import threading
+from contextlib import suppress
 
-from indelible.errors import StoreError
-from indelible.events.opening import open_store
+from indelible.errors import StoreError, StoreUnavailableError
+from indelible.events.postgres.store import PostgresEventStore
 from indelible.failpoints import Failpoints
 from indelible.testing.builders import some_events
 from indelible.testing.faults import InjectedError
@@ -32,7 +33,10 @@ def hold_or_fail() -> None:
         raise InjectedError("rolled back")
 
 
-store = open_store(url, lease=lease, failpoints=Failpoints({"commit.before": hold_or_fail}))
+store = PostgresEventStore(url, lease=lease, failpoints=Failpoints({"commit.before": hold_or_fail}))
+while store.state == "closed":
+    with suppress(StoreUnavailableError):  # a busy machine, and a short lease
+        store.open()
 
 
 def write(thread: int) -> None:

@@ -23,7 +23,7 @@ LEASE = 0.8
 # its threads go on writing.
 WRITERS = """
 import random, sys, threading
-from indelible.errors import StoreError
+from indelible.errors import StoreError, StoreUnavailableError
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.plan import shard_of
 from indelible.testing.builders import some_event
@@ -55,7 +55,10 @@ def write(store, number, ended):
 
 while not over.is_set():
     store = PostgresEventStore(url, lease=lease)
-    store.open()
+    try:
+        store.open()
+    except StoreUnavailableError:  # a busy machine, and a short lease
+        continue
     ended = threading.Event()
     threads = [threading.Thread(target=write, args=(store, n, ended)) for n in range(4)]
     for thread in threads:
