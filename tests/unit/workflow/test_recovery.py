@@ -365,7 +365,7 @@ def test_a_type_that_comes_while_its_run_is_being_read_is_not_missed(
         return 1
 
     with flow.system as system:
-        access_to(system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+        access_to(system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
         flow.start({"steps": [{"name": "s", "type": "late"}]})
         flow.cut_off()
     del flow.steps["late"]
@@ -389,7 +389,7 @@ def test_a_resumed_step_may_use_its_system_at_once(flow: Flow) -> None:
     def self_aware(context: Any, step: Any) -> str:
         return flow.system.run(context.run_id).run_id
 
-    access_to(flow.system).parts.executor._begin = lambda actor, begin: None  # type: ignore[method-assign]
+    access_to(flow.system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
     flow.start({"steps": [{"name": "s", "type": "self_aware"}]})
     flow.cut_off()
     with flow.make() as system:
