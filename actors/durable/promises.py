@@ -7,12 +7,12 @@ after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider
-from indelible.actors.durable.effects import TimerAt
+from indelible.actors.durable.effects import CancelTimer, TimerAt
 from indelible.errors import WrongPendingError
 from indelible.events.event import RecordedEvent
 from indelible.events.metadata import promises_in
@@ -87,6 +87,44 @@ def note(promises: dict[str, Promise], recorded: RecordedEvent) -> None:
     for place, key in enumerate(promises_in(recorded.metadata)):
         if key:
             promises[key] = Promise(recorded.version, place, recorded.metadata)
+
+
+def check_promises(decider: Decider[Any], state: Any, effects: Sequence[Any]) -> None:
+    """See that ``state``, which a decision has led to, waits for the ``effects`` that it promised.
+
+    Raises:
+        WrongPendingError: A crash would lose one of them, or bring back one that was cancelled.
+    """
+    if not waits(decider) and not any(map(key_of, effects)):
+        return
+    wanted = outstanding(decider, state)
+    for effect in effects:
+        found = wanted.get(effect.key) if type(effect) in _KEYED else None
+        if type(effect) is TimerAt and found != effect:
+            words = f"{found!r:.80} where decide() said {effect!r:.80}"
+        elif type(effect) is CancelTimer and found is not None:
+            words = f"{found!r:.80}, which decide() has cancelled"
+        else:
+            continue
+        raise WrongPendingError(type(decider).__name__, words)
+
+
+_KEYED = (TimerAt, CancelTimer)
+
+
+def forget_old(decider: Decider[Any], state: Any, promises: dict[str, Promise]) -> None:
+    """Remove from ``promises`` what ``state`` does not wait for, now and then: keys may be many.
+
+    Its cost is a part of what putting so many in has cost.
+    """
+    if len(promises) & (len(promises) - 1) or len(promises) < _FEW:
+        return  # only at powers of two
+    wanted = outstanding(decider, state)
+    for key in [key for key in promises if key not in wanted]:
+        del promises[key]
+
+
+_FEW = 64
 
 
 def to_value(decider: Decider[Any], state: Any, promises: Promises) -> Any:

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from indelible.actors.decider import Decision
-from indelible.actors.durable.effects import CancelTimer, Caused, TimerAt
+from indelible.actors.durable.effects import Caused, TimerAt
 from indelible.actors.durable.in_context import InContext
 from indelible.actors.durable.port import EffectPort
-from indelible.actors.durable.promises import Promise, key_of, outstanding
-from indelible.errors import WrongPendingError
+from indelible.actors.durable.promises import (
+    Promise,
+    check_promises,
+    forget_old,
+    key_of,
+    outstanding,
+)
 from indelible.events.context import Context, caused_by
 from indelible.events.event import EncodedEvent
 from indelible.events.metadata import decode_metadata, promising
@@ -27,8 +32,6 @@ class Due(NamedTuple):
     key: str
     due: int
 
-
-_KEYED = (TimerAt, CancelTimer)
 
 PASSED = object()
 """The message of a timer that the state does not wait for any more."""
@@ -49,14 +52,14 @@ class Promising(InContext):
         effects, promised = decision.effects, bool(decision.events)
         version = self._version + len(encoded)
         keys = [key_of(effect) for effect in effects]
-        if self._waits or any(keys):
-            self._check_promises(effects)
-            if promised and any(keys):
-                usual = encoded[-1].metadata or self._metadata
-                metadata = promising(usual, keys)
-                encoded[-1] = replace(encoded[-1], metadata=metadata)
-                for place, key in enumerate(keys):
+        check_promises(self._decider, self._state, effects)
+        if promised and any(keys):
+            metadata = promising(encoded[-1].metadata or self._metadata, keys)
+            encoded[-1] = replace(encoded[-1], metadata=metadata)
+            for place, key in enumerate(keys):
+                if key:
                     self._promises[key] = Promise(version, place, metadata)
+            forget_old(self._decider, self._state, self._promises)
         known = self.context if context is None else context
         cause = f"{self.stream}/{version}" if promised else ""
         theirs = caused_by(known, cause, identity=self.identity)
@@ -64,19 +67,6 @@ class Promising(InContext):
             Caused(effect, theirs, f"{cause}/{place}" if promised else "")
             for place, effect in enumerate(effects)
         ]
-
-    def _check_promises(self, effects: Sequence[Any]) -> None:
-        """See that the state waits for what was promised: a crash would lose it otherwise."""
-        wanted = outstanding(self._decider, self._state)
-        for effect in effects:
-            found = wanted.get(effect.key) if type(effect) in _KEYED else None
-            if type(effect) is TimerAt and found != effect:
-                words = f"{found!r:.80} where decide() said {effect!r:.80}"
-            elif type(effect) is CancelTimer and found is not None:
-                words = f"{found!r:.80}, which decide() has cancelled"
-            else:
-                continue
-            raise WrongPendingError(type(self._decider).__name__, words)
 
     def _message_of(self, due: Due) -> Any:
         """What ``decide`` gets for a timer, :data:`PASSED` if the state waits for it no more."""

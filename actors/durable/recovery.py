@@ -11,7 +11,14 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider, takes_snapshots
-from indelible.actors.durable.promises import NO_PROMISES, Promises, from_value, note, waits
+from indelible.actors.durable.promises import (
+    NO_PROMISES,
+    Promises,
+    forget_old,
+    from_value,
+    note,
+    waits,
+)
 from indelible.errors import EventNotFoldedError, RefusedError
 from indelible.events.event import Event, RecordedEvent
 from indelible.events.snapshots import find_snapshot
@@ -137,6 +144,7 @@ def _fold(
             version = recorded.version
             if notes:
                 note(promises, recorded)
+                forget_old(decider, state, promises)
         if since is not None and recorded.version > since:
             own.append(event)
     return Recovered(state, version, snapshot, own, first, promises)

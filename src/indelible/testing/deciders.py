@@ -1,0 +1,122 @@
+"""Given events, when a message comes, then events, effects, a reply or a refusal: deciders tested.
+
+No system, store or thread is needed; what a system would check is checked here as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic
+
+from indelible.actors.decider import Decider, Decision, R, S, fold, sees_context
+from indelible.actors.durable.decisions import wrong_decision
+from indelible.actors.durable.promises import check_promises, outstanding
+from indelible.errors import RefusedError
+from indelible.events.context import MessageContext
+from indelible.events.event import Event
+from indelible.events.types import EventTypes
+
+_ID = bytes(16)
+_ANY = object()
+
+
+def given(decider: Decider[S, R], *events: Event) -> Given[S, R]:
+    """An actor of ``decider`` whose stream holds ``events``.
+
+    ``given(Account(), Deposited(5)).when(7, principal="ada").then([Deposited(7)], reply=12)``
+    """
+    return Given(decider, events)
+
+
+class Given(Generic[S, R]):
+    """A decider and the events of a stream.
+
+    Attributes:
+        events: All that the stream holds.
+        reply: What the last message was answered with.
+        effects: What the last decision wants done.
+        refusal: What the last message was refused with, or ``None``.
+    """
+
+    def __init__(self, decider: Decider[S, R], events: Iterable[Event]) -> None:
+        """Hold ``events``; nothing was asked yet."""
+        self._decider = decider
+        self._types = EventTypes(decider.event_types)
+        self.events: list[Event] = []
+        self._new: Sequence[Event] = ()
+        self.reply: Any = None
+        self.effects: Sequence[Any] = ()
+        self.refusal: RefusedError | None = None
+        self._append(events)
+
+    @property
+    def state(self) -> S:
+        """What the events lead to: folded anew each time."""
+        return fold(self._decider, self._decider.initial_state(), self.events)
+
+    @property
+    def pending(self) -> Sequence[Any]:
+        """The effects that the state waits for."""
+        return list(outstanding(self._decider, self.state).values())
+
+    def when(self, message: Any, **context: Any) -> Given[S, R]:
+        """Have the actor handle ``message``, with ``now=``, ``principal=`` and the like.
+
+        Raises:
+            WrongDecisionError: What ``decide`` returned is no decision.
+            WrongPendingError: ``pending`` does not return what the decision promised.
+            ValueNotStorableError: An event cannot be stored.
+            AssertionError: ``decide`` has changed the state.
+        """
+        decider, state = self._decider, self.state
+        more = [MessageContext(**context)] if sees_context(decider) else []
+        self._new, self.reply, self.effects, self.refusal = (), None, (), None
+        made: Any = ()
+        try:
+            made = decider.decide(state, message, *more)
+            decision = made if type(made) is Decision else Decision(tuple(made))
+        except RefusedError as refusal:
+            self.refusal = refusal
+        except TypeError as error:
+            raise wrong_decision(decider, made) or error from error
+        else:
+            assert state == self.state, f"{type(decider).__name__}.decide() has changed the state"
+            self._new, self.reply, self.effects = decision.events, decision.reply, decision.effects
+            self._append(decision.events)
+            check_promises(decider, self.state, decision.effects)
+        return self
+
+    def then(
+        self,
+        events: Sequence[Event] | None = None,
+        *,
+        reply: Any = _ANY,
+        effects: Sequence[Any] | None = None,
+    ) -> Given[S, R]:
+        """See what the last message has led to; what is left out may be anything.
+
+        Raises:
+            AssertionError: It is something else.
+        """
+        assert self.refusal is None, f"refused: {self.refusal}"
+        assert events is None or list(self._new) == list(events), f"events: {list(self._new)}"
+        assert reply is _ANY or self.reply == reply, f"reply: {self.reply!r}"
+        assert effects is None or list(self.effects) == list(effects), f"effects: {self.effects}"
+        return self
+
+    def refused(self, words: str = "") -> Given[S, R]:
+        """See that the last message was refused, with ``words`` in the reason.
+
+        Raises:
+            AssertionError: It was not, or for another reason.
+        """
+        assert self.refusal is not None, f"not refused: it led to {list(self._new)}"
+        assert words in str(self.refusal), f"refused otherwise: {self.refusal}"
+        return self
+
+    def _append(self, events: Iterable[Event]) -> None:
+        for event in events:
+            encoded = self._types.encode(event, _ID)
+            self.events.append(
+                self._types.decode_payload(encoded.type, encoded.schema, encoded.payload)
+            )
