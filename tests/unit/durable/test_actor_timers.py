@@ -3,81 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from indelible import (
-    ActorHandle,
-    ActorSystem,
-    CancelTimer,
-    Context,
-    Decider,
-    Decision,
-    Event,
-    TimerAt,
-)
+from alarms import Alarm
+from indelible import ActorHandle, ActorSystem, Context
+from indelible.actors.durable.envelope import Envelope
+from indelible.actors.durable.promising import Due
 from indelible.clock import ManualClock
 from indelible.errors import WrongPendingError
 from indelible.facade import access_to
 
 SECOND = 1_000_000
-
-
-class Set(Event):
-    wire_name: ClassVar[str] = "alarm.set"
-
-    key: str
-    due: int
-
-
-class Off(Event):
-    wire_name: ClassVar[str] = "alarm.off"
-
-    key: str
-    rang: bool
-
-
-class Alarm(Decider[dict[str, Any]]):
-    """``("set", KEY, DUE)``, ``("off", KEY)``; it counts what has rung."""
-
-    category: ClassVar[str] = "alarm"
-    event_types: ClassVar[Sequence[type[Event]]] = (Set, Off)
-    snapshot_every: ClassVar[int] = 0
-
-    def initial_state(self) -> dict[str, Any]:
-        return {"set": {}, "rang": []}
-
-    def decide(self, state: dict[str, Any], message: Any, context: Any) -> Decision:
-        word, key, *rest = message
-        if word == "ring":
-            assert context.now >= state["set"][key]
-            return Decision([Off(key, rang=True)])
-        if word == "off":
-            return Decision([Off(key, rang=False)], None, [CancelTimer(key)])
-        if word == "forget":
-            return Decision([], None, [TimerAt(key, rest[0], ("ring", key))])
-        return Decision([Set(key, rest[0])], None, [TimerAt(key, rest[0], ("ring", key))])
-
-    def evolve(self, state: dict[str, Any], event: Any) -> dict[str, Any]:
-        if isinstance(event, Set):
-            state["set"][event.key] = event.due
-        else:
-            del state["set"][event.key]
-            if event.rang:
-                state["rang"].append(event.key)
-        return state
-
-    def pending(self, state: dict[str, Any]) -> list[TimerAt]:
-        return [TimerAt(key, due, ("ring", key)) for key, due in state["set"].items()]
-
-    def snapshot(self, state: dict[str, Any]) -> Any:
-        return state
-
-    def restore(self, value: Any) -> dict[str, Any]:
-        return value  # type: ignore[no-any-return] # what snapshot() gave
 
 
 def rang(alarm: ActorHandle[Any, Any], *keys: str) -> None:
@@ -155,11 +95,8 @@ def test_a_cancelled_timer_does_not_ring(system: ActorSystem, clock: ManualClock
 
 
 def test_a_timer_that_was_on_its_way_when_it_was_cancelled_is_passed_over(
-    system: ActorSystem,
+    system: ActorSystem, caplog: Any
 ) -> None:
-    from indelible.actors.durable.envelope import Envelope
-    from indelible.actors.durable.promising import Due
-
     alarm, directory = system.actor(Alarm, "a"), access_to(system).parts.directory
     alarm.ask(("set", "one", 105 * SECOND), timeout=10)
     alarm.ask(("off", "one"), timeout=10)
@@ -168,6 +105,7 @@ def test_a_timer_that_was_on_its_way_when_it_was_cancelled_is_passed_over(
     directory.remind("alarm-a", Envelope(Due("one", 105 * SECOND)))  # of the one before
     alarm.ask(("set", "two", 300 * SECOND), timeout=10)
     assert alarm.state()["rang"] == []
+    assert "ERROR" not in {record.levelname for record in caplog.records}
 
 
 def test_what_pending_does_not_say_is_refused_with_its_decision(system: ActorSystem) -> None:
