@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from indelible.errors.logged import log_error
 from indelible.threads import wanted
 
 logger = logging.getLogger(__name__)
@@ -64,5 +65,5 @@ class Errands:
     def _do(self, task: Task) -> None:
         try:
             task()
-        except BaseException:  # SystemExit too: the next errand is not to blame
-            logger.exception("an errand of the %s failed", self._name)
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: the next is not to blame
+            log_error(logger, error, "an errand of the %s failed", self._name)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, PoolResetState
 
 from indelible.events.connecting import connecting
+from indelible.events.pool_log import OPTIONS, in_a_line
 
 SQLITE_WAIT = 60.0
 """Seconds a SQLite connection waits for one of another process; ours queue before that."""
@@ -151,7 +152,9 @@ def _pooled(url: sa.URL) -> sa.Engine:
         pool_timeout=_POOL_WAIT,
         hide_parameters=True,
         pool_reset_on_return=None if forgets else "rollback",
+        **OPTIONS,
     )
+    in_a_line(engine)
     if forgets:
         event.listen(engine, "reset", _forget)
     return engine

@@ -17,6 +17,7 @@ from indelible.clock import Clock
 from indelible.errors import StoreUnavailableError
 from indelible.events.connecting import connecting
 from indelible.events.inherited import leave_to_parent
+from indelible.events.pool_log import OPTIONS, in_a_line
 from indelible.events.postgres.arrays import register_arrays
 from indelible.events.postgres.connection import WatchedConnection
 from indelible.events.postgres.watchdog import LOOKS, Watchdog
@@ -103,8 +104,9 @@ class Engines:
         arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "indelible", **_GONE}
         arguments = {name: value for name, value in arguments.items() if name not in url.query}
         engine = sa.create_engine(
-            url, isolation_level="AUTOCOMMIT", connect_args=arguments, **options
+            url, isolation_level="AUTOCOMMIT", connect_args=arguments, **OPTIONS, **options
         )
+        in_a_line(engine)
         connect_within = min(CONNECT_SECONDS, self._short)
 
         leave_to_parent(engine)

@@ -19,6 +19,7 @@ from indelible.errors import (
     StaleEpochError,
     StoreCorruptError,
 )
+from indelible.errors.logged import log_error
 from indelible.events.errands import Errands
 from indelible.events.group import GroupCommit
 from indelible.events.plan import Shard
@@ -235,8 +236,8 @@ class Keeper:
         try:
             if not self._stopped:
                 self._followers.drain(given)
-        except Exception:  # noqa: BLE001 - logged; the shards are due to others all the same
-            _log.exception("draining shards failed")
+        except Exception as error:  # noqa: BLE001 - the shards are due to others all the same
+            log_error(_log, error, "draining shards failed")
         with self._lock:
             mine = frozenset(number for number in given if self._held.pop(number, None))
         self._part(given, [ShardNotOwnedError(number) for number in sorted(given)])

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from indelible.errors.logged import log_error
 from indelible.forks import process_wide
 
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
@@ -63,7 +64,7 @@ class Loop:
     def failed(self, error: BaseException) -> None:
         """Show ``error`` in health until :meth:`well`, and log the first one."""
         if not self._failed:
-            logger.error("%s failed and goes on after a pause", self.name, exc_info=error)
+            log_error(logger, error, "%s failed and goes on after a pause", self.name)
         self._failed = True
         with _lock:
             _failing[self] = error

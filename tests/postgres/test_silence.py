@@ -230,3 +230,20 @@ def test_an_attended_statement_that_has_ended_unheard_is_given_up(
         with pytest.raises(OperationalError, match="has not answered"):
             connection.exec_driver_sql("SELECT 1")
     engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["writing", "transactions"])
+def test_a_connection_that_cannot_be_reset_is_one_line_of_log(
+    engines: Engines, proxy: SilentProxy, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    engine: sa.Engine = getattr(engines, kind)()
+    connection = engine.raw_connection()
+    connection.cursor().execute("BEGIN")
+    proxy.silence()
+    engines.watchdog.look_every = 0.05  # as in lose_patience()
+    connection.close()
+    engine.dispose()
+    [record] = caplog.records
+    assert (record.name, record.exc_info) == ("indelible.connections", None)
+    assert record.getMessage().startswith("a connection is given up: OperationalError: ")
+    assert "\n" not in record.getMessage()
