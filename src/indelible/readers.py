@@ -10,7 +10,7 @@ from typing import Any
 
 from indelible.clock import Clock
 from indelible.consumer import ConsumerTask, Handler
-from indelible.errors import SystemClosedError
+from indelible.errors import SystemClosedError, UnknownFilterError
 from indelible.events.batches import Selection
 from indelible.events.consumers import Consumer
 from indelible.events.following import After, Subscription
@@ -48,15 +48,16 @@ class Readers:
         self._roles: RoleHolder | None = None
         self._tasks: list[ConsumerTask] = []
         self._closed = False
+        self._warned: set[str] = set()
 
     def subscription(
         self, after: After, selection: Selection, *, live: bool, max_batch: int, max_bytes: int
     ) -> Subscription:
         """See :meth:`indelible.ActorSystem.events`."""
-        doubt = None
-        if after is None:  # only who has seen the whole log knows what is not in it
-            known = [cls.wire_name for cls in self._types.classes()]
-            doubt = selection.doubt(self._categories, known)
+        doubt = self._doubt(selection)
+        if after is not None:  # only who has seen the whole log knows what is not in it
+            self._warn_of(doubt)
+            doubt = None
         return Subscription(
             self._followers,
             self._types,
@@ -72,6 +73,7 @@ class Readers:
         self, name: str, after: After, selection: Selection, *, max_batch: int, max_bytes: int
     ) -> Consumer:
         """See :meth:`indelible.ActorSystem.consumer`."""
+        self._warn_of(self._doubt(selection))
         return Consumer(
             self._followers,
             self._types,
@@ -127,6 +129,16 @@ class Readers:
         roles = self._roles
         if roles is not None:
             roles.close()
+
+    def _doubt(self, selection: Selection) -> UnknownFilterError | None:
+        known = [cls.wire_name for cls in self._types.classes()]
+        return selection.doubt(self._categories, known)
+
+    def _warn_of(self, doubt: UnknownFilterError | None) -> None:
+        """Say once what a reader may wait for in vain; another program may write it."""
+        if doubt is not None and str(doubt) not in self._warned:
+            self._warned.add(str(doubt))
+            logger.warning("%s; a reader waits for it, in case another program writes it", doubt)
 
     def _role_holder(self) -> RoleHolder:
         with self._lock:

@@ -54,7 +54,8 @@ class Subscribing(Facade):
             CursorAheadError: While reading: the log ends before the cursor.
             EventGapError: While reading: an event that must be there cannot be read.
             UnknownFilterError: While reading from the beginning: the log has nothing of the
-                category or type, and the system was given one with nearly that name.
+                category or type, and the system was given one with nearly that name.  With
+                ``after``, and for consumers, that is a warning on ``indelible.consumers``.
         """
         return self._access.parts.readers.subscription(
             after,

@@ -86,7 +86,8 @@ class DatabaseQuery:
         except _DRIVER_ERRORS as error:
             raise self._refusal(name, connection, error) from None
         elapsed = round((self._clock.monotonic() - begun) / 1_000_000, 3)
-        return _merge(results, elapsed, several="statements" in params)
+        hidden = any(sql.hides_its_count for sql in texts)
+        return _merge(results, elapsed, several="statements" in params, hidden=hidden)
 
     def _misuse(self, connection: str, texts: list[Sql]) -> Iterator[Problem]:
         """What these statements may not do on this connection."""
@@ -142,7 +143,10 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
     return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def _merge(results: list[dict[str, Any]], elapsed: float, *, several: bool) -> dict[str, Any]:
+def _merge(
+    results: list[dict[str, Any]], elapsed: float, *, several: bool, hidden: bool
+) -> dict[str, Any]:
+    """The result of the step; with a count that is ``hidden`` there is no sum of them."""
     last = results[-1]
     if not several:
         return last | {"execution_time_ms": elapsed}
@@ -155,4 +159,4 @@ def _merge(results: list[dict[str, Any]], elapsed: float, *, several: bool) -> d
         "statements": [{k: v for k, v in r.items() if k != "rows"} for r in results],
     }
     written = [result["rows_affected"] for result in results if "rows_affected" in result]
-    return merged | {"rows_affected": sum(written)} if written else merged
+    return merged | {"rows_affected": sum(written)} if written and not hidden else merged

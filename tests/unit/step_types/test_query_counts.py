@@ -98,4 +98,10 @@ def test_a_count_that_no_database_tells_is_left_out(kind: str, filled: Run) -> N
         result = filled(query=sql, expected_rows=1)
         assert result["rows"] == [{"n": 2}]
         assert "rows_affected" not in result
+        several = filled(statements=[{"query": "INSERT INTO t VALUES (3)"}, {"query": sql}])
+        assert [one.get("rows_affected") for one in several["statements"]] == [1, None]
+        assert "rows_affected" not in several, "a sum without the deleted one would be wrong"
+        last = "WITH gone AS (DELETE FROM t RETURNING a) INSERT INTO t SELECT a + 1 FROM gone"
+        filled(query="INSERT INTO t VALUES (1), (2)")
+        assert filled(query=f"{last} WHERE a > 1", expected_rows=1)["rows_affected"] == 1
     assert filled(query="SELECT 1 AS a", expected_rows=1)["rows_returned"] == 1

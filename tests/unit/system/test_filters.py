@@ -80,7 +80,6 @@ def test_a_misspelt_name_of_which_the_log_has_nothing_is_refused_at_its_end(
         {"category": "projection"},
         {"types": ["order.placed"]},
         {"types": ["run.completed"]},
-        {"category": "conter", "after": "end"},  # what is before may be of that name
     ],
 )
 def test_a_name_that_another_program_may_write_finds_nothing(
@@ -100,3 +99,26 @@ def test_a_name_much_like_a_known_one_is_right_if_the_log_has_it() -> None:
         readers._categories = {"counter"}  # as a program that is given the one, not the other
         [batch] = system.events(category="counters", live=False)
         assert len(batch) == 1
+
+
+@pytest.mark.parametrize("way", ["events", "consumer", "consume"])
+def test_a_reader_that_does_not_see_the_whole_log_is_warned_once_of_a_misspelt_name(
+    system: ActorSystem, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    def follow(**filters: Any) -> None:
+        if way == "events":
+            assert list(system.events(after="end", live=False, **filters)) == []
+        elif way == "consumer":
+            system.consumer("c", **filters).close()
+        else:
+            system.consume("c", lambda _: None, **filters).stop()
+
+    for filters in ({"category": "bank"}, {"types": ["run.completed", "order.placed"]}):
+        follow(**filters)
+    assert caplog.messages == []
+    for _ in range(2):
+        follow(category="conter")  # what is before may be of that name
+        follow(types=["run.complete"])
+    of_category, of_type = caplog.messages
+    assert of_category.startswith("category='conter' is unknown; did you mean 'counter'?")
+    assert of_type.startswith("types='run.complete' is unknown; did you mean 'run.completed'?")
