@@ -45,6 +45,9 @@ _FINAL = (*_UNFIT, FailedReferenceError)
 """Errors that another attempt would meet again."""
 
 
+_DEEP = 20  # links from an error to what it comes from; a chain may be a circle
+
+
 class Attempt(msgspec.Struct, gc=False, eq=False):
     """One attempt; a callable for the blocking pool, or a coroutine for the event loop.
 
@@ -182,9 +185,8 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             leave(error)
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
-        clock, context = executor.clock, self.context
-        if not self.begun or (context is not None and context._damage is not None):
-            unread = self._unread(error)
+        clock, unread = executor.clock, self._unread(error)
+        if unread is not None:
             return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
         duration, cpu = took // 1_000, cpu // 1_000
         if error is None:
@@ -202,11 +204,19 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 
-    def _unread(self, error: BaseException | None) -> StoreError:
-        """What kept the step from its run's own data, whatever its function made of it."""
-        damage = error if self.context is None or not self.begun else self.context._damage
-        assert isinstance(damage, StoreError)
-        return damage
+    def _unread(self, error: BaseException | None) -> StoreError | None:
+        """What kept the step from its run's own data: damage, whatever its function made of it.
+
+        A store that is unavailable does so only if the function ended by that, and may run again.
+        """
+        context = self.context
+        if context is None or not self.begun:
+            assert isinstance(error, StoreError)
+            return error
+        if context._damage is not None:
+            return context._damage
+        away = context._unavailable
+        return away if self.node.on_unknown == "retry" and _is_behind(away, error) else None
 
     def _explained(self, error: BaseException, value: Any) -> BaseException:
         """``error``, which the result brought about, with a note on where it comes from."""
@@ -248,3 +258,14 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
             record.traceback,
             record.causes,
         )
+
+
+def _is_behind(cause: BaseException | None, error: BaseException | None) -> bool:
+    """Whether ``error`` is ``cause``, or was raised because of it or while it was handled."""
+    for _ in range(_DEEP):
+        if cause is None or error is None:
+            return False
+        if error is cause:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -9,7 +9,7 @@ from typing import Any
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.results import ReadBlob, stored_value, value_of
 from indelible.actors.workflow.state import RunState
-from indelible.errors import StoreCorruptError
+from indelible.errors import StoreCorruptError, StoreUnavailableError
 from indelible.events.context import NO_CONTEXT, Context, caused_by
 
 RUNNING_STEP: ContextVar[StepContext] = ContextVar("indelible.running_step")
@@ -46,6 +46,7 @@ class StepContext(Mapping[str, Any]):
         "_node",
         "_read_blob",
         "_state",
+        "_unavailable",
         "attempt",
         "cancelled",
         "run_id",
@@ -70,6 +71,7 @@ class StepContext(Mapping[str, Any]):
         self._read_blob = read_blob
         self._input: Any = None
         self._damage: StoreCorruptError | None = None  # for the attempt, whatever the step does
+        self._unavailable: StoreUnavailableError | None = None  # unless the step gets over it
 
     @property
     def step_name(self) -> str:
@@ -112,6 +114,9 @@ class StepContext(Mapping[str, Any]):
                 return value_of(self._state, index, self._read_blob)
             except StoreCorruptError as error:
                 self._damage = error
+                raise
+            except StoreUnavailableError as error:
+                self._unavailable = error
                 raise
         given = self.input
         if isinstance(given, dict) and name in given:

@@ -28,6 +28,8 @@ class AwaitType(msgspec.Struct, frozen=True, gc=False):
     """Say ``Proceed`` to the run once the step's type is registered.
 
     Attributes:
+        unbegun: Whether that attempt is to begin then; else it was cut off, and another may.
+        begun: Whether its function has been called before all the same: it is not given back.
         lacks: What else the step waits for, in words.
         again: When that is tried again, microseconds UTC; 0 if only something registered helps.
     """
@@ -37,6 +39,7 @@ class AwaitType(msgspec.Struct, frozen=True, gc=False):
     unbegun: bool
     lacks: str = ""
     again: int = 0
+    begun: bool = False
 
 
 class SetAside(msgspec.Struct, frozen=True):

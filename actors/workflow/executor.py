@@ -160,7 +160,7 @@ class Executor:
             actor.deliver(Proceed(wish.node, wish.attempt, wish.unbegun, now, hold))
 
         def give_back() -> None:
-            if wish.unbegun:
+            if wish.unbegun and not wish.begun:
                 self._release(actor, wish.node, wish.attempt)
 
         words = wish.lacks or f"its type {node.type!r} is not registered, call register_step()"

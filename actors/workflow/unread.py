@@ -10,24 +10,27 @@ from indelible.actors.workflow.state import RunState
 from indelible.errors import StoreUnavailableError
 
 _AGAIN = 1_000_000
-"""Microseconds until a step whose references could not be read tries again."""
+"""Microseconds until a step that could not read what it needs tries again."""
 
 
 def step_unread(state: RunState, message: StepUnread) -> Decision:
     """Wait for a database that fails; damage sets the run aside until it is mended.
 
     Nothing is recorded as the step's failure, which would stay for ever.  A step whose function
-    was not called is ready again, whatever its policy for attempts that were cut off.
+    was not called is ready again, whatever its policy for attempts that were cut off.  One whose
+    function was called, and could not read an earlier result, comes here for a database that
+    fails only if it may run again: it is called again as the same attempt.
     """
     index, attempt, why = message.node, message.attempt, message.why
     if state.end is not None or state.accepted is None or not runs(state, index, attempt):
         return NOTHING
     if isinstance(why, StoreUnavailableError):
-        lacks = f"what its parameters refer to cannot be read now ({why})"
-        again = message.now + _AGAIN
-        return Decision(
-            effects=(AwaitType(index, attempt, unbegun=True, lacks=lacks, again=again),)
+        needs = "an earlier result" if message.begun else "what its parameters refer to"
+        lacks, again = f"{needs} cannot be read now ({why})", message.now + _AGAIN
+        wish = AwaitType(
+            index, attempt, unbegun=True, lacks=lacks, again=again, begun=message.begun
         )
+        return Decision(effects=(wish,))
     aside = SetAside(why)
     if message.begun:
         return Decision(effects=(aside,))

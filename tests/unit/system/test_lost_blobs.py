@@ -50,7 +50,15 @@ class Steps(Gate):
             except Exception:  # noqa: BLE001 - as some functions do
                 return 0
 
-        return [*super().steps(), big, refers, looks, swallows]
+        @step("wraps")
+        def wraps(context: Any, step: Any) -> int:
+            self.ran.append("wraps")
+            try:
+                return len(context["load"])
+            except StoreUnavailableError as error:
+                raise RuntimeError("as some functions say it") from error
+
+        return [*super().steps(), big, refers, looks, swallows, wraps]
 
 
 def reading_by(kind: str, **more: Any) -> dict[str, Any]:
@@ -162,9 +170,9 @@ def test_the_result_of_an_ended_run_names_the_step_whose_blob_is_lost(url: str) 
         assert system.run("r").result(timeout=30)["result"]["load"] == "r" * SIZE
 
 
-def test_a_step_waits_for_a_database_that_does_not_give_what_it_refers_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[StoreUnavailableError]:
+    """What the next looks for a blob raise."""
     failures = [StoreUnavailableError("it is locked")] * 2
     blob = SqlEventStore.blob
 
@@ -174,6 +182,12 @@ def test_a_step_waits_for_a_database_that_does_not_give_what_it_refers_to(
         return blob(store, digest)
 
     monkeypatch.setattr(SqlEventStore, "blob", fails)
+    return failures
+
+
+def test_a_step_waits_for_a_database_that_does_not_give_what_it_refers_to(
+    tmp_path: Path, failures: list[StoreUnavailableError]
+) -> None:
     steps = Steps(is_open=True)
     with opened(url_of(tmp_path / "store.db"), steps) as system:
         run = system.workflow_agent("agent").start(reading_by("refers"), run_id="r")
@@ -181,3 +195,56 @@ def test_a_step_waits_for_a_database_that_does_not_give_what_it_refers_to(
         assert failures == []
         assert "run.step_failed" not in recorded(system, "r")
     assert steps.ran == ["rrrr"]
+
+
+@pytest.mark.parametrize("kind", ["looks", "wraps"])
+def test_a_step_whose_function_the_database_fails_is_called_again_and_has_not_failed(
+    tmp_path: Path, failures: list[StoreUnavailableError], kind: str
+) -> None:
+    steps = Steps(is_open=True)
+    with opened(url_of(tmp_path / "store.db"), steps) as system:
+        run = system.workflow_agent("agent").start(reading_by(kind), run_id="r")
+        assert run.result(timeout=30)["status"] == "success"
+        assert failures == []
+        assert "run.step_failed" not in recorded(system, "r")
+        assert [step["attempts"] for step in run.status()["steps"]] == [1, 1, 1]
+    assert steps.ran == ["wraps"] * 3 * (kind == "wraps")
+
+
+def test_what_a_step_makes_of_a_database_that_fails_is_its_result(
+    tmp_path: Path, failures: list[StoreUnavailableError]
+) -> None:
+    del failures[1:]
+    with opened(url_of(tmp_path / "store.db"), Steps(is_open=True)) as system:
+        run = system.workflow_agent("agent").start(reading_by("swallows"), run_id="r")
+        assert run.result(timeout=30)["result"]["read"] == 0
+        assert run.status()["steps"][-1]["attempts"] == 1
+
+
+@pytest.mark.parametrize("policy", ["ask", "fail"])
+def test_a_step_that_may_not_run_again_unasked_fails_by_a_database_that_fails(
+    tmp_path: Path, failures: list[StoreUnavailableError], policy: str
+) -> None:
+    del failures[1:]
+    steps = Steps(is_open=True)
+    with opened(url_of(tmp_path / "store.db"), steps) as system:
+        definition = reading_by("wraps", on_unknown_outcome=policy)
+        run = system.workflow_agent("agent").start(definition, run_id="r")
+        assert run.result(timeout=30)["status"] == "failed"
+    assert steps.ran == ["wraps"]
+
+
+def test_an_attempt_whose_function_was_called_is_not_given_back_as_one_that_never_began(
+    tmp_path: Path, failures: list[StoreUnavailableError]
+) -> None:
+    failures *= 100
+    url, steps = url_of(tmp_path / "store.db"), Steps(is_open=True)
+    with opened(url, steps) as system:
+        run = system.workflow_agent("agent").start(reading_by("wraps"), run_id="r")
+        while "an earlier result cannot be read now" not in " ".join(run.status()["waiting_for"]):
+            pass  # until the first call has failed
+    failures.clear()
+    with opened(url, steps) as system:
+        assert system.run("r").result(timeout=30)["status"] == "success"
+        assert "run.steps_released" not in recorded(system, "r")
+        assert system.run("r").status()["steps"][-1]["attempts"] == 2, "as after a crash"
