@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,23 +9,19 @@ from hashlib import sha256
 from operator import attrgetter
 
 import sqlalchemy as sa
-from sqlalchemy.event import listens_for
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import (
-    ForkedError,
-    StaleEpochError,
-    StoreCorruptError,
-    SystemClosedError,
-)
+from indelible.errors import ForkedError, StoreCorruptError, SystemClosedError
 from indelible.events.event import RecordedEvent
 from indelible.events.group import GroupCommit
 from indelible.events.grouped import GroupedStore
 from indelible.events.holes import Span, whole
 from indelible.events.inbox import Inbox
+from indelible.events.memory_backend import MemoryBackend
 from indelible.events.memory_inbox import MemoryInbox
+from indelible.events.memory_views import MemoryViews
 from indelible.events.owners import Owner
-from indelible.events.plan import SHARD, STREAM_ID_BITS, Head, Plan, Shard
+from indelible.events.plan import STREAM_ID_BITS, Head
 from indelible.events.sqlite.forked import carry_over, check_not_carried_over
 from indelible.events.store import Cursor, StreamHead
 from indelible.events.turns import Turns
@@ -191,7 +186,7 @@ class MemoryEventStore(GroupedStore):
         return anchor_of(self._ends())
 
     def verify(self, anchor: Anchor | None = None) -> int:
-        """Walk the hash chains and return how many events they cover; there is nothing else."""
+        """Walk the hash chains and return how many events they cover; no more is verified."""
         return verify_chains(self._ends(), self.read_shard, anchor or {})
 
     def _ends(self) -> Sequence[ShardEnd]:
@@ -225,110 +220,6 @@ class MemoryEventStore(GroupedStore):
             raise SystemClosedError("the event store", f"{self.url} is not open")
 
 
-class MemoryBackend:
-    """The lists and dicts behind the store; a group appears in them as a whole."""
-
-    wants_upkeep = False
-
-    def __init__(self, failpoints: Failpoints, shards: int, inbox: MemoryInbox) -> None:
-        """Start empty."""
-        self.shards = shards
-        self.inbox = inbox
-        self.lock = threading.Lock()  # for readers that look at more than one thing
-        self.ends = {number: Shard(0, number=number) for number in range(shards)}
-        self.events: dict[int, list[RecordedEvent]] = {number: [] for number in range(shards)}
-        self.streams: dict[str, list[RecordedEvent]] = {}
-        self.heads: dict[str, Head] = {}
-        self.blobs: dict[bytes, bytes] = {}
-        self._failpoints = failpoints
-        self._epoch = 0
-
-    def raise_epoch(self) -> Mapping[int, Shard]:
-        """Fence off whoever wrote before."""
-        with self.lock:
-            self._epoch = self.ends[SHARD].epoch + 1
-            for number, end in self.ends.items():
-                self.ends[number] = _with_epoch(end, self._epoch)
-        return dict(self.ends)
-
-    def load(self) -> Mapping[int, Shard]:
-        """Where the shards end."""
-        owned = {number: end for number, end in self.ends.items() if end.epoch == self._epoch}
-        if self.shards == 1 and not owned:
-            raise StaleEpochError(SHARD, self._epoch)
-        return owned
-
-    def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
-        """The heads of those of ``names`` that exist."""
-        return [self.heads[name] for name in names if name in self.heads]
-
-    def write(self, plans: Sequence[Plan]) -> None:
-        """Show the whole of ``plans`` to readers at once."""
-        hit = self._failpoints.hit
-        hit("commit.begun")
-        for plan in plans:
-            number, epoch = plan.before.number, plan.before.epoch
-            if self.ends[number].epoch != epoch:
-                raise StaleEpochError(number, epoch)
-        hit("commit.before")
-        with self.lock:
-            for plan in plans:
-                self._show(plan)
-                if plan.answers or plan.done:
-                    self.inbox.answer([*plan.answers, *((one, None) for one in plan.done)])
-                if plan.commands:
-                    self.inbox.keep(plan.commands)
-        hit("commit.after")
-
-    def _show(self, plan: Plan) -> None:
-        self.blobs.update(plan.blobs)
-        for events in plan.events:
-            # Readers get what the bytes say, as from any other store.
-            stored = [_without_data(event) for event in events]
-            self.streams.setdefault(events[0].stream, []).extend(stored)
-            self.events[plan.after.number].extend(stored)
-        for heads in (plan.new, plan.moved, plan.restated):
-            self.heads.update((head.name, head) for head in heads)
-        self.ends[plan.after.number] = plan.after
-
-    def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
-        """The event id at each (stream id, version)."""
-        names = {head.id: head.name for head in self.heads.values()}
-        found: list[bytes | None] = []
-        for stream, version in places:
-            events = self.streams.get(names.get(stream, ""), [])
-            found.append(events[version - 1].event_id if version <= len(events) else None)
-        return found
-
-    def probe(self) -> None:
-        """Memory always takes writes, unless a test says otherwise."""
-        self._failpoints.hit("commit.begun")
-
-    def discard(self) -> None:
-        """There is no connection."""
-
-    def upkeep(self) -> None:
-        """There is nothing to do."""
-
-
-class MemoryViews:
-    """A private SQLite database in memory with the migrated schema, made on first use."""
-
-    def __init__(self) -> None:
-        """No database yet."""
-        self._lock = threading.Lock()
-        self._engine: sa.Engine | None = None
-
-    @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """One transaction at a time, on the only connection."""
-        with self._lock:
-            if self._engine is None:
-                self._engine = _migrated()
-            with self._engine.begin() as connection:
-                yield connection
-
-
 _version, _position = attrgetter("version"), attrgetter("position")
 
 
@@ -337,45 +228,6 @@ def _behind(
 ) -> int:
     """Where the first of ``events`` stands whose version or position is above ``number``."""
     return bisect_right(events, number, key=key)
-
-
-def _migrated() -> sa.Engine:
-    from indelible.migrations import migrate
-
-    engine = sa.create_engine(
-        "sqlite://",
-        poolclass=sa.StaticPool,
-        connect_args={"check_same_thread": False, "isolation_level": None},
-    )
-
-    @listens_for(engine, "begin")
-    def _(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    with engine.begin() as connection:
-        migrate(connection)
-    return engine
-
-
-def _with_epoch(shard: Shard, epoch: int) -> Shard:
-    return Shard(epoch, shard.head, shard.chain, shard.recorded_at, shard.streams, shard.number)
-
-
-def _without_data(event: RecordedEvent) -> RecordedEvent:
-    return RecordedEvent(
-        event.shard,
-        event.position,
-        event.stream,
-        event.version,
-        event.event_id,
-        event.epoch,
-        event.type,
-        event.schema,
-        event.payload,
-        event.metadata,
-        event.recorded_at,
-        event.chain,
-    )
 
 
 def _shown(head: Head) -> StreamHead:

@@ -10,7 +10,8 @@ import pytest
 from indelible.clock import ManualClock
 from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
 from indelible.events.group import GroupCommit
-from indelible.events.memory import MemoryBackend, MemoryEventStore
+from indelible.events.memory import MemoryEventStore
+from indelible.events.memory_backend import MemoryBackend
 from indelible.events.memory_inbox import MemoryInbox
 from indelible.events.plan import Shard
 from indelible.events.store import Append

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from indelible.clock import Clock, SystemClock
 from indelible.errors import ShardNotOwnedError, StaleEpochError, SystemClosedError
 from indelible.events.group import GroupCommit
-from indelible.events.memory import MemoryBackend, MemoryEventStore
+from indelible.events.memory import MemoryEventStore
+from indelible.events.memory_backend import MemoryBackend
 from indelible.events.plan import Head, Plan, Shard
 from indelible.events.store import OwnershipListener
 from indelible.failpoints import Failpoints
