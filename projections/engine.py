@@ -26,6 +26,7 @@ from indelible.projections.lane import Lane, apply_or_park, apply_together
 from indelible.projections.polling import POLL, Polling
 from indelible.projections.projection import Projection
 from indelible.projections.rebuild import SUFFIX, Rebuild
+from indelible.projections.standing import standing, within
 from indelible.projections.tenure import LEASE, Tenure
 
 _log = logging.getLogger(__name__)
@@ -216,33 +217,29 @@ class Engine:
         if not names:
             return
         views = [self._projections[name] for name in names]
-        own = [view for view in views if isinstance(view, CustomView)]
-        if own:
-            with self._store.write_views() as connection:
-                wait_for_disk(connection)
-                for view in own:
-                    view.make_tables(connection)
+        self._make_tables([view for view in views if isinstance(view, CustomView)])
         with self._store.read_views() as connection:
-            stands = cursors.read_stands(connection)
-            for name in names:  # rows whose place in the log is lost are good for nothing
-                if name not in stands and _has_rows(connection, self._projections[name]):
-                    stands[name] = cursors.Stand(cursors.DAMAGED, {})
-        ends = self._store.positions()
+            stands = standing(connection, views)
+        ends = self._store.positions()  # read later: the log only grows
         self.feed.expect(ends)
-        for name in names:
-            projection, rebuilt = self._projections[name], name in self.rebuilds
-            stand = stands.get(name, cursors.Stand(projection.version, {}))
-            if any(position > ends.get(shard, 0) for shard, position in stand.cursor.items()):
-                stand = cursors.Stand(cursors.DAMAGED, {})  # no log reaches as far
-            if stand.version == projection.version:
-                self.lanes[name] = Lane(projection, name, stand.cursor)
-            elif stand.version > projection.version and self._tenure.shared and not rebuilt:
+        for view in views:
+            name, stand = view.name, within(stands[view.name], ends)
+            if stand.version == view.version:
+                self.lanes[name] = Lane(view, name, stand.cursor)
+            elif stand.version > view.version and self._tenure.shared and name not in self.rebuilds:
                 self._leave(name)
             else:
                 lost = stand.version == cursors.DAMAGED
                 why = "does not know where it stands" if lost else "changes its version"
                 _log.info("view %s %s, rebuilding", name, why)
                 self.rebuild(name)
+
+    def _make_tables(self, own: Sequence[CustomView]) -> None:
+        if own:
+            with self._store.write_views() as connection:
+                wait_for_disk(connection)
+                for view in own:
+                    view.make_tables(connection)
 
     def _may_take(self, now: int) -> Sequence[str]:
         """The views that are not left to others for the moment."""
@@ -386,8 +383,3 @@ def reaches(cursor: Cursor, other: Cursor) -> bool:
     (True, False)
     """
     return all(cursor.get(shard, 0) >= position for shard, position in other.items())
-
-
-def _has_rows(connection: sa.Connection, view: Projection) -> bool:
-    query = sa.select(sa.literal(1)).limit(1)
-    return any(connection.execute(query.select_from(table)).first() for table in view.tables)
