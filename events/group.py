@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from indelible.clock import Clock
@@ -20,8 +20,9 @@ from indelible.events.collecting import collect
 from indelible.events.errands import Errands
 from indelible.events.heads import Heads
 from indelible.events.holdings import Holdings
+from indelible.events.landing import landed
 from indelible.events.parting import Parts, part
-from indelible.events.plan import Closed, Plan, Shard
+from indelible.events.plan import Closed, Shard
 from indelible.events.probing import Prober
 from indelible.events.publishing import Publisher
 from indelible.events.store import Append, Listener
@@ -334,7 +335,7 @@ class GroupCommit:
             with self._turns:
                 self._backend.discard()
                 self._reload()
-                landed = parts is not None and self._landed(parts.plans)
+                happened = parts is not None and landed(self._backend, parts.plans)
         except StaleEpochError as stale:
             self._ended = stale
             return stale
@@ -342,22 +343,11 @@ class GroupCommit:
             _log.warning("the event store is unavailable: %s", _in_words(again))
             return down
         _log.warning("the event store failed and is being probed: %s", reason)
-        return None if landed else down
+        return None if happened else down
 
     def _reload(self) -> None:
         for stale in self._holdings.keep(self._backend.load()):
             self._lose(stale)
-
-    def _landed(self, plans: Sequence[Plan]) -> bool:
-        """Whether a commit of unknown outcome happened: the event ids at their places tell."""
-        places = [
-            (stream, event.version)
-            for plan in plans
-            for stream, events in zip(plan.ids, plan.events, strict=True)
-            for event in events
-        ]
-        ids = [event.event_id for plan in plans for events in plan.events for event in events]
-        return bool(ids) and list(self._backend.event_ids(places)) == ids
 
     def _suspect(self, down: BaseException | None) -> None:
         """Trust nothing that is known of the database until a probe has looked at it."""
