@@ -11,7 +11,16 @@ import msgpack
 import pytest
 import sqlalchemy as sa
 
-from indelible import ActorSystem, Context, Decider, Decision, Event, MessageContext, Tell
+from indelible import (
+    ActorSystem,
+    Context,
+    Decider,
+    Decision,
+    Event,
+    MessageContext,
+    RunHandle,
+    Tell,
+)
 from indelible.errors import VerificationError
 from indelible.events.event import RecordedEvent
 from indelible.events.memory import MemoryEventStore
@@ -179,7 +188,8 @@ def test_the_same_run_again_is_the_one_that_was_accepted(world: World) -> None:
     assert set(contexts(world.system.run("r").events())) == {Context("r", principal="ada")}
 
 
-def test_a_run_that_goes_on_elsewhere_keeps_its_context(world: World) -> None:
+def cut_off(world: World, definition: dict[str, Any], **given: str) -> RunHandle:
+    """Begin a run, close its system while the first step runs, and open it again."""
     began, go_on = threading.Event(), threading.Event()
 
     def stop(_: Any) -> None:
@@ -187,14 +197,18 @@ def test_a_run_that_goes_on_elsewhere_keeps_its_context(world: World) -> None:
         go_on.wait(30)
 
     world.act = stop
-    with world.system.context(**FULL, traceparent=PARENT):
-        world.system.workflow_agent("shop").start(TWO, run_id="r")
+    with world.system.context(**given):
+        world.system.workflow_agent("shop").start(definition, run_id="r")
     assert began.wait(30)
     world.system.close()
     world.act = lambda _: None
     go_on.set()
     world.system.open()
-    run = world.system.run("r")
+    return world.system.run("r")
+
+
+def test_a_run_that_goes_on_elsewhere_keeps_its_context(world: World) -> None:
+    run = cut_off(world, TWO, **FULL, traceparent=PARENT)
     assert run.result(30)["status"] == "success"
     given = Context("req-1", "", "ada", "acme", "rent, at last", PARENT)
     assert "run.steps_started" in {event.type for event in run.events()}
@@ -234,20 +248,7 @@ def test_a_person_who_resolves_a_step_is_named_by_that_decision_alone(world: Wor
             {"name": "two", "type": "act"},
         ],
     }
-    began, go_on = threading.Event(), threading.Event()
-
-    def stop(_: Any) -> None:
-        began.set()
-        go_on.wait(30)
-
-    world.act = stop
-    world.system.workflow_agent("shop").start(asking, run_id="r", by="ada", correlation_id="req-1")
-    assert began.wait(30)
-    world.system.close()
-    world.act = lambda _: None
-    go_on.set()
-    world.system.open()
-    run = world.system.run("r")
+    run = cut_off(world, asking, by="ada", correlation_id="req-1")
     run.resolve_step("one", "complete", by="ben", why="seen at the bank", result=1)
     run.result(30)
     of_ben = Context("req-1", principal="ben", reason="seen at the bank")

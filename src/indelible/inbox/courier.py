@@ -114,14 +114,8 @@ class Courier:
             context: Goes with it to the events that it causes; that of its first submission does.
         """
         types = self._types.get(stream.partition("-")[0], {})
-        return self._send(
-            stream,
-            lambda: encode_message(stream, message, types),
-            types,
-            timeout,
-            message_id,
-            context,
-        )
+        encode = partial(encode_message, stream, message, types)
+        return self._send(stream, encode, types, timeout, message_id, context)
 
     def tell(
         self,
@@ -133,15 +127,8 @@ class Courier:
     ) -> PooledFuture[Any]:
         """Submit a message without an end; the future is done once it is durable."""
         types = self._types.get(stream.partition("-")[0], {})
-        return self._send(
-            stream,
-            lambda: encode_message(stream, message, types),
-            types,
-            timeout,
-            message_id,
-            context,
-            wants_answer=False,
-        )
+        encode = partial(encode_message, stream, message, types)
+        return self._send(stream, encode, types, timeout, message_id, context, wants_answer=False)
 
     def command(self, kind: str, value: Any, timeout: float) -> PooledFuture[Any]:
         """Ask a service, the process that owns shard 0 or the shard of the kind, for ``kind``."""
