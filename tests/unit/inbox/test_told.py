@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from inboxes import wait_until_empty
 from indelible import ActorSystem, Decider, Decision, Event, RefusedError, Tell
 from indelible.errors import ActorFailedError, MailboxFullError, StoreUnavailableError
 from indelible.events.memory import MemoryEventStore
@@ -186,19 +187,9 @@ def test_what_was_not_handed_over_is_by_the_next_owner(office: Office) -> None:
     assert len(office.rows()) == 3
     office.system.close()
     office.system.open()
-    wait_until_empty(office)
+    wait_until_empty(office.store)
     assert office.got("x") == ["one", "three"]
     assert office.got("y") == ["two"]
-
-
-def wait_until_empty(office: Office) -> None:
-    """Until the inbox has no row that waits; each change of it is looked at."""
-    watcher = office.store.inbox.watch()
-    try:
-        while office.rows():
-            watcher.wait(watcher.busy if watcher.busy < 1 else 0.01)
-    finally:
-        watcher.close()
 
 
 def ask_when_available(sender: Any) -> None:
@@ -222,7 +213,7 @@ def test_a_database_that_fails_loses_and_repeats_nothing(
         sender.tell([["x", f"m{number}"], ["y", f"m{number}"]])
     ask_when_available(sender)  # behind them in the mailbox
     assert sender.state() >= 7
-    wait_until_empty(office)
+    wait_until_empty(office.store)
     for name in "xy":
         assert sorted(office.got(name)) == [f"m{number}" for number in range(5)]
 
@@ -243,7 +234,7 @@ def test_a_mailbox_that_is_full_leaves_it_in_the_inbox(
 
     monkeypatch.setattr(directory, "ask_here", full)
     office.send(("x", "one"), ("x", "two"))
-    wait_until_empty(office)
+    wait_until_empty(office.store)
     assert sorted(office.got("x")) == ["one", "two"]
     assert len(refused) == 3
     assert office.letters() == []
@@ -278,7 +269,7 @@ def test_what_is_told_to_a_category_that_the_owner_lacks_is_a_dead_letter(office
     office.system.close()
     office.system = ActorSystem(office.store, actors=[Sender()], drain=2)
     with office.system:
-        wait_until_empty(office)
+        wait_until_empty(office.store)
         [(stream, _, why)] = office.letters()
         assert stream == "post-x"
         assert "no actor category 'post'" in why
@@ -294,5 +285,5 @@ def test_an_actor_may_tell_itself(office: Office) -> None:
     office.system = ActorSystem(office.store, actors=[Counter(), Post()], drain=2)
     with office.system:
         office.system.actor("sender", "a").ask(10, timeout=20)
-        wait_until_empty(office)
+        wait_until_empty(office.store)
         assert office.system.actor("sender", "a").state() == 11

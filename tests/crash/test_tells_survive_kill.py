@@ -1,0 +1,159 @@
+"""kill -9 while actors tell each other: of each message there is one event, no less and no more.
+
+The events are counted from outside, when nothing is under way any more: whatever was promised by an
+event of a sender is an event of its recipient.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crash.tell_child import LETTERS, Recipient, Sender
+from forked import Forked
+from inboxes import wait_until_empty
+from indelible import ActorSystem
+from indelible.facade import access_to
+from indelible.testing.builders import url_of
+
+KILLS = 100 if os.environ.get("INDELIBLE_FAULTS") == "1" else 20
+LEASE = 1.0
+
+PLACES = (
+    "append.queued",
+    "commit.begun",
+    "commit.before",
+    "commit.after",
+    "tell.before",
+    "ack.after",
+)
+
+
+class Life:
+    """A child, and what it has acknowledged so far."""
+
+    def __init__(self, url: str, failpoint: str = "", count: int = 0, lease: float = 0) -> None:
+        self.acknowledged: dict[str, int] = {}
+        self._lines = 0
+        self._said = threading.Condition()
+        self._child = Forked("crash.tell_child", [url, failpoint, str(count), str(lease)])
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            if line.endswith("\n"):  # else it was cut by the kill
+                name, version = line.split()
+                with self._said:
+                    self.acknowledged[name] = int(version)
+                    self._lines += 1
+                    self._said.notify_all()
+
+    def wait_for(self, lines: int) -> None:
+        """Wait until it has acknowledged that many more."""
+        with self._said:
+            wanted = self._lines + lines
+            assert self._said.wait_for(lambda: self._lines >= wanted, 60), "it says nothing more"
+
+    def kill(self) -> dict[str, int]:
+        """Kill it; what it has acknowledged."""
+        self._child.kill()
+        return self.end()
+
+    def end(self) -> dict[str, int]:
+        """Wait until it is dead."""
+        with self._child:
+            self._reader.join()
+        return self.acknowledged
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return url_of(tmp_path / "s.db")
+    return str(request.getfixturevalue("postgres_url"))
+
+
+def check(url: str, acknowledged: dict[str, int]) -> int:
+    """Let what is under way come to its end, and see that all is there once; how much it is."""
+    with ActorSystem(url, actors=[Sender(), Recipient()], lease=LEASE) as system:
+        wait_until_empty(system.store)
+        decode = access_to(system).parts.types.decode
+        promised = {
+            (head.stream.removeprefix("sender-"), version, place)
+            for head in system.store.heads("sender")
+            for version in range(1, head.version + 1)
+            for place in range(LETTERS)
+        }
+        got: Counter[tuple[str, int, int]] = Counter()
+        for head in system.store.heads("recipient"):
+            for event in system.store.read(head.stream):
+                letter: Any = decode(event)
+                got[letter.sender, letter.version, letter.place] += 1
+                assert event.context.causation_id == f"sender-{letter.sender}/{letter.version}"
+        assert set(got) == promised
+        assert set(got.values()) <= {1}
+        for name, version in acknowledged.items():
+            assert (name, version, 0) in promised
+        assert not access_to(system).parts.host.dead_letters
+        system.verify()
+        return len(got)
+
+
+@pytest.fixture
+def then() -> Iterator[ExitStack]:
+    with ExitStack() as then:
+        yield then
+
+
+@pytest.mark.timeout(240)
+def test_of_each_message_there_is_one_event_however_often_one_process_is_killed(
+    tmp_path: Path,
+) -> None:
+    url, rng = url_of(tmp_path / "s.db"), random.Random(5)  # noqa: S311 - when to kill
+    acknowledged: dict[str, int] = {}
+    for _ in range(KILLS):
+        life = Life(url)
+        life.wait_for(rng.randrange(1, 120))
+        acknowledged |= life.kill()
+    assert check(url, acknowledged) > KILLS * LETTERS
+
+
+@pytest.mark.timeout(240)
+def test_of_each_message_there_is_one_event_however_often_two_processes_are_killed(
+    postgres_url: str, then: ExitStack
+) -> None:
+    rng = random.Random(6)  # noqa: S311 - when to kill
+    acknowledged: dict[str, int] = {}
+    lives = [Life(postgres_url, lease=LEASE) for _ in range(2)]
+    then.callback(lambda: [life.kill() for life in lives])
+    for life in lives:
+        life.wait_for(1)
+    for number in range(KILLS):
+        killed = lives[number % 2]
+        killed.wait_for(rng.randrange(1, 60))
+        acknowledged |= killed.kill()
+        lives[number % 2] = Life(postgres_url, lease=LEASE)
+        lives[1 - number % 2].wait_for(1)
+    for life in lives:
+        life.wait_for(1)
+        acknowledged |= life.kill()
+    assert check(postgres_url, acknowledged) > KILLS * LETTERS
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("place", PLACES)
+def test_of_each_message_there_is_one_event_wherever_the_process_ends(url: str, place: str) -> None:
+    acknowledged: dict[str, int] = {}
+    for count in (1, 2, 5, 17):
+        acknowledged |= Life(url, place, count, LEASE).end()
+    check(url, acknowledged)
