@@ -14,7 +14,8 @@ class Tell(NamedTuple):
     for its actor for as long as it takes.  No crash loses it, and it takes effect once: its row is
     deleted in the transaction of the events that it causes.  Of one that causes none ``decide`` may
     hear again after a crash.  The messages of one actor to another arrive in the order in which
-    they were sent, unless the other one was too busy, or unavailable, for some of them.
+    they were sent, as long as none has to wait in the inbox: for a busy recipient, for a database
+    that fails, or for the next process after a crash.
 
     What the other one refuses, and what makes it fail, is a dead letter, and not sent again.
 

@@ -30,7 +30,7 @@ class Growth:
         self._spread = 1.0
 
     def commit(self, events: int) -> None:
-        """Count a commit of so many events."""
+        """Count a commit of so many events; a message counts as one."""
         self._fixed += _COMMIT
         self._events += events
 

@@ -215,7 +215,7 @@ class SqliteWriter:
             self._hit("commit.before")
             execute("COMMIT")
         self._hit("commit.after")
-        self._growth.commit(after.head - before.head)
+        self._growth.commit(after.head - before.head + len(plan.commands) + len(plan.done))
 
     @contextmanager
     def relaxed(self) -> Iterator[sa.Connection]:

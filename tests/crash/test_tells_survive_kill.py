@@ -72,7 +72,11 @@ class Life:
     def end(self) -> dict[str, int]:
         """Wait until it is dead."""
         with self._child:
-            self._reader.join()
+            try:
+                self._reader.join()
+            except BaseException:  # the test's time is over
+                self._child.kill()
+                raise
         return self.acknowledged
 
 

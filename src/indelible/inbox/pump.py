@@ -309,6 +309,7 @@ class InboxPump:
     def not_sent(self, commands: Sequence[Command]) -> None:
         """Leave the rows alone no more: there are none, or a look finds them."""
         self._by_hand.let_go(command.message_id for command in commands)
+        self._wake()  # one that was there while nobody could know is seen by no other look
 
     # -- out: on whatever thread completes the future, mostly the leader's
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from indelible.errors import IndelibleError
 from indelible.events.errands import Task
 from indelible.inbox.pump import AGAIN, UNDER_WAY, InboxPump
 from indelible.runtime import Runtime
@@ -22,9 +23,9 @@ class PumpInTurns(InboxPump):
     def begin(self) -> None:
         """Look for what was there before."""
         self._wake = self._look_later
-        self.look_soon()
+        self._look_soon()
 
-    def look_soon(self) -> None:
+    def _look_soon(self) -> None:
         """Look when it is this task's turn."""
         if not self._asked and not self._stopping:
             self._asked = True
@@ -32,12 +33,19 @@ class PumpInTurns(InboxPump):
 
     def _look_later(self) -> None:
         due = self._clock.now() + AGAIN // 1_000
-        self._runtime.timers.at(due, "inbox", self.look_soon)
+        self._runtime.timers.at(due, "inbox", self._look_soon)
 
     def _look_once(self) -> None:
         self._asked = False
-        if not self._stopping and self.look() >= UNDER_WAY:
-            self.look_soon()
+        if self._stopping:
+            return
+        try:
+            came = self.look()
+        except IndelibleError:
+            self._look_later()
+        else:
+            if came >= UNDER_WAY:
+                self._look_soon()
 
 
 class InTurns:

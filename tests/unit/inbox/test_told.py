@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import msgspec
 import pytest
 
 from inboxes import wait_until_empty
-from indelible import ActorSystem, Decider, Decision, Event, RefusedError, Tell
+from indelible import ActorSystem, Decision, RefusedError, Tell
+from indelible.actors.durable import inbox
 from indelible.errors import ActorFailedError, MailboxFullError, StoreUnavailableError
 from indelible.events.memory import MemoryEventStore
 from indelible.events.store import EventStore
@@ -20,66 +20,7 @@ from indelible.inbox.answers import decode_answer
 from indelible.inbox.wire import TOLD
 from indelible.testing.builders import url_of
 from indelible.testing.faults import Fault
-from indelible.testing.hold import Hold
-
-
-class Sent(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "post.sent"
-
-
-class Got(Event, frozen=True, gc=False):
-    wire_name: ClassVar[str] = "post.got"
-
-    text: str
-
-
-class Card(msgspec.Struct, frozen=True):
-    text: str
-
-
-class Sender(Decider[int]):
-    """Tells the recipients what it is told to, with one event."""
-
-    category: ClassVar[str] = "sender"
-    event_types: ClassVar[Sequence[type[Event]]] = (Sent,)
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> Decision:
-        return Decision([Sent()], state + 1, [Tell("post", to, what) for to, what in message])
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
-
-
-class Post(Decider[int]):
-    """Notes every message."""
-
-    category: ClassVar[str] = "post"
-    event_types: ClassVar[Sequence[type[Event]]] = (Got,)
-    message_types: ClassVar[Sequence[type[msgspec.Struct]]] = (Card,)
-
-    def __init__(self) -> None:
-        self.hold = Hold()
-
-    def initial_state(self) -> int:
-        return 0
-
-    def decide(self, state: int, message: Any) -> Decision:
-        self.hold()
-        if message == "count":
-            return Decision(reply=state)
-        if message == "nothing":
-            return Decision()
-        if message == "refuse":
-            raise RefusedError("not today")
-        if message == "fail":
-            raise ZeroDivisionError("by nothing")
-        return Decision([Got(message.text if isinstance(message, Card) else message)])
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
+from unit.inbox.posts import Card, Post, Sender, Sent
 
 
 class Office:
@@ -216,6 +157,35 @@ def test_a_database_that_fails_loses_and_repeats_nothing(
     wait_until_empty(office.store)
     for name in "xy":
         assert sorted(office.got(name)) == [f"m{number}" for number in range(5)]
+
+
+def test_what_was_stored_though_nobody_could_tell_is_found(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: Any = office.store
+    monkeypatch.setattr(store._group._backend, "event_ids", lambda places: [None] * len(places))
+    office.faults["after"].arm()
+    with pytest.raises(StoreUnavailableError):
+        office.send(("x", "one"), ("x", "two"))
+    monkeypatch.undo()
+    ask_when_available(office.system.actor("sender", "a"))
+    wait_until_empty(office.store)
+    assert office.got("x") == ["one", "two"]
+
+
+def test_more_than_a_mailbox_holds_is_not_lost(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "COMMANDS", 50)
+    office.post.hold.close()
+    number = 300
+    office.send(("x", "first"))
+    office.post.hold.wait()
+    office.send(*[("x", f"m{n}") for n in range(number)])
+    office.post.hold.open()
+    wait_until_empty(office.store)
+    assert sorted(office.got("x")) == sorted(["first", *(f"m{n}" for n in range(number))])
+    assert office.letters() == []
 
 
 def test_a_mailbox_that_is_full_leaves_it_in_the_inbox(
