@@ -13,8 +13,8 @@ from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
-from indelible.actors.durable.promises import row_of
-from indelible.actors.durable.promising import PASSED, Due
+from indelible.actors.durable.promises import calls_in, check_over, row_of
+from indelible.actors.durable.promising import OWN, PASSED
 from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.recovering import Recovering
 from indelible.actors.durable.setting_aside import as_failure
@@ -91,6 +91,7 @@ class DurableActor(Recovering):
             self._trouble is None
             and not len(self._flights)
             and bool(self._decider.at_rest(self._state))
+            and not (self._waits and calls_in(self._decider, self._state))
         )
 
     # -- messages in
@@ -197,11 +198,13 @@ class DurableActor(Recovering):
                     metadata = encode_metadata(context)
             decision: Any = ()
             made: Any = ()
+            over: Any = None
             try:
-                if type(message) is Due:
-                    message = self._message_of(message)
+                if not engines and type(message) in OWN:
+                    message, over, context = self._own(message, encoded, effects)
                     if message is PASSED:
                         continue
+                    metadata = encode_metadata(context)
                 if sees:
                     made = decide(self._state, message, self._seen(context))
                 else:
@@ -216,6 +219,8 @@ class DurableActor(Recovering):
                     self._state = evolve(self._state, event)
                 if context is not None and decider.inherits and self._begins(decision, encoded):
                     self._inherit(context)
+                if over is not None:
+                    check_over(decider, self._state, over, decision.effects)
                 if decision.effects:
                     if engines:
                         effects += decision.effects
@@ -233,6 +238,8 @@ class DurableActor(Recovering):
                     return
                 if future is not None:
                     replies.append((future, error))
+                elif over is not None:
+                    self.bury(message, in_words(error))
             else:
                 if future is not None:
                     replies.append((future, decision.reply))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from indelible.actors.effects.retry import RetryPolicy
 from indelible.events.context import Context
 
 
@@ -53,6 +54,62 @@ class CancelTimer(NamedTuple):
     """Forget the timer ``key``, which ``Decider.pending`` does not return any more."""
 
     key: str
+
+
+class Call(NamedTuple):
+    """Call a function of the host, and have ``decide`` get what comes of it.
+
+    That is a :class:`CallReturned` or a :class:`CallFailed` with the same ``key``.
+    ``Decider.pending`` must return the call for as long as the state waits for that.  A call that a
+    crash has cut off is made again, with the same idempotency key; what has come back is not.
+
+    Attributes:
+        key: What no other effect that this stream waits for has.
+        function: Name of a function that the system was given: ``ActorSystem(calls={...})``.
+        argument: What the function gets; it is never stored.
+        timeout: Seconds that one attempt may take, or ``None``.
+        retry: How often, and how soon, it is tried again; a number is how many attempts in all.
+        on_unknown_outcome: ``retry``, or ``fail``: whether a call that was cut off is made again.
+    """
+
+    key: str
+    function: str
+    argument: Any = None
+    timeout: float | None = None
+    retry: RetryPolicy | int = 1
+    on_unknown_outcome: Literal["retry", "fail"] = "retry"
+
+
+class CallReturned(NamedTuple):
+    """A :class:`Call` has returned.
+
+    Attributes:
+        key: Of the call.
+        value: What the function returned, by the rule for results of steps.
+        attempt: The number of the attempt that did, from 1.
+    """
+
+    key: str
+    value: Any
+    attempt: int = 1
+
+
+class CallFailed(NamedTuple):
+    """A :class:`Call` has failed, and will not be tried again.
+
+    Attributes:
+        key: Of the call.
+        error_type: Name of the last error's class.
+        error_message: Its text.
+        attempt: The number of the last attempt, from 1.
+        unknown: Whether the outcome is not known: a crash has cut the call off.
+    """
+
+    key: str
+    error_type: str
+    error_message: str
+    attempt: int = 1
+    unknown: bool = False
 
 
 class Caused(NamedTuple):

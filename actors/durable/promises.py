@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider
-from indelible.actors.durable.effects import CancelTimer, TimerAt
+from indelible.actors.durable.effects import Call, CancelTimer, TimerAt
 from indelible.errors import WrongPendingError
+from indelible.events.effect_events import EFFECT_EVENTS, CallAttemptFailed, CallBegan
 from indelible.events.event import RecordedEvent
 from indelible.events.metadata import promises_in
 
@@ -31,12 +32,21 @@ class Promise(NamedTuple):
         version: Of the event.
         place: Of the effect among those of its decision, from 0.
         metadata: Of the event, as stored.
+        attempt: Number of a call's last attempt, which has begun or is about to.
+        cut_offs: How many of its attempts were cut off.
+        retry_at: When the next attempt is due, microseconds UTC; 0 while one is under way.
     """
 
     version: int
     place: int
     metadata: bytes
+    attempt: int = 1
+    cut_offs: int = 0
+    retry_at: int = 0
 
+
+OWN_EVENTS = frozenset(EFFECT_EVENTS)
+"""Events of the engine in the streams of actors; their deciders do not see them."""
 
 Promises = Mapping[str, Promise]
 
@@ -50,7 +60,7 @@ def waits(decider: Decider[Any]) -> bool:
 
 def key_of(effect: Any) -> str:
     """The key of an effect that a stream waits for; empty for any other."""
-    return effect.key if type(effect) is TimerAt else ""
+    return effect.key if type(effect) in _WAITED_FOR else ""
 
 
 def outstanding(decider: Decider[Any], state: Any) -> Mapping[str, Any]:
@@ -70,6 +80,11 @@ def outstanding(decider: Decider[Any], state: Any) -> Mapping[str, Any]:
     return found
 
 
+def calls_in(decider: Decider[Any], state: Any) -> bool:
+    """Whether ``state`` waits for a call, whose result finds its actor in memory."""
+    return any(type(effect) is Call for effect in outstanding(decider, state).values())
+
+
 def row_of(decider: Decider[Any], state: Any) -> tuple[str, int]:
     """Status of a stream as its row has it, and when to wake it (microseconds UTC, 0 is never)."""
     status, wake_at = decider.unfinished(state)
@@ -80,6 +95,21 @@ def row_of(decider: Decider[Any], state: Any) -> tuple[str, int]:
     if wake_at:
         times.append(wake_at)
     return status, max(AT_ONCE, min(times)) if times else 0
+
+
+def note_own(promises: dict[str, Promise], event: Any) -> None:
+    """Take down what an event of the engine says of a call."""
+    promise = promises.get(event.key)
+    if promise is None:
+        return
+    if type(event) is CallBegan:
+        cut_offs = promise.cut_offs + event.cut_off
+        promise = promise._replace(attempt=event.attempt, cut_offs=cut_offs, retry_at=0)
+    elif type(event) is CallAttemptFailed:
+        promise = promise._replace(retry_at=max(AT_ONCE, event.retry_at))
+    else:
+        promise = promise._replace(attempt=event.attempt - 1, retry_at=max(AT_ONCE, event.at))
+    promises[event.key] = promise
 
 
 def note(promises: dict[str, Promise], recorded: RecordedEvent) -> None:
@@ -100,7 +130,7 @@ def check_promises(decider: Decider[Any], state: Any, effects: Sequence[Any]) ->
     wanted = outstanding(decider, state)
     for effect in effects:
         found = wanted.get(effect.key) if type(effect) in _KEYED else None
-        if type(effect) is TimerAt and found != effect:
+        if type(effect) in _WAITED_FOR and found != effect:
             words = f"{found!r:.80} where decide() said {effect!r:.80}"
         elif type(effect) is CancelTimer and found is not None:
             words = f"{found!r:.80}, which decide() has cancelled"
@@ -109,7 +139,18 @@ def check_promises(decider: Decider[Any], state: Any, effects: Sequence[Any]) ->
         raise WrongPendingError(type(decider).__name__, words)
 
 
-_KEYED = (TimerAt, CancelTimer)
+def check_over(decider: Decider[Any], state: Any, over: Any, effects: Sequence[Any]) -> None:
+    """See that ``state`` does not wait for ``over``, which has come back, unless it is asked anew.
+
+    Raises:
+        WrongPendingError: It does: it would come back again after each crash.
+    """
+    if over not in effects and outstanding(decider, state).get(over.key) == over:
+        raise WrongPendingError(type(decider).__name__, f"{over!r:.80}, which has come back")
+
+
+_WAITED_FOR = (TimerAt, Call)
+_KEYED = (*_WAITED_FOR, CancelTimer)
 
 
 def forget_old(decider: Decider[Any], state: Any, promises: dict[str, Promise]) -> None:

@@ -8,19 +8,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from indelible.actors.decider import Decision
-from indelible.actors.durable.effects import Caused, TimerAt
+from indelible.actors.durable.effects import Call, Caused, TimerAt
 from indelible.actors.durable.in_context import InContext
 from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.promises import (
+    AT_ONCE,
     Promise,
     check_promises,
     forget_old,
     key_of,
+    note_own,
     outstanding,
+)
+from indelible.actors.effects.call_decisions import (
+    BeginCall,
+    CallAt,
+    CallCutOff,
+    CallDue,
+    CallNotBegun,
+    CallOver,
+    settle,
 )
 from indelible.events.context import Context, caused_by
 from indelible.events.event import EncodedEvent
-from indelible.events.metadata import decode_metadata, promising
+from indelible.events.metadata import decode_metadata, encode_metadata, promising
 
 if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
@@ -33,8 +44,24 @@ class Due(NamedTuple):
     due: int
 
 
+class Again(NamedTuple):
+    """What is done next about a call, by the engine's own decision."""
+
+    caused: Caused
+    then: BeginCall | CallAt | ResumeCall
+
+
+class ResumeCall(NamedTuple):
+    """The attempt is under way by the log: see whether it is, in this process."""
+
+    attempt: int
+
+
 PASSED = object()
-"""The message of a timer that the state does not wait for any more."""
+"""The message that comes of what the state does not wait for any more, or not yet."""
+
+OWN = frozenset((Due, CallOver, CallDue, CallCutOff, CallNotBegun))
+"""Types of messages that are of the engine; ``decide`` gets what comes of them."""
 
 
 class Promising(InContext):
@@ -68,10 +95,34 @@ class Promising(InContext):
             for place, effect in enumerate(effects)
         ]
 
-    def _message_of(self, due: Due) -> Any:
-        """What ``decide`` gets for a timer, :data:`PASSED` if the state waits for it no more."""
-        effect = outstanding(self._decider, self._state).get(due.key)
-        return effect.message if type(effect) is TimerAt and effect.due <= due.due else PASSED
+    def _own(
+        self, message: Any, encoded: list[EncodedEvent], effects: list[Any]
+    ) -> tuple[Any, Any, Context]:
+        """What comes of a ``message`` of the engine: what ``decide`` gets, of which effect, whence.
+
+        :data:`PASSED` if it gets nothing.  Events and effects of the engine are added.
+        """
+        key = message.key
+        effect, promise = outstanding(self._decider, self._state).get(key), self._promises.get(key)
+        caused = None if effect is None else self._again(key, effect)
+        told: Any = PASSED
+        if caused is None:
+            return PASSED, effect, self.context
+        if type(message) is Due:
+            if type(effect) is TimerAt and effect.due <= message.due:
+                told = effect.message
+        elif type(effect) is Call and promise is not None and _is_of(message, caused, promise):
+            settled = settle(effect, promise.cut_offs, message)
+            metadata = encode_metadata(caused.context)
+            for event in settled.events:
+                host = self._host
+                encoded.append(host.types.encode(event, host.ids.uuid7(), metadata))
+                note_own(self._promises, event)
+            if settled.then is not None:
+                effects.append(Again(caused, settled.then))
+            if settled.told is not None:
+                told = settled.told
+        return told, effect, caused.context
 
     def _issue_again(self) -> None:
         """Issue what the state waits for, which was read back from the log.
@@ -82,13 +133,32 @@ class Promising(InContext):
         """
         if not self._waits:
             return
-        again = [self._again(*item) for item in outstanding(self._decider, self._state).items()]
+        again: list[Any] = []
+        for key, effect in outstanding(self._decider, self._state).items():
+            if key not in self._promises:  # by events that an earlier version has written
+                unpromised = Promise(0, 0, self._metadata, attempt=0, retry_at=AT_ONCE)
+                self._promises[key] = unpromised
+            caused, promise = self._again(key, effect), self._promises[key]
+            if type(effect) is not Call:
+                again.append(caused)
+            elif promise.retry_at:
+                again.append(Again(caused, CallAt(promise.attempt, promise.retry_at)))
+            else:
+                again.append(Again(caused, ResumeCall(promise.attempt)))
         self._effects.perform(cast("DurableActor", self), again)
 
     def _again(self, key: str, effect: Any) -> Caused:
-        promise = self._promises.get(key)
-        if promise is None:  # by events that an earlier version of the program wrote
-            return Caused(effect, caused_by(self.context, "", identity=self.identity))
+        """``effect``, which the state waits for, as it was caused."""
+        promise = self._promises[key]
         cause = f"{self.stream}/{promise.version}"
-        context = caused_by(decode_metadata(promise.metadata), cause, identity=self.identity)
-        return Caused(effect, context, f"{cause}/{promise.place}")
+        context = caused_by(
+            decode_metadata(promise.metadata),
+            cause if promise.version else "",
+            identity=self.identity,
+        )
+        return Caused(effect, context, f"{cause}/{promise.place if promise.version else key}")
+
+
+def _is_of(message: Any, caused: Caused, promise: Promise) -> bool:
+    """Whether ``message`` says something of the last attempt, rather than of one before it."""
+    return bool(message.id == caused.id and message.attempt == promise.attempt)

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 from indelible.actors.decider import Decider, takes_snapshots
 from indelible.actors.durable.promises import (
     NO_PROMISES,
+    OWN_EVENTS,
     Promises,
     forget_old,
     from_value,
     note,
+    note_own,
     waits,
 )
 from indelible.errors import EventNotFoldedError, RefusedError
@@ -134,7 +136,11 @@ def _fold(
     own: list[Event] = []
     for recorded in events:
         event = decode(recorded)
-        if recorded.version > snapshot:
+        if notes and type(event) in OWN_EVENTS:
+            if recorded.version > snapshot:
+                note_own(promises, event)
+                version = recorded.version
+        elif recorded.version > snapshot:
             try:
                 state = evolve(state, event)
             except RefusedError:  # the actor tells that only decide() may refuse

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Mapping
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from indelible.actors.durable.actor import DurableActor
+from indelible.actors.effects.attempt_log import log_failure
+from indelible.actors.effects.calling import Calling
+from indelible.actors.effects.error_record import record_of
+from indelible.actors.effects.running import RUNNING
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.step_types.base import StepType
-from indelible.actors.workflow.context import RUNNING_STEP, StepContext
+from indelible.actors.workflow.context import StepContext
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import resolve
-from indelible.actors.workflow.error_record import record_of
 from indelible.actors.workflow.messages import StepRaised, StepReturned, StepUnread
 from indelible.actors.workflow.referring import check_reference
 from indelible.actors.workflow.state import RunState
-from indelible.actors.workflow.step_log import log_failure
 from indelible.errors import (
     FailedReferenceError,
     PayloadTooLargeError,
     StepFailedError,
+    StepTimeoutError,
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
@@ -48,7 +49,7 @@ _FINAL = (*_UNFIT, FailedReferenceError)
 _DEEP = 20  # links from an error to what it comes from; a chain may be a circle
 
 
-class Attempt(msgspec.Struct, gc=False, eq=False):
+class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
     """One attempt; a callable for the blocking pool, or a coroutine for the event loop.
 
     Thousands wait at a time, so the garbage collector does not look at them: nothing here may
@@ -57,18 +58,22 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     Attributes:
         number: From 1.
         key: What no other attempt has: stream, node and number.
+        blocking: Whether it runs on a thread of the pool.
+        timeout: Seconds after which nobody waits for it any more, if there is such a limit.
         context: What the step's function gets; made when it begins.
         begun: Whether its function has been called, or is about to be.
         task: The identity of the asyncio task that runs it; 0 if none does.
     """
 
-    executor: Executor
+    attempts: Executor
     actor: DurableActor
     state: RunState
     node: Node
     number: int
     step_type: StepType
     key: tuple[str, int, int]
+    blocking: bool
+    timeout: float | None
     context: StepContext | None = None
     begun: bool = False
     task: int = 0
@@ -85,80 +90,28 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
     @property
     def waits_as(self) -> RunEnd:
         """What cannot come while this waits; see :mod:`indelible.actors.runtime.waits`."""
-        return RunEnd(id(self.executor), self.actor.stream)
+        return RunEnd(id(self.attempts), self.actor.stream)
 
     @property
     def may_last(self) -> bool:
         """Whether no time-out gives it up."""
-        return self.node.timeout is None
+        return self.timeout is None
 
     @property
-    def running(self) -> bool:
-        """Whether its function is being called, and somebody waits for it."""
-        return self.begun and not self.cancelled
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return self.context is not None and self.context.cancelled
-
-    def cancel(self) -> None:
-        """Say to the step that nobody waits for it any more."""
-        if self.context is not None:
-            self.context.cancelled = True
+    def timer_key(self) -> str:
+        """Orders its time-out among others of the same instant."""
+        return timer_key(self.actor.stream, self.node.index)
 
     def prepare(self) -> StepContext:
         """Make what the step's function gets."""
-        read_blob, given = self.executor.read_blob, self.actor.context
+        read_blob, given = self.attempts.read_blob, self.actor.context
         self.context = StepContext(self.state, self.node, self.number, read_blob, given)
         return self.context
 
-    def __call__(self) -> None:
-        """Run a blocking step on the calling thread and deliver its result from there."""
-        executor = self.executor
-        monotonic, meter = executor.clock.monotonic, executor.meters.mine
-        context = self.prepare()
-        if not executor.begins(self):
-            return
-        started = monotonic()
-        cpu = meter.begin(started)
-        error: BaseException | None = None
-        value: Any = None
-        own = Context()  # nothing of what other attempts on this thread have set
-        try:
-            value = own.run(self._call, context)
-        except BaseException as raised:  # noqa: BLE001 - SystemExit in a step is that step's failure
-            error = raised
-        ended = monotonic()
-        cpu = meter.used(cpu, started, ended)
-        executor.ended(self, self.message(value, error, ended - started, cpu))
-
-    def _call(self, context: StepContext) -> Any:
-        RUNNING_STEP.set(context)
+    def call(self, context: StepContext) -> Any:
+        """Call the step's function; for an asynchronous one it gives the coroutine."""
+        RUNNING.set(context)
         return self.step_type.run(context, self.definition(context))
-
-    async def run(self) -> None:
-        """Run an asynchronous step on the event loop."""
-        executor = self.executor
-        context = self.prepare()
-        self.task = id(asyncio.current_task())
-        if not executor.begins(self):
-            return
-        started = executor.clock.monotonic()
-        error: BaseException | None = None
-        value: Any = None
-        RUNNING_STEP.set(context)  # the loop gives each call a context of its own
-        try:
-            value = await self.step_type.run(context, self.definition(context))
-        except asyncio.CancelledError as raised:
-            if executor.held(self.actor.stream) or context.cancelled:
-                executor.abandoned(self)
-                return
-            error = raised
-        except BaseException as raised:  # noqa: BLE001 - as above
-            error = raised
-        took = executor.clock.monotonic() - started
-        executor.ended(self, self.message(value, error, took, 0))
 
     def definition(self, context: StepContext) -> Mapping[str, Any]:
         """The step's definition with its references resolved: the step's own copy."""
@@ -180,7 +133,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
 
         Nothing that the value or the error does on the way is raised.
         """
-        executor = self.executor
+        executor = self.attempts
         if executor.parent:  # the step's function has forked, and this is the child
             leave(error)
         if executor.failpoints.armed:
@@ -231,6 +184,11 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
                 )
         return error
 
+    def timed_out(self, timeout: float) -> StepRaised:
+        """What to tell the run, as ``timeout`` seconds have passed."""
+        error = StepTimeoutError(self.node.name, timeout)
+        return self.failure(error, round(timeout * 1_000_000), 0)
+
     def failure(
         self, error: BaseException, duration: int, cpu: int, *, late: bool = False
     ) -> StepRaised:
@@ -238,7 +196,7 @@ class Attempt(msgspec.Struct, gc=False, eq=False):
 
         Times are microseconds.
         """
-        executor, node = self.executor, self.node
+        executor, node = self.attempts, self.node
         record = record_of(error)
         retryable = not isinstance(error, _FINAL)
         if not late:
@@ -269,3 +227,8 @@ def _is_behind(cause: BaseException | None, error: BaseException | None) -> bool
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def timer_key(stream: str, node: int) -> str:
+    """Orders the timers of a run that are due at the same instant."""
+    return f"{stream}/{node:08d}"

@@ -8,12 +8,13 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
+from indelible.actors.effects.running import RUNNING
 from indelible.actors.runtime.loop import will_call
 from indelible.actors.runtime.waits import RunEnd, Wait
-from indelible.actors.workflow.context import RUNNING_STEP, StepContext
+from indelible.actors.workflow.context import StepContext, current_step
 
 if TYPE_CHECKING:
-    from indelible.actors.workflow.attempt import Attempt
+    from indelible.actors.workflow.attempt import StepAttempt
     from indelible.actors.workflow.executor import Executor
 
 
@@ -36,9 +37,9 @@ def awaiting(executor: Executor, stream: str) -> AbstractContextManager[None]:
     return executor.pool.awaiting(Wait(attempt, end, forever=True, lasts=lasts))
 
 
-def _own(executor: Executor) -> Attempt | None:
+def _own(executor: Executor) -> StepAttempt | None:
     """The attempt of ``executor`` whose own task runs here."""
-    step = RUNNING_STEP.get(None)
+    step = current_step()
     if step is None:
         return None
     attempt = executor.find((f"run-{step.run_id}", step._node.index, step.attempt))
@@ -51,6 +52,6 @@ def _lasts(loop: asyncio.AbstractEventLoop, step: StepContext) -> bool:
     """Whether the step has set no timer on ``loop`` that may end its wait."""
 
     def its_own(context: Context) -> bool:
-        return context.get(RUNNING_STEP) is step
+        return context.get(RUNNING) is step
 
     return not will_call(loop, its_own)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any
 
+from indelible.actors.effects.running import RUNNING
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.results import ReadBlob, stored_value, value_of
 from indelible.actors.workflow.state import RunState
 from indelible.errors import StoreCorruptError, StoreUnavailableError
 from indelible.events.context import NO_CONTEXT, Context, caused_by
-
-RUNNING_STEP: ContextVar[StepContext] = ContextVar("indelible.running_step")
-"""The context of the step that runs here; each attempt begins without any other variable."""
 
 
 def current_step() -> StepContext | None:
@@ -23,7 +20,8 @@ def current_step() -> StepContext | None:
     and the attempt.  It is seen in tasks that the function starts, and not in threads, unless they
     are given its ``contextvars`` context, as ``asyncio.to_thread`` does.
     """
-    return RUNNING_STEP.get(None)
+    running = RUNNING.get(None)
+    return running if isinstance(running, StepContext) else None
 
 
 class StepContext(Mapping[str, Any]):

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 from indelible.actors.decider import NOTHING, Decision
+from indelible.actors.effects.retry import retry_delay
 from indelible.actors.workflow.conclude import conclude
-from indelible.actors.workflow.definition.retry import retry_delay
 from indelible.actors.workflow.effects import Begin, RetryAt
 from indelible.actors.workflow.frontier import after
 from indelible.actors.workflow.messages import StepRaised, StepReturned

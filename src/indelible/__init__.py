@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from indelible.actor import ActorHandle
     from indelible.actors.decider import Decider, Decision
-    from indelible.actors.durable.effects import CancelTimer, Tell, TimerAt
+    from indelible.actors.durable.effects import (
+        Call,
+        CallFailed,
+        CallReturned,
+        CancelTimer,
+        Tell,
+        TimerAt,
+    )
     from indelible.actors.step_types.functions import step
     from indelible.actors.workflow.context import StepContext, current_step
     from indelible.agent import WorkflowAgent
@@ -35,6 +42,9 @@ if TYPE_CHECKING:
 _HOME = {
     "ActorHandle": "indelible.actor",
     "ActorSystem": "indelible.system",
+    "Call": "indelible.actors.durable.effects",
+    "CallFailed": "indelible.actors.durable.effects",
+    "CallReturned": "indelible.actors.durable.effects",
     "CancelTimer": "indelible.actors.durable.effects",
     "Context": "indelible.events.context",
     "Decider": "indelible.actors.decider",
@@ -70,6 +80,9 @@ _HOME = {
 __all__ = [
     "ActorHandle",
     "ActorSystem",
+    "Call",
+    "CallFailed",
+    "CallReturned",
     "CancelTimer",
     "Context",
     "Decider",

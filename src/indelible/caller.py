@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from msgspec.structs import replace
 
-from indelible.actors.workflow.context import RUNNING_STEP
+from indelible.actors.effects.running import RUNNING
 from indelible.context_checks import check_cause, checked
 from indelible.events.context import NO_CONTEXT, Context, over
 from indelible.process import OfOneProcess
@@ -45,7 +45,7 @@ class Caller(OfOneProcess):
         if self.parent:
             self.check_process("calling()")
         bare = by is None and why is None and correlation_id is None and message_id is None
-        if bare and RUNNING_STEP.get(None) is None and _GIVEN.get(None) is None:
+        if bare and RUNNING.get(None) is None and _GIVEN.get(None) is None:
             return None  # as nearly always: this is part of every message
         context = self._in_force()
         if by is not None or why is not None or correlation_id is not None:
@@ -56,9 +56,12 @@ class Caller(OfOneProcess):
         return context if context is not NO_CONTEXT else None
 
     def _in_force(self) -> Context:
-        """What is set here without a parameter: by a block, or by the step that runs."""
+        """What is set here without a parameter: by a block, or by the step or call that runs."""
         blocks = _GIVEN.get(None)
         if blocks is not None and self in blocks:
             return blocks[self]
-        step = RUNNING_STEP.get(None)
-        return NO_CONTEXT if step is None else step.envelope
+        running = RUNNING.get(None)
+        if running is None:
+            return NO_CONTEXT
+        envelope: Context = running.envelope
+        return envelope

@@ -34,8 +34,8 @@ def drain(parts: Parts, timeout: float) -> list[str]:
     parts.readers.stop_consumers(timeout / 2)  # first: their handlers may need the actors
     parts.pump.stop(max(0.0, deadline - time.monotonic()))
     parts.directory.close()
-    parts.executor.hold()
-    return parts.executor.finish(max(0.0, deadline - time.monotonic()))
+    parts.work.hold()
+    return parts.work.finish(max(0.0, deadline - time.monotonic()))
 
 
 def shut_down(parts: Parts, timeout: float) -> None:
@@ -53,8 +53,8 @@ def shut_down(parts: Parts, timeout: float) -> None:
         then.callback(parts.projections.stop)
         then.callback(parts.snapshots.stop)
         then.callback(parts.courier.close)
-        then.callback(parts.executor.close)
-        then.callback(lambda: parts.runtime.close(parts.executor.occupied()))
+        then.callback(parts.work.close)
+        then.callback(lambda: parts.runtime.close(parts.work.occupied()))
         for name in drain(parts, timeout):
             logger.warning("step left behind: %s; its attempt counts as cut off", name)
         parts.store.end_within(GRACE)

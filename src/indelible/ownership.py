@@ -8,11 +8,11 @@ from collections.abc import Collection
 from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.read_ahead import together
-from indelible.actors.workflow.executor import Executor
 from indelible.actors.workflow.state import RESUMED
 from indelible.doubtful import doubtful_heads
 from indelible.errors import ShardNotOwnedError
 from indelible.events.store import EventStore
+from indelible.work import Work
 
 logger = logging.getLogger("indelible.system")
 
@@ -24,14 +24,14 @@ class Ownership:
         self,
         store: EventStore,
         directory: Directory,
-        executor: Executor,
+        work: Work,
         timers: ActorTimers,
         drain: float,
     ) -> None:
         """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
         self._store = store
         self._directory = directory
-        self._executor = executor
+        self._work = work
         self._timers = timers
         self._drain = drain
 
@@ -51,7 +51,7 @@ class Ownership:
     def take(self, shards: Collection[int]) -> int:
         """Resume the unfinished runs of ``shards``, of which nothing is in memory."""
         self._directory.admit(shards)
-        self._executor.take(shards)
+        self._work.take(shards)
         heads = self._store.heads("run", RESUMED, shards)
         for stream, ahead in together(self._store, heads):
             self._directory.wake(stream, ahead)
@@ -71,8 +71,8 @@ class Ownership:
         What began is waited for and recorded; what did not begin is given back, so that it does
         not count as cut off.
         """
-        self._executor.hold(shards)
-        for name in self._executor.finish(self._drain):
+        self._work.hold(shards)
+        for name in self._work.finish(self._drain):
             logger.warning("step left behind: %s; its attempt counts as cut off", name)
         if not self._directory.settle(shards, self._drain):
             logger.warning("not all actors of the shards %s came to rest", sorted(shards))
@@ -81,5 +81,5 @@ class Ownership:
     def leave(self, shards: frozenset[int]) -> None:
         """Let go of ``shards`` at once: nothing of them is ours any more."""
         why = ShardNotOwnedError(min(shards))
-        self._executor.leave(shards, why)
+        self._work.leave(shards, why)
         self._directory.evict(shards)

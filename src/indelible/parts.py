@@ -10,16 +10,20 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.effects import CancelTimer, Tell, TimerAt
+from indelible.actors.durable.effects import Call, CancelTimer, Tell, TimerAt
 from indelible.actors.durable.host import NO_KEEPER, Host
 from indelible.actors.durable.port import EffectPort
+from indelible.actors.durable.promising import Again
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
+from indelible.actors.effects.calls import Calls
+from indelible.actors.effects.functions import CallFunctions
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
+from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
@@ -46,6 +50,7 @@ from indelible.run_ends import RunEnds
 from indelible.runtime import Runtime
 from indelible.service_watch import ServiceWatch
 from indelible.teller import Teller
+from indelible.work import Work
 
 _LOOK_AGAIN_US = 100_000
 """Microseconds between looks at a store that is unavailable; the store probes it by itself."""
@@ -65,6 +70,7 @@ class Parts:
         deciders: Sequence[Decider[Any]],
         projections: Sequence[Projection],
         step_types: StepTypes,
+        calls: CallFunctions,
         clock: Clock,
         ids: Ids,
         failpoints: Failpoints,
@@ -77,7 +83,7 @@ class Parts:
         self.runtime = runtime
         self.clock = clock
         run_decider = RunDecider()
-        self.types = EventTypes(run_decider.event_types)
+        self.types = EventTypes((*run_decider.event_types, *EFFECT_EVENTS))
         view_decider = ViewDecider()
         for handler in (*deciders, view_decider):
             for event_type in handler.event_types:
@@ -94,23 +100,26 @@ class Parts:
         self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
         self.deciders[view_decider.category] = view_decider
         self.deciders[run_decider.category] = run_decider
+        surroundings: dict[str, Any] = {
+            "pool": runtime.pool,
+            "loop": runtime.loop,
+            "timers": runtime.timers,
+            "clock": clock,
+            "failpoints": failpoints,
+            "shard_of": store.shard_of,
+            "is_ours": store.holds,
+        }
         self.executor = Executor(
-            step_types=step_types,
-            pool=runtime.pool,
-            loop=runtime.loop,
-            timers=runtime.timers,
-            clock=clock,
-            failpoints=failpoints,
-            read_blob=store.blob,
-            retire=self._retire,
-            shard_of=store.shard_of,
-            is_ours=store.holds,
+            step_types=step_types, read_blob=store.blob, retire=self._retire, **surroundings
         )
+        self.calls = Calls(calls, **surroundings)
+        self.work = Work(self.executor, self.calls)
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         categories = frozenset(d.category for d in deciders)
         self.timers = ActorTimers(runtime.timers, self._remind)
         effects = EffectPort()
-        effects.engine(self.executor.performers)
+        effects.engine({**self.executor.performers, Again: self.calls.go_on})
+        effects.register(Call, self.calls.check, self.calls.perform)
         effects.register(TimerAt, self.timers.check, self.timers.set)
         effects.register(CancelTimer, self.timers.check, self.timers.cancel)
         keepers = dict.fromkeys(self.deciders, NO_KEEPER) | {run_decider.category: self.executor}
@@ -148,7 +157,7 @@ class Parts:
             store, self.directory, reception, self.services, clock, self.host.bury, failpoints
         )
         self.host.carrier = self.pump
-        self.ownership = Ownership(store, self.directory, self.executor, self.timers, drain)
+        self.ownership = Ownership(store, self.directory, self.work, self.timers, drain)
         self.views = TimedViews(
             store,
             self.types,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
+from indelible.actors.effects.retry import RetryPolicy
 from indelible.actors.step_types.data_processing import DataProcessing
 from indelible.actors.step_types.data_processing.arithmetic import MEAN_DIGITS, MOST_DIGITS
 from indelible.actors.step_types.data_processing.grouping import AGGREGATES
@@ -21,7 +22,6 @@ from indelible.actors.step_types.database_query.checks import KEYS
 from indelible.actors.workflow.definition import plan
 from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
-from indelible.actors.workflow.definition.retry import RetryPolicy
 from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from indelible.actors.effects.retry import RetryPolicy
 from indelible.actors.workflow.definition import fields
 from indelible.actors.workflow.definition.fields import Problems, describe, join
 from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
@@ -21,7 +22,6 @@ from indelible.actors.workflow.definition.plan import (
     RESULT_NAME,
 )
 from indelible.actors.workflow.definition.refs import parse_ref
-from indelible.actors.workflow.definition.retry import RetryPolicy
 from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,

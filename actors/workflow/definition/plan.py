@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from indelible.actors.effects.retry import RetryPolicy
 from indelible.actors.workflow.definition.refs import find_refs, needs_resolving
-from indelible.actors.workflow.definition.retry import RetryPolicy
 from indelible.errors import DefinitionError, Problem
 from indelible.events.values import decode_value
 

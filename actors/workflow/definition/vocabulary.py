@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indelible.actors.workflow.definition.retry import RetryPolicy
+from indelible.actors.effects.retry import RetryPolicy
 
 MAX_NAME = 200
 MAX_WIDTH = 10_000

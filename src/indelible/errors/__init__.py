@@ -33,6 +33,7 @@ from indelible.errors.host import (
     ThreadUnavailableError,
 )
 from indelible.errors.runs import (
+    CallTimeoutError,
     FailedReferenceError,
     ForkedError,
     MissingExtraError,
@@ -93,6 +94,7 @@ __all__ = [
     "AskTimeoutError",
     "BlockingCallError",
     "BlockingCallWarning",
+    "CallTimeoutError",
     "ConsumerFailedError",
     "CursorAheadError",
     "DeadlockError",

@@ -110,6 +110,16 @@ class StepTimeoutError(IndelibleError):
         )
 
 
+class CallTimeoutError(IndelibleError):
+    """A function that an actor called did not return within the call's time-out."""
+
+    def __init__(self, function: str, timeout: float) -> None:
+        """``timeout`` in seconds."""
+        super().__init__(
+            f"{function!r} did not return within {timeout:g} s", function=function, timeout=timeout
+        )
+
+
 class StepFailedError(IndelibleError):
     """A step returned ``{"success": false}``."""
 

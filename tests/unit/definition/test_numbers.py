@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from indelible.actors.effects.retry import retry_delay
 from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.fields import MAX_SECONDS
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.definition.retry import retry_delay
 from indelible.errors import DefinitionError, Problem
 
 STEP = {"name": "a", "type": "t"}

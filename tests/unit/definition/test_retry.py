@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indelible.actors.workflow.definition.retry import RetryPolicy, retry_delay
+from indelible.actors.effects.retry import RetryPolicy, retry_delay
 
 
 def test_delays_grow_up_to_the_maximum() -> None:

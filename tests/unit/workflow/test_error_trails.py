@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from indelible import ActorSystem
 from indelible.actors.decider import fold
+from indelible.actors.effects.error_record import CAUSES, DEPTH, TRACEBACK_LIMIT, record_of
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.describe import TRAILS, describe
-from indelible.actors.workflow.error_record import CAUSES, DEPTH, TRACEBACK_LIMIT, record_of
 from indelible.actors.workflow.state import RunState
 from indelible.cli.app import app
 from indelible.cli.journal import JsonLines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from indelible.actors.workflow.error_record import ErrorRecord
+from indelible.actors.effects.error_record import ErrorRecord
 
 logger = logging.getLogger("indelible.steps")
 

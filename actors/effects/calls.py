@@ -1,0 +1,92 @@
+"""Performs what actors call: attempts at functions of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.effects import Call, Caused
+from indelible.actors.durable.promises import KEY_LIMIT
+from indelible.actors.durable.promising import Again, ResumeCall
+from indelible.actors.effects.attempts import Attempts
+from indelible.actors.effects.call_attempt import CallAttempt
+from indelible.actors.effects.call_decisions import (
+    BeginCall,
+    CallAt,
+    CallCutOff,
+    CallDue,
+    policy_of,
+)
+from indelible.actors.effects.functions import CallFunctions
+from indelible.errors import RefusedError
+
+MAX_ATTEMPTS = 1_000_000
+_MAX_SECONDS = 10 * 366 * 86_400
+
+
+class Calls(Attempts[CallAttempt]):
+    """The handler of :class:`Call`."""
+
+    def __init__(self, functions: CallFunctions, **surroundings: Any) -> None:
+        """Call ``functions``; the ``surroundings`` are those of all attempts."""
+        super().__init__(**surroundings)
+        self._functions = functions
+
+    def check(self, call: Call) -> None:
+        """See that ``call`` can be made.
+
+        Raises:
+            RefusedError: It cannot, and why.
+        """
+        self._functions.check(call.function)
+        if not isinstance(call.key, str) or not 0 < len(call.key) <= KEY_LIMIT:
+            raise RefusedError(f"a call's key has 1 to {KEY_LIMIT} characters: {call.key!r:.80}")
+        timeout, wanted = call.timeout, call.on_unknown_outcome
+        if timeout is not None and not (
+            type(timeout) in (int, float) and 0 < timeout <= _MAX_SECONDS
+        ):
+            raise RefusedError(f"a call's timeout is seconds, more than 0: {timeout!r:.80}")
+        if wanted not in ("retry", "fail"):
+            raise RefusedError(f"on_unknown_outcome is 'retry' or 'fail': {wanted!r:.80}")
+        attempts = policy_of(call).attempts
+        if type(attempts) is not int or not 1 <= attempts <= MAX_ATTEMPTS:
+            raise RefusedError(f"a call's retry is 1 or more attempts: {call.retry!r:.80}")
+
+    def perform(self, actor: DurableActor, caused: Caused) -> None:
+        """Make the first attempt."""
+        self._begin(actor, caused, 1)
+
+    def go_on(self, actor: DurableActor, again: Again) -> None:
+        """Do what the engine has decided about a call."""
+        caused, then = again
+        if type(then) is BeginCall:
+            self._begin(actor, caused, then.attempt)
+        elif type(then) is CallAt:
+            key = f"{actor.stream}#{caused.effect.key}"
+            self._timers.at(then.due, key, partial(self._due, actor, caused, then))
+        else:
+            assert type(then) is ResumeCall
+            if self.find((actor.stream, caused.id, then.attempt)) is None:
+                now = self.clock.now()
+                actor.deliver(CallCutOff(caused.effect.key, caused.id, then.attempt, now))
+
+    def _due(self, actor: DurableActor, caused: Caused, then: CallAt) -> None:
+        if not self.held(actor.stream):  # or it is a matter of who comes next
+            now = max(self.clock.now(), then.due)
+            actor.deliver(CallDue(caused.effect.key, caused.id, then.attempt, now))
+
+    def _begin(self, actor: DurableActor, caused: Caused, number: int) -> None:
+        call: Call = caused.effect
+        self.check(call)
+        function = self._functions.get(call.function)
+        assert function is not None
+        key = (actor.stream, caused.id, number)
+        self._enqueue(
+            CallAttempt(self, actor, caused, number, function, key, function.blocking, call.timeout)
+        )
+
+    def _give_back(self, actor: DurableActor, attempts: Sequence[CallAttempt]) -> None:
+        for attempt in attempts:
+            actor.deliver(attempt.not_begun())

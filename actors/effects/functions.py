@@ -1,0 +1,82 @@
+"""The functions of the host that actors may call, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from indelible.errors import RefusedError
+
+_WITH_CONTEXT = 2
+
+
+class CallFunction(NamedTuple):
+    """A function as it is called.
+
+    Attributes:
+        function: What the user gave.
+        sees: Whether it takes the context of the call before the argument.
+        blocking: Whether it runs on a thread; a coroutine function runs on the event loop.
+    """
+
+    function: Callable[..., Any]
+    sees: bool
+    blocking: bool
+
+
+class CallFunctions:
+    """Read by any thread."""
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """Take ``functions`` by name.
+
+        Raises:
+            TypeError: One cannot be called with an argument, or with a context and an argument.
+        """
+        self._functions = {name: _taken(name, one) for name, one in functions.items()}
+
+    def get(self, name: str) -> CallFunction | None:
+        """The function called ``name``."""
+        return self._functions.get(name)
+
+    def check(self, name: Any) -> None:
+        """See that there is a function called ``name``.
+
+        Raises:
+            RefusedError: There is none.
+        """
+        if name in self._functions:
+            return
+        known = ", ".join(sorted(self._functions)) or "none"
+        close = get_close_matches(str(name), self._functions, 1)
+        advice = f"did you mean {close[0]!r}?" if close else f"known are {known}"
+        raise RefusedError(
+            f"a Call of {name!r:.80}, and the system has no such function: {advice}; give it with "
+            "ActorSystem(calls={...})"
+        )
+
+
+def _taken(name: str, function: Callable[..., Any]) -> CallFunction:
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"calls: {name!r} is no name; give a mapping of names to functions")
+    if not callable(function):
+        raise TypeError(f"calls: {name!r} is {function!r:.80}, which cannot be called")
+    wanted = 1
+    try:
+        signature = inspect.signature(function)
+        places = [p for p in signature.parameters.values() if p.kind in _BY_PLACE]
+        wanted = min(_WITH_CONTEXT, sum(p.default is p.empty for p in places) or 1)
+        signature.bind(*range(wanted))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"calls: {name!r} must take (argument), or (context, argument)") from error
+    return CallFunction(function, wanted == _WITH_CONTEXT, not _is_async(function))
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004 - an object with async __call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

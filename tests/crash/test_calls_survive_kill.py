@@ -1,0 +1,64 @@
+"""kill -9 among calls: each that was promised comes back once, and is not made again after that."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crash.processes import Processes
+from indelible import ActorSystem
+from indelible.events.effect_events import EFFECT_EVENTS, CallBegan
+from indelible.facade import access_to
+from orders import Charged, Order
+
+KILL_AFTER = (5, 41, 17, 1, 59, 30)
+"""Orders that are accepted before each kill."""
+
+MOST = 10_000
+
+
+@pytest.fixture
+def owners(each_url: str) -> Iterator[Processes]:
+    owners = Processes("order_child", each_url)
+    yield owners
+    owners.end()
+
+
+def test_each_call_comes_back_once_whenever_its_process_is_killed(
+    owners: Processes, tmp_path: Path
+) -> None:
+    accepted, told = set[int](), tmp_path / "charges"
+    for kill, heard in enumerate(KILL_AFTER):
+        child = owners.start(told, kill * MOST, (kill + 1) * MOST)
+        assert child.stdout is not None
+        accepted |= {int(child.stdout.readline()) for _ in range(heard)}
+        child.kill()
+        accepted |= {int(line) for line in child.stdout}
+    owners.ready(told, 0, 0)
+    with ActorSystem(owners.url, mode="client", actors=[Order()]) as client:
+        orders = {number: client.actor(Order, str(number)) for number in accepted}
+        end = time.monotonic() + 90
+        for number, order in orders.items():
+            while order.state()["is"] == "placed":
+                assert time.monotonic() < end, (number, order.events())
+                time.sleep(0.02)
+        charges = defaultdict[str, list[int]](list)
+        for line in told.read_text().splitlines():
+            key, attempt = line.split()
+            charges[key].append(int(attempt))
+        types = access_to(client).parts.types
+        for number, order in orders.items():
+            events = [types.decode(event) for event in order.events()]
+            *engine, last = events[1:]
+            assert {type(event) for event in engine} <= set(EFFECT_EVENTS)
+            assert isinstance(last, Charged)
+            made = charges[f"order-{number}/1/0"]
+            assert made == sorted(set(made))  # no attempt was made twice
+            began = {1} | {event.attempt for event in engine if isinstance(event, CallBegan)}
+            assert set(made) <= began  # and none before it was in the log
+            assert made[-1] == last.attempt  # and none after the answer
+        client.verify()
