@@ -15,6 +15,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.errors.texts import message_of, type_name
+from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.event import (
     UNREADABLE,
     DamagedEvent,
@@ -141,8 +142,8 @@ class EventTypes:
 
 
 def run_event_types() -> EventTypes:
-    """A new registry that knows the engine's own events: those of runs, and of views."""
-    return EventTypes((*RUN_EVENTS, *PROJECTION_EVENTS))
+    """A new registry that knows the engine's own events: those of runs, views and calls."""
+    return EventTypes((*RUN_EVENTS, *PROJECTION_EVENTS, *EFFECT_EVENTS))
 
 
 def _placed(

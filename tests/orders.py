@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from indelible import Call, CallFailed, CallReturned, Decider, Decision, Event, RefusedError
-from indelible.actors.effects.retry import RetryPolicy
+from indelible import (
+    Call,
+    CallFailed,
+    CallReturned,
+    Decider,
+    Decision,
+    Event,
+    RefusedError,
+    RetryPolicy,
+)
 
 
 class Placed(Event):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 
 from indelible.actors.effects.error_record import ErrorRecord
@@ -14,23 +15,28 @@ _TEXT = 200
 
 
 def log_failure(
-    run: str, step: str, attempt: int, error: BaseException, record: ErrorRecord, *, again: bool
+    what: str,
+    names: Mapping[str, str],
+    attempt: int,
+    error: BaseException,
+    record: ErrorRecord,
+    *,
+    again: bool,
 ) -> None:
-    """Log one record with the traceback and the attributes ``run``, ``step`` and ``attempt``.
+    """Log one record of ``what`` with the traceback and the attributes ``names`` and ``attempt``.
 
-    It is a warning if the step is tried ``again``, else an error.  What a handler raises is
+    It is a warning if it is tried ``again``, else an error.  What a handler raises is
     dropped: the log of a program does not decide how its steps end.
     """
     with suppress(BaseException):  # a formatter calls the error's own text
         logger.log(
             logging.WARNING if again else logging.ERROR,
-            "step %s of run %s failed in attempt %d%s: %s: %s",
-            step,
-            run,
+            "%s failed in attempt %d%s: %s: %s",
+            what,
             attempt,
             ", and will be tried again" if again else "",
             record.error_type,
             " ".join(record.message[:_TEXT].split()),
             exc_info=error,
-            extra={"run": run, "step": step, "attempt": attempt},
+            extra={**names, "attempt": attempt},
         )

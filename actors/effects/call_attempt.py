@@ -161,7 +161,9 @@ class CallAttempt(Calling, msgspec.Struct, gc=False, eq=False):
         retryable = not isinstance(error, _UNFIT)
         if not late:
             again = retryable and self.number < policy_of(self._call).attempts
-            log_failure(self.actor.stream, self._call.key, self.number, error, record, again=again)
+            names = {"stream": self.actor.stream, "call": self._call.key}
+            what = f"call {self._call.key} of {self.actor.stream}"
+            log_failure(what, names, self.number, error, record, again=again)
         return CallOver(
             self._call.key,
             self.caused.id,

@@ -27,6 +27,7 @@ NOTES, CAUSES, DEPTH = 16, 16, 8
 """Notes and causes in all, and how far behind the step's own exception a cause may stand."""
 
 _ENGINE = (
+    "indelible.actors.effects.",
     "indelible.actors.workflow.",
     "indelible.actors.step_types.functions",
     "indelible.events.",

@@ -202,7 +202,9 @@ class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
         if not late:
             failures = self.state.failures.get(node.index, 0) + 1
             again = retryable and failures < node.retry.attempts
-            log_failure(self.actor.identity, node.path, self.number, error, record, again=again)
+            names = {"run": self.actor.identity, "step": node.path}
+            what = f"step {node.path} of run {self.actor.identity}"
+            log_failure(what, names, self.number, error, record, again=again)
         return StepRaised(
             node.index,
             self.number,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Tell,
         TimerAt,
     )
+    from indelible.actors.effects.retry import RetryPolicy
     from indelible.actors.step_types.functions import step
     from indelible.actors.workflow.context import StepContext, current_step
     from indelible.agent import WorkflowAgent
@@ -59,6 +60,7 @@ _HOME = {
     "RecordedEvent": "indelible.events.event",
     "RefusedError": "indelible.errors",
     "ResultTimeoutError": "indelible.errors",
+    "RetryPolicy": "indelible.actors.effects.retry",
     "RunError": "indelible.results",
     "RunExistsError": "indelible.errors",
     "RunHandle": "indelible.run",
@@ -97,6 +99,7 @@ __all__ = [
     "RecordedEvent",
     "RefusedError",
     "ResultTimeoutError",
+    "RetryPolicy",
     "RunError",
     "RunExistsError",
     "RunHandle",

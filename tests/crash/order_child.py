@@ -11,8 +11,7 @@ import sys
 import time
 from typing import Any
 
-from indelible import ActorSystem
-from indelible.actors.effects.retry import RetryPolicy
+from indelible import ActorSystem, RetryPolicy
 from orders import Order
 
 

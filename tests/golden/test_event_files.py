@@ -16,8 +16,15 @@ import msgspec
 import pytest
 
 from indelible.events.context import Context, inherited
+from indelible.events.effect_events import CallAttemptFailed, CallBegan, CallReleased
 from indelible.events.event import Event
-from indelible.events.metadata import decode_metadata, encode_metadata
+from indelible.events.metadata import (
+    correlated,
+    decode_metadata,
+    encode_metadata,
+    promises_in,
+    promising,
+)
 from indelible.events.projection_events import EventRetried, EventSkipped
 from indelible.events.run_events import (
     Cause,
@@ -111,6 +118,18 @@ EXAMPLES: tuple[Event, ...] = (
         projection="metrics", shard=5, position=77, at=AT, by="operator", reason="mended: é"
     ),
     EventSkipped(projection="metrics", shard=5, position=77, at=AT, by="operator", reason="test"),
+    CallBegan(key="charge", attempt=3, at=AT, cut_off=True),
+    CallAttemptFailed(
+        key="charge",
+        attempt=2,
+        at=AT,
+        error_type="ValueError",
+        error_message="no money: é",
+        retry_at=AT + 1_000_000,
+        duration=55,
+        traceback='  File "bank.py", line 7, in charge\n    pay(amount)\n',
+    ),
+    CallReleased(key="charge", attempt=2, at=AT),
 )
 
 
@@ -126,6 +145,13 @@ CONTEXTS: dict[type[Event], Context] = {
     EventSkipped: Context("metrics", principal="operator", reason="test"),
 }
 """Where the examples come from; the others have what their run inherits."""
+
+
+def test_the_keys_that_an_event_promises_stand_behind_its_context() -> None:
+    data = b"\x82\xaecorrelation_id\xa242\xa7effects\x92\xa0\xa4bell"
+    assert promising(correlated("42"), ["", "bell"]) == data
+    assert promises_in(data) == ["", "bell"]
+    assert decode_metadata(data) == Context("42")
 
 
 class Stored(msgspec.Struct):

@@ -8,9 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from indelible import ActorSystem
+from indelible import ActorSystem, RetryPolicy
 from indelible.actors.effects.call_decisions import CUT_OFFS
-from indelible.actors.effects.retry import RetryPolicy
 from indelible.clock import ManualClock
 from indelible.events.memory import MemoryEventStore
 from indelible.facade import access_to

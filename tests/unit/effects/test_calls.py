@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from indelible import ActorHandle, ActorSystem, Call, Context, RefusedError
-from indelible.actors.effects.retry import RetryPolicy
+from indelible import ActorHandle, ActorSystem, Call, Context, RefusedError, RetryPolicy
 from indelible.clock import ManualClock
 from indelible.errors import WrongPendingError
 from indelible.facade import access_to
@@ -109,7 +108,7 @@ def test_a_retry_waits_until_it_is_due_whatever_happens_meanwhile(url: str) -> N
         return "ok"
 
     clock, till = ManualClock(), Till(fails)
-    policy = RetryPolicy(attempts=3, delay=3_600.0, jitter=0.0)
+    policy = RetryPolicy(attempts=3, delay=3_600.0, max_delay=3_600.0, jitter=0.0)
     how: dict[str, Any] = {"actors": [Order(policy)], "calls": {"charge": till.charge}}
     with ActorSystem(url, clock=clock, **how) as system:
         order = system.actor(Order, "1")
