@@ -317,3 +317,38 @@ def test_a_result_of_an_attempt_that_is_not_the_last_one_is_passed_over(url: str
         with pytest.raises(RefusedError, match="is placed"):
             actor.ask(5, timeout=10)
         assert types(actor) == ["order.placed", "call.attempt_failed"]
+
+
+class Fragile(Order):
+    """Fails at the message ``boom``."""
+
+    def decide(self, state: dict[str, Any], message: Any) -> Any:
+        if message == "boom":
+            raise ValueError("boom")
+        return super().decide(state, message)
+
+
+def test_a_call_under_way_is_left_alone_when_its_actor_fails_or_is_idle(url: str) -> None:
+    began, free = threading.Event(), threading.Event()
+
+    def holds(_context: Any, _amount: int) -> str:
+        began.set()
+        free.wait(60)
+        return "ok"
+
+    till = Till(holds)
+    with ActorSystem(url, actors=[Fragile()], calls={"charge": till.charge}) as system:
+        order, directory = system.actor(Fragile, "1"), access_to(system).parts.directory
+        order.ask(5, timeout=10)
+        assert began.wait(60)
+        with pytest.raises(ValueError, match="boom"):
+            order.ask("boom", timeout=10)
+        with pytest.raises(RefusedError, match="is placed"):
+            order.ask(5, timeout=10)
+        live = directory.live("order-1")
+        assert live is not None
+        assert not directory.passivate(live)  # its result would not find it
+        free.set()
+        assert ended(order)["receipt"] == "ok"
+        assert len(till.calls) == 1
+        assert types(order) == ["order.placed", "order.charged"]
