@@ -36,10 +36,11 @@ def _measure(append: Append) -> tuple[int, int]:
     try:
         for event in append.events:
             size += len(event.payload)
-        for _, content in append.blobs:
-            size += len(content)
-        for command in append.commands:
-            size += len(command.body)
+        if append.blobs:
+            size += sum(len(content) for _, content in append.blobs)
+        if not append.commands:
+            return len(append.events), size
+        size += sum(len(command.body) for command in append.commands)
         return len(append.events) + len(append.commands), size
     except (TypeError, ValueError, AttributeError):
         return 1, size

@@ -24,6 +24,7 @@ from indelible.events.event import (
     RecordedEvent,
 )
 from indelible.events.names import KIND_LIMIT
+from indelible.events.payloads import encoder_of
 from indelible.events.projection_events import PROJECTION_EVENTS
 from indelible.events.run_events import RUN_EVENTS
 
@@ -42,6 +43,7 @@ class _Entry(msgspec.Struct, frozen=True):
     schema: int
     upcasts: Mapping[int, Upcast]
     decode: Callable[[bytes], Event]  # of payloads in the newest schema
+    encode: Callable[[Event], bytes]
 
 
 class EventTypes:
@@ -73,7 +75,8 @@ class EventTypes:
                 f"{name!r} has schema {schema}: give one upcast for each of the schemas "
                 f"{list(range(1, schema))}, not {sorted(upcasts)}"
             )
-        entry = _Entry(cls, name, schema, upcasts, msgspec.msgpack.Decoder(cls).decode)
+        decode = msgspec.msgpack.Decoder(cls).decode
+        entry = _Entry(cls, name, schema, upcasts, decode, encoder_of(cls))
         self._by_name[name] = self._by_class[cls] = entry
 
     def classes(self) -> list[type[Event]]:
@@ -94,8 +97,7 @@ class EventTypes:
         if entry is None:
             raise UnknownEventTypeError(event.wire_name or type(event).__qualname__, event.schema)
         try:
-            fields = msgspec.to_builtins(event, builtin_types=_BYTES)
-            payload: bytes = msgpack.packb(fields)
+            payload = entry.encode(event)
             entry.decode(payload)
         except (TypeError, ValueError, OverflowError) as error:
             raise _not_storable(entry.wire_name, error) from error

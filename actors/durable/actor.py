@@ -13,7 +13,7 @@ from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
-from indelible.actors.durable.promises import calls_in, check_over, row_of
+from indelible.actors.durable.promises import calls_in, row_of
 from indelible.actors.durable.promising import OWN, PASSED
 from indelible.actors.durable.read_ahead import ReadAhead
 from indelible.actors.durable.recovering import Recovering
@@ -196,22 +196,24 @@ class DurableActor(Recovering):
                 if context is not None:
                     context = self._in_full(context)
                     metadata = encode_metadata(context)
-            decision: Any = ()
-            made: Any = ()
-            over: Any = None
+            decision: Any
+            made: Any
+            decision = made = ()
+            over = None
             try:
                 if not engines and type(message) in OWN:
                     message, over, context = self._own(message, encoded, effects)
                     if message is PASSED:
                         continue
                     metadata = encode_metadata(context)
-                if sees:
-                    made = decide(self._state, message, self._seen(context))
-                else:
-                    made = decide(self._state, message)
+                made = (
+                    decide(self._state, message, self._seen(context))
+                    if sees
+                    else decide(self._state, message)
+                )
                 if type(made) is not Decision:
                     made = Decision(tuple(made))
-                if made.effects and not engines:
+                if not engines and made.effects:
                     self._effects.check(decider, made)
                 decision = made
                 for event in decision.events:
@@ -219,14 +221,10 @@ class DurableActor(Recovering):
                     self._state = evolve(self._state, event)
                 if context is not None and decider.inherits and self._begins(decision, encoded):
                     self._inherit(context)
-                if over is not None:
-                    check_over(decider, self._state, over, decision.effects)
-                if decision.effects:
-                    if engines:
-                        effects += decision.effects
-                    else:
-                        caused = self._promise(decision, context, encoded)
-                        self._effects.sort(caused, commands, effects)
+                if engines:
+                    effects += decision.effects
+                else:
+                    self._look_after(decision, context, over, encoded, commands, effects)
                 if decision.blobs:
                     blobs += decision.blobs
             except BaseException as error:

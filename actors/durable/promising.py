@@ -14,6 +14,7 @@ from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.promises import (
     AT_ONCE,
     Promise,
+    check_over,
     check_promises,
     forget_old,
     key_of,
@@ -31,6 +32,7 @@ from indelible.actors.effects.call_decisions import (
 )
 from indelible.events.context import Context, caused_by
 from indelible.events.event import EncodedEvent
+from indelible.events.inbox import Command
 from indelible.events.metadata import decode_metadata, encode_metadata, promising
 
 if TYPE_CHECKING:
@@ -94,6 +96,25 @@ class Promising(InContext):
             Caused(effect, theirs, f"{cause}/{place}" if promised else "")
             for place, effect in enumerate(effects)
         ]
+
+    def _look_after(
+        self,
+        decision: Decision,
+        context: Context | None,
+        over: Any,
+        encoded: list[EncodedEvent],
+        commands: list[Command],
+        effects: list[Any],
+    ) -> None:
+        """Add the effects of ``decision``, which has been evolved, to those that go with it.
+
+        ``over`` is the effect that has come back with its message, if one has.
+        """
+        if over is not None:
+            check_over(self._decider, self._state, over, decision.effects)
+        if decision.effects:
+            caused = self._promise(decision, context, encoded)
+            self._effects.sort(caused, commands, effects)
 
     def _own(
         self, message: Any, encoded: list[EncodedEvent], effects: list[Any]

@@ -110,7 +110,7 @@ class Attempts(Generic[A]):
         self.late_results = 0  # came back when nobody waited for them any more
         self.pool = pool
         self._shard_of = shard_of
-        self._holds = Holds(shard_of, is_ours)
+        self.holds = Holds(shard_of, is_ours)
         self._loop = loop
         self._timers = timers
         self._attempts: dict[tuple[Any, ...], A] = {}
@@ -137,7 +137,7 @@ class Attempts(Generic[A]):
         key = attempt.key
         self._attempts[key] = attempt
         # looked at last: hold() sees this attempt, or is seen here
-        if self._holds.any and self.held(attempt.actor.stream):
+        if self.holds.any and self.held(attempt.actor.stream):
             self._give_back(attempt.actor, [attempt])
             return
         if attempt.blocking:
@@ -151,7 +151,7 @@ class Attempts(Generic[A]):
 
     def begins(self, attempt: A) -> bool:
         """Called on the attempt's thread before its function: may it begin?"""
-        stream, holds = attempt.actor.stream, self._holds
+        stream, holds = attempt.actor.stream, self.holds
         with self._begins:
             if (holds.any and holds.cover(stream)) or not holds.is_ours(stream):
                 return False  # it stays listed as not begun, and is released or left
@@ -184,7 +184,11 @@ class Attempts(Generic[A]):
             actor.deliver_here(message)
         else:
             actor.deliver(message)  # the event loop must neither decide nor commit
-        self._forget(attempt)
+        self._attempts.pop(attempt.key, None)  # as _forget() does, a call less a step
+        if not attempt.blocking:
+            self._calls.pop(attempt, None)
+        if self.holds.any:
+            self._tell_who_waits()
 
     def abandoned(self, attempt: A) -> None:
         """Called for an asynchronous attempt that was cancelled, and whose result nobody awaits."""
@@ -194,7 +198,7 @@ class Attempts(Generic[A]):
         self._attempts.pop(attempt.key, None)
         if not attempt.blocking:
             self._calls.pop(attempt, None)
-        if self._holds.any:
+        if self.holds.any:
             self._tell_who_waits()
 
     def _tell_who_waits(self) -> None:
@@ -216,11 +220,11 @@ class Attempts(Generic[A]):
     @property
     def holding(self) -> bool:
         """Whether the system closes: nothing more begins."""
-        return self._holds.everything
+        return self.holds.everything
 
     def held(self, stream: str) -> bool:
         """Whether nothing more may begin in ``stream``."""
-        return self._holds.any and self._holds.cover(stream)
+        return self.holds.any and self.holds.cover(stream)
 
     def hold(self, shards: Collection[int] | None = None) -> None:
         """Start nothing more, and give back the attempts that were recorded and have not begun.
@@ -228,7 +232,7 @@ class Attempts(Generic[A]):
         With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
         """
         with self._begins:
-            self._holds.hold(shards)
+            self.holds.hold(shards)
             waiting = [a for a in self._all() if not a.begun and self.held(a.actor.stream)]
         unbegun: dict[DurableActor, list[A]] = {}
         for attempt in waiting:
@@ -266,7 +270,7 @@ class Attempts(Generic[A]):
 
     def take(self, shards: Collection[int]) -> None:
         """Let actors of ``shards``, which are this process's from now on, begin attempts."""
-        self._holds.release(shards)
+        self.holds.release(shards)
 
     def leave(self, shards: Collection[int], why: BaseException) -> None:  # noqa: ARG002 - for who waits
         """Forget the attempts of ``shards``, which another process goes on with; never waits.

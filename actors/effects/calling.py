@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
-    from indelible.actors.effects.attempts import Attempts
 
 
 class Calling:
@@ -21,7 +20,7 @@ class Calling:
     __slots__ = ()
 
     if TYPE_CHECKING:
-        attempts: Attempts[Any]
+        attempts: Any  # the table that it stands in: each kind has its own
         actor: DurableActor
         context: Any
         begun: bool

@@ -21,25 +21,27 @@ class Tasks:
     """Two queues; every method may be called from any thread.
 
     Attributes:
+        again: What continues, oldest first.
+        waiting: The others, oldest first.
         put: Adds a task that may be taken at once.
     """
 
-    __slots__ = ("_again", "_rounds", "_waiting", "put")
+    __slots__ = ("_rounds", "again", "put", "waiting")
 
     def __init__(self) -> None:
         """Nothing waits."""
-        self._waiting: deque[Task] = deque()
-        self._again: deque[Task] = deque()
+        self.waiting: deque[Task] = deque()
+        self.again: deque[Task] = deque()
         self._rounds = 0
-        self.put = self._waiting.append
+        self.put = self.waiting.append
 
     def __len__(self) -> int:
         """How many tasks wait."""
-        return len(self._again) + len(self._waiting)
+        return len(self.again) + len(self.waiting)
 
     def in_order(self) -> tuple[Callable[[], Task], Callable[[], Task]]:
         """What to take from first and then; each raises IndexError when it is empty."""
-        return self._again.popleft, self._waiting.popleft
+        return self.again.popleft, self.waiting.popleft
 
     @contextmanager
     def continuing(self) -> Iterator[None]:
@@ -49,32 +51,32 @@ class Tasks:
         """
         self._rounds += 1
         if self._rounds < ROUNDS:
-            self.put = self._again.append
+            self.put = self.again.append
         else:
             self._rounds = 0
             self._queue_up()
         try:
             yield
         finally:
-            self.put = self._waiting.append
+            self.put = self.waiting.append
 
     def _queue_up(self) -> None:
         """Send what continues behind the others."""
-        for _ in range(len(self._again)):
+        for _ in range(len(self.again)):
             try:
-                self._waiting.append(self._again.popleft())
+                self.waiting.append(self.again.popleft())
             except IndexError:  # other threads take, too
                 return
 
     def take_back(self, task: Task) -> bool:
         """Remove a task that was put outside :meth:`continuing`; ``False`` if it was taken."""
         try:
-            self._waiting.remove(task)
+            self.waiting.remove(task)
         except ValueError:
             return False
         return True
 
     def clear(self) -> None:
         """Remove all."""
-        self._again.clear()
-        self._waiting.clear()
+        self.again.clear()
+        self.waiting.clear()

@@ -153,7 +153,8 @@ class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
                 error = self._explained(failed, value)
             else:
-                index, number, hold = self.node.index, self.number, executor.held(self.actor.stream)
+                index, number, holds = self.node.index, self.number, executor.holds
+                hold = holds.any and holds.cover(self.actor.stream)
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 

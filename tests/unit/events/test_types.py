@@ -14,6 +14,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.events import types
+from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.event import EncodedEvent, Event, RecordedEvent
 from indelible.events.projection_events import PROJECTION_EVENTS
 from indelible.events.run_events import RUN_EVENTS, RunQuarantined, StepsReleased
@@ -173,7 +174,7 @@ def test_a_registration_that_leaves_gaps_is_refused() -> None:
 
 def test_two_registries_know_nothing_of_each_other(known: EventTypes) -> None:
     assert run_event_types().classes() != known.classes()
-    assert set(run_event_types().classes()) == {*RUN_EVENTS, *PROJECTION_EVENTS}
+    assert set(run_event_types().classes()) == {*RUN_EVENTS, *PROJECTION_EVENTS, *EFFECT_EVENTS}
 
 
 def test_a_list_in_a_decoded_event_is_its_own() -> None:
