@@ -15,6 +15,7 @@ READS_TIME = {
     "src/indelible/lifecycle.py": {"time.monotonic"},
     "src/indelible/readers.py": {"time.monotonic"},
     "src/indelible/run_ends.py": {"time.monotonic"},
+    "src/indelible/work.py": {"time.monotonic"},
     # the clock itself
     "src/indelible/clock.py": {"time.monotonic_ns", "time.thread_time_ns", "time.time_ns"},
     # what is shown to a person at a terminal

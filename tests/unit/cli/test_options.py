@@ -72,7 +72,7 @@ def test_a_version_that_a_stream_does_not_have_is_refused(ended: Any, command: s
 def test_a_tail_that_may_wait_for_ever_says_so(ended: Any) -> None:
     for words, said in (
         (("--types", "run.complted"), "did you mean 'run.completed'"),
-        (("--types", "run.nonsense"), "there are projection.event_retried"),
+        (("--types", "run.nonsense"), "there are call.attempt_failed"),
         (("--types", "order.placed"), ""),
         (("--types", "run.completed"), ""),
         (("--stream", "s"), "did you mean 'run-s'?"),
