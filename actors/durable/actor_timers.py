@@ -14,7 +14,6 @@ from indelible.actors.durable.promising import Due
 from indelible.actors.durable.trouble import WAKE
 from indelible.actors.runtime.timers import Timer, Timers
 from indelible.errors import RefusedError
-from indelible.events.context import Context
 
 if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
@@ -57,7 +56,7 @@ class ActorTimers:
                 return  # issued again while it waits
             if timer is not None:
                 self._timers.cancel(timer)
-            fire = partial(self._fire, place, effect.due, caused.context)
+            fire = partial(self._fire, place, effect.due)
             self._set[place] = effect.due, self._timers.at(effect.due, "#".join(place), fire)
 
     def cancel(self, actor: DurableActor, caused: Caused) -> None:
@@ -71,9 +70,9 @@ class ActorTimers:
         """Bring the actor of ``stream`` into memory at ``due``: it sets its timers itself."""
         self._timers.at(due, stream, partial(self._remind, stream, WAKE))
 
-    def _fire(self, place: tuple[str, str], due: int, context: Context) -> None:
+    def _fire(self, place: tuple[str, str], due: int) -> None:
         with self._lock:
             if self._set.get(place, (-1, None))[0] == due:
                 del self._set[place]
         stream, key = place
-        self._remind(stream, Envelope(Due(key, due), None, context))
+        self._remind(stream, Envelope(Due(key, due)))  # its context is that of the promise

@@ -42,14 +42,6 @@ class Work:
         for attempts in self._all:
             attempts.leave(shards, why)
 
-    def running(self) -> list[str]:
-        """Names of the attempts whose functions are being called."""
-        return [name for attempts in self._all for name in attempts.running()]
-
-    def queued(self) -> int:
-        """How many attempts are recorded and wait for a thread or for the loop."""
-        return sum(attempts.queued() for attempts in self._all)
-
     def occupied(self) -> int:
         """How many threads are held by blocking attempts that have not returned."""
         return sum(attempts.occupied() for attempts in self._all)

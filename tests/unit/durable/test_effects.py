@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from indelible import ActorSystem, Decider, Decision, Event, RefusedError, Tell, TimerAt
+import deciders
+from deciders import Noted
+from indelible import ActorSystem, Decision, RefusedError, Tell, TimerAt
 from indelible.errors import (
     EffectWithoutEventError,
     PayloadTooLargeError,
@@ -19,24 +20,11 @@ from indelible.errors import (
 from indelible.facade import access_to
 
 
-class Noted(Event):
-    wire_name: ClassVar[str] = "note.noted"
-
-
-class Note(Decider[int]):
+class Note(deciders.Note):
     """Returns the effects that it is sent, with an event."""
-
-    category: ClassVar[str] = "note"
-    event_types: ClassVar[Sequence[type[Event]]] = (Noted,)
-
-    def initial_state(self) -> int:
-        return 0
 
     def decide(self, state: int, message: Any) -> Decision:
         return Decision([Noted()], None, message)
-
-    def evolve(self, state: int, event: Any) -> int:
-        return state + 1
 
 
 @pytest.mark.parametrize(
