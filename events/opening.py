@@ -5,7 +5,6 @@ from __future__ import annotations
 from indelible.clock import Clock
 from indelible.errors import StoreNotFoundError
 from indelible.events.addresses import Mode, check_mode
-from indelible.events.memory import MemoryEventStore
 from indelible.events.postgres.address import is_postgres
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
@@ -43,6 +42,8 @@ def open_store(
     if url.startswith("memory:"):
         if mode != "own":
             raise StoreNotFoundError(url, "a store in memory has no other process")
+        from indelible.events.memory import MemoryEventStore
+
         store = MemoryEventStore(clock=clock, failpoints=failpoints, url=url)
     elif is_postgres(url):
         from indelible.events.postgres.address import parse_address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -13,7 +13,9 @@ from indelible.errors import StoreCorruptError
 from indelible.events.event import EncodedEvent, RecordedEvent
 from indelible.events.inbox import Command, Inbox
 from indelible.events.owners import Owner
-from indelible.events.verification.anchor import Anchor
+
+if TYPE_CHECKING:
+    from indelible.events.verification.anchor import Anchor
 
 
 class Pipeline:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 from indelible.actors.effects.retry import RetryPolicy
 from indelible.events.context import Context
 
 
-class Tell(NamedTuple):
+class Tell(msgspec.Struct, frozen=True):
     """Send ``message`` to the actor ``id`` of ``category``, in whatever process that lives.
 
     It is stored in the transaction of this decision's events, of which there must be one, and waits
@@ -32,7 +34,7 @@ class Tell(NamedTuple):
     message: Any
 
 
-class TimerAt(NamedTuple):
+class TimerAt(msgspec.Struct, frozen=True):
     """Have ``decide`` get ``message`` at ``due`` or soon after, whatever happens meanwhile.
 
     It is set once the events of this decision are durable, in the place of one with the same
@@ -50,13 +52,13 @@ class TimerAt(NamedTuple):
     message: Any
 
 
-class CancelTimer(NamedTuple):
+class CancelTimer(msgspec.Struct, frozen=True):
     """Forget the timer ``key``, which ``Decider.pending`` does not return any more."""
 
     key: str
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """Call a function of the host, and have ``decide`` get what comes of it.
 
     That is a :class:`CallReturned` or a :class:`CallFailed` with the same ``key``.
@@ -80,7 +82,7 @@ class Call(NamedTuple):
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
 
 
-class CallReturned(NamedTuple):
+class CallReturned(msgspec.Struct, frozen=True):
     """A :class:`Call` has returned.
 
     Attributes:
@@ -94,7 +96,7 @@ class CallReturned(NamedTuple):
     attempt: int = 1
 
 
-class CallFailed(NamedTuple):
+class CallFailed(msgspec.Struct, frozen=True):
     """A :class:`Call` has failed, and will not be tried again.
 
     Attributes:
@@ -112,7 +114,7 @@ class CallFailed(NamedTuple):
     unknown: bool = False
 
 
-class Caused(NamedTuple):
+class Caused(msgspec.Struct, frozen=True):
     """An effect on its way to who performs it.
 
     Attributes:

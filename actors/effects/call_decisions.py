@@ -8,7 +8,9 @@ by a crash does not use the policy up, but ten of them end the call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from indelible.actors.durable.effects import Call, CallFailed, CallReturned
 from indelible.actors.effects.retry import RetryPolicy, retry_delay
@@ -20,7 +22,7 @@ CUT_OFFS = 10
 """Attempts of one call that a crash may cut off."""
 
 
-class CallOver(NamedTuple):
+class CallOver(msgspec.Struct, frozen=True):
     """An attempt has returned ``value``, encoded, or failed with an error."""
 
     key: str
@@ -35,7 +37,7 @@ class CallOver(NamedTuple):
     traceback: str = ""
 
 
-class CallDue(NamedTuple):
+class CallDue(msgspec.Struct, frozen=True):
     """It is time for the attempt behind ``attempt``, which failed or has not begun."""
 
     key: str
@@ -44,7 +46,7 @@ class CallDue(NamedTuple):
     at: int
 
 
-class CallCutOff(NamedTuple):
+class CallCutOff(msgspec.Struct, frozen=True):
     """An attempt is under way by the log, and not in this process."""
 
     key: str
@@ -53,7 +55,7 @@ class CallCutOff(NamedTuple):
     at: int
 
 
-class CallNotBegun(NamedTuple):
+class CallNotBegun(msgspec.Struct, frozen=True):
     """An attempt that the log has has not begun, and will not in this process."""
 
     key: str
@@ -62,20 +64,20 @@ class CallNotBegun(NamedTuple):
     at: int
 
 
-class BeginCall(NamedTuple):
+class BeginCall(msgspec.Struct, frozen=True):
     """Make the attempt, which is durable."""
 
     attempt: int
 
 
-class CallAt(NamedTuple):
+class CallAt(msgspec.Struct, frozen=True):
     """Say :class:`CallDue` at ``due``, microseconds UTC."""
 
     attempt: int
     due: int
 
 
-class Settled(NamedTuple):
+class Settled(msgspec.Struct, frozen=True):
     """What follows.
 
     Attributes:

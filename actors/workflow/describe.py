@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.state import NODE_TIMES, PENDING, Failure, RunState, get_times
 from indelible.actors.workflow.state import WORDS as STEP_WORDS
-from indelible.actors.workflow.status import (
-    FailedStep,
-    OutcomeWord,
-    RunError,
-    RunStatus,
-    RunWord,
-    StepError,
-    StepStatus,
-)
 from indelible.events.run_events import RunCompleted, RunQuarantined
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.status import (
+        FailedStep,
+        OutcomeWord,
+        RunError,
+        RunStatus,
+        RunWord,
+        StepError,
+        StepStatus,
+    )
 
 TRAILS = 100
 """Steps whose tracebacks and causes a status has: who fails more often fails alike."""
@@ -111,6 +112,8 @@ def waiting_for(state: RunState) -> list[str]:
 
 
 def _unknown(state: RunState, step: str) -> str:
+    import shlex
+
     run = state.accepted.run_id if state.accepted else ""
     line = shlex.join(["indelible", "resolve", run, step])
     how = f"call resolve_step() or `{line} retry|fail|complete`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,7 +50,11 @@ def _check_reason(what: str, text: str) -> None:
 
 def _is_line(text: str) -> bool:
     """Whether ``text`` holds what a line may: also spaces and joiners of other scripts."""
-    return text.isprintable() or all(
+    if text.isprintable():
+        return True
+    import unicodedata
+
+    return all(
         letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs"
         for letter in text
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
@@ -16,9 +17,11 @@ from indelible.errors import StoreError
 from indelible.errors.texts import clean, in_words
 from indelible.events.inbox_sql import INBOX
 from indelible.loops import failing_loops
-from indelible.parts import Parts
 from indelible.projections.lag import ViewLag
 from indelible.threads import wanted
+
+if TYPE_CHECKING:
+    from indelible.parts import Parts
 
 _NAMED = 3
 """Threads that are named where a system says what it lacks."""

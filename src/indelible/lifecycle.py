@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from indelible.parts import Parts
+if TYPE_CHECKING:
+    from indelible.parts import Parts
 
 GRACE = 5.0
 """Seconds for the database to take what the last steps returned; a commit takes milliseconds."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 from indelible.actors.workflow.describe import error_of, outcome_word
 from indelible.actors.workflow.results import ReadBlob, outcome_value
 from indelible.actors.workflow.state import InBlob, RunState
-from indelible.actors.workflow.status import OutcomeWord, RunError
 
 if TYPE_CHECKING:
     from typing_extensions import ReadOnly  # type checkers know it; the library does not need it
+
+    from indelible.actors.workflow.status import OutcomeWord, RunError
 
 
 class Outcome(TypedDict):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from indelible.errors import ForkedError, SystemClosedError
 from indelible.forks import watch
-from indelible.parts import Parts
+
+if TYPE_CHECKING:
+    from indelible.parts import Parts
 
 
 class OfOneProcess:

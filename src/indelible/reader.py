@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from indelible.actors.durable.recovery import recover
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.state import RunState
-from indelible.actors.workflow.status import RunStatus
 from indelible.errors import AsOfError, StoreError, UnknownRunError
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.status import RunStatus
 
 MORE = 1.0
 """Seconds beyond a time-out that saying what a run waits for may take."""

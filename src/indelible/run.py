@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
@@ -15,7 +15,6 @@ from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.awaiting import awaiting
 from indelible.actors.workflow.messages import AskEnd, Describe, Resolution, Resolve
 from indelible.actors.workflow.state import RunState
-from indelible.actors.workflow.status import RunStatus
 from indelible.checks import check_id, check_timeout
 from indelible.errors import (
     AskTimeoutError,
@@ -31,6 +30,9 @@ from indelible.events.conversions import encode_given
 from indelible.events.event import RecordedEvent
 from indelible.outcome import Outcome, outcome_of
 from indelible.reader import MORE
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.status import RunStatus
 
 _DESCRIBED_IN = 5.0
 """Seconds to wait for the process that executes a run to say what it waits for."""

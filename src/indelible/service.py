@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from msgspec.structs import replace
 
 from indelible.checks import check_seconds
 from indelible.facade import Facade
-from indelible.health import PATIENCE, failed_consumers, take_health
 from indelible.lifecycle import drain
 from indelible.off_loop import in_thread
-from indelible.results import SystemHealth
-from indelible.survey import HEALTHY, take_survey
+
+if TYPE_CHECKING:
+    from indelible.results import SystemHealth
 
 
 class Serving(Facade):
@@ -28,6 +30,9 @@ class Serving(Facade):
             BlockingCallError: Called on the system's event loop.
             StoreUnavailableError: It does not own the store, and cannot read it.
         """
+        from indelible.health import PATIENCE, failed_consumers, take_health
+        from indelible.survey import HEALTHY, take_survey
+
         self._access.check_may_block("health", "health_async")
         parts = self._access.parts
         with parts.store.within(PATIENCE):  # one limit for all that is read

@@ -6,15 +6,18 @@ Needs no process to answer: a reader of the database makes up its own mind.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
 
 from indelible.actors.workflow.state import RESUMED
 from indelible.events.inbox_sql import INBOX
-from indelible.parts import Parts
 from indelible.projections.lag import ViewLag
 from indelible.reports import Process, read_processes
+
+if TYPE_CHECKING:
+    from indelible.parts import Parts
 
 HEALTHY, UNHEALTHY, UNSERVED = 0, 1, 2
 """Verdicts, as exit codes of ``indelible health``."""

@@ -27,7 +27,6 @@ from indelible.failpoints import Failpoints
 from indelible.ids import Ids
 from indelible.lifecycle import begin, shut_down
 from indelible.off_loop import in_thread
-from indelible.parts import Parts
 from indelible.projections.custom import Projection, check_projections
 from indelible.run import RunHandle
 from indelible.runtime import Runtime, ThreadRuntime
@@ -159,6 +158,8 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         return self
 
     def _begin(self, store: EventStore) -> None:
+        from indelible.parts import Parts  # much that nobody needs who opens nothing
+
         access = self._access
         try:
             access.opened = parts = Parts(

@@ -6,10 +6,7 @@ import asyncio
 
 import msgspec
 
-from indelible.events.verification.anchor import events_of, format_anchor, parse_anchor
-from indelible.events.verification.findings import Findings
 from indelible.facade import Facade
-from indelible.states import verify_snapshots, verify_states
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +41,8 @@ class Verifying(Facade):
             VerificationError: A shard's row does not say what its last event says.
         """
         self._access.check_may_block("anchor", "anchor_async")
+        from indelible.events.verification.anchor import format_anchor
+
         return format_anchor(self.store.anchor(), self._access.parts.clock.now())
 
     async def anchor_async(self) -> str:
@@ -66,6 +65,10 @@ class Verifying(Facade):
             AnchorError: ``anchor`` is none; nothing was verified.
         """
         self._access.check_may_block("verify", "verify_async")
+        from indelible.events.verification.anchor import events_of, parse_anchor
+        from indelible.events.verification.findings import Findings
+        from indelible.states import verify_snapshots, verify_states
+
         parts = self._access.parts
         places = {} if anchor is None else parse_anchor(anchor)
         events = streams = snapshots = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from indelible.checks import check_seconds
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
@@ -10,8 +11,10 @@ from indelible.events.store import Cursor
 from indelible.facade import Facade
 from indelible.inbox.courier import ASK_TIMEOUT
 from indelible.off_loop import in_thread
-from indelible.parked import ParkedEvents, RetryEvent, SkipEvent
-from indelible.projections.as_of import TimedViews
+
+if TYPE_CHECKING:
+    from indelible.parked import ParkedEvents, RetryEvent, SkipEvent
+    from indelible.projections.as_of import TimedViews
 
 _SLICE = 0.25
 """Seconds for which a task that waits for the views holds a thread, before others have it."""
@@ -28,6 +31,8 @@ class Viewing(Facade):
     @property
     def parked(self) -> ParkedEvents:
         """Events that a view could not apply."""
+        from indelible.parked import ParkedEvents
+
         parts = self._access.parts
         return ParkedEvents(
             parts.views, parts.projections, parts.clock, self._record, parts.off_loop.call
