@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from indelible.actors.workflow.effects import Ended
-from indelible.actors.workflow.state import FAILED, RunState
+from indelible.actors.workflow.node_status import FAILED
+from indelible.actors.workflow.state import RunState
 from indelible.events.run_events import FailedStep, RunCompleted, RunFailed, StepFailed
 
 FAILURES = 10

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.state import NODE_TIMES, PENDING, Failure, RunState, get_times
-from indelible.actors.workflow.state import WORDS as STEP_WORDS
+from indelible.actors.workflow.node_status import PENDING
+from indelible.actors.workflow.node_status import WORDS as STEP_WORDS
+from indelible.actors.workflow.state import NODE_TIMES, Failure, RunState, get_times
 from indelible.events.run_events import RunCompleted, RunQuarantined
 
 if TYPE_CHECKING:

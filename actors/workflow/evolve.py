@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from indelible.actors.workflow.definition.plan import Node, Plan
-from indelible.actors.workflow.frontier import others_failed
-from indelible.actors.workflow.state import (
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.node_status import (
     COMPLETED,
     FAILED,
-    FINISHED,
-    NODE_TIMES,
     PENDING,
     RETRYING,
     RUNNING,
     SKIPPED,
     UNKNOWN,
+)
+from indelible.actors.workflow.state import (
+    FINISHED,
+    NODE_TIMES,
     Failure,
     InBlob,
     RunState,
@@ -158,29 +159,26 @@ def _settle(state: RunState, index: int, *, failed: bool) -> None:
     nodes = state.plan.nodes
     parent = nodes[index].parent
     while parent >= 0:
-        block = nodes[parent]
+        block, child = nodes[parent], nodes[index]
+        pattern = block.pattern
+        assert pattern is not None
+        end = pattern.end(state, block, child, failed=failed)
         state.unsettled[parent] -= 1
-        if block.kind == "sequential" and failed:
-            for child in block.children:
-                _skip(state, child)
-            state.status[parent] = FAILED
-            state.unsettled[parent] = 0
-            state.errors[parent] = state.errors[index]
-        elif state.unsettled[parent] > 0:
+        if end is None:
             return
-        elif failed and others_failed(state, block.children, index):
-            state.status[parent] = FAILED
-            state.errors[parent] = _every_step(block, state.errors[index], nodes[index].name)
-        else:
-            state.status[parent] = COMPLETED
-            failed = False
+        state.status[parent] = end
+        failed = end == FAILED
+        if failed:
+            error = state.errors[index]
+            words = pattern.why_failed(block, child, error.message)
+            state.errors[parent] = (
+                error if words == error.message else Failure(error.error_type, words)
+            )
+        if state.unsettled[parent]:
+            for other in block.children:
+                _skip(state, other)
+            state.unsettled[parent] = 0
         index, parent = parent, block.parent
-
-
-def _every_step(block: Node, error: Failure, last: str) -> Failure:
-    """Why a parallel block has failed: none of its children has a result."""
-    words = f"all {len(block.children)} steps of {block.name!r} failed, {last!r} last"
-    return Failure(error.error_type, f"{words}: {error.message}")
 
 
 def _skip(state: RunState, index: int) -> None:

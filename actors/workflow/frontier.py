@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.state import COMPLETED, FAILED, PENDING, SKIPPED, RunState
+from indelible.actors.workflow.node_status import FAILED, PENDING, SETTLED
+from indelible.actors.workflow.state import RunState
 
 Next = tuple[list[int], bool, bool]
 """Steps to start (by node); whether the run has ended; whether it did because its root failed."""
@@ -14,18 +13,16 @@ Next = tuple[list[int], bool, bool]
 def first_steps(plan: Plan, index: int = 0) -> list[int]:
     """The steps to start when the node at ``index`` opens."""
     nodes = plan.nodes
-    if nodes[index].kind == "step":
+    if nodes[index].pattern is None:
         return [index]
     found: list[int] = []
     waiting = [index]
     while waiting:
         node = nodes[waiting.pop()]
-        if node.kind == "step":
+        if node.pattern is None:
             found.append(node.index)
-        elif node.kind == "sequential":
-            waiting.append(node.children[0])
         else:
-            waiting.extend(reversed(node.children[: node.width]))
+            waiting.extend(reversed(node.pattern.first(node)))
     return found
 
 
@@ -38,28 +35,15 @@ def after(state: RunState, index: int, *, failed: bool) -> Next:
         if parent < 0:
             return [], True, failed
         block = nodes[parent]
-        if block.kind == "sequential":
-            if not failed and node.order + 1 < len(block.children):
-                following = block.children[node.order + 1]
-                return first_steps(state.plan, following), False, False
-        else:
-            opened = state.next_child[parent]
-            if opened < len(block.children):
-                return first_steps(state.plan, block.children[opened]), False, False
-            if state.unsettled[parent] > 1:
-                return [], False, False
-            failed = failed and others_failed(state, block.children, index)
+        pattern = block.pattern
+        assert pattern is not None
+        end = pattern.end(state, block, node, failed=failed)
+        if end is None:
+            following = pattern.following(state, block, node)
+            steps = [] if following is None else first_steps(state.plan, following)
+            return steps, False, False
+        failed = end == FAILED
         index = parent
-
-
-def others_failed(state: RunState, children: Sequence[int], last: int) -> bool:
-    """Whether every child of a parallel block failed, but for the ``last``, which settles now.
-
-    With policy ``collect`` a failed child is an entry of its block, not its end, unless there is
-    no other.
-    """
-    status = state.status
-    return all(status[child] == FAILED for child in children if child != last)
 
 
 def ready(state: RunState) -> list[int]:
@@ -70,17 +54,13 @@ def ready(state: RunState) -> list[int]:
     while waiting:
         index = waiting.pop()
         node = nodes[index]
-        if node.kind == "step":
+        if node.pattern is None:
             if state.status[index] == PENDING:
                 found.append(index)
             continue
         if state.status[index] == PENDING:
             found.extend(first_steps(state.plan, index))
             continue
-        unsettled = [child for child in node.children if state.status[child] not in _SETTLED]
-        width = 1 if node.kind == "sequential" else node.width
-        waiting.extend(reversed(unsettled[:width]))
+        unsettled = [child for child in node.children if state.status[child] not in SETTLED]
+        waiting.extend(reversed(unsettled[: node.pattern.width(node)]))
     return found
-
-
-_SETTLED = frozenset((COMPLETED, FAILED, SKIPPED))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import Reference
-from indelible.actors.workflow.state import FAILED, SKIPPED, RunState
+from indelible.actors.workflow.node_status import FAILED, SKIPPED
+from indelible.actors.workflow.state import RunState
 from indelible.errors import FailedReferenceError
 
 _TEXT = 300

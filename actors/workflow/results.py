@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from indelible.actors.workflow.state import COMPLETED, FAILED, SKIPPED, InBlob, RunState
+from indelible.actors.workflow.node_status import COMPLETED, FAILED, SKIPPED
+from indelible.actors.workflow.state import InBlob, RunState
 from indelible.errors import StoreCorruptError, ValueDecodeError
 from indelible.events.values import decode_value
 

@@ -17,8 +17,9 @@ from indelible.actors.workflow.messages import (
     StepRaised,
     StepReturned,
 )
+from indelible.actors.workflow.node_status import RUNNING, UNKNOWN
 from indelible.actors.workflow.settle import plan_starts, step_raised, step_returned
-from indelible.actors.workflow.state import RUNNING, UNKNOWN, RunState
+from indelible.actors.workflow.state import RunState
 from indelible.errors import RefusedError
 from indelible.events.event import Event
 from indelible.events.run_events import (

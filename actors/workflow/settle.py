@@ -11,7 +11,8 @@ from indelible.actors.workflow.conclude import conclude
 from indelible.actors.workflow.effects import Begin, RetryAt
 from indelible.actors.workflow.frontier import after
 from indelible.actors.workflow.messages import StepRaised, StepReturned
-from indelible.actors.workflow.state import RUNNING, UNKNOWN, RunState
+from indelible.actors.workflow.node_status import RUNNING, UNKNOWN
+from indelible.actors.workflow.state import RunState
 from indelible.events.run_events import Start, StepCompleted, StepFailed
 from indelible.events.values import BLOB_THRESHOLD
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from struct import Struct
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.events.run_events import (
@@ -15,14 +14,6 @@ from indelible.events.run_events import (
     RunQuarantined,
 )
 
-PENDING: Final = 0
-RUNNING: Final = 1
-RETRYING: Final = 2  # failed, waits for its next attempt
-UNKNOWN: Final = 3  # cut off by a crash, waits for a person
-COMPLETED: Final = 4
-FAILED: Final = 5
-SKIPPED: Final = 6
-
 NODE_TIMES: Final = 24
 """Bytes of ``RunState.times`` for each node: when it started and finished, and its duration."""
 
@@ -32,11 +23,6 @@ FINISHED: Final = 8
 put_started: Final = Struct("=q").pack_into
 put_finished: Final = Struct("=qq").pack_into
 get_times: Final = Struct("=qqq").unpack_from
-
-StepWord = Literal["pending", "running", "retrying", "unknown", "completed", "failed", "skipped"]
-"""Where a step is on its way; the last three are ends."""
-
-WORDS: Final[Sequence[StepWord]] = get_args(StepWord)
 
 UNFINISHED: Final = ("accepted", "running", "waiting")
 """Status words of runs that go on."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from indelible.actors.workflow.state import StepWord
+from indelible.actors.workflow.node_status import StepWord
 
 RunWord = Literal["accepted", "running", "waiting", "completed", "failed", "quarantined"]
 """Where a run is on its way; the last three are ends."""

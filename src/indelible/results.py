@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from indelible.actors.workflow.messages import Resolution
-from indelible.actors.workflow.state import StepWord
+from indelible.actors.workflow.node_status import StepWord
 from indelible.actors.workflow.status import (
     ErrorCause,
     FailedStep,

@@ -26,12 +26,12 @@ from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,
     MAX_ATTEMPTS,
-    MAX_WIDTH,
     PATTERNS,
     RETRY_KEYS,
     ROOT_KEYS,
     STEP_KEYS,
 )
+from indelible.actors.workflow.patterns.parallel import DEFAULT_WIDTH, MAX_WIDTH
 from indelible.errors import DefinitionError
 from pages import Page, output_of, printed_by
 
@@ -163,7 +163,7 @@ def test_the_defaults_and_limits_are_those_of_the_page() -> None:
         assert cells[1] == str(getattr(RetryPolicy(), name)), name
     assert f"1 to {MAX_ATTEMPTS:,}" in retry["attempts"][2]
     root = table_of("## The definition")
-    assert f"| {plan.DEFAULT_WIDTH} | 1 to {MAX_WIDTH:,} |" in root
+    assert f"| {DEFAULT_WIDTH} | 1 to {MAX_WIDTH:,} |" in root
     both = f"| {plan.DEFAULT_CHECKPOINT_STEPS} and {plan.DEFAULT_CHECKPOINT_SECONDS} |"
     assert both in root
     assert f"at most {MAX_NODES:,} steps and blocks, and {MAX_BLOCKS} blocks" in PAGE.text

@@ -17,7 +17,6 @@ from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
 from indelible.actors.workflow.definition.plan import (
     DEFAULT_CHECKPOINT_SECONDS,
     DEFAULT_CHECKPOINT_STEPS,
-    DEFAULT_WIDTH,
     FORMATS,
     RESULT_NAME,
 )
@@ -25,16 +24,15 @@ from indelible.actors.workflow.definition.refs import parse_ref
 from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,
+    DEFAULT_PATTERN,
     ENGINE_KEYS,
     LATER_KEYS,
     LATER_PATTERNS,
-    LATER_POLICIES,
     MAX_ATTEMPTS,
     MAX_NAME,
-    MAX_WIDTH,
     ON_UNKNOWN,
+    PATTERN_KEYS,
     PATTERNS,
-    POLICIES,
     RETRY_KEYS,
     ROOT_KEYS,
     STEP_KEYS,
@@ -102,29 +100,15 @@ class Normaliser:
     def _block(
         self, source: Mapping[str, Any], place: str, trail: tuple[int, ...]
     ) -> dict[str, Any]:
-        problems = self.problems
-        pattern = fields.choice(
-            problems,
-            join(place, "pattern"),
-            source.get("pattern", "sequential"),
-            PATTERNS,
-            LATER_PATTERNS,
-        )
-        block: dict[str, Any] = {"pattern": pattern or "sequential"}
-        if pattern == "parallel":
-            block["policy"] = fields.choice(
-                problems,
-                join(place, "policy"),
-                source.get("policy", "collect"),
-                POLICIES,
-                LATER_POLICIES,
-            )
-            width = source.get("width", DEFAULT_WIDTH)
-            block["width"] = fields.integer(problems, join(place, "width"), width, 1, MAX_WIDTH)
-        elif pattern == "sequential":
-            for key in ("policy", "width"):
-                if key in source:
-                    fix = "only a parallel block has it; remove it, or write pattern: parallel"
+        problems, default = self.problems, DEFAULT_PATTERN
+        found, path = source.get("pattern", default), join(place, "pattern")
+        pattern = fields.choice(problems, path, found, PATTERNS, LATER_PATTERNS)
+        block: dict[str, Any] = {"pattern": pattern or default}
+        if pattern:
+            block |= PATTERNS[pattern].fields(problems, place, source)
+            for key, owner in PATTERN_KEYS.items():
+                if key in source and owner != pattern:
+                    fix = f"only a {owner} block has it; remove it, or write pattern: {owner}"
                     problems.add(join(place, key), describe(source[key]), fix)
         block["steps"] = self._steps(source.get("steps"), join(place, "steps"), trail)
         return block

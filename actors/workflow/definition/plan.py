@@ -16,16 +16,17 @@ import msgspec
 
 from indelible.actors.effects.retry import RetryPolicy
 from indelible.actors.workflow.definition.refs import find_refs, needs_resolving
+from indelible.actors.workflow.definition.vocabulary import PATTERNS
+from indelible.actors.workflow.patterns.pattern import Pattern
 from indelible.errors import DefinitionError, Problem
 from indelible.events.values import decode_value
 
 FORMATS = (1,)
 DEFAULT_CHECKPOINT_STEPS = 5
 DEFAULT_CHECKPOINT_SECONDS = 300
-DEFAULT_WIDTH = 256
 
 RESULT_NAME = re.compile(r"step_(0|[1-9][0-9]*)_result", re.ASCII)
-"""``step_<i>_result``: child i, from 0, of the innermost sequential block around the reader."""
+"""``step_<i>_result``: child i, from 0, of the innermost block around the reader that shows it."""
 
 NO_RETRY = RetryPolicy()
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
@@ -39,7 +40,8 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
         end: Index behind the last node below this one.
         name: Unique in the definition; the root has the workflow's.
         path: Names from the root, joined by ``/``, without the root's; the root's is empty.
-        kind: ``step``, ``sequential`` or ``parallel``.
+        kind: ``step``, or the name of the block's pattern.
+        pattern: Of a block; ``None`` for a step.
         parent: Index of the block around it; -1 for the root.
         children: Indexes of what a block holds, in order.
         order: Place in its block, from 0.
@@ -49,8 +51,6 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
         timeout: Seconds that one attempt may take, or ``None``.
         retry: When a failed attempt is followed by another.
         on_unknown: ``retry``, ``ask`` or ``fail``: what follows an attempt that a crash cut off.
-        width: How many children of a parallel block run at once.
-        policy: How failures in a parallel block are met; empty for the others.
         definition: The normalised mapping that it was compiled from, read-only; a step's always
             has ``params``.
     """
@@ -60,6 +60,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     name: str
     path: str
     kind: str
+    pattern: Pattern | None
     parent: int
     children: tuple[int, ...]
     order: int
@@ -69,8 +70,6 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     timeout: float | None
     retry: RetryPolicy
     on_unknown: str
-    width: int
-    policy: str
     definition: MappingProxyType[str, Any]
 
 
@@ -116,8 +115,8 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     def find(self, reader: int, name: str) -> int | None:
         """The node that step ``reader`` may see as ``name``: surely finished before it starts.
 
-        These are what stands earlier in a sequential block that holds ``reader`` at any depth,
-        everything inside that, and ``step_<i>_result``.
+        These are what stands earlier in a block that holds ``reader`` at any depth and whose
+        children see what is before them, everything inside that, and ``step_<i>_result``.
         """
         target = self.by_name.get(name)
         if target is None:
@@ -127,11 +126,8 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         while branch.parent >= 0:
             block = nodes[branch.parent]
             if block.index <= target < block.end:  # the innermost block that holds both
-                return (
-                    target
-                    if block.kind == "sequential" and block.index < target < branch.index
-                    else None
-                )
+                earlier = block.index < target < branch.index
+                return target if earlier and _sees_earlier(block) else None
             branch = block
         return None
 
@@ -143,7 +139,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         places = -1
         while branch.parent >= 0:
             block = nodes[branch.parent]
-            if block.kind == "sequential":
+            if _sees_earlier(block):
                 spans.append((block.index + 1, branch.index))
                 if places < 0:
                     places = branch.order
@@ -161,13 +157,17 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         branch = self.nodes[reader]
         while branch.parent >= 0:
             block = self.nodes[branch.parent]
-            if block.kind == "sequential":
+            if _sees_earlier(block):
                 digits = match[1]
                 if len(digits) > len(str(branch.order)) or int(digits) >= branch.order:
                     return None
                 return block.children[int(digits)]
             branch = block
         return None
+
+
+def _sees_earlier(block: Node) -> bool:
+    return block.pattern is not None and block.pattern.sees_earlier
 
 
 def plan_from_encoded(encoded: bytes) -> Plan:
@@ -250,6 +250,7 @@ def _add(
         name=source["name"],
         path=path,
         kind=kind,
+        pattern=PATTERNS.get(kind),
         parent=parent,
         children=children,
         order=order,
@@ -259,8 +260,6 @@ def _add(
         timeout=source.get("timeout"),
         retry=RetryPolicy(**retry) if retry else NO_RETRY,
         on_unknown=source.get("on_unknown_outcome", "retry"),
-        width=source.get("width", DEFAULT_WIDTH),
-        policy=source.get("policy", ""),
         definition=_frozen(source, is_step=kind == "step"),
     )
     if kind == "step":

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from indelible.actors.effects.retry import RetryPolicy
+from indelible.actors.workflow.patterns.parallel import Parallel
+from indelible.actors.workflow.patterns.pattern import Pattern
+from indelible.actors.workflow.patterns.sequential import Sequential
+
+PATTERNS: Mapping[str, Pattern] = {p.name: p for p in (Sequential(), Parallel())}
+LATER_PATTERNS = ("conditional", "loop", "fan_out", "fan_out_fan_in")
+DEFAULT_PATTERN = "sequential"
 
 MAX_NAME = 200
-MAX_WIDTH = 10_000
 MAX_ATTEMPTS = 1_000_000
 
-ROOT_KEYS = ("format", "name", "pattern", "policy", "width", "checkpoint", "steps")
-BLOCK_KEYS = ("name", "pattern", "policy", "width", "steps")
+PATTERN_KEYS: Mapping[str, str] = {key: p.name for p in PATTERNS.values() for key in p.keys}
+"""The fields that blocks of one pattern have, and which that is."""
+
+BLOCK_KEYS = ("name", "pattern", *PATTERN_KEYS, "steps")
+ROOT_KEYS = ("format", "checkpoint", *BLOCK_KEYS)
 STEP_KEYS = ("name", "type", "params", "timeout", "retry", "on_unknown_outcome")
 RETRY_KEYS = RetryPolicy.__struct_fields__
 CHECKPOINT_KEYS = ("every_steps", "every_seconds")
-PATTERNS = ("sequential", "parallel")
-LATER_PATTERNS = ("conditional", "loop", "fan_out", "fan_out_fan_in")
-POLICIES = ("collect",)
-LATER_POLICIES = ("fail_fast", "quorum")
 ON_UNKNOWN = ("retry", "ask", "fail")
 
 LATER_KEYS = frozenset(

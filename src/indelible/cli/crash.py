@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.state import COMPLETED
+from indelible.actors.workflow.node_status import COMPLETED
 from indelible.errors import SchemaVersionError, StoreNotFoundError, UnknownRunError
 from indelible.facade import access_to
 from indelible.system import ActorSystem

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from indelible.actors.decider import fold
 from indelible.actors.workflow.describe import describe
+from indelible.actors.workflow.node_status import COMPLETED
 from indelible.actors.workflow.results import value_of
-from indelible.actors.workflow.state import COMPLETED, RunState
+from indelible.actors.workflow.state import RunState
 from indelible.cli.ending import errors_of, steps_text
 from indelible.cli.events import origin_of
 from indelible.cli.failures import show_failures

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from indelible import ActorHandle, ActorSystem, Decider, Event, Outcome, RefusedError, RunStatus
-from indelible.actors.workflow.state import WORDS
+from indelible.actors.workflow.node_status import WORDS
 from indelible.outcome import KEYS
 from indelible.results import OutcomeWord, RunError, SystemHealth
 

@@ -1,0 +1,69 @@
+"""``parallel``: children side by side, up to a width; a failed one is an entry of the block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.workflow.definition import fields
+from indelible.actors.workflow.node_status import COMPLETED, FAILED
+from indelible.actors.workflow.patterns.pattern import Pattern, Progress
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.definition.plan import Node
+
+DEFAULT_WIDTH = 256
+MAX_WIDTH = 10_000
+
+_POLICIES = ("collect",)
+_LATER_POLICIES = ("fail_fast", "quorum")
+
+
+class Parallel(Pattern):
+    """Opens children side by side, none of which sees the result of another.
+
+    With policy ``collect`` a failed child does not end its block, and the block has failed if no
+    child has a result.
+    """
+
+    name = "parallel"
+    keys = ("policy", "width")
+    sees_earlier = False
+
+    def fields(
+        self, problems: fields.Problems, place: str, source: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """``policy`` and ``width``."""
+        policy, width = source.get("policy", "collect"), source.get("width", DEFAULT_WIDTH)
+        path = fields.join(place, "policy")
+        return {
+            "policy": fields.choice(problems, path, policy, _POLICIES, _LATER_POLICIES),
+            "width": fields.integer(problems, fields.join(place, "width"), width, 1, MAX_WIDTH),
+        }
+
+    def first(self, block: Node) -> Sequence[int]:
+        """As many as the width allows."""
+        return block.children[: self.width(block)]
+
+    def following(self, progress: Progress, block: Node, child: Node) -> int | None:  # noqa: ARG002
+        """The next that has not opened."""
+        opened = progress.next_child[block.index]
+        return block.children[opened] if opened < len(block.children) else None
+
+    def end(self, progress: Progress, block: Node, child: Node, *, failed: bool) -> int | None:
+        """The last child to settle ends it; it has failed if no child has a result."""
+        if progress.unsettled[block.index] > 1:
+            return None
+        status, last = progress.status, child.index
+        alone = failed and all(status[other] == FAILED for other in block.children if other != last)
+        return FAILED if alone else COMPLETED
+
+    def width(self, block: Node) -> int:
+        """What the definition says."""
+        width: int = block.definition["width"]
+        return width
+
+    def why_failed(self, block: Node, child: Node, message: str) -> str:
+        """The last error, and that the others failed, too."""
+        count = len(block.children)
+        return f"all {count} steps of {block.name!r} failed, {child.name!r} last: {message}"
