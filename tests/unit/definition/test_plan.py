@@ -43,11 +43,8 @@ def test_every_field_reaches_the_plan() -> None:
         checkpoint={"every_steps": 2, "every_seconds": 9},
     )
     root, node = plan.nodes
-    assert (root.kind, root.definition["policy"], root.definition["width"]) == (
-        "parallel",
-        "collect",
-        7,
-    )
+    written = root.definition
+    assert (root.kind, written["policy"], written["width"]) == ("parallel", "collect", 7)
     assert (plan.checkpoint_steps, plan.checkpoint_seconds) == (2, 9)
     assert node.retry == RetryPolicy(3, 2.0, 3.0, 9.0, 0.5)
     assert (node.timeout, node.on_unknown, node.params) == (30.0, "ask", {"x": 1})
