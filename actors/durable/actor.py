@@ -91,7 +91,7 @@ class DurableActor(Recovering):
             self._trouble is None
             and not len(self._flights)
             and bool(self._decider.at_rest(self._state))
-            and not (self._waits and calls_in(self._decider, self._state))
+            and not (self._waits and calls_in(self._outstanding()))
         )
 
     # -- messages in
@@ -282,8 +282,9 @@ class DurableActor(Recovering):
             return
         status: str | None = None
         wake_at: int | None = None
-        decider, state = self._decider, self._state
-        unfinished = row_of(decider, state) if self._waits else decider.unfinished(state)
+        unfinished = self._decider.unfinished(self._state)
+        if self._waits:
+            unfinished = row_of(unfinished, self._outstanding())
         if unfinished != self._unfinished:
             self._unfinished = unfinished
             status, wake_at = unfinished

@@ -7,7 +7,7 @@ after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -50,6 +50,9 @@ OWN_EVENTS = frozenset(EFFECT_EVENTS)
 
 Promises = Mapping[str, Promise]
 
+Wanted = Mapping[str, Any]
+"""The effects that a state waits for, by key."""
+
 NO_PROMISES: Promises = MappingProxyType({})
 
 
@@ -63,7 +66,7 @@ def key_of(effect: Any) -> str:
     return effect.key if type(effect) in _WAITED_FOR else ""
 
 
-def outstanding(decider: Decider[Any], state: Any) -> Mapping[str, Any]:
+def outstanding(decider: Decider[Any], state: Any) -> Wanted:
     """The effects that ``state`` waits for, by key.
 
     Raises:
@@ -80,18 +83,18 @@ def outstanding(decider: Decider[Any], state: Any) -> Mapping[str, Any]:
     return found
 
 
-def calls_in(decider: Decider[Any], state: Any) -> bool:
-    """Whether ``state`` waits for a call, whose result finds its actor in memory."""
-    return any(type(effect) is Call for effect in outstanding(decider, state).values())
+def calls_in(wanted: Wanted) -> bool:
+    """Whether a state waits for a call, whose result finds its actor in memory."""
+    return any(type(effect) is Call for effect in wanted.values())
 
 
-def row_of(decider: Decider[Any], state: Any) -> tuple[str, int]:
-    """Status of a stream as its row has it, and when to wake it (microseconds UTC, 0 is never)."""
-    status, wake_at = decider.unfinished(state)
-    if not waits(decider):
-        return status, wake_at
-    effects = outstanding(decider, state).values()
-    times = [effect.due if type(effect) is TimerAt else AT_ONCE for effect in effects]
+def row_of(unfinished: tuple[str, int], wanted: Wanted) -> tuple[str, int]:
+    """Status of a stream as its row has it, and when to wake it (microseconds UTC, 0 is never).
+
+    ``unfinished`` is the same without what the state waits for.
+    """
+    status, wake_at = unfinished
+    times = [effect.due if type(effect) is TimerAt else AT_ONCE for effect in wanted.values()]
     if wake_at:
         times.append(wake_at)
     return status, max(AT_ONCE, min(times)) if times else 0
@@ -119,15 +122,12 @@ def note(promises: dict[str, Promise], recorded: RecordedEvent) -> None:
             promises[key] = Promise(recorded.version, place, recorded.metadata)
 
 
-def check_promises(decider: Decider[Any], state: Any, effects: Sequence[Any]) -> None:
-    """See that ``state``, which a decision has led to, waits for the ``effects`` that it promised.
+def check_promises(decider: Decider[Any], wanted: Wanted, effects: Sequence[Any]) -> None:
+    """See that the state after a decision waits for the ``effects`` that this has promised.
 
     Raises:
         WrongPendingError: A crash would lose one of them, or bring back one that was cancelled.
     """
-    if not waits(decider) and not any(map(key_of, effects)):
-        return
-    wanted = outstanding(decider, state)
     for effect in effects:
         found = wanted.get(effect.key) if type(effect) in _KEYED else None
         if type(effect) in _WAITED_FOR and found != effect:
@@ -139,13 +139,13 @@ def check_promises(decider: Decider[Any], state: Any, effects: Sequence[Any]) ->
         raise WrongPendingError(type(decider).__name__, words)
 
 
-def check_over(decider: Decider[Any], state: Any, over: Any, effects: Sequence[Any]) -> None:
-    """See that ``state`` does not wait for ``over``, which has come back, unless it is asked anew.
+def check_over(decider: Decider[Any], wanted: Wanted, over: Any, effects: Sequence[Any]) -> None:
+    """See that the state waits no more for ``over``, which has come back, unless asked anew.
 
     Raises:
         WrongPendingError: It does: it would come back again after each crash.
     """
-    if over not in effects and outstanding(decider, state).get(over.key) == over:
+    if over not in effects and wanted.get(over.key) == over:
         raise WrongPendingError(type(decider).__name__, f"{over!r:.80}, which has come back")
 
 
@@ -153,14 +153,14 @@ _WAITED_FOR = (TimerAt, Call)
 _KEYED = (*_WAITED_FOR, CancelTimer)
 
 
-def forget_old(decider: Decider[Any], state: Any, promises: dict[str, Promise]) -> None:
-    """Remove from ``promises`` what ``state`` does not wait for, now and then: keys may be many.
+def forget_old(promises: dict[str, Promise], ask: Callable[[], Wanted]) -> None:
+    """Remove from ``promises`` what the state does not wait for, now and then: keys may be many.
 
     Its cost is a part of what putting so many in has cost.
     """
     if len(promises) & (len(promises) - 1) or len(promises) < _FEW:
         return  # only at powers of two
-    wanted = outstanding(decider, state)
+    wanted = ask()
     for key in [key for key in promises if key not in wanted]:
         del promises[key]
 

@@ -14,6 +14,7 @@ from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.promises import (
     AT_ONCE,
     Promise,
+    Wanted,
     check_over,
     check_promises,
     forget_old,
@@ -73,6 +74,13 @@ class Promising(InContext):
     _promises: dict[str, Promise]  # the newest of each key, outstanding or not
     _state: Any
     _waits: bool  # the decider defines pending
+    _wanted: Wanted | None = None  # what the state waits for, once it was asked
+
+    def _outstanding(self) -> Wanted:
+        """The effects that the state waits for; its decider is asked once for each state."""
+        if self._wanted is None:
+            self._wanted = outstanding(self._decider, self._state)
+        return self._wanted
 
     def _promise(
         self, decision: Decision, context: Context | None, encoded: list[EncodedEvent]
@@ -81,14 +89,15 @@ class Promising(InContext):
         effects, promised = decision.effects, bool(decision.events)
         version = self._version + len(encoded)
         keys = [key_of(effect) for effect in effects]
-        check_promises(self._decider, self._state, effects)
+        if self._waits or any(keys):
+            check_promises(self._decider, self._outstanding(), effects)
         if promised and any(keys):
             metadata = promising(encoded[-1].metadata or self._metadata, keys)
             encoded[-1] = replace(encoded[-1], metadata=metadata)
             for place, key in enumerate(keys):
                 if key:
                     self._promises[key] = Promise(version, place, metadata)
-            forget_old(self._decider, self._state, self._promises)
+            forget_old(self._promises, self._outstanding)
         known = self.context if context is None else context
         cause = f"{self.stream}/{version}" if promised else ""
         theirs = caused_by(known, cause, identity=self.identity)
@@ -110,8 +119,10 @@ class Promising(InContext):
 
         ``over`` is the effect that has come back with its message, if one has.
         """
+        if decision.events:
+            self._wanted = None
         if over is not None:
-            check_over(self._decider, self._state, over, decision.effects)
+            check_over(self._decider, self._outstanding(), over, decision.effects)
         if decision.effects:
             caused = self._promise(decision, context, encoded)
             self._effects.sort(caused, commands, effects)
@@ -124,7 +135,7 @@ class Promising(InContext):
         :data:`PASSED` if it gets nothing.  Events and effects of the engine are added.
         """
         key = message.key
-        effect, promise = outstanding(self._decider, self._state).get(key), self._promises.get(key)
+        effect, promise = self._outstanding().get(key), self._promises.get(key)
         caused = None if effect is None else self._again(key, effect)
         told: Any = PASSED
         if caused is None:
@@ -155,7 +166,7 @@ class Promising(InContext):
         if not self._waits:
             return
         again: list[Any] = []
-        for key, effect in outstanding(self._decider, self._state).items():
+        for key, effect in self._outstanding().items():
             if key not in self._promises:  # by events that an earlier version has written
                 unpromised = Promise(0, 0, self._metadata, attempt=0, retry_at=AT_ONCE)
                 self._promises[key] = unpromised

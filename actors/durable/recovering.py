@@ -103,6 +103,7 @@ class Recovering(Promising):
         took = host.clock.monotonic() - begun
         self._flights = Flights()
         self._state, self._version, self._unfinished = found.state, found.version, None
+        self._wanted = None
         self._promises = dict(found.promises)
         if self._since is None:
             self._since = found.version

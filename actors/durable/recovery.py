@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from indelible.actors.durable.promises import (
     from_value,
     note,
     note_own,
+    outstanding,
     waits,
 )
 from indelible.errors import EventNotFoldedError, RefusedError
@@ -150,7 +152,7 @@ def _fold(
             version = recorded.version
             if notes:
                 note(promises, recorded)
-                forget_old(decider, state, promises)
+                forget_old(promises, partial(outstanding, decider, state))
         if since is not None and recorded.version > since:
             own.append(event)
     return Recovered(state, version, snapshot, own, first, promises)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from indelible.actors.decider import Decider, takes_snapshots
-from indelible.actors.durable.promises import row_of, to_value
+from indelible.actors.durable.promises import outstanding, row_of, to_value
 from indelible.actors.durable.recovery import recover
 from indelible.errors.texts import in_words
 from indelible.events.names import category_of
@@ -63,7 +63,7 @@ def _compare(
             found = f"by its name events up to version {recovered.version} are found"
             findings.add(shard, 0, f"stream {row.name!r:.300} ends at version {until}, {found}")
             return
-        folded = row_of(decider, recovered.state)
+        folded = row_of(decider.unfinished(recovered.state), outstanding(decider, recovered.state))
     except Exception as error:  # noqa: BLE001 - whatever a decider makes of damaged events
         findings.add(shard, 0, f"stream {row.name!r:.300} cannot be folded: {in_words(error)}")
         return

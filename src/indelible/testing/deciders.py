@@ -10,7 +10,7 @@ from typing import Any, Generic
 
 from indelible.actors.decider import Decider, Decision, R, S, fold, sees_context
 from indelible.actors.durable.decisions import wrong_decision
-from indelible.actors.durable.promises import check_promises, outstanding
+from indelible.actors.durable.promises import check_promises, key_of, outstanding, waits
 from indelible.errors import RefusedError
 from indelible.events.context import MessageContext
 from indelible.events.event import Event
@@ -83,7 +83,8 @@ class Given(Generic[S, R]):
             assert state == self.state, f"{type(decider).__name__}.decide() has changed the state"
             self._new, self.reply, self.effects = decision.events, decision.reply, decision.effects
             self._append(decision.events)
-            check_promises(decider, self.state, decision.effects)
+            if waits(decider) or any(map(key_of, decision.effects)):
+                check_promises(decider, outstanding(decider, self.state), decision.effects)
         return self
 
     def then(
