@@ -9,7 +9,7 @@ from indelible.checks import check_id
 from indelible.errors import RefusedError
 from indelible.events.inbox import Command
 from indelible.events.metadata import encode_metadata
-from indelible.inbox.wire import TOLD, MessageTypes, encode_message
+from indelible.inbox.wire import BY_EFFECT, TOLD, MessageTypes, encode_message
 
 
 class Teller:
@@ -46,5 +46,5 @@ class Teller:
         stream = f"{effect.category}-{effect.id}"
         _, body = encode_message(stream, effect.message, self._types[effect.category])
         context = encode_metadata(caused.context)
-        shard = self._shard_of(stream)
-        return Command(caused.id, shard, stream, TOLD, body, self._sender, context=context)
+        message_id, shard = BY_EFFECT + caused.id, self._shard_of(stream)
+        return Command(message_id, shard, stream, TOLD, body, self._sender, context=context)

@@ -23,6 +23,7 @@ from indelible.errors import (
     IndelibleError,
     MessageExistsError,
     NobodyAnswersError,
+    RefusedError,
     StoreUnavailableError,
     SystemClosedError,
 )
@@ -33,7 +34,14 @@ from indelible.events.store import EventStore
 from indelible.events.values import encode_value
 from indelible.ids import Ids
 from indelible.inbox.answers import decode_answer
-from indelible.inbox.wire import DESCRIBE, SERVICE, MessageTypes, check_size, encode_message
+from indelible.inbox.wire import (
+    BY_EFFECT,
+    DESCRIBE,
+    SERVICE,
+    MessageTypes,
+    check_size,
+    encode_message,
+)
 from indelible.loops import Loop
 from indelible.threads import wanted
 
@@ -153,6 +161,8 @@ class Courier:
     ) -> PooledFuture[Any]:
         future = RemoteFuture()
         try:
+            if message_id is not None and message_id.startswith(BY_EFFECT):
+                raise RefusedError(f"a message_id that begins with {BY_EFFECT!r} is an effect's")
             kind, body = encode()
             now = self._clock.monotonic()
             command = Command(

@@ -21,6 +21,9 @@ MESSAGE = "actor.message"
 TOLD = "actor.told"
 """A message that an event of another actor has sent: nobody waits for its answer."""
 
+BY_EFFECT = "effect:"
+"""What the message ids of effects begin with, so that no asker's id is one of them."""
+
 SERVICE = "service."
 """What the kinds of commands for a service itself begin with."""
 

@@ -267,3 +267,10 @@ def test_a_query_leaves_nothing_behind(pair: Pair) -> None:
     with pair.owner.store.read_views() as connection:
         kinds = connection.exec_driver_sql("SELECT kind FROM inbox").scalars().all()
     assert kinds == ["run.start"]
+
+
+def test_the_id_of_an_effect_is_no_id_for_an_asker(pair: Pair) -> None:
+    for system in (pair.owner, pair.client):
+        with pytest.raises(RefusedError, match="begins with 'effect:' is an effect's"):
+            system.actor("counter", "c").ask(1, message_id="effect:note-a/1/0")
+    assert pair.client.actor("counter", "c").ask(1, message_id="note-a/1/0") == 1

@@ -93,7 +93,7 @@ def test_a_row_waits_for_the_event_that_it_caused(office: Office) -> None:
     office.send(("x", "one"))
     office.post.hold.wait()
     [row] = office.rows()
-    assert (row.message_id, row.stream, row.kind) == ("sender-a/1/0", "post-x", TOLD)
+    assert (row.message_id, row.stream, row.kind) == ("effect:sender-a/1/0", "post-x", TOLD)
     assert (row.shard, row.timeout) == (0, 0)
     office.post.hold.open()
     assert office.got("x") == ["one"]
@@ -105,7 +105,7 @@ def test_what_causes_no_event_is_done_as_well(office: Office) -> None:
     assert office.got("x") == []
     office.settle()
     assert office.rows() == []
-    assert office.store.inbox.answers(["sender-a/1/0"]) == {}
+    assert office.store.inbox.answers(["effect:sender-a/1/0"]) == {}
 
 
 def lose(office: Office) -> None:
@@ -227,7 +227,8 @@ def test_what_is_not_taken_is_a_dead_letter_and_answered(
     assert (stream, letter) == ("post-x", message)
     assert "not today" in why or "by nothing" in why
     assert office.rows() == []
-    answer = decode_answer(office.store.inbox.answers(["sender-a/1/1"])["sender-a/1/1"], {})
+    [stored] = office.store.inbox.answers(["effect:sender-a/1/1"]).values()
+    answer = decode_answer(stored, {})
     assert type(answer) is kind
     assert words in str(answer)
 
