@@ -33,6 +33,7 @@ from indelible.ids import Ids
 from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
 from indelible.reader import RunReader
 from indelible.threads import wanted
+from indelible.work import Work
 
 _TRIES = 8
 """Ids that are tried for each shard of the store: with one shard of its own, a process misses it
@@ -112,6 +113,11 @@ class SystemAccess(Caller):
     def executor(self) -> Executor:
         """What executes steps."""
         return self.parts.executor
+
+    @property
+    def work(self) -> Work:
+        """Steps and calls together."""
+        return self.parts.work
 
     @property
     def reader(self) -> RunReader:

@@ -56,6 +56,13 @@ class Steps(msgspec.Struct, frozen=True):
     unregistered: int
 
 
+class Calls(msgspec.Struct, frozen=True):
+    """Calls of actors being made, and waiting for a thread."""
+
+    running: int
+    queued: int
+
+
 class Timers(msgspec.Struct, frozen=True):
     """Timers to come, and by how many seconds the oldest is late; 0 if none is due."""
 
@@ -87,6 +94,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     actors: int
     mailboxes: Mailboxes
     steps: Steps
+    calls: Calls = Calls(0, 0)  # as a process says of which nothing is known of its calls
     threads: int
     timers: Timers
     views: dict[str, ViewLag] | None
@@ -113,6 +121,7 @@ def take_health(parts: Parts) -> Health:
         actors=len(parts.directory),
         mailboxes=_mailboxes(parts),
         steps=Steps(len(executor.running()), executor.queued(), len(executor.unregistered)),
+        calls=Calls(len(parts.calls.running()), parts.calls.queued()),
         threads=threading.active_count(),
         timers=_timers(parts),
         views=views,
@@ -122,7 +131,7 @@ def take_health(parts: Parts) -> Health:
 
 def _state(parts: Parts) -> tuple[str, tuple[str, ...]]:
     if parts.executor.holding:
-        return "draining", ("it takes no commands any more, and waits for running steps",)
+        return "draining", ("it takes no commands any more, and waits for what runs",)
     store = parts.store.state
     if store == "reading":
         return "reading", ("the system only reads; another process has to write",)

@@ -58,5 +58,5 @@ def shut_down(parts: Parts, timeout: float) -> None:
         then.callback(parts.work.close)
         then.callback(lambda: parts.runtime.close(parts.work.occupied()))
         for name in drain(parts, timeout):
-            logger.warning("step left behind: %s; its attempt counts as cut off", name)
+            logger.warning("left behind: %s; its attempt counts as cut off", name)
         parts.store.end_within(GRACE)

@@ -73,7 +73,7 @@ class Ownership:
         """
         self._work.hold(shards)
         for name in self._work.finish(self._drain):
-            logger.warning("step left behind: %s; its attempt counts as cut off", name)
+            logger.warning("left behind: %s; its attempt counts as cut off", name)
         if not self._directory.settle(shards, self._drain):
             logger.warning("not all actors of the shards %s came to rest", sorted(shards))
         self.leave(shards)

@@ -76,6 +76,13 @@ class StepHealth(TypedDict):
     unregistered: int
 
 
+class CallHealth(TypedDict):
+    """Calls of actors being made, and waiting for a thread."""
+
+    running: int
+    queued: int
+
+
 class TimerHealth(TypedDict):
     """Timers to come, and by how many seconds the oldest is late; 0 if none is due."""
 
@@ -102,6 +109,7 @@ class SystemHealth(TypedDict):
     actors: int
     mailboxes: MailboxHealth
     steps: StepHealth
+    calls: CallHealth
     threads: int
     timers: TimerHealth
     views: dict[str, ViewHealth] | None

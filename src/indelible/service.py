@@ -54,14 +54,14 @@ class Serving(Facade):
         return await self._access.parts.off_loop.call(self.health)
 
     def drain(self, timeout: float) -> list[str]:
-        """Take no command and start no step from now on, and wait for those that run.
+        """Take no command and start no step or call from now on, and wait for those that run.
 
         For a service that is to end: the system stays open, so that its health can be seen, and
         is to be closed next.
 
         Returns:
-            Names of the steps that have not returned after ``timeout`` seconds, as ``RUN/PATH``;
-            they have been told that nobody waits for them.
+            Names of what has not returned after ``timeout`` seconds: steps as ``RUN/PATH``, calls
+            as ``STREAM/KEY``; they have been told that nobody waits for them.
 
         Raises:
             BlockingCallError: Called on the system's event loop.

@@ -32,6 +32,10 @@ class Work:
             left += attempts.finish(max(0.0, end - time.monotonic()))
         return left
 
+    def running(self) -> list[str]:
+        """Names of the attempts whose functions are being called."""
+        return [name for attempts in self._all for name in attempts.running()]
+
     def take(self, shards: Collection[int]) -> None:
         """Let actors of ``shards``, which are this process's from now on, begin."""
         for attempts in self._all:

@@ -104,7 +104,7 @@ class Job(NamedTuple):
                     say(f"once that is mended, go on with\n  {self.line.command('recover')}")
                     raise
                 if ending is None and owns:
-                    access_to(system).executor.hold()  # first: nothing begins once it is said
+                    access_to(system).work.hold()  # first: nothing begins once it is said
                     stop.announce()
                 elif ending is None:
                     stop.leave(self.place.goes_on(system, f"run {self.run_id}"))

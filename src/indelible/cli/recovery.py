@@ -57,7 +57,7 @@ class Recovery(NamedTuple):
                 served = not system.owns
                 stopped = bool(watch.pending.difference(held))
                 if stopped and system.owns:
-                    access.executor.hold()  # first: nothing begins once it is said
+                    access.work.hold()  # first: nothing begins once it is said
                     stop.announce()
                 elif stopped:
                     stop.leave(place.goes_on(system, count(len(watch.pending), "run")))

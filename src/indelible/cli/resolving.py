@@ -32,8 +32,7 @@ def record(
     run = system.run(run_id)
     status = run.status()  # after it, an attempt that was cut off is known to be
     if system.owns:
-        executor = access_to(system).executor
-        executor.hold()  # or this process, about to end, would cut the next attempt off
+        access_to(system).work.hold()  # or the end of this process cut the next attempt off
     try:
         run.resolve_step(step, action, by=by, why=why, result=result)
     except RefusedError:

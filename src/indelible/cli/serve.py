@@ -76,8 +76,9 @@ def serve_store(
 ) -> None:
     """Own the store, go on with what is unfinished, and take commands until told to stop.
 
-    SIGTERM or Ctrl-C: nothing more begins, and running steps have --drain seconds to return; a
-    second signal ends the process at once. Nothing that was acknowledged is lost either way.
+    SIGTERM or Ctrl-C: nothing more begins, and running steps and calls have --drain seconds to
+    return; a second signal ends the process at once. Nothing that was acknowledged is lost either
+    way.
 
     Exit code 0: every step had returned; 3: some were left behind, and run again at the next
     start; 4: the store was taken away; 1: it could not be opened; 130 or 143: ended at once.

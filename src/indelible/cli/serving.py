@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
@@ -27,6 +27,9 @@ from indelible.projections.custom import Projection
 from indelible.reports import Reporter
 from indelible.system import ActorSystem
 
+if TYPE_CHECKING:
+    from indelible.parts import Parts
+
 _LOOK = 1.0
 """Seconds between looks whether the store is still ours."""
 
@@ -34,7 +37,7 @@ _TRY = 0.25
 """Seconds between two tries to own a store that another process owns."""
 
 _NAMED = 10
-"""Steps that a line names: more would not be read."""
+"""Steps and calls that a line names: more would not be read."""
 
 STOPPED, LEFT_BEHIND, STORE_LOST = 0, 3, 4
 """Exit codes."""
@@ -123,13 +126,13 @@ class Service(NamedTuple):
         return False
 
     def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
-        executor = access_to(system).executor
-        executor.hold()  # first: nothing begins once it is said
+        work = access_to(system).work
+        work.hold()  # first: nothing begins once it is said
         reporter.soon()  # so that nobody is sent here who would have to wait
         system.store.end_within(self.drain + GRACE)
-        running = len(executor.running())
-        words = f"{count(running, 'step')} running, {self.drain:g} s to return"
-        note("drain", f"{words}; a second signal ends it at once" if running else "no step runs")
+        running = _running(access_to(system).parts)
+        words = f"{running} running, {self.drain:g} s to return; a second signal ends it at once"
+        note("drain", words if running else "no step or call runs")
         left = system.drain(self.drain)
         system.store.end_within(GRACE)
         return left
@@ -141,16 +144,16 @@ class Service(NamedTuple):
         if left:
             note("stop", f"{_left_behind(left)}; to run again at the next start", logging.WARNING)
             return LEFT_BEHIND
-        note("stop", "all steps had returned")
+        note("stop", "all steps and calls had returned")
         return STOPPED
 
     def _leave_at_once(self, system: ActorSystem, readiness: Readiness) -> None:
         """Say what is left; called in the handler of the second signal."""
         left: list[str] = []
         with suppress(SystemClosedError):
-            left = access_to(system).executor.running()
+            left = access_to(system).work.running()
         readiness.remove()
-        words = f"at once; {_left_behind(left)}" if left else "at once; no step was running"
+        words = f"at once; {_left_behind(left)}" if left else "at once; no step or call was running"
         last_words("stop", words, as_json=self.as_json)
 
 
@@ -204,6 +207,12 @@ class ServiceStop(Stop):
         super()._note(number, frame)
 
 
-def _left_behind(steps: list[str]) -> str:
-    more = f" and {len(steps) - _NAMED:,} more" if len(steps) > _NAMED else ""
-    return f"{count(len(steps), 'step')} left behind: {', '.join(steps[:_NAMED])}{more}"
+def _running(parts: Parts) -> str:
+    """What runs, in words; empty if nothing does."""
+    both = (len(parts.executor.running()), "step"), (len(parts.calls.running()), "call")
+    return " and ".join(count(number, noun) for number, noun in both if number)
+
+
+def _left_behind(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"left behind: {', '.join(names[:_NAMED])}{more}"

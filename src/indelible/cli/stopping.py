@@ -62,7 +62,7 @@ class Stop:
     def announce(self) -> None:
         """Say what is waited for now; before the system is left."""
         if self.requested:
-            say("stopping: running steps have 10 s to return; once more to end at once")
+            say("stopping: running steps and calls have 10 s to return; once more to end at once")
 
     def leave(self, message: str) -> None:
         """If a signal has come, say ``message`` and end with 130 or 143."""

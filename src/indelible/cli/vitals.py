@@ -72,6 +72,7 @@ def state(process: Process) -> Text:
 
 def _health_facts(process: Process, health: Health) -> list[tuple[str, str | Text]]:
     boxes, steps, timers = health.mailboxes, health.steps, health.timers
+    calls = health.calls
     worst = f", at most {boxes.longest:,} ({boxes.longest_of})" if boxes.messages else ""
     unregistered = f", {steps.unregistered:,} of no registered type" if steps.unregistered else ""
     late = f", the oldest {_seconds(timers.late_s)} late" if timers.late_s else ""
@@ -81,6 +82,7 @@ def _health_facts(process: Process, health: Health) -> list[tuple[str, str | Tex
         ("actors", f"{health.actors:,} in memory"),
         ("mailboxes", f"{count(boxes.messages, 'message')} waiting{worst}"),
         ("steps", f"{steps.running:,} running, {steps.queued:,} queued{unregistered}"),
+        ("calls", f"{calls.running:,} running, {calls.queued:,} queued"),
         ("threads", f"{health.threads}"),
         ("views", "unknown" if health.views is None else _views(health.views)),
         ("timers", f"{timers.pending:,} to come{late}"),

@@ -58,8 +58,8 @@ def test_a_service_is_ready_until_it_is_told_to_stop(
     service.send_signal(signal.SIGTERM)
     code, stdout, stderr = ended(service)
     assert (code, stdout) == (0, "")
-    assert "drain: no step runs" in stderr
-    assert "stop: all steps had returned" in stderr
+    assert "drain: no step or call runs" in stderr
+    assert "stop: all steps and calls had returned" in stderr
     assert not (commands.home / "ready").exists()
     assert commands.invoke("health").exit_code == 2
 
@@ -97,7 +97,7 @@ def test_a_service_says_what_it_leaves_behind(gated: Any, wait_for: Callable[...
     service.send_signal(signal.SIGTERM)
     code, _, stderr = ended(service)
     assert code == 3
-    assert "1 step left behind: r1/wait; to run again at the next start" in stderr
+    assert "left behind: r1/wait; to run again at the next start" in stderr
 
 
 def test_health_says_that_a_service_drains(gated: Any, wait_for: Callable[..., str]) -> None:
@@ -125,7 +125,7 @@ def test_a_second_signal_ends_at_once_and_says_what_is_left(
     service.send_signal(signal.SIGTERM)
     code, _, stderr = ended(service)
     assert code == 128 + signal.SIGTERM
-    assert "stop: at once; 1 step left behind: r1/wait" in stderr
+    assert "stop: at once; left behind: r1/wait" in stderr
     assert not (gated.home / "ready").exists()
 
 
@@ -321,4 +321,4 @@ def test_the_ready_file_goes_with_a_process_that_ends_at_once(
     )
     service._leave_at_once(system, readiness)
     assert not file.exists()
-    assert "stop: at once; no step was running" in capfd.readouterr().err
+    assert "stop: at once; no step or call was running" in capfd.readouterr().err

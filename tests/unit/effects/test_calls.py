@@ -15,6 +15,7 @@ from indelible import ActorHandle, ActorSystem, Call, Context, RefusedError, Ret
 from indelible.clock import ManualClock
 from indelible.errors import WrongPendingError
 from indelible.facade import access_to
+from indelible.testing.hold import Hold
 from orders import Order
 
 SOON = RetryPolicy(attempts=3, delay=0.0)
@@ -352,3 +353,35 @@ def test_a_call_under_way_is_left_alone_when_its_actor_fails_or_is_idle(url: str
         assert ended(order)["receipt"] == "ok"
         assert len(till.calls) == 1
         assert types(order) == ["order.placed", "order.charged"]
+
+
+class Counting(Order):
+    """Counts how often it is asked what it waits for."""
+
+    asked = 0
+
+    def pending(self, state: dict[str, Any]) -> list[Call]:
+        self.asked += 1
+        return super().pending(state)
+
+
+def test_each_state_is_asked_once_what_it_waits_for(url: str) -> None:
+    order = Counting()
+    with ActorSystem(url, actors=[order], calls={"charge": Till().charge}) as system:
+        assert system.actor(order, "1").ask(5, timeout=10) == "placed"
+        assert ended(system.actor(order, "1"))["is"] == "charged"
+        assert order.asked == 3  # new, placed, charged
+
+
+def test_calls_that_are_made_and_calls_that_wait_for_a_thread_are_counted(url: str) -> None:
+    hold = Hold()
+    hold.close()
+    calls = {"charge": lambda amount: hold()}
+    with ActorSystem(url, actors=[Order()], calls=calls, max_threads=1, drain=20) as system:
+        assert system.health()["calls"] == {"running": 0, "queued": 0}
+        for name in "123":
+            system.actor(Order, name).ask(5, timeout=10)
+        hold.wait()
+        assert system.health()["calls"] == {"running": 1, "queued": 2}
+        assert access_to(system).work.running() == ["order-1/charge"]
+        hold.open()
