@@ -68,7 +68,8 @@ class PostgresServer:
     def create_database(self) -> str:
         """Make an empty database; its address."""
         name = f"indelible_test_{uuid.uuid4().hex}"
-        self.execute(f'CREATE DATABASE "{name}"')
+        how = " STRATEGY file_copy" if self.is_throwaway else ""  # half the work, in memory
+        self.execute(f'CREATE DATABASE "{name}"{how}')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

@@ -16,6 +16,8 @@ from indelible.events.opening import open_store
 from indelible.events.plan import shard_of
 from indelible.migrations import head_revision, migrate, revisions, upgrade
 
+pytestmark = pytest.mark.usefixtures("alembic_migrates")
+
 COLUMNS = {
     "events": [
         "shard",

@@ -123,6 +123,7 @@ def test_a_schema_made_by_the_command_line_gets_its_shards_at_the_first_opening(
     assert len(members.open(shards=3).store.owned()) == 3
 
 
+@pytest.mark.usefixtures("alembic_migrates")
 def test_a_migration_leaves_logging_alone(members: Members) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
