@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from heapq import nsmallest
 from operator import attrgetter
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from indelible.events.memory_views import MemoryViews
 from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS, Head
 from indelible.events.sqlite.forked import carry_over, check_not_carried_over
-from indelible.events.store import Cursor, StreamHead
+from indelible.events.store import FIRST, NEVER, Cursor, Place, Sleepers, StreamHead
 from indelible.events.turns import Turns
 from indelible.events.verification.anchor import Anchor
 from indelible.events.verification.log import anchor_of, verify_chains
@@ -158,13 +159,33 @@ class MemoryEventStore(GroupedStore):
             and (shards is None or head.id >> STREAM_ID_BITS in shards)
         ]
 
-    def sleeping(self, shards: Collection[int] | None = None) -> Sequence[StreamHead]:
-        """Heads of the streams that want to be woken, the earliest first."""
+    def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:
+        """Heads of those of ``streams`` that have an event."""
         self._check_open()
         with self._memory.lock:
-            heads = [head for head in self._memory.heads.values() if head.wake_at > 0]
-        heads = [head for head in heads if shards is None or head.id >> STREAM_ID_BITS in shards]
-        return [_shown(head) for head in sorted(heads, key=lambda head: head.wake_at)]
+            heads = self._memory.heads
+            return {name: _shown(heads[name]) for name in streams if name in heads}
+
+    def sleeping(
+        self,
+        shards: Collection[int] | None = None,
+        *,
+        after: Place = FIRST,
+        until: int = NEVER,
+        limit: int = 1_000,
+    ) -> Sleepers:
+        """At most ``limit`` streams that want to be woken, by the time at which they do."""
+        self._check_open()
+        with self._memory.lock:
+            heads = [
+                head
+                for head in self._memory.heads.values()
+                if 0 < head.wake_at <= until
+                and (head.wake_at, head.id) > after
+                and (shards is None or head.id >> STREAM_ID_BITS in shards)
+            ]
+        page = nsmallest(limit, heads, key=_place)
+        return Sleepers(list(map(_shown, page)), _place(page[-1]) if len(page) == limit else None)
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""
@@ -221,6 +242,7 @@ class MemoryEventStore(GroupedStore):
 
 
 _version, _position = attrgetter("version"), attrgetter("position")
+_place = attrgetter("wake_at", "id")
 
 
 def _behind(

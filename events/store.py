@@ -76,6 +76,27 @@ class StreamHead(msgspec.Struct, frozen=True, gc=False):
     wake_at: int  # microseconds UTC; 0 is never
 
 
+Place = tuple[int, int]
+"""Where a stream stands among those that want to be woken: its wake_at, and its number."""
+
+FIRST: Place = (0, 0)
+
+NEVER = 2**63 - 1
+"""No instant is later, and no number higher."""
+
+
+class Sleepers(msgspec.Struct, frozen=True):
+    """A page of the streams that want to be woken.
+
+    Attributes:
+        heads: The earliest first.
+        place: Behind which the next page begins; ``None`` if there is none.
+    """
+
+    heads: Sequence[StreamHead]
+    place: Place | None
+
+
 Cursor = dict[int, int]
 """Positions that a reader has applied, one a shard; a missing shard is position 0."""
 
@@ -279,10 +300,22 @@ class EventStore(Protocol):
         """
         ...
 
-    def sleeping(self, shards: Collection[int] | None = None) -> Sequence[StreamHead]:
-        """Heads of the streams that want to be woken, the earliest first.
+    def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:
+        """Heads of those of ``streams`` that have an event and can be read, in one look."""
+        ...
 
-        Only those of ``shards``, if these are given.
+    def sleeping(
+        self,
+        shards: Collection[int] | None = None,
+        *,
+        after: Place = FIRST,
+        until: int = NEVER,
+        limit: int = 1_000,
+    ) -> Sleepers:
+        """At most ``limit`` streams that want to be woken, by the time at which they do.
+
+        Only those behind ``after``, not later than ``until`` (microseconds UTC), and of
+        ``shards``, if these are given.
         """
         ...
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from indelible.events.event import RecordedEvent
 from indelible.events.grouped import GroupedStore
 from indelible.events.names import category_of
-from indelible.events.store import Cursor, StreamHead
+from indelible.events.store import FIRST, NEVER, Cursor, Place, Sleepers, StreamHead
 from indelible.events.verification.anchor import Anchor
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.inbox import check_inbox
@@ -56,7 +56,13 @@ class Reader(Protocol):
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
-    def sleeping(self, shards: Collection[int] | None) -> Sequence[StreamHead]:
+    def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
+        """Heads of those of ``streams`` that are found."""
+        ...
+
+    def sleeping(
+        self, shards: Collection[int] | None, after: Place, until: int, limit: int
+    ) -> Sleepers:
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
 
@@ -122,10 +128,21 @@ class StoredLog(GroupedStore):
         heads = self._open_reader().heads(category, statuses, shards)
         return [head for head in heads if _is_of(category, head)]
 
-    def sleeping(self, shards: Collection[int] | None = None) -> Sequence[StreamHead]:
-        """Heads of the streams that want to be woken, the earliest first."""
-        heads = self._open_reader().sleeping(shards)
-        return [head for head in heads if _is_of(head.category, head)]
+    def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:
+        """Heads of those of ``streams`` that have an event and can be read, in one look."""
+        return {head.stream: head for head in self._open_reader().heads_of(streams)}
+
+    def sleeping(
+        self,
+        shards: Collection[int] | None = None,
+        *,
+        after: Place = FIRST,
+        until: int = NEVER,
+        limit: int = 1_000,
+    ) -> Sleepers:
+        """At most ``limit`` streams that want to be woken, by the time at which they do."""
+        page = self._open_reader().sleeping(shards, after, until, limit)
+        return Sleepers([head for head in page.heads if _is_of(head.category, head)], page.place)
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""

@@ -13,10 +13,10 @@ from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, Reply, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
-from indelible.actors.durable.promises import calls_in, row_of
+from indelible.actors.durable.promises import row_of
 from indelible.actors.durable.promising import OWN, PASSED
 from indelible.actors.durable.read_ahead import ReadAhead
-from indelible.actors.durable.recovering import Recovering
+from indelible.actors.durable.resting import Resting
 from indelible.actors.durable.setting_aside import as_failure
 from indelible.actors.durable.trouble import WAKE, Trouble, refuse
 from indelible.actors.runtime.mailbox import ACTIVATION
@@ -34,7 +34,7 @@ from indelible.events.store import Append
 logger = logging.getLogger("indelible.actors")
 
 
-class DurableActor(Recovering):
+class DurableActor(Resting):
     """The one writer of one stream, in memory for as long as there is something to do.
 
     Messages are handled one at a time on worker threads.  An actor may decide on state whose
@@ -84,15 +84,6 @@ class DurableActor(Recovering):
     def state(self) -> Any:
         """The live state, ``None`` while it is to be read again; look, never change."""
         return None if self._trouble is not None else self._state
-
-    def at_rest(self) -> bool:
-        """Whether the actor may leave memory; asked while it handles no message."""
-        return (
-            self._trouble is None
-            and not len(self._flights)
-            and bool(self._decider.at_rest(self._state))
-            and not (self._waits and calls_in(self._outstanding()))
-        )
 
     # -- messages in
 
@@ -284,7 +275,7 @@ class DurableActor(Recovering):
         wake_at: int | None = None
         unfinished = self._decider.unfinished(self._state)
         if self._waits:
-            unfinished = row_of(unfinished, self._outstanding())
+            unfinished = row_of(unfinished, self._outstanding(), self._promises)
         if unfinished != self._unfinished:
             self._unfinished = unfinished
             status, wake_at = unfinished

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.host import Host
-from indelible.actors.durable.read_ahead import ReadAhead
+from indelible.actors.durable.read_ahead import together
 from indelible.actors.durable.trouble import WAKE
 from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import ActorStoppedError, ShardNotOwnedError
 from indelible.events.context import Context
+from indelible.events.store import StreamHead
 
 logger = logging.getLogger("indelible.actors")
 
@@ -32,6 +33,9 @@ class Elsewhere(Protocol):
         ...
 
 
+Left = Callable[[str, int], None]
+"""Gets a stream whose actor leaves memory, and when it is to be woken: 0 if not by us."""
+
 _SETTLE_S = 0.005
 """Seconds between two looks whether an actor has come to rest."""
 
@@ -43,11 +47,14 @@ class Directory:
     before it handles that message.  A message for a shard of another process goes there.
     """
 
-    def __init__(self, host: Host, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self, host: Host, elsewhere: Elsewhere | None = None, left: Left = lambda *_: None
+    ) -> None:
         """Start with nobody in memory; without ``elsewhere`` foreign messages are refused."""
         self._host = host
         self._store = host.store
         self._elsewhere = elsewhere
+        self._left = left
         self._several = host.store.shards > 1
         self._mine: frozenset[int] = frozenset()  # owned, and not about to leave
         self._lock = threading.Lock()
@@ -116,24 +123,36 @@ class Directory:
     def remind(self, stream: str, item: Any) -> None:
         """Bring what a timer says to an actor of this process, in memory or not.
 
-        Another owner of the stream has the timer as well, and after closing the next one will.
+        No bound concerns it.  Another owner of the stream has the timer as well, and after closing
+        the next one will.
         """
         with suppress(ActorStoppedError, ShardNotOwnedError):
-            self._deliver(stream, item)
+            while True:
+                actor = self._actors.get(stream) or self._admit(stream, presume_new=False)
+                if actor.actor_inbox.put(item):
+                    return
+                with self._lock:  # as in _deliver()
+                    continue
 
-    def wake(self, stream: str, ahead: ReadAhead | None = None) -> None:
-        """Bring the actor into memory and have it go on with what is unfinished.
+    def wake_together(self, heads: Sequence[StreamHead]) -> None:
+        """Bring the actors of ``heads`` into memory, and have them go on with what is unfinished.
 
-        If it is not there yet it takes its events from ``ahead``.
+        Their events are read together; those of other processes are passed over.
+
+        Raises:
+            ActorStoppedError: The system is closing.
         """
-        if stream not in self._actors:
-            self._admit(stream, presume_new=False, ahead=ahead)
-        self._deliver(stream, WAKE)
-
-    @property
-    def waiting(self) -> Collection[str]:
-        """The categories whose streams wait for effects."""
-        return self._host.waiting
+        if self._closed:
+            raise ActorStoppedError("sleeping streams", "the system is closing")
+        with self._lock:  # all are there before the first can read for all
+            missing = [h for h in heads if h.stream not in self._actors and self.owns(h.stream)]
+            admitted: dict[str, DurableActor] = {}
+            for stream, ahead in together(self._store, missing):
+                admitted[stream] = actor = DurableActor(stream, self._host, presume_new=False)
+                actor.ahead = ahead
+            self._actors.update(admitted)
+        for head in heads:
+            self.remind(head.stream, WAKE)
 
     def live(self, stream: str) -> DurableActor | None:
         """The actor of ``stream`` if it is in memory."""
@@ -173,6 +192,7 @@ class Directory:
             self._mine -= frozenset(shards)
             gone = self._of(shards)
             for actor in gone:
+                self._left(actor.stream, 0)
                 del self._actors[actor.stream]
         for actor in gone:
             actor.evict(ShardNotOwnedError(self._store.shard_of(actor.stream)))
@@ -186,13 +206,15 @@ class Directory:
         inbox = actor.actor_inbox
         if not inbox.try_acquire():
             return False
-        if len(inbox) or not _rests(actor):
+        due = None if len(inbox) else actor.sleeps_until()
+        if due is None:
             if inbox.release():
                 actor.go()
             return False
         with self._lock:  # whoever finds the mailbox closed waits here for the successor
             left = inbox.close()
             if not left:
+                self._left(actor.stream, due)  # before another takes its place
                 self._forget(actor)
                 actor.leave_snapshot()
                 return True
@@ -222,9 +244,7 @@ class Directory:
             with self._lock:  # it left memory between the look-up and the put
                 continue
 
-    def _admit(
-        self, stream: str, *, presume_new: bool, ahead: ReadAhead | None = None
-    ) -> DurableActor:
+    def _admit(self, stream: str, *, presume_new: bool) -> DurableActor:
         if self._closed:
             raise ActorStoppedError(stream, "the system is closing")
         with self._lock:
@@ -233,15 +253,5 @@ class Directory:
             actor = self._actors.get(stream)
             if actor is None:
                 actor = DurableActor(stream, self._host, presume_new=presume_new)
-                if ahead is not None:
-                    actor.ahead = ahead
                 self._actors[stream] = actor
             return actor
-
-
-def _rests(actor: DurableActor) -> bool:
-    try:
-        return actor.at_rest()
-    except Exception:
-        logger.exception("%s stays in memory: its decider cannot say whether it rests", actor)
-        return False

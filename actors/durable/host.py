@@ -45,6 +45,10 @@ class Keeper(Protocol):
         """
         ...
 
+    def rests(self, actor: DurableActor, state: Any, /) -> bool:
+        """Whether all that goes on by ``state`` waits for something else than this actor."""
+        ...
+
     def set_aside(self, actor: DurableActor, why: BaseException, /) -> None:
         """Know that ``actor`` takes no message any more."""
         ...
@@ -76,6 +80,10 @@ class NoKeeper:
         """They go on when the next message comes."""
         return
 
+    def rests(self, _actor: DurableActor, _state: Any) -> bool:
+        """Only their deciders know."""
+        return False
+
     def set_aside(self, actor: DurableActor, why: BaseException) -> None:
         """Who asks it hears of it; nobody else waits."""
 
@@ -106,7 +114,7 @@ class Host:
 
         Effects of the categories ``checked`` are looked at before anything is stored.  ``seeing``
         are those whose deciders are given the context of each message, ``waiting`` those whose
-        streams wait for effects.
+        streams wait for effects, ``woken`` those whose streams are woken when their rows say so.
         """
         self.store = store
         self.types = types
@@ -116,6 +124,7 @@ class Host:
         self.deciders = deciders
         self.seeing = frozenset(c for c, decider in deciders.items() if sees_context(decider))
         self.waiting = frozenset(c for c, decider in deciders.items() if waits(decider))
+        self.woken = self.waiting | {c for c, keeper in keepers.items() if keeper is not NO_KEEPER}
         self.checked = frozenset(checked)
         self.effects = effects
         self.keepers = keepers

@@ -83,21 +83,24 @@ def outstanding(decider: Decider[Any], state: Any) -> Wanted:
     return found
 
 
-def calls_in(wanted: Wanted) -> bool:
-    """Whether a state waits for a call, whose result finds its actor in memory."""
-    return any(type(effect) is Call for effect in wanted.values())
-
-
-def row_of(unfinished: tuple[str, int], wanted: Wanted) -> tuple[str, int]:
+def row_of(unfinished: tuple[str, int], wanted: Wanted, promises: Promises) -> tuple[str, int]:
     """Status of a stream as its row has it, and when to wake it (microseconds UTC, 0 is never).
 
-    ``unfinished`` is the same without what the state waits for.
+    ``unfinished`` is the same without what the state waits for.  A call whose next attempt is due
+    later waits for that; one that is under way wants its actor in memory, at once.
     """
     status, wake_at = unfinished
-    times = [effect.due if type(effect) is TimerAt else AT_ONCE for effect in wanted.values()]
+    times = [
+        effect.due if type(effect) is TimerAt else _attempt_at(promises.get(key))
+        for key, effect in wanted.items()
+    ]
     if wake_at:
         times.append(wake_at)
     return status, max(AT_ONCE, min(times)) if times else 0
+
+
+def _attempt_at(promise: Promise | None) -> int:
+    return AT_ONCE if promise is None else promise.retry_at or AT_ONCE
 
 
 def note_own(promises: dict[str, Promise], event: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.effects import Call, Caused
 from indelible.actors.durable.promises import KEY_LIMIT
 from indelible.actors.durable.promising import Again, ResumeCall
+from indelible.actors.durable.stream_timers import StreamTimers
 from indelible.actors.effects.attempts import Attempts
 from indelible.actors.effects.call_attempt import CallAttempt
 from indelible.actors.effects.call_decisions import (
@@ -29,10 +30,17 @@ _MAX_SECONDS = 10 * 366 * 86_400
 class Calls(Attempts[CallAttempt]):
     """The handler of :class:`Call`."""
 
-    def __init__(self, functions: CallFunctions, **surroundings: Any) -> None:
-        """Call ``functions``; the ``surroundings`` are those of all attempts."""
+    def __init__(
+        self, functions: CallFunctions, remind: Callable[[str, Any], None], **surroundings: Any
+    ) -> None:
+        """Call ``functions``; the ``surroundings`` are those of all attempts.
+
+        ``remind`` reaches the actor of a stream that is this process's, in memory or not.
+        """
         super().__init__(**surroundings)
         self._functions = functions
+        self._remind = remind
+        self._later = StreamTimers(self._timers)
 
     def check(self, call: Call) -> None:
         """See that ``call`` can be made.
@@ -64,18 +72,22 @@ class Calls(Attempts[CallAttempt]):
         if type(then) is BeginCall:
             self._begin(actor, caused, then.attempt)
         elif type(then) is CallAt:
-            key = f"{actor.stream}#{caused.effect.key}"
-            self._timers.at(then.due, key, partial(self._due, actor, caused, then))
+            due = partial(self._due, actor.stream, caused, then)
+            self._later.set(actor.stream, caused.effect.key, then.due, due)
         else:
             assert type(then) is ResumeCall
             if self.find((actor.stream, caused.id, then.attempt)) is None:
                 now = self.clock.now()
                 actor.deliver(CallCutOff(caused.effect.key, caused.id, then.attempt, now))
 
-    def _due(self, actor: DurableActor, caused: Caused, then: CallAt) -> None:
-        if not self.held(actor.stream):  # or it is a matter of who comes next
+    def left(self, stream: str) -> None:
+        """Forget what is due later in a stream that has left memory: its row says when."""
+        self._later.forget(stream)
+
+    def _due(self, stream: str, caused: Caused, then: CallAt) -> None:
+        if not self.held(stream):  # or it is a matter of who comes next
             now = max(self.clock.now(), then.due)
-            actor.deliver(CallDue(caused.effect.key, caused.id, then.attempt, now))
+            self._remind(stream, CallDue(caused.effect.key, caused.id, then.attempt, now))
 
     def _begin(self, actor: DurableActor, caused: Caused, number: int) -> None:
         call: Call = caused.effect

@@ -105,6 +105,10 @@ class Executor(Attempts[StepAttempt]):
             hold=self.held(actor.stream),
         )
 
+    def rests(self, actor: DurableActor, state: RunState) -> bool:  # noqa: ARG002 - the port's
+        """Its decider knows."""
+        return False
+
     def set_aside(self, actor: DurableActor, why: BaseException) -> None:
         """Tell who waits for the run's end that it will not come."""
         self.unregistered.forget(actor.stream)

@@ -20,7 +20,7 @@ from indelible.events.names import KIND_LIMIT, is_text
 from indelible.events.owners import Owner
 from indelible.events.plan import STREAM_ID_BITS
 from indelible.events.postgres.faults import of_the_database, translated
-from indelible.events.store import Cursor, StreamHead
+from indelible.events.store import Cursor, Place, Sleepers, StreamHead
 from indelible.events.types import EVENT_LIMIT
 from indelible.events.values import VALUE_LIMIT
 
@@ -77,9 +77,12 @@ _HEADS = f"""{_HEAD}
         AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
     ORDER BY id
 """
-_SLEEPING = f"""{_HEAD}
-    WHERE wake_at > 0 AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
-    ORDER BY wake_at
+_HEADS_OF = f"{_HEAD} WHERE name = ANY (%s::text[])"
+_SLEEPING = f"""
+    SELECT name, category, version, status, wake_at, id FROM streams
+    WHERE wake_at > 0 AND (wake_at, id) > (%s, %s) AND wake_at <= %s
+        AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
+    ORDER BY wake_at, id LIMIT %s
 """
 _ENDS = f"""
     SELECT shard, head, substr(chain, 1, {_CHAIN_BYTES + 1}), coalesce(
@@ -146,10 +149,19 @@ class PostgresReader:
         rows = self._rows(_HEADS, (category, wanted, wanted, numbers, numbers))
         return [StreamHead(*row) for row in rows]
 
-    def sleeping(self, shards: Collection[int] | None) -> Sequence[StreamHead]:
-        """Heads that want to be woken, the earliest first."""
+    def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
+        """Heads of those of ``streams`` that are found."""
+        names = [name for name in streams if is_text(name)]
+        return [StreamHead(*row) for row in self._rows(_HEADS_OF, (names,))]
+
+    def sleeping(
+        self, shards: Collection[int] | None, after: Place, until: int, limit: int
+    ) -> Sleepers:
+        """A page of those that want to be woken, the earliest first."""
         numbers = None if shards is None else list(shards)
-        return [StreamHead(*row) for row in self._rows(_SLEEPING, (numbers, numbers))]
+        rows = self._rows(_SLEEPING, (*after, until, numbers, numbers, limit))
+        heads = [StreamHead(*row[:5]) for row in rows]
+        return Sleepers(heads, tuple(rows[-1][4:]) if len(rows) == limit else None)
 
     def blob(self, digest: bytes) -> bytes:
         """The payload with this sha256."""

@@ -21,7 +21,7 @@ from indelible.events.sqlite.engines import loading_at_most
 from indelible.events.sqlite.faults import is_of_a_row, translated
 from indelible.events.sqlite.many_rows import MOST
 from indelible.events.sqlite.rows import EVENT, EVENT_BYTES, ROW_IDS, one_by_one
-from indelible.events.store import Cursor, StreamHead
+from indelible.events.store import Cursor, Place, Sleepers, StreamHead
 from indelible.events.values import VALUE_LIMIT
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,11 @@ _EVENT_ID = """
     WHERE s.name = ? AND e.version = ?
 """
 _HEAD = "SELECT name, category, version, status, wake_at"
+# What is no number, as damage may put it there, is greater than the highest.
+_SLEEPING = """
+    SELECT wake_at, id FROM streams WHERE wake_at > 0 AND (wake_at, id) > (?, ?) AND wake_at <= ?
+    ORDER BY wake_at, id LIMIT ?
+"""
 _ENDS = """
     SELECT shard, head, chain, coalesce((
         SELECT max(position) FROM events
@@ -126,13 +131,28 @@ class SqliteReader:
         which = f"FROM streams WHERE category = ?{marks} ORDER BY id"
         return self._heads(which, (category, *(statuses or ())))
 
-    def sleeping(self, shards: Collection[int] | None) -> Sequence[StreamHead]:
-        """Heads that want to be woken, the earliest first."""
-        if shards is not None and SHARD not in shards:
-            return []
-        return self._heads("FROM streams WHERE wake_at > 0 ORDER BY wake_at", ())
+    def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
+        """Heads of those of ``streams`` that are found."""
+        names = [name for name in streams if is_text(name)]
+        heads: list[StreamHead] = []
+        for start in range(0, len(names), MOST):
+            part = names[start : start + MOST]
+            heads += self._heads(f"FROM streams WHERE name IN ({', '.join('?' * len(part))})", part)
+        return heads
 
-    def _heads(self, which: str, parameters: tuple[Any, ...]) -> Sequence[StreamHead]:
+    def sleeping(
+        self, shards: Collection[int] | None, after: Place, until: int, limit: int
+    ) -> Sleepers:
+        """A page of those that want to be woken, the earliest first."""
+        if shards is not None and SHARD not in shards:
+            return Sleepers((), None)
+        places = self._rows(_SLEEPING, (*after, until, limit))
+        ids = [number for _, number in places]
+        marks = ", ".join("?" * len(ids))
+        heads = self._heads(f"FROM streams WHERE id IN ({marks}) ORDER BY wake_at, id", ids)
+        return Sleepers(heads, tuple(places[-1]) if len(places) == limit else None)
+
+    def _heads(self, which: str, parameters: Sequence[Any]) -> Sequence[StreamHead]:
         heads: list[StreamHead] = []
         for row in self._head_rows(which, parameters):
             try:
@@ -141,7 +161,7 @@ class SqliteReader:
                 _log.error("passed over: %s", error)
         return heads
 
-    def _head_rows(self, which: str, parameters: tuple[Any, ...]) -> Iterator[Sequence[Any]]:
+    def _head_rows(self, which: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Rows of ``streams``; one that cannot be read is logged and left out."""
         try:
             yield from self._rows(f"{_HEAD} {which}", parameters)
@@ -186,7 +206,7 @@ class SqliteReader:
             return _events(cursor, which, parameters, rows)
 
     def _rows(
-        self, statement: str, parameters: tuple[Any, ...], most: int = EVENT_BYTES
+        self, statement: str, parameters: Sequence[Any], most: int = EVENT_BYTES
     ) -> Sequence[Any]:
         """All rows of a statement, none of whose values may have more than ``most`` bytes."""
         with self._cursor(most) as cursor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.read_ahead import together
+from indelible.actors.durable.wake_service import PAGE, WakeService
 from indelible.actors.workflow.state import RESUMED
 from indelible.doubtful import doubtful_heads
 from indelible.errors import ShardNotOwnedError
@@ -25,14 +24,14 @@ class Ownership:
         store: EventStore,
         directory: Directory,
         work: Work,
-        timers: ActorTimers,
+        wakes: WakeService,
         drain: float,
     ) -> None:
         """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
         self._store = store
         self._directory = directory
         self._work = work
-        self._timers = timers
+        self._wakes = wakes
         self._drain = drain
 
     def begin(self) -> int:
@@ -53,14 +52,12 @@ class Ownership:
         self._directory.admit(shards)
         self._work.take(shards)
         heads = self._store.heads("run", RESUMED, shards)
-        for stream, ahead in together(self._store, heads):
-            self._directory.wake(stream, ahead)
+        for at in range(0, len(heads), PAGE):
+            self._directory.wake_together(heads[at : at + PAGE])
         for head in doubtful_heads(self._store, shards, {head.stream for head in heads}):
             logger.info("%s is %r by its row; its events are looked at", head.stream, head.status)
-            self._directory.wake(head.stream)
-        for head in self._store.sleeping(shards):
-            if head.category in self._directory.waiting:
-                self._timers.wake(head.stream, head.wake_at)
+            self._directory.wake_together([head])
+        self._wakes.take(shards)
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)
@@ -81,5 +78,6 @@ class Ownership:
     def leave(self, shards: frozenset[int]) -> None:
         """Let go of ``shards`` at once: nothing of them is ours any more."""
         why = ShardNotOwnedError(min(shards))
+        self._wakes.leave(shards)
         self._work.leave(shards, why)
         self._directory.evict(shards)

@@ -17,6 +17,7 @@ from indelible.actors.durable.promising import Again
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
+from indelible.actors.durable.wake_service import WakeService
 from indelible.actors.effects.calls import Calls
 from indelible.actors.effects.functions import CallFunctions
 from indelible.actors.step_types.base import StepTypes
@@ -36,6 +37,7 @@ from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
 from indelible.inbox.turns import PumpInTurns
 from indelible.inbox.wire import message_types
+from indelible.leaving import Leaving
 from indelible.off_loop import OffLoop
 from indelible.ownership import Ownership
 from indelible.parked import ViewDecider
@@ -54,9 +56,6 @@ from indelible.work import Work
 
 _LOOK_AGAIN_US = 100_000
 """Microseconds between looks at a store that is unavailable; the store probes it by itself."""
-
-_SWEEP_US = 30_000_000
-"""Microseconds between looks for actors that have been idle for that long."""
 
 
 class Parts:
@@ -112,7 +111,7 @@ class Parts:
         self.executor = Executor(
             step_types=step_types, read_blob=store.blob, retire=self._retire, **surroundings
         )
-        self.calls = Calls(calls, **surroundings)
+        self.calls = Calls(calls, remind=self._remind, **surroundings)
         self.work = Work(self.executor, self.calls)
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         categories = frozenset(d.category for d in deciders)
@@ -142,7 +141,11 @@ class Parts:
         told = {category: types[category] for category in categories}
         teller = Teller(told, store.shard_of, self.courier.sender)
         effects.send(Tell, teller.check, teller.row)
-        self.directory = Directory(self.host, ByCourier(self.courier, self.host))
+        self.directory = Directory(self.host, ByCourier(self.courier, self.host), self._left)
+        self.wakes = WakeService(
+            store, self.directory, runtime.dispatcher, runtime.timers, clock, self.host.woken
+        )
+        self.leaving = Leaving(self.directory, runtime.dispatcher, runtime.timers, clock)
         self.services = Services()
         reception = Reception(
             types=types,
@@ -157,7 +160,7 @@ class Parts:
             store, self.directory, reception, self.services, clock, self.host.bury, failpoints
         )
         self.host.carrier = self.pump
-        self.ownership = Ownership(store, self.directory, self.work, self.timers, drain)
+        self.ownership = Ownership(store, self.directory, self.work, self.wakes, drain)
         self.views = TimedViews(
             store,
             self.types,
@@ -186,10 +189,17 @@ class Parts:
             ThreadUnavailableError: The host gives no thread for them.
         """
         self.runtime.start()
-        self._sweep_later()
+        self.leaving.begin()
 
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
+
+    def _left(self, stream: str, due: int) -> None:
+        """Forget the timers of an actor that leaves memory; what is to wake it is its row."""
+        self.timers.left(stream)
+        self.calls.left(stream)
+        if due:
+            self.wakes.left(stream, due)
 
     def _remind(self, stream: str, item: Any) -> None:
         self.directory.remind(stream, item)
@@ -197,18 +207,6 @@ class Parts:
     def _look_again(self, actor: DurableActor) -> None:
         due = self.clock.now() + _LOOK_AGAIN_US
         self.runtime.timers.at(due, f"store/{actor.stream}", actor.look)
-
-    def _sweep_later(self) -> None:
-        self.runtime.timers.at(self.clock.now() + _SWEEP_US, "sweep", self._sweep)
-
-    def _sweep(self) -> None:
-        """Let actors leave memory that nobody has spoken to for a while."""
-        for actor in self.directory:
-            if actor.touched:
-                actor.touched = False
-            else:
-                self.directory.passivate(actor)
-        self._sweep_later()
 
 
 def _nothing() -> None:

@@ -63,7 +63,8 @@ def _compare(
             found = f"by its name events up to version {recovered.version} are found"
             findings.add(shard, 0, f"stream {row.name!r:.300} ends at version {until}, {found}")
             return
-        folded = row_of(decider.unfinished(recovered.state), outstanding(decider, recovered.state))
+        wanted = outstanding(decider, recovered.state)
+        folded = row_of(decider.unfinished(recovered.state), wanted, recovered.promises)
     except Exception as error:  # noqa: BLE001 - whatever a decider makes of damaged events
         findings.add(shard, 0, f"stream {row.name!r:.300} cannot be folded: {in_words(error)}")
         return

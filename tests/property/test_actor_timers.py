@@ -15,7 +15,7 @@ from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
 NAMES, KEYS = st.sampled_from(["a", "b"]), st.sampled_from(["k0", "k1", "k2"])
-SECONDS = st.integers(-1, 20)
+SECONDS = st.integers(-1, 20) | st.integers(100, 10_000)
 
 
 class Alarms(RuleBasedStateMachine):
@@ -55,7 +55,7 @@ class Alarms(RuleBasedStateMachine):
             self.system.actor(Alarm, name).ask(("off", key))
             del self.set[name, key]
 
-    @rule(seconds=st.floats(0.1, 15))
+    @rule(seconds=st.floats(0.1, 15) | st.sampled_from([100.0, 9_000.0]))
     def let_time_pass(self, seconds: float) -> None:
         self.clock.advance(seconds)
 

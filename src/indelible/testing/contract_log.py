@@ -192,6 +192,28 @@ class LogContract:
         assert list(store.heads("run", [])) == []
         assert list(store.heads("nothing")) == []
 
+    def test_heads_of_many_streams_are_found_together(self, store: EventStore) -> None:
+        names = [f"run-{number}" for number in range(1_200)]
+        submit_all(store, [(name, 0, 1) for name in names])
+        found = store.heads_of([*names, "run-none", ""])
+        assert {name: found[name].version for name in names} == dict.fromkeys(names, 1)
+        assert len(found) == len(names)
+
+    def test_what_sleeps_comes_in_pages_by_time_and_number(self, store: EventStore) -> None:
+        for number, due in enumerate((9, 5, 0, 5, 7, 5)):
+            store.append(f"run-{number}", [some_event()], expected=0, wake_at=due)
+        page = store.sleeping(limit=2)
+        assert [head.stream for head in page.heads] == ["run-1", "run-3"]
+        assert page.place is not None
+        page = store.sleeping(after=page.place, until=7, limit=2)
+        assert [head.stream for head in page.heads] == ["run-5", "run-4"]
+        assert page.place is not None
+        page = store.sleeping(after=page.place, until=8)
+        assert (page.heads, page.place) == ([], None)
+        assert [head.wake_at for head in store.sleeping().heads] == [5, 5, 5, 7, 9]
+        assert [head.stream for head in store.sleeping({0}, limit=1).heads] == ["run-1"]
+        assert not store.sleeping({1}).heads
+
     def test_a_blob_is_stored_with_its_append(self, store: EventStore) -> None:
         content = b"x" * 100_000
         digest = sha256(content).digest()

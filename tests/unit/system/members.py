@@ -126,12 +126,12 @@ def shared_log(clock: Clock | None = None) -> MemoryBackend:
     return backend
 
 
-def ids_of(store: MemoryEventStore, number: int, count: int) -> list[str]:
-    """Run ids whose streams are in shard ``number``."""
+def ids_of(store: MemoryEventStore, number: int, count: int, category: str = "run") -> list[str]:
+    """Ids whose streams are in shard ``number``."""
     found: list[str] = []
     n = 0
     while len(found) < count:
-        if store.shard_of(f"run-{n}") == number:
+        if store.shard_of(f"{category}-{n}") == number:
             found.append(str(n))
         n += 1
     return found
