@@ -325,10 +325,10 @@ class DurableActor(Resting):
             self._depart(flight)
 
     def _depart(self, flight: Flight) -> None:
+        if flight.effects:  # first: who has an answer may close the system
+            self._effects.perform(self, flight.effects)
         if flight.replies:
             answer(flight.replies)
-        if flight.effects:
-            self._effects.perform(self, flight.effects)
         if flight.snapshot is not None:
             self._host.snapshots.keep(self._decider, self.stream, *flight.snapshot)
 

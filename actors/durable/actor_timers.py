@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from indelible.actors.durable.effects import CancelTimer, Caused, TimerAt
 from indelible.actors.durable.envelope import Envelope
-from indelible.actors.durable.promises import KEY_LIMIT
+from indelible.actors.durable.promises import check_key
 from indelible.actors.durable.promising import Due
 from indelible.actors.durable.stream_timers import StreamTimers
 from indelible.actors.runtime.timers import Timers
@@ -38,8 +38,7 @@ class ActorTimers:
         Raises:
             RefusedError: Its key is no text, or its time no instant.
         """
-        if not isinstance(effect.key, str) or not 0 < len(effect.key) <= KEY_LIMIT:
-            raise RefusedError(f"a timer's key has 1 to {KEY_LIMIT} characters: {effect.key!r:.80}")
+        check_key("a timer's key", effect.key)
         if type(effect) is TimerAt and not (type(effect.due) is int and 0 <= effect.due <= _MAX):
             raise RefusedError(f"a timer is due at microseconds UTC, an int: {effect.due!r:.80}")
 

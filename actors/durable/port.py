@@ -39,20 +39,29 @@ class EffectPort:
         self._checks: dict[type, Check] = {}
         self._of_actors: dict[type, Perform] = {}
         self._rows: dict[type, Row] = {}
+        self._following: set[type] = set()  # returned with an event only
 
     def engine(self, performers: Mapping[type, Perform]) -> None:
         """Perform effects of the engine's own deciders, which nobody needs to check."""
         self._performers.update(performers)
 
-    def register(self, kind: type, check: Check, perform: Perform) -> None:
-        """Perform effects of type ``kind`` of users' actors; ``perform`` gets them as caused."""
+    def register(
+        self, kind: type, check: Check, perform: Perform, *, follows: bool = False
+    ) -> None:
+        """Perform effects of type ``kind`` of users' actors; ``perform`` gets them as caused.
+
+        Those that must have an id ``follow`` from an event.
+        """
         self._checks[kind] = check
         self._of_actors[kind] = perform
+        if follows:
+            self._following.add(kind)
 
     def send(self, kind: type, check: Check, row: Row) -> None:
         """Have effects of type ``kind`` be rows of the inbox, stored with their events."""
         self._checks[kind] = check
         self._rows[kind] = row
+        self._following.add(kind)
 
     def check(self, decider: object, decision: Decision) -> None:
         """See that somebody performs each effect of ``decision``, which ``decider`` made.
@@ -68,7 +77,7 @@ class EffectPort:
             if check is None:
                 known = [kind.__name__ for kind in self._checks]
                 raise UnknownEffectError(type(decider).__name__, kind.__name__, known)
-            if not decision.events and kind in self._rows:
+            if not decision.events and kind in self._following:
                 raise EffectWithoutEventError(type(decider).__name__, kind.__name__)
             check(effect)
 

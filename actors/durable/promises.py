@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider
-from indelible.actors.durable.effects import Call, CancelTimer, TimerAt
-from indelible.errors import WrongPendingError
+from indelible.actors.durable.effects import CancelTimer, TimerAt
+from indelible.errors import RefusedError, WrongPendingError
 from indelible.events.effect_events import EFFECT_EVENTS, CallAttemptFailed, CallBegan
 from indelible.events.event import RecordedEvent
 from indelible.events.metadata import promises_in
@@ -63,7 +63,18 @@ def waits(decider: Decider[Any]) -> bool:
 
 def key_of(effect: Any) -> str:
     """The key of an effect that a stream waits for; empty for any other."""
-    return effect.key if type(effect) in _WAITED_FOR else ""
+    key = getattr(effect, "key", "") if type(effect) is not CancelTimer else ""
+    return key if isinstance(key, str) else ""
+
+
+def check_key(what: str, key: object) -> None:
+    """Refuse a ``key`` that cannot stand in the metadata of an event; ``what`` names it.
+
+    Raises:
+        RefusedError: It is not text of 1 to 200 characters.
+    """
+    if not isinstance(key, str) or not 0 < len(key) <= KEY_LIMIT:
+        raise RefusedError(f"{what} has 1 to {KEY_LIMIT} characters: {key!r:.80}")
 
 
 def outstanding(decider: Decider[Any], state: Any) -> Wanted:
@@ -132,11 +143,11 @@ def check_promises(decider: Decider[Any], wanted: Wanted, effects: Sequence[Any]
         WrongPendingError: A crash would lose one of them, or bring back one that was cancelled.
     """
     for effect in effects:
-        found = wanted.get(effect.key) if type(effect) in _KEYED else None
-        if type(effect) in _WAITED_FOR and found != effect:
-            words = f"{found!r:.80} where decide() said {effect!r:.80}"
-        elif type(effect) is CancelTimer and found is not None:
-            words = f"{found!r:.80}, which decide() has cancelled"
+        key = key_of(effect)
+        if key and wanted.get(key) != effect:
+            words = f"{wanted.get(key)!r:.80} where decide() said {effect!r:.80}"
+        elif type(effect) is CancelTimer and effect.key in wanted:
+            words = f"{wanted[effect.key]!r:.80}, which decide() has cancelled"
         else:
             continue
         raise WrongPendingError(type(decider).__name__, words)
@@ -150,10 +161,6 @@ def check_over(decider: Decider[Any], wanted: Wanted, over: Any, effects: Sequen
     """
     if over not in effects and wanted.get(over.key) == over:
         raise WrongPendingError(type(decider).__name__, f"{over!r:.80}, which has come back")
-
-
-_WAITED_FOR = (TimerAt, Call)
-_KEYED = (*_WAITED_FOR, CancelTimer)
 
 
 def forget_old(promises: dict[str, Promise], ask: Callable[[], Wanted]) -> None:

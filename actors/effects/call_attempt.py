@@ -11,13 +11,13 @@ import msgspec
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.effects import Call, Caused
 from indelible.actors.effects.attempt_log import log_failure
+from indelible.actors.effects.call_context import CallContext
 from indelible.actors.effects.call_decisions import CallNotBegun, CallOver, policy_of
 from indelible.actors.effects.calling import Calling
 from indelible.actors.effects.error_record import record_of
 from indelible.actors.effects.functions import CallFunction
 from indelible.actors.effects.running import RUNNING
 from indelible.errors import CallTimeoutError, PayloadTooLargeError, ValueNotStorableError
-from indelible.events.context import Context
 from indelible.events.conversions import encode_given
 from indelible.forks import leave
 
@@ -26,32 +26,6 @@ if TYPE_CHECKING:
 
 _UNFIT = (ValueNotStorableError, PayloadTooLargeError)
 """A value that the log does not take: another attempt would meet it again."""
-
-
-class CallContext:
-    """What a function that an actor calls gets, if it takes two parameters.
-
-    Attributes:
-        key: Of the call.
-        stream: Of the actor.
-        attempt: Number of this attempt, from 1.
-        idempotency_key: The same for every attempt of this call, and for no other.
-        envelope: What goes with the calls that the function makes: on whose behalf, for which
-            request, with the event that promised this call as cause.
-        cancelled: True once nobody waits for this attempt any more: its time-out has passed or the
-            system closes.  A long function should look and return early.
-    """
-
-    __slots__ = ("attempt", "cancelled", "envelope", "idempotency_key", "key", "stream")
-
-    def __init__(self, stream: str, caused: Caused, attempt: int) -> None:
-        """Describe one attempt at ``caused``."""
-        self.key: str = caused.effect.key
-        self.stream = stream
-        self.attempt = attempt
-        self.idempotency_key = caused.id
-        self.envelope: Context = caused.context
-        self.cancelled = False
 
 
 class CallAttempt(Calling, msgspec.Struct, gc=False, eq=False):

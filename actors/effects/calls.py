@@ -8,7 +8,7 @@ from typing import Any
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.effects import Call, Caused
-from indelible.actors.durable.promises import KEY_LIMIT
+from indelible.actors.durable.promises import check_key
 from indelible.actors.durable.promising import Again, ResumeCall
 from indelible.actors.durable.stream_timers import StreamTimers
 from indelible.actors.effects.attempts import Attempts
@@ -49,8 +49,7 @@ class Calls(Attempts[CallAttempt]):
             RefusedError: It cannot, and why.
         """
         self._functions.check(call.function)
-        if not isinstance(call.key, str) or not 0 < len(call.key) <= KEY_LIMIT:
-            raise RefusedError(f"a call's key has 1 to {KEY_LIMIT} characters: {call.key!r:.80}")
+        check_key("a call's key", call.key)
         timeout, wanted = call.timeout, call.on_unknown_outcome
         if timeout is not None and not (
             type(timeout) in (int, float) and 0 < timeout <= _MAX_SECONDS

@@ -1,4 +1,4 @@
-"""The functions of the host that actors may call, by name."""
+"""The functions of the host that actors may call, by name, or that perform their effects."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CallFunctions:
         Raises:
             TypeError: One cannot be called with an argument, or with a context and an argument.
         """
-        self._functions = {name: _taken(name, one) for name, one in functions.items()}
+        self._functions = {name: _named(name, one) for name, one in functions.items()}
 
     def get(self, name: str) -> CallFunction | None:
         """The function called ``name``."""
@@ -58,11 +58,38 @@ class CallFunctions:
         )
 
 
-def _taken(name: str, function: Callable[..., Any]) -> CallFunction:
+def handlers_of(effects: Mapping[type, Callable[..., Any]]) -> Mapping[type, CallFunction]:
+    """What performs ``effects`` of users' own types.
+
+    Raises:
+        TypeError: A key is no type, or a handler cannot be called with an effect, or with a context
+            and an effect.
+        ValueError: A type is one of the engine's.
+    """
+    handlers: dict[type, CallFunction] = {}
+    for kind, function in effects.items():
+        if not isinstance(kind, type):
+            raise TypeError(f"effects: {kind!r:.80} is no type; map types to their handlers")
+        if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            raise ValueError(f"effects: {kind.__name__} is the engine's own; give types of yours")
+        handlers[kind] = taken(f"effects: {kind.__name__}", function)
+    return handlers
+
+
+def _named(name: str, function: Callable[..., Any]) -> CallFunction:
     if not isinstance(name, str) or not name:
         raise TypeError(f"calls: {name!r} is no name; give a mapping of names to functions")
+    return taken(f"calls: {name!r}", function)
+
+
+def taken(what: str, function: Callable[..., Any]) -> CallFunction:
+    """``function`` as it is called; ``what`` names it.
+
+    Raises:
+        TypeError: It cannot be called with an argument, or with a context and an argument.
+    """
     if not callable(function):
-        raise TypeError(f"calls: {name!r} is {function!r:.80}, which cannot be called")
+        raise TypeError(f"{what} is {function!r:.80}, which cannot be called")
     wanted = 1
     try:
         signature = inspect.signature(function)
@@ -70,7 +97,7 @@ def _taken(name: str, function: Callable[..., Any]) -> CallFunction:
         wanted = min(_WITH_CONTEXT, sum(p.default is p.empty for p in places) or 1)
         signature.bind(*range(wanted))
     except (TypeError, ValueError) as error:
-        raise TypeError(f"calls: {name!r} must take (argument), or (context, argument)") from error
+        raise TypeError(f"{what} must take (argument), or (context, argument)") from error
     return CallFunction(function, wanted == _WITH_CONTEXT, not _is_async(function))
 
 

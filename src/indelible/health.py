@@ -57,7 +57,7 @@ class Steps(msgspec.Struct, frozen=True):
 
 
 class Calls(msgspec.Struct, frozen=True):
-    """Calls of actors being made, and waiting for a thread."""
+    """Calls and own effects of actors under way, and waiting for a thread."""
 
     running: int
     queued: int
@@ -121,12 +121,18 @@ def take_health(parts: Parts) -> Health:
         actors=len(parts.directory),
         mailboxes=_mailboxes(parts),
         steps=Steps(len(executor.running()), executor.queued(), len(executor.unregistered)),
-        calls=Calls(len(parts.calls.running()), parts.calls.queued()),
+        calls=take_calls(parts),
         threads=threading.active_count(),
         timers=_timers(parts),
         views=views,
         inbox=inbox,
     )
+
+
+def take_calls(parts: Parts) -> Calls:
+    """What actors have under way."""
+    both = parts.calls, parts.own
+    return Calls(sum(len(one.running()) for one in both), sum(one.queued() for one in both))
 
 
 def _state(parts: Parts) -> tuple[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,8 @@ from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
 from indelible.actors.durable.wake_service import WakeService
 from indelible.actors.effects.calls import Calls
-from indelible.actors.effects.functions import CallFunctions
+from indelible.actors.effects.functions import CallFunction, CallFunctions
+from indelible.actors.effects.own import OwnEffects
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
@@ -70,6 +71,7 @@ class Parts:
         projections: Sequence[Projection],
         step_types: StepTypes,
         calls: CallFunctions,
+        own: Mapping[type, CallFunction],
         clock: Clock,
         ids: Ids,
         failpoints: Failpoints,
@@ -112,7 +114,8 @@ class Parts:
             step_types=step_types, read_blob=store.blob, retire=self._retire, **surroundings
         )
         self.calls = Calls(calls, remind=self._remind, **surroundings)
-        self.work = Work(self.executor, self.calls)
+        self.own = OwnEffects(own, **surroundings)
+        self.work = Work(self.executor, self.calls, self.own)
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         categories = frozenset(d.category for d in deciders)
         self.timers = ActorTimers(runtime.timers, self._remind)
@@ -121,6 +124,8 @@ class Parts:
         effects.register(Call, self.calls.check, self.calls.perform)
         effects.register(TimerAt, self.timers.check, self.timers.set)
         effects.register(CancelTimer, self.timers.check, self.timers.cancel)
+        for kind in own:
+            effects.register(kind, self.own.check, self.own.perform, follows=True)
         keepers = dict.fromkeys(self.deciders, NO_KEEPER) | {run_decider.category: self.executor}
         self.host = Host(
             store=store,

@@ -77,7 +77,7 @@ class StepHealth(TypedDict):
 
 
 class CallHealth(TypedDict):
-    """Calls of actors being made, and waiting for a thread."""
+    """Calls and own effects of actors under way, and waiting for a thread."""
 
     running: int
     queued: int

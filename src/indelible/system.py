@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from indelible.access import SystemAccess
 from indelible.actor import ActorHandle
 from indelible.actors.decider import Decider, R, S, sees_context, takes_snapshots
-from indelible.actors.effects.functions import CallFunctions
+from indelible.actors.effects.functions import CallFunctions, handlers_of
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import Definition, WorkflowAgent
@@ -69,6 +69,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         functions: Mapping[str, Callable[..., Any]] | None = None,
         actors: Iterable[Decider[Any]] = (),
         calls: Mapping[str, Callable[..., Any]] | None = None,
+        effects: Mapping[type, Callable[..., Any]] | None = None,
         projections: Iterable[Projection] = (),
         mode: Mode = "own",
         drain: float = DRAIN,
@@ -91,6 +92,8 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
             actors: Deciders of your own event-sourced actors.
             calls: Functions, sync or async, that these may call, by name: they take an argument,
                 or a context and an argument.
+            effects: Handlers, sync or async, of effects of your own types, by type: they take an
+                effect, or a context and an effect.
             projections: Your own views; their tables are made in the store's database.
             mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
                 ``client``, which reads, and has the process that owns the store do the rest.
@@ -123,6 +126,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         self._deciders = instances("actors", actors, Decider)
         check_categories(decider.category for decider in self._deciders)
         self._calls = CallFunctions(calls or {})
+        self._effects = handlers_of(effects or {})
         self._projections = instances("projections", projections, Projection)
         check_projections(self._projections)
         for decider in self._deciders:
@@ -169,6 +173,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
                 projections=self._projections,
                 step_types=self._steps.types,
                 calls=self._calls,
+                own=self._effects,
                 clock=self.clock,
                 ids=self.ids,
                 failpoints=self._failpoints,

@@ -1,4 +1,4 @@
-"""All that this process has begun outside of its actors: steps of runs, and calls of actors."""
+"""What this process has begun outside of its actors: steps, calls, effects of users' own types."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import time
 from collections.abc import Collection
 
 from indelible.actors.effects.calls import Calls
+from indelible.actors.effects.own import OwnEffects
 from indelible.actors.workflow.executor import Executor
 
 
 class Work:
-    """Steps and calls together, for who closes a system or gives shards away."""
+    """Steps, calls and own effects together, for who closes a system or gives shards away."""
 
-    def __init__(self, executor: Executor, calls: Calls) -> None:
-        """Look after both."""
-        self._all = (executor, calls)
+    def __init__(self, executor: Executor, calls: Calls, own: OwnEffects) -> None:
+        """Look after all of them."""
+        self._all = (executor, calls, own)
 
     def hold(self, shards: Collection[int] | None = None) -> None:
         """Start nothing more, and give back what was recorded and has not begun.

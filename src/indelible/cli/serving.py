@@ -21,7 +21,7 @@ from indelible.cli.output import count
 from indelible.cli.stopping import Stop
 from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
 from indelible.facade import access_to
-from indelible.health import Health
+from indelible.health import Health, take_calls
 from indelible.lifecycle import GRACE
 from indelible.projections.custom import Projection
 from indelible.reports import Reporter
@@ -209,7 +209,7 @@ class ServiceStop(Stop):
 
 def _running(parts: Parts) -> str:
     """What runs, in words; empty if nothing does."""
-    both = (len(parts.executor.running()), "step"), (len(parts.calls.running()), "call")
+    both = (len(parts.executor.running()), "step"), (take_calls(parts).running, "call")
     return " and ".join(count(number, noun) for number, noun in both if number)
 
 
