@@ -43,6 +43,12 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=6,
 )
+# Made once: a strategy that is made anew in each example costs more than what it draws.
+params_of_steps = st.dictionaries(words.map(lambda word: "p_" + word), plain, max_size=2)
+retries = st.fixed_dictionaries({"attempts": st.integers(1, 5), "delay": st.floats(0, 9)})
+timeouts = st.floats(0.001, 1e6)
+patterns = st.sampled_from(["sequential", "parallel"])
+sizes = st.integers(1, 3)
 
 
 class Example(NamedTuple):
@@ -63,7 +69,7 @@ def examples(draw: st.DrawFn) -> Example:
         name = fresh()
         visible[name] = seen | {f"step_{i}_result" for i in range(places)}
         step: dict[str, Any] = {"name": name, "type": "any"}
-        params = draw(st.dictionaries(words.map(lambda w: "p_" + w), plain, max_size=2))
+        params = draw(params_of_steps)
         if draw(st.booleans()):
             names = sorted(visible[name])
             source = draw(st.sampled_from([*(f"steps.{n}" for n in names), "input"]))
@@ -73,16 +79,16 @@ def examples(draw: st.DrawFn) -> Example:
         else:
             step["params"] = params
         if draw(st.booleans()):
-            step["retry"] = {"attempts": draw(st.integers(1, 5)), "delay": draw(st.floats(0, 9))}
+            step["retry"] = draw(retries)
         if draw(st.booleans()):
-            step["timeout"] = draw(st.floats(0.001, 1e6))
+            step["timeout"] = draw(timeouts)
         return step
 
     def block(seen: set[str], places: int, depth: int) -> dict[str, Any]:
-        pattern = draw(st.sampled_from(["sequential", "parallel"]))
+        pattern = draw(patterns)
         steps: list[dict[str, Any]] = []
         inside = set(seen)
-        for place in range(draw(st.integers(1, 3))):
+        for place in range(draw(sizes)):
             now = inside if pattern == "sequential" else seen
             count = place if pattern == "sequential" else places
             known = set(visible)
