@@ -36,6 +36,7 @@ _IMPORTED = [
     "indelible.events.postgres.store",
     "indelible.migrations",
     # what those load when they are called
+    "indelible.parts",
     "alembic.command",
     "pydantic",
     "pydantic.type_adapter",
