@@ -13,6 +13,7 @@ from crash.processes import Processes
 from indelible import ActorSystem
 from indelible.events.effect_events import EFFECT_EVENTS, CallBegan
 from indelible.facade import access_to
+from killing import end_leases
 from orders import Charged, Order
 
 KILL_AFTER = (5, 41, 17, 1, 59, 30)
@@ -38,6 +39,7 @@ def test_each_call_comes_back_once_whenever_its_process_is_killed(
         accepted |= {int(child.stdout.readline()) for _ in range(heard)}
         child.kill()
         accepted |= {int(line) for line in child.stdout}
+        end_leases(owners.url)
     owners.ready(told, 0, 0)
     with ActorSystem(owners.url, mode="client", actors=[Order()]) as client:
         orders = {number: client.actor(Order, str(number)) for number in accepted}

@@ -16,7 +16,7 @@ from indelible.events.event import RecordedEvent
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.testing.builders import some_event
-from killing import Child
+from killing import Child, end_leases
 from members import LONG, SHARDS, Members, stream_in
 from postgres_server import connect
 
@@ -52,13 +52,6 @@ def check(url: str, acknowledged: list[list[str]]) -> None:
         assert {head.stream: head.version for head in store.heads("run")} == versions
     finally:
         store.close()
-
-
-def end_leases(url: str) -> None:
-    """Let the leases of the process that was killed have ended, without the time that takes."""
-    with connect(url) as connection:
-        for table in ("processes", "shards"):
-            connection.execute(f"UPDATE {table} SET lease_until = 1".encode())
 
 
 def read_all(store: EventStore) -> list[RecordedEvent]:

@@ -23,6 +23,7 @@ from inboxes import wait_until_empty
 from indelible import ActorSystem
 from indelible.facade import access_to
 from indelible.testing.builders import url_of
+from killing import end_leases
 
 KILLS = 100 if os.environ.get("INDELIBLE_FAULTS") == "1" else 20
 LEASE = 1.0
@@ -160,4 +161,5 @@ def test_of_each_message_there_is_one_event_wherever_the_process_ends(url: str, 
     acknowledged: dict[str, int] = {}
     for count in (1, 2, 5, 17):
         acknowledged |= Life(url, place, count, LEASE).end()
+        end_leases(url)
     check(url, acknowledged)

@@ -13,6 +13,7 @@ from crash.alarm_child import ACTORS
 from crash.processes import Processes
 from indelible import ActorSystem
 from indelible.facade import access_to
+from killing import end_leases
 
 KILL_AFTER = (5, 41, 17, 1, 59, 30)
 """Alarms that are acknowledged before each kill."""
@@ -35,6 +36,7 @@ def test_each_timer_rings_once_whenever_its_process_is_killed(owners: Processes)
         acknowledged |= {f"k{int(child.stdout.readline())}" for _ in range(heard)}
         child.kill()
         acknowledged |= {f"k{int(line)}" for line in child.stdout}
+        end_leases(owners.url)
     owners.ready(0, 0)
     with ActorSystem(owners.url, mode="client", actors=[Alarm()]) as client:
         alarms = [client.actor(Alarm, f"a{n}") for n in range(ACTORS)]

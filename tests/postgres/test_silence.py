@@ -18,7 +18,6 @@ from indelible.errors import StoreUnavailableError
 from indelible.events.postgres import attending
 from indelible.events.postgres.attending import attended
 from indelible.events.postgres.engines import Engines
-from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.postgres.watchdog import LOOKS, Watchdog
 from indelible.testing.builders import append_when_available, some_event
 from members import LONG, PATIENCE, SHARDS, SHORT, Members, stream_in
@@ -40,20 +39,22 @@ def members(proxy: SilentProxy) -> Iterator[Members]:
         yield members
 
 
-def lose_patience(store: PostgresEventStore) -> None:
-    """Look so often that what is silent now is given up at once.
+def lose_patience(watchdog: Watchdog) -> None:
+    """Look so often, from now on, that what is silent now is given up at once.
 
     Connections that are made from now on may be silent for as long as ever, and no lease ends: on
     a busy machine nothing but the silence is too long.
     """
-    store._watchdog.look_every = 0.05
+    with watchdog._changed:
+        watchdog.look_every, watchdog._look_at = 0.05, 0
+        watchdog._changed.notify_all()
 
 
 def test_connections_that_go_silent_are_replaced(members: Members, proxy: SilentProxy) -> None:
     member = members.open(lease=LONG)
     member.store.append(stream_in(0), [some_event()], expected=0)
     proxy.silence()
-    lose_patience(member.store)
+    lose_patience(member.store._watchdog)
     append_when_available(member.store, stream_in(0), expected=1)
     assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
     member.wait_for_share(SHARDS)
@@ -73,7 +74,7 @@ def test_a_commit_whose_answer_never_comes_is_found_by_its_event_ids(
     for version in range(2):  # the second prepares what the third is written with
         store.append(stream_in(0), [some_event()], expected=version)
     proxy.silence(answers_only=True)
-    lose_patience(store)
+    lose_patience(store._watchdog)
     [recorded] = store.append(stream_in(0), [some_event()], expected=2)
     assert recorded.version == 3
     assert store.verify() == 3
@@ -110,7 +111,7 @@ def test_a_server_process_that_is_stopped_costs_its_connection_and_no_more(
         try:
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
-            lose_patience(member.store)
+            lose_patience(member.store._watchdog)
             append_when_available(member.store, stream_in(0), expected=1)
             assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
         finally:
@@ -240,7 +241,7 @@ def test_a_connection_that_cannot_be_reset_is_one_line_of_log(
     connection = engine.raw_connection()
     connection.cursor().execute("BEGIN")
     proxy.silence()
-    engines.watchdog.look_every = 0.05  # as in lose_patience()
+    lose_patience(engines.watchdog)
     connection.close()
     engine.dispose()
     [record] = caplog.records
