@@ -6,8 +6,9 @@ import json
 import os
 import random
 import signal
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,12 @@ class Scene:
         with ActorSystem(self.store, mode="read") as system:
             return take_survey(access_to(system).parts)
 
+    def survey_until(self, holds: Callable[[Survey], bool]) -> Survey:
+        """Look now and then, since a look takes the time of the service that it looks at."""
+        while not holds(survey := self.survey()):
+            time.sleep(0.05)
+        return survey
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
@@ -127,10 +134,10 @@ def test_a_killed_service_is_stale_and_the_next_one_finishes_its_runs(scene: Sce
         service.communicate()
         dead.append(service.pid)
         before = scene.completed()
-        survey = scene.survey()
-        while len(dead) == 1 and survey.verdict == HEALTHY:  # until its last report is old
-            survey = scene.survey()
         if len(dead) == 1:
+            survey = scene.survey_until(
+                lambda survey: survey.verdict != HEALTHY
+            )  # a report gets old
             assert survey.verdict == UNHEALTHY
             assert f"process {service.pid} on " in survey.why[0]
 
@@ -141,10 +148,10 @@ def test_a_killed_service_is_stale_and_the_next_one_finishes_its_runs(scene: Sce
         after = scene.diary()
         again = {key: (count, after[key]) for key, count in before.items() if after[key] != count}
         assert not again, f"completed steps ran again: {again}"
-        survey = scene.survey()
         # Shards without runs may still be taken over, and the last report of the killed one be new.
-        while survey.verdict != HEALTHY or dead[-1] in pids_alive(survey):
-            survey = scene.survey()
+        survey = scene.survey_until(
+            lambda survey: survey.verdict == HEALTHY and dead[-1] not in pids_alive(survey)
+        )
         assert pids_alive(survey) == {service.pid}
         assert {process.pid for process in survey.processes} == {service.pid, *dead}
         service.send_signal(signal.SIGTERM)

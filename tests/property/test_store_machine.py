@@ -29,6 +29,7 @@ from indelible.events.store import Append, EventStore, Pipeline
 from indelible.failpoints import Failpoints
 from indelible.testing.builders import Outcomes, some_event, some_events
 from indelible.testing.faults import Fault
+from session_files import in_memory
 
 NAMES = st.sampled_from(["run-1", "run-2", "agent-x", "session-é"])
 STATUS = st.sampled_from([None, "", "running", "done"])
@@ -228,7 +229,7 @@ class MemoryMachine(StoreMachine):
 
 class SqliteMachine(StoreMachine):
     def make_store(self, failpoints: Failpoints) -> EventStore:
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=in_memory())
         database = Path(self.folder.name) / "store.db"
         shutil.copy(empty_database(), database)
         return SqlEventStore(f"sqlite:///{database}", clock=self.clock, failpoints=failpoints)
@@ -241,7 +242,7 @@ class SqliteMachine(StoreMachine):
 @functools.cache
 def empty_database() -> Path:
     """A migrated database without an event, made once: the migration is not what is tested."""
-    folder = tempfile.mkdtemp()
+    folder = tempfile.mkdtemp(dir=in_memory())
     atexit.register(shutil.rmtree, folder)
     database = Path(folder) / "empty.db"
     store = SqlEventStore(f"sqlite:///{database}")
