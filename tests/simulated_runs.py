@@ -41,7 +41,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
             "name": f"s{count}",
             "type": draw(st.sampled_from(["sync", "async"])),
             "params": {"failures": failures, "doomed": failures >= attempts},
-            "retry": {"attempts": attempts, "delay": 0.5},
+            "retry": {"attempts": attempts, "delay": draw(st.sampled_from([0.5, 30.0]))},
         }
 
     def block(depth: int) -> dict[str, Any]:
@@ -112,13 +112,13 @@ def runtime_of(system: ActorSystem) -> SimulatedRuntime:
 
 
 def run_to_end(system: ActorSystem, clock: ManualClock) -> None:
-    """Let everything run, moving the clock to whatever is due in the next minutes."""
-    for _ in range(200):
+    """Let everything run, moving the clock to whatever is due in the next hour."""
+    for turn in range(400):
         runtime_of(system).simulation.run_until_idle()
         head = system.store.head("run-r")
         if head is not None and head.status in ENDED:
             return
-        clock.advance(1.0)
+        clock.advance(13.0 if turn % 2 else 1.0)  # so that what sleeps leaves memory, and returns
     raise AssertionError(f"the run hangs: {system.run('r').status()}")
 
 

@@ -77,12 +77,14 @@ class WakeService:
         return "the wake service"
 
     def take(self, shards: Collection[int]) -> None:
-        """Wake the streams of ``shards``, too, from now on."""
+        """Wake the streams of ``shards``, too, from now on: the first page on this thread."""
         with self._lock:
             self._shards |= frozenset(shards)
             self._place = FIRST  # those of other shards that are awake do not mind
             self._taken += 1
-        self._look_soon()
+            first, self._scheduled = not self._scheduled, True
+        if first:
+            self.run_activation()
 
     def leave(self, shards: Collection[int]) -> None:
         """Wake no stream of ``shards`` any more."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from indelible.actors.decider import Decider, Decision
+from indelible.actors.durable.promises import AT_ONCE
 from indelible.actors.workflow import messages as m
 from indelible.actors.workflow.accept import start_run
 from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
@@ -17,6 +18,7 @@ from indelible.actors.workflow.settle import step_raised, step_returned
 from indelible.actors.workflow.snapshot import SCHEMA, from_value, to_value
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.unread import step_unread
+from indelible.actors.workflow.waiting import only_waits
 from indelible.events.event import Event
 from indelible.events.run_events import RUN_EVENTS
 
@@ -63,18 +65,23 @@ class RunDecider(Decider[RunState]):
         return _DECIDE[type(message)](state, message)
 
     def unfinished(self, state: RunState) -> tuple[str, int]:
-        """Status word of the run, and its earliest retry (microseconds UTC)."""
+        """Status word of the run, and when to wake it (microseconds UTC).
+
+        0 if nothing needs to: something of it goes on, or it waits for a person alone.  One that
+        waits for a person while something goes on is woken at once where it is not in memory.
+        """
         if state.accepted is None:
             return "", 0
         if state.end is not None:
             return state.end.wire_name.removeprefix("run."), 0
-        if state.retry_at:
-            return "running", min(state.retry_at.values())
-        return ("waiting" if state.unknown else "running"), 0
+        word = "waiting" if state.unknown else "running"
+        if only_waits(state):
+            return word, min(state.retry_at.values(), default=0)
+        return word, AT_ONCE if state.unknown else 0
 
     def at_rest(self, state: RunState) -> bool:
         """Whether nothing is going on that needs the state in memory."""
-        return state.accepted is None or state.end is not None
+        return state.accepted is None or state.end is not None or only_waits(state)
 
     def snapshot(self, state: RunState) -> dict[str, Any]:
         """``state`` without its plan, which follows from the definition."""

@@ -9,6 +9,8 @@ from functools import partial
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.port import Perform
+from indelible.actors.durable.resting import SOON
+from indelible.actors.durable.stream_timers import StreamTimers
 from indelible.actors.effects.attempts import Attempts
 from indelible.actors.runtime.blocking import BlockingPool
 from indelible.actors.runtime.loop import LoopThread
@@ -55,10 +57,16 @@ class Executor(Attempts[StepAttempt]):
         failpoints: Failpoints,
         read_blob: ReadBlob,
         retire: Callable[[DurableActor], object],
+        rest: Callable[[DurableActor], object],
+        remind: Callable[[str, object], object],
         shard_of: Callable[[str], int],
         is_ours: Callable[[str], bool],
     ) -> None:
-        """Execute on ``pool`` and ``loop``; ``retire`` gets actors whose run is over."""
+        """Execute on ``pool`` and ``loop``.
+
+        ``retire`` gets actors whose run is over, ``rest`` those whose run may only wait from now
+        on; ``remind`` reaches the actor of a stream that is this process's, in memory or not.
+        """
         super().__init__(
             pool=pool,
             loop=loop,
@@ -73,6 +81,9 @@ class Executor(Attempts[StepAttempt]):
         self.endings = Endings()
         self.unregistered = Unregistered()
         self._retire = retire
+        self._rest = rest
+        self._remind = remind
+        self._retries = StreamTimers(timers)
         self._checked: OrderedDict[bytes, None] = OrderedDict()  # digests of plans
         self._stop_listening = step_types.on_register(self.unregistered.registered)
 
@@ -115,13 +126,17 @@ class Executor(Attempts[StepAttempt]):
         self.endings.missed(actor.stream, why)
 
     def _retry_at(self, actor: DurableActor, retry: RetryAt) -> None:
-        key = timer_key(actor.stream, retry.node)
-        self._timers.at(retry.due, key, partial(self._due, actor, retry))
+        stream, node, due = actor.stream, retry.node, retry.due
+        self._retries.set(stream, f"{node:08d}", due, partial(self._due, stream, node, due))
+        if due > self.clock.now() + SOON:
+            self._rest(actor)
 
-    def _due(self, actor: DurableActor, retry: RetryAt) -> None:
-        actor.deliver(
-            RetryDue(retry.node, max(self.clock.now(), retry.due), self.held(actor.stream))
-        )
+    def _due(self, stream: str, node: int, due: int) -> None:
+        self._remind(stream, RetryDue(node, max(self.clock.now(), due), self.held(stream)))
+
+    def left(self, stream: str) -> None:
+        """Forget the retries of a run that has left memory: its row says when the first is due."""
+        self._retries.forget(stream)
 
     def _end(self, actor: DurableActor, ended: Ended) -> None:
         self.unregistered.forget(actor.stream)

@@ -111,7 +111,12 @@ class Parts:
             "is_ours": store.holds,
         }
         self.executor = Executor(
-            step_types=step_types, read_blob=store.blob, retire=self._retire, **surroundings
+            step_types=step_types,
+            read_blob=store.blob,
+            retire=self._retire,
+            rest=self._rest,
+            remind=self._remind,
+            **surroundings,
         )
         self.calls = Calls(calls, remind=self._remind, **surroundings)
         self.own = OwnEffects(own, **surroundings)
@@ -199,10 +204,14 @@ class Parts:
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
 
+    def _rest(self, actor: DurableActor) -> None:
+        self.leaving.shortly(actor)
+
     def _left(self, stream: str, due: int) -> None:
         """Forget the timers of an actor that leaves memory; what is to wake it is its row."""
         self.timers.left(stream)
         self.calls.left(stream)
+        self.executor.left(stream)
         if due:
             self.wakes.left(stream, due)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import sqlalchemy as sa
 
+from indelible.actors.durable.promises import AT_ONCE
 from indelible.actors.workflow.state import RESUMED
 from indelible.events.inbox_sql import INBOX
 from indelible.projections.lag import ViewLag
@@ -139,7 +140,8 @@ def _read_log(connection: sa.Connection) -> tuple[int, dict[str, int], int]:
     """When the first stream wanted to be woken, unfinished runs by state, unanswered commands."""
     streams = _STREAMS.c
     # SQLite holds text and bytes, as damage may put them there, for greater than all numbers.
-    first = sa.select(sa.func.min(streams.wake_at)).where(streams.wake_at.between(1, _INT_MAX))
+    timed = streams.wake_at.between(AT_ONCE + 1, _INT_MAX)  # what is under way has no time
+    first = sa.select(sa.func.min(streams.wake_at)).where(timed)
     states = (
         sa.select(streams.status, sa.func.count())
         .where((streams.category == "run") & streams.status.in_(RESUMED))

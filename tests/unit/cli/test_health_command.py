@@ -63,7 +63,7 @@ def test_the_figures_of_a_busy_service_are_shown(served: ActorSystem, commands: 
     assert served.caught_up(20)
     with served.store.write_views() as connection:
         connection.execute(sa.text(row))
-        connection.execute(sa.text("UPDATE streams SET wake_at = 1"))
+        connection.execute(sa.text("UPDATE streams SET wake_at = 2"))
         connection.execute(sa.text("UPDATE streams SET status = 'waiting'"))
     text = commands.invoke("health").stdout
     assert "1 command waiting" in text
