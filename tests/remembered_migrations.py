@@ -15,11 +15,9 @@ from sqlalchemy.event import listen, remove
 
 from indelible import migrations
 
-Statements = list[tuple[str, Any]]
-
 _READS = ("SELECT", "PRAGMA")
 _by_alembic = migrations.migrate
-_remembered: dict[tuple[str, bool], Statements] = {}
+_remembered: dict[tuple[str, bool], list[str]] = {}
 
 
 def migrate(
@@ -33,8 +31,7 @@ def migrate(
     elif kind not in _remembered:
         _remembered[kind] = _migrate_and_listen(connection)
     else:
-        for statement, parameters in _remembered[kind]:
-            connection.exec_driver_sql(statement, parameters)
+        _repeat(connection, _remembered[kind])
     if inside is not None:
         inside()
 
@@ -43,12 +40,13 @@ def _has_a_revision(connection: sa.Connection) -> bool:
     return connection.exec_driver_sql("SELECT 1 FROM alembic_version").first() is not None
 
 
-def _migrate_and_listen(connection: sa.Connection) -> Statements:
-    heard: Statements = []
+def _migrate_and_listen(connection: sa.Connection) -> list[str]:
+    heard: list[str] = []
 
     def hear(_: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
         if not statement.lstrip().startswith(_READS):
-            heard.append((statement, parameters))
+            assert not parameters
+            heard.append(statement)
 
     listen(connection, "before_cursor_execute", hear)
     try:
@@ -56,6 +54,13 @@ def _migrate_and_listen(connection: sa.Connection) -> Statements:
     finally:
         remove(connection, "before_cursor_execute", hear)
     return heard
+
+
+def _repeat(connection: sa.Connection, statements: list[str]) -> None:
+    if connection.dialect.name == "postgresql":  # which takes them all at once
+        statements = ["; ".join(statements)]
+    for statement in statements:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 @pytest.fixture(scope="session", autouse=True)
