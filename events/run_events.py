@@ -16,6 +16,10 @@ Start = tuple[str, int]
 """A step's path and the number of the attempt, from 1; recorded before the attempt runs."""
 
 
+Skip = tuple[str, str]
+"""The path of a step or block that is left out where it would begin, and the reason."""
+
+
 class Cause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An exception behind the one that a step raised.
 
@@ -56,6 +60,7 @@ class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
     at: int
     starts: tuple[Start, ...] = ()
     checkpoint: int = 0
+    skips: tuple[Skip, ...] = ()
 
 
 class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
@@ -65,8 +70,9 @@ class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
 
     at: int
     starts: tuple[Start, ...]
-    reason: str  # "ready" | "retry" | "recovered" | "resolved"
+    reason: str  # "ready" | "retry" | "recovered" | "resolved" | "condition"
     by: str = ""  # who resolved it
+    skips: tuple[Skip, ...] = ()
 
 
 class StepsReleased(Event, frozen=True, gc=False, omit_defaults=True):
@@ -94,6 +100,7 @@ class StepCompleted(Event, frozen=True, gc=False, omit_defaults=True):
     starts: tuple[Start, ...] = ()
     checkpoint: int = 0
     by: str = ""  # who supplied the result, when the step did not
+    skips: tuple[Skip, ...] = ()
 
 
 class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
@@ -115,6 +122,7 @@ class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
     by: str = ""  # who declared it failed, when the step did not
     traceback: str = ""  # the last frames of the step's own code
     causes: tuple[Cause, ...] = ()
+    skips: tuple[Skip, ...] = ()
 
 
 class StepOutcomeUnknown(Event, frozen=True, gc=False, omit_defaults=True):

@@ -27,10 +27,33 @@ TYPES = run_event_types()
 SCALE = 20 if os.environ.get("INDELIBLE_FAULTS") == "1" else 1  # as `make faults` asks
 
 
+def condition(draw: st.DrawFn, earlier: list[str]) -> dict[str, Any]:
+    """A condition on the input, or on one of the ``earlier`` steps."""
+    kind = draw(st.sampled_from(["input", "absent", *(["step"] * 2 if earlier else [])]))
+    if kind == "absent":
+        return {"type": "context_key_exists", "key": draw(st.sampled_from(["yes", "no"]))}
+    value = draw(st.booleans())
+    if kind == "input":
+        return {"not": {"path": "input.yes", "op": "ne", "value": value}}
+    name = draw(st.sampled_from(earlier))
+    return {"all": [{"path": f"steps.{name}.even", "op": "eq", "value": value}]}
+
+
+def chosen(draw: st.DrawFn, order: int, earlier: list[str]) -> dict[str, Any]:
+    """What a child of a conditional block has beside others, drawn."""
+    given: dict[str, Any] = {}
+    if draw(st.booleans()):
+        given["condition"] = condition(draw, earlier)
+    if order and draw(st.booleans()):
+        given["else"] = True
+    return given
+
+
 @st.composite
 def definitions(draw: st.DrawFn) -> dict[str, Any]:
     """Nested blocks of steps that fail a drawn number of times before they work."""
     count = 0
+    above: list[list[str]] = []  # steps that stand earlier, block by block
 
     def step() -> dict[str, Any]:
         nonlocal count
@@ -40,21 +63,32 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
         return {
             "name": f"s{count}",
             "type": draw(st.sampled_from(["sync", "async"])),
-            "params": {"failures": failures, "doomed": failures >= attempts},
+            "params": {
+                "failures": failures,
+                "doomed": failures >= attempts,
+                "padding": draw(st.sampled_from([0, 0, 0, 100_000])),
+            },
             "retry": {"attempts": attempts, "delay": draw(st.sampled_from([0.5, 30.0]))},
         }
 
     def block(depth: int) -> dict[str, Any]:
         nonlocal count
         count += 1
-        pattern = draw(st.sampled_from(["sequential", "parallel"]))
+        pattern = draw(st.sampled_from(["sequential", "parallel", "conditional"]))
         made: dict[str, Any] = {"name": f"b{count}", "pattern": pattern}
         if pattern == "parallel":
             made["width"] = draw(st.integers(1, 3))
         size = draw(st.integers(1, 4))
-        made["steps"] = [
-            block(depth - 1) if depth and draw(st.booleans()) else step() for _ in range(size)
-        ]
+        made["steps"] = []
+        above.append([])
+        for order in range(size):
+            earlier = [name for names in above for name in names]
+            given = chosen(draw, order, earlier) if pattern == "conditional" else {}
+            child = block(depth - 1) if depth and draw(st.booleans()) else step()
+            made["steps"].append(child | given)
+            if pattern != "parallel" and "steps" not in child:
+                above[-1].append(child["name"])
+        above.pop()
         return made
 
     return {**block(2), "checkpoint": {"every_steps": draw(st.integers(1, 4))}}
@@ -79,18 +113,19 @@ class World:
         if step["params"]["doomed"] or self.tried[name] <= step["params"]["failures"]:
             raise RuntimeError(f"{name} fails")
 
-    def leave(self, context: Any) -> dict[str, Any]:
+    def leave(self, context: Any, step: Any) -> dict[str, Any]:
         self.returned[context.step_name] += 1
-        return {"name": context.step_name, "sees": sorted(context)}
+        name, padding = context.step_name, step["params"]["padding"]
+        return {"name": name, "sees": sorted(context), "even": even(name), "x": "x" * padding}
 
     def act(self, context: Any, step: Any) -> dict[str, Any]:
         self.enter(context, step)
-        return self.leave(context)
+        return self.leave(context, step)
 
     async def act_async(self, context: Any, step: Any) -> dict[str, Any]:
         self.enter(context, step)
         await asyncio.sleep(0)
-        return self.leave(context)
+        return self.leave(context, step)
 
 
 def simulated(seed: int, clock: ManualClock, world: World) -> ActorSystem:
@@ -129,6 +164,7 @@ def survivor_of(store: MemoryEventStore) -> MemoryEventStore:
     """What a disk would hold if the process were killed now: the committed events, no more."""
     copy = MemoryEventStore()
     copy.open()
+    copy._memory.blobs.update(store._memory.blobs)  # written in the transaction of their events
     for head in store.heads("run"):
         events = [
             EncodedEvent(e.event_id, e.type, e.schema, e.payload) for e in store.read(head.stream)
@@ -137,22 +173,64 @@ def survivor_of(store: MemoryEventStore) -> MemoryEventStore:
     return copy
 
 
-def interpret(definition: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
-    """What the definition means, read directly: (ended well, value by name)."""
+def even(name: str) -> bool:
+    """What a step tells of itself, for conditions."""
+    return int(name[1:]) % 2 == 0
+
+
+GIVEN = {"yes": True}
+"""The input of every run."""
+
+
+def interpret(
+    definition: dict[str, Any], seen: dict[str, str] | None = None
+) -> tuple[bool, dict[str, Any]]:
+    """What the definition means, read directly: (ended well, value by name).
+
+    ``seen`` has how the steps fared that stand earlier.
+    """
     values: dict[str, Any] = {}
+    inner: Any
     fared: list[bool] = []
+    seen = dict(seen or {})
+    pattern, opened = definition["pattern"], False
     for child in definition["steps"]:
-        if definition["pattern"] == "sequential" and not all(fared):
-            values[child["name"]] = "skipped"
+        name = child["name"]
+        if pattern != "parallel" and not all(fared):
+            values[name] = "skipped"
             continue
-        if "steps" in child:
-            fine, inner = interpret(child)
-            values[child["name"]] = inner if fine else "failed"
+        opened = opened and bool(child.get("else"))
+        answer: bool | None = not opened
+        if answer and "condition" in child:
+            answer = truth_of(child["condition"], seen)
+        if answer is False:
+            values[name] = seen[name] = "left out"
+            continue
+        opened = True
+        if answer is None:
+            fine, inner = False, "failed"
+        elif "steps" in child:
+            fine, inner = interpret(child, seen)
         else:
             fine = child["params"]["failures"] < child["retry"]["attempts"]
-            values[child["name"]] = "done" if fine else "failed"
+            inner = "done"
+        values[name] = inner if fine else "failed"
+        if pattern != "parallel" and "steps" not in child:
+            seen[name] = values[name]
         fared.append(fine)
-    return (any if definition["pattern"] == "parallel" else all)(fared), values
+    some_left_out = len(fared) < len(definition["steps"])
+    return (all(fared) or (pattern == "parallel" and (any(fared) or some_left_out))), values
+
+
+def truth_of(condition: dict[str, Any], seen: dict[str, str]) -> bool | None:
+    """Whether a condition is met; ``None`` if that cannot be told."""
+    if "type" in condition:
+        return condition["key"] in GIVEN
+    if "not" in condition:
+        return bool(condition["not"]["value"] == GIVEN["yes"])
+    [part] = condition["all"]
+    name = part["path"].split(".")[1]
+    return bool(even(name) == part["value"]) if seen[name] == "done" else None
 
 
 def shape(value: Any) -> Any:
@@ -160,7 +238,7 @@ def shape(value: Any) -> Any:
     if "failed" in value:
         return "failed"
     if "skipped" in value:
-        return "skipped"
+        return "left out" if value["reason"] == "condition_not_met" else "skipped"
     return "done" if "sees" in value else {name: shape(inner) for name, inner in value.items()}
 
 
@@ -191,7 +269,7 @@ def check_end(system: ActorSystem, definition: dict[str, Any], world: World) -> 
 
 def ask_to_start(system: ActorSystem, definition: dict[str, Any]) -> None:
     """Send what ``start`` sends, without waiting: the crash may come before the acceptance."""
-    message = system.workflow_agent("a")._start_message(system.compile(definition), "r", None)
+    message = system.workflow_agent("a")._start_message(system.compile(definition), "r", GIVEN)
     access_to(system).directory.ask("run-r", message, presume_new=True)
 
 

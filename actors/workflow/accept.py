@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from indelible.actors.decider import Decision
-from indelible.actors.workflow.effects import Begin
+from indelible.actors.workflow.begin import begun, rest
+from indelible.actors.workflow.effects import Begin, Ended
 from indelible.actors.workflow.frontier import first_steps
 from indelible.actors.workflow.messages import StartRun
 from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.walk import begin
 from indelible.errors import RunExistsError
-from indelible.events.run_events import RunAccepted
+from indelible.events.run_events import RunAccepted, Skip, Start
 from indelible.events.values import decode_value, encode_value
 
 
@@ -20,8 +22,31 @@ def start_run(state: RunState, message: StartRun) -> Decision:
         differs = _differences(state.accepted, message)
         return Decision(reply=RunExistsError(message.run_id, differs) if differs else False)
     plan = message.plan
+    if plan.chooses and not message.hold:
+        return _chosen(state, message)
     nodes = [] if message.hold else first_steps(plan)
-    accepted = RunAccepted(
+    accepted = _accepted(message, tuple([(plan.nodes[node].path, 1) for node in nodes]))
+    return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])
+
+
+def _chosen(state: RunState, message: StartRun) -> Decision:
+    """Accept a run of which steps may be left out from the first."""
+    played = RunState()
+    played.begin(_accepted(message), message.plan)
+    following = begin(played)
+    starts, effects = begun(played, following)
+    accepted = _accepted(message, starts, tuple(following.skips))
+    more, effects = rest(played, following, effects, message.now)
+    if following.ended:
+        effects = (Ended(state),)
+    return Decision((accepted, *more), reply=True, effects=effects)
+
+
+def _accepted(
+    message: StartRun, starts: tuple[Start, ...] = (), skips: tuple[Skip, ...] = ()
+) -> RunAccepted:
+    plan = message.plan
+    return RunAccepted(
         run_id=message.run_id,
         agent=message.agent,
         workflow=plan.name,
@@ -29,10 +54,10 @@ def start_run(state: RunState, message: StartRun) -> Decision:
         input=message.input,
         steps_total=plan.steps_total,
         at=message.now,
-        starts=tuple([(plan.nodes[node].path, 1) for node in nodes]),
+        starts=starts,
         checkpoint=1,
+        skips=skips,
     )
-    return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])
 
 
 def _differences(accepted: RunAccepted, message: StartRun) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from indelible.actors.workflow.effects import Ended
+from collections.abc import Mapping, Sequence
+
 from indelible.actors.workflow.node_status import FAILED
 from indelible.actors.workflow.state import RunState
 from indelible.events.run_events import FailedStep, RunCompleted, RunFailed, StepFailed
@@ -20,61 +21,61 @@ def conclude(
     *,
     completed: int = 0,
     size: int = 0,
-    failure: StepFailed | None = None,
+    failures: Sequence[StepFailed] = (),
     root_failed: bool = False,
-) -> tuple[RunCompleted | RunFailed, Ended]:
-    """End the run, counting what the event before this one adds to ``state``.
+) -> RunCompleted | RunFailed:
+    """End the run, counting what the events before this one add to ``state``.
 
-    That event is ``failure``, or the completion of a step; ``root_failed`` says that the run ends
-    without its result.  Every step that neither completed nor failed was skipped: nothing is in
-    flight at the end.
+    Those are the completion of a step, and ``failures``, of which the last ended the run if
+    ``root_failed`` says that it ends without its result.  Every step that neither completed nor
+    failed was skipped: nothing is in flight at the end.
     """
     assert state.accepted is not None
+    nodes, by_path = state.plan.nodes, state.plan.by_path
     completed += state.completed
-    failed = state.failed + (failure is not None)
-    failures = _failures(state, failure) if failed else ()
+    failed = state.failed + sum(nodes[by_path[one.path]].pattern is None for one in failures)
+    named = _failures(state, {one.path: one for one in failures}) if failures or failed else ()
     skipped = state.plan.steps_total - completed - failed
     duration = max(0, now - state.accepted.at)
-    over = Ended(state)
-    if failure is None or not root_failed:
-        outcome = "partial" if failed else "success"
-        end: RunCompleted | RunFailed = RunCompleted(
+    if not root_failed:
+        return RunCompleted(
             at=now,
-            outcome=outcome,
+            outcome="partial" if named else "success",
             completed=completed,
             failed=failed,
             skipped=skipped,
             duration=duration,
             state_bytes=state.size + size,
             agent=state.accepted.agent,
-            failures=failures,
+            failures=named,
         )
-        return end, over
-    end = RunFailed(
+    last = failures[-1]
+    return RunFailed(
         at=now,
-        step=failure.path,
-        error_type=failure.error_type,
-        error_message=failure.error_message,
+        step=last.path,
+        error_type=last.error_type,
+        error_message=last.error_message,
         completed=completed,
         failed=failed,
         skipped=skipped,
         duration=duration,
-        state_bytes=state.size,
+        state_bytes=state.size + size,
         agent=state.accepted.agent,
-        failures=failures,
+        failures=named,
     )
-    return end, over
 
 
-def _failures(state: RunState, last: StepFailed | None) -> tuple[FailedStep, ...]:
-    """The first steps that failed, in the order of the definition, ``last`` among them."""
+def _failures(state: RunState, last: Mapping[str, StepFailed]) -> tuple[FailedStep, ...]:
+    """The first steps that failed, in the order of the definition, ``last`` among them.
+
+    A block is one of them if it failed by itself, as nobody could tell whether it was to open.
+    """
     found: list[FailedStep] = []
     for node in state.plan.nodes:
-        if node.kind != "step":
-            continue
-        if last is not None and node.path == last.path:
-            found.append(_failed(node.path, last.error_type, last.error_message))
-        elif state.status[node.index] == FAILED:
+        if node.path in last:
+            one = last[node.path]
+            found.append(_failed(node.path, one.error_type, one.error_message))
+        elif state.status[node.index] == FAILED and state.failures.get(node.index):
             error = state.errors[node.index]
             found.append(_failed(node.path, error.error_type, error.message))
         if len(found) == FAILURES:

@@ -10,6 +10,7 @@ from indelible.actors.decider import Decider, Decision
 from indelible.actors.durable.promises import AT_ONCE
 from indelible.actors.workflow import messages as m
 from indelible.actors.workflow.accept import start_run
+from indelible.actors.workflow.choose import condition_answered
 from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.evolve import evolve
@@ -109,6 +110,7 @@ _DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
     m.Resume: resume,
     m.Proceed: proceed,
     m.Release: release,
+    m.ConditionAnswered: condition_answered,
     m.Resolve: resolve,
     m.Describe: _describe,
     m.AskEnd: _ask_end,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.node_status import PENDING
+from indelible.actors.workflow.node_status import PENDING, SKIPPED
 from indelible.actors.workflow.node_status import WORDS as STEP_WORDS
+from indelible.actors.workflow.results import reason_of
 from indelible.actors.workflow.state import NODE_TIMES, Failure, RunState, get_times
 from indelible.events.run_events import RunCompleted, RunQuarantined
 
@@ -85,7 +86,7 @@ def error_of(state: RunState) -> RunError | None:
         words = f"the step was cut off {end.interruptions} times without other progress"
         error: FailedStep = {"step": end.step, "type": "Quarantined", "message": words}
         return {**error, "steps": [error]}
-    if end is None or not end.failed:
+    if end is None or not end.failures:
         return None
     steps: list[FailedStep] = [
         {"step": failed.step, "type": failed.error_type, "message": failed.error_message}
@@ -138,6 +139,7 @@ def _step(state: RunState, node: Node, trails: Iterator[int]) -> StepStatus:
         "duration_us": duration,
         "retry_at": state.retry_at.get(index, 0),
         "error": None if error is None else _failure(error, next(trails, None) is not None),
+        "reason": reason_of(state, index) if state.status[index] == SKIPPED else "",
     }
 
 

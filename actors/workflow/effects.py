@@ -42,6 +42,17 @@ class AwaitType(msgspec.Struct, frozen=True, gc=False):
     begun: bool = False
 
 
+class LookUp(msgspec.Struct, frozen=True, gc=False):
+    """Answer the condition of a step or block from a blob; say ``ConditionAnswered`` to the run.
+
+    Attributes:
+        again: When, microseconds UTC; 0 is at once.
+    """
+
+    node: int
+    again: int = 0
+
+
 class SetAside(msgspec.Struct, frozen=True):
     """Take no message any more: what the run has stored is damaged."""
 

@@ -12,9 +12,9 @@ from indelible.actors.workflow.node_status import (
     PENDING,
     RETRYING,
     RUNNING,
-    SKIPPED,
     UNKNOWN,
 )
+from indelible.actors.workflow.settling import leave_out, settle
 from indelible.actors.workflow.state import (
     FINISHED,
     NODE_TIMES,
@@ -29,6 +29,7 @@ from indelible.events.run_events import (
     RunCompleted,
     RunFailed,
     RunQuarantined,
+    Skip,
     Start,
     StepCompleted,
     StepFailed,
@@ -47,6 +48,7 @@ def evolve(state: RunState, event: Any, plan_of: Callable[[bytes], Plan]) -> Run
     else:
         assert type(event) is RunAccepted
         state.begin(event, plan_of(event.definition))
+        _skip(state, event.skips, event.at)
         _start(state, event.starts, event.at)
     return state
 
@@ -63,7 +65,9 @@ def _step_completed(state: RunState, event: StepCompleted) -> None:
     if state.interruptions:
         state.interruptions.clear()
     _mark(state, event.checkpoint, event.at)
-    _settle(state, index, failed=False)
+    settle(state, index, failed=False)
+    if event.skips:
+        _skip(state, event.skips, event.at)
     _start(state, event.starts, event.at)
 
 
@@ -80,9 +84,17 @@ def _step_failed(state: RunState, event: StepFailed) -> None:
         state.status[index] = RETRYING
         state.retry_at[index] = event.retry_at
         return
+    if not event.attempt:  # its condition could not be answered
+        _open_around(state, index, event.at)
     state.status[index] = FAILED
-    state.failed += 1
-    _settle(state, index, failed=True)
+    node = state.plan.nodes[index]
+    if node.pattern is None:
+        state.failed += 1
+    for child in node.children:
+        leave_out(state, child)
+    settle(state, index, failed=True)
+    if event.skips:
+        _skip(state, event.skips, event.at)
     _start(state, event.starts, event.at)
 
 
@@ -91,6 +103,7 @@ def _steps_started(state: RunState, event: StepsStarted) -> None:
         for path, _ in event.starts:
             index = state.plan.by_path[path]
             state.interruptions[index] = state.interruptions.get(index, 0) + 1
+    _skip(state, event.skips, event.at)
     _start(state, event.starts, event.at)
 
 
@@ -131,7 +144,7 @@ def _mark(state: RunState, checkpoint: int, at: int) -> None:
 
 
 def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
-    nodes, by_path, status = state.plan.nodes, state.plan.by_path, state.status
+    by_path, status = state.plan.by_path, state.status
     for path, attempt in starts:
         index = by_path[path]
         status[index] = RUNNING
@@ -141,52 +154,28 @@ def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
             state.retry_at.pop(index, None)
         if state.unknown:
             state.unknown.pop(index, None)
-        node = nodes[index]
-        parent = node.parent
-        while parent >= 0:  # open the blocks around it
-            if node.order >= state.next_child[parent]:
-                state.next_child[parent] = node.order + 1
-            if status[parent] != PENDING:
-                break
-            status[parent] = RUNNING
-            put_started(state.times, NODE_TIMES * parent, at)
-            node = nodes[parent]
-            parent = node.parent
+        _open_around(state, index, at)
 
 
-def _settle(state: RunState, index: int, *, failed: bool) -> None:
-    """Carry the end of a node up through the blocks that end with it."""
-    nodes = state.plan.nodes
-    parent = nodes[index].parent
+def _skip(state: RunState, skips: Iterable[Skip], at: int) -> None:
+    for path, reason in skips:
+        index = state.plan.by_path[path]
+        _open_around(state, index, at)
+        leave_out(state, index, reason)
+        settle(state, index, failed=False)
+
+
+def _open_around(state: RunState, index: int, at: int) -> None:
+    """Open the blocks around a node that begins, or settles without having begun."""
+    nodes, status = state.plan.nodes, state.status
+    node = nodes[index]
+    parent = node.parent
     while parent >= 0:
-        block, child = nodes[parent], nodes[index]
-        pattern = block.pattern
-        assert pattern is not None
-        end = pattern.end(state, block, child, failed=failed)
-        state.unsettled[parent] -= 1
-        if end is None:
-            return
-        state.status[parent] = end
-        failed = end == FAILED
-        if failed:
-            error = state.errors[index]
-            words = pattern.why_failed(block, child, error.message)
-            state.errors[parent] = (
-                error if words == error.message else Failure(error.error_type, words)
-            )
-        if state.unsettled[parent]:
-            for other in block.children:
-                _skip(state, other)
-            state.unsettled[parent] = 0
-        index, parent = parent, block.parent
-
-
-def _skip(state: RunState, index: int) -> None:
-    if state.status[index] != PENDING:
-        return
-    state.status[index] = SKIPPED
-    node = state.plan.nodes[index]
-    if node.kind == "step":
-        state.skipped += 1
-    for child in node.children:
-        _skip(state, child)
+        if node.order >= state.next_child[parent]:
+            state.next_child[parent] = node.order + 1
+        if status[parent] != PENDING:
+            break
+        status[parent] = RUNNING
+        put_started(state.times, NODE_TIMES * parent, at)
+        node = nodes[parent]
+        parent = node.parent

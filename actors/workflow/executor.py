@@ -18,9 +18,18 @@ from indelible.actors.runtime.timers import Timers
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.attempt import StepAttempt, timer_key
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say, SetAside
+from indelible.actors.workflow.effects import (
+    AwaitType,
+    Begin,
+    Ended,
+    LookUp,
+    RetryAt,
+    Say,
+    SetAside,
+)
 from indelible.actors.workflow.endings import Endings
 from indelible.actors.workflow.messages import (
+    ConditionAnswered,
     Proceed,
     Release,
     Resume,
@@ -28,10 +37,11 @@ from indelible.actors.workflow.messages import (
 )
 from indelible.actors.workflow.results import ReadBlob
 from indelible.actors.workflow.resume import running
-from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.state import Failure, RunState
 from indelible.actors.workflow.unregistered import Unregistered, Waiting, lacking
+from indelible.actors.workflow.values import RunValues, answer_of
 from indelible.clock import Clock
-from indelible.errors import SystemClosedError
+from indelible.errors import StoreError, SystemClosedError
 from indelible.events.event import Event
 from indelible.failpoints import Failpoints
 
@@ -97,6 +107,7 @@ class Executor(Attempts[StepAttempt]):
             Ended: self._end,
             RetryAt: self._retry_at,
             AwaitType: self._await,
+            LookUp: self._look_up,
             SetAside: lambda actor, effect: actor.set_aside(effect.why),
             Say: lambda actor, effect: actor.deliver(effect.message),
         }
@@ -168,6 +179,32 @@ class Executor(Attempts[StepAttempt]):
             self.unregistered.registered(node.type)  # it was a moment before that
         if self.held(actor.stream):
             give_back()
+
+    def _look_up(self, actor: DurableActor, wish: LookUp) -> None:
+        """Have a thread that may wait answer a condition."""
+        if wish.again:
+            soon = partial(self._look_up, actor, LookUp(wish.node))
+            self._timers.at(wish.again, timer_key(actor.stream, wish.node), soon)
+            return
+        self.pool.submit(partial(self._answer, actor, wish.node))
+
+    def _answer(self, actor: DurableActor, node: int) -> None:
+        state = actor.state
+        if state is None or self.closed:
+            return  # as in _begin()
+        reason, failure, unread = "", None, None
+        try:
+            answer = answer_of(state, node, RunValues(state, node, self.read_blob))
+        except StoreError as error:
+            unread = error
+        else:
+            if isinstance(answer, Failure):
+                failure = answer
+            else:
+                assert answer is not None  # which is said by those who read no blobs
+                reason = answer
+        hold = self.held(actor.stream)
+        actor.deliver(ConditionAnswered(node, self.clock.now(), reason, failure, unread, hold))
 
     def _release(self, actor: DurableActor, node: int, attempt: int) -> None:
         actor.deliver(Release(((node, attempt),), self.clock.now()))

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.state import Failure
 from indelible.errors import StoreError
 from indelible.events.run_events import Cause
 
@@ -71,6 +72,23 @@ class RetryDue(msgspec.Struct, frozen=True, gc=False):
 
     node: int
     now: int
+    hold: bool = False
+
+
+class ConditionAnswered(msgspec.Struct, frozen=True):
+    """What a step or block was waiting for to open has been read from a blob.
+
+    Attributes:
+        reason: Why it is left out; empty if it opens.
+        failure: Why there is no answer, if there is none.
+        unread: Why the blob could not be read.
+    """
+
+    node: int
+    now: int
+    reason: str = ""
+    failure: Failure | None = None
+    unread: StoreError | None = None
     hold: bool = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.definition.refs import Reference
 from indelible.actors.workflow.node_status import FAILED, SKIPPED
+from indelible.actors.workflow.results import reason_of
 from indelible.actors.workflow.state import RunState
 from indelible.errors import FailedReferenceError
 
@@ -37,6 +38,6 @@ _WITHOUT_RESULT = frozenset((FAILED, SKIPPED))
 
 def _why(state: RunState, index: int) -> str:
     if state.status[index] == SKIPPED:
-        return "was skipped, since an earlier step failed"
+        return f"was skipped: {reason_of(state, index)}"
     error = state.errors[index]
     return f"failed ({error.error_type}: {error.message[:_TEXT]})"

@@ -10,6 +10,8 @@ from indelible.actors.workflow.state import InBlob, RunState
 from indelible.errors import StoreCorruptError, ValueDecodeError
 from indelible.events.values import decode_value
 
+EARLIER_FAILURE = "an earlier step failed"
+
 ReadBlob = Callable[[bytes], bytes]
 """The content with this sha256, from wherever blobs are kept."""
 
@@ -23,7 +25,7 @@ def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
     node = state.plan.nodes[index]
     status = state.status[index]
     if status == SKIPPED:
-        return {"skipped": True, "reason": "an earlier step failed"}
+        return {"skipped": True, "reason": reason_of(state, index)}
     if node.kind == "step" and status == COMPLETED:
         stored = state.results[index]
         assert stored is not None
@@ -36,6 +38,11 @@ def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
     return {
         state.plan.nodes[child].name: value_of(state, child, read_blob) for child in node.children
     }
+
+
+def reason_of(state: RunState, index: int) -> str:
+    """Why the step or block at ``index`` was skipped."""
+    return state.skip_reasons.get(index, EARLIER_FAILURE)
 
 
 def stored_value(

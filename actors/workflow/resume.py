@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from indelible.actors.decider import NOTHING, Decision
+from indelible.actors.workflow.begin import begun, plan_starts, rest
 from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt, Say
-from indelible.actors.workflow.frontier import ready
+from indelible.actors.workflow.frontier import Next
 from indelible.actors.workflow.messages import (
     Proceed,
     Release,
@@ -18,8 +19,9 @@ from indelible.actors.workflow.messages import (
     StepReturned,
 )
 from indelible.actors.workflow.node_status import RUNNING, UNKNOWN
-from indelible.actors.workflow.settle import plan_starts, step_raised, step_returned
+from indelible.actors.workflow.settle import step_raised, step_returned
 from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.walk import begin
 from indelible.errors import RefusedError
 from indelible.events.event import Event
 from indelible.events.run_events import (
@@ -63,7 +65,7 @@ def resume(state: RunState, message: Resume) -> Decision:
                 effects.append(Begin(index, attempt))
             else:
                 cut_off.append(index)
-    return _go_on(state, cut_off, ready(state), message.now, effects)
+    return _go_on(state, cut_off, begin(state), message.now, effects)
 
 
 def running(state: RunState) -> list[tuple[int, int]]:
@@ -90,13 +92,13 @@ def proceed(state: RunState, message: Proceed) -> Decision:
         return NOTHING
     if message.unbegun:
         return Decision(effects=(Begin(index, attempt),))
-    return _go_on(state, [index], (), message.now, [])
+    return _go_on(state, [index], Next([]), message.now, [])
 
 
 def _go_on(
-    state: RunState, cut_off: Sequence[int], others: Sequence[int], now: int, effects: list[Any]
+    state: RunState, cut_off: Sequence[int], others: Next, now: int, effects: list[Any]
 ) -> Decision:
-    """Do with the steps that were ``cut_off`` what their policies say, and start ``others``."""
+    """Do with the steps that were ``cut_off`` what their policies say, and begin ``others``."""
     events: list[Event] = []
     again: list[int] = []
     for index in cut_off:
@@ -110,12 +112,22 @@ def _go_on(
             return Decision((quarantined,), None, (Ended(state),))
         else:
             again.append(index)
-    for indexes, reason in ((again, "recovered"), (others, "ready")):
-        if indexes:
-            begun = _begin(state, indexes, now, reason)
-            events.extend(begun.events)
-            effects.extend(begun.effects)
-    return Decision(events, None, effects)
+    if again:
+        begins = _begin(state, again, now, "recovered")
+        events.extend(begins.events)
+        effects.extend(begins.effects)
+    ready = begin_what_follows(state, others, now, "ready")
+    return Decision([*events, *ready.events], None, [*effects, *ready.effects])
+
+
+def begin_what_follows(state: RunState, following: Next, now: int, reason: str) -> Decision:
+    """Record ``following``, which no other event brings about."""
+    starts, effects = begun(state, following)
+    events: list[Event] = []
+    if starts or following.skips:
+        events.append(StepsStarted(now, starts, reason, skips=tuple(following.skips)))
+    more, effects = rest(state, following, effects, now)
+    return Decision([*events, *more], None, effects)
 
 
 def release(state: RunState, message: Release) -> Decision:

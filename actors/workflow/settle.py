@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from indelible.actors.decider import NOTHING, Decision
 from indelible.actors.effects.retry import retry_delay
-from indelible.actors.workflow.conclude import conclude
-from indelible.actors.workflow.effects import Begin, RetryAt
-from indelible.actors.workflow.frontier import after
+from indelible.actors.workflow.begin import begun, rest
+from indelible.actors.workflow.effects import RetryAt
 from indelible.actors.workflow.messages import StepRaised, StepReturned
 from indelible.actors.workflow.node_status import RUNNING, UNKNOWN
-from indelible.actors.workflow.state import RunState
-from indelible.events.run_events import Start, StepCompleted, StepFailed
+from indelible.actors.workflow.state import Failure, RunState
+from indelible.actors.workflow.walk import follow
+from indelible.events.run_events import Skip, Start, StepCompleted, StepFailed
 from indelible.events.values import BLOB_THRESHOLD
 
 
@@ -28,8 +28,8 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
     if size > BLOB_THRESHOLD:
         digest = hashlib.sha256(result).digest()
         blobs, result = ((digest, result),), b""
-    nodes, ended, _ = after(state, index, failed=False)
-    starts, effects = ((), ()) if message.hold else plan_starts(state, nodes)
+    following = follow(state, index, message.result)
+    starts, effects = begun(state, following, hold=message.hold)
     marked = (
         state.since_mark + 1 >= plan.checkpoint_steps
         or now - state.marked_at >= plan.checkpoint_seconds * 1_000_000
@@ -46,11 +46,12 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
         starts=starts,
         checkpoint=state.checkpoints + 1 if marked else 0,
         by=by,
+        skips=tuple(following.skips),
     )
-    if not ended:
+    if not following.ended and not following.unanswered:
         return Decision((completed,), None, effects, blobs)
-    end, over = conclude(state, now, completed=1, size=size)
-    return Decision((completed, end), None, (over,), blobs)
+    more, effects = rest(state, following, effects, now, hold=message.hold, completed=1, size=size)
+    return Decision((completed, *more), None, effects, blobs)
 
 
 def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
@@ -66,27 +67,13 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
         due = message.now + round(delay * 1_000_000)
         failed = _failed(state, message, by, retry_at=due)
         return Decision((failed,), None, (RetryAt(index, due),))
-    nodes, ended, root_failed = after(state, index, failed=True)
-    starts, effects = ((), ()) if message.hold else plan_starts(state, nodes)
-    failed = _failed(state, message, by, final=True, starts=starts)
-    if not ended:
-        return Decision((failed,), None, effects)
-    end, over = conclude(state, message.now, failure=failed, root_failed=root_failed)
-    return Decision((failed, end), None, (over,))
-
-
-def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[tuple[Start, ...], Sequence[Begin]]:
-    """The next attempt of each of ``nodes``: as the event records it, and as an effect."""
-    if len(nodes) == 1:  # as always in a sequence
-        index = nodes[0]
-        attempt = state.attempts[index] + 1
-        return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
-    starts, effects = [], []
-    for index in nodes:
-        attempt = state.attempts[index] + 1
-        starts.append((state.plan.nodes[index].path, attempt))
-        effects.append(Begin(index, attempt))
-    return tuple(starts), effects
+    error = Failure(message.error_type, message.error_message)
+    following = follow(state, index, error)
+    starts, effects = begun(state, following, hold=message.hold)
+    skips = tuple(following.skips)
+    failed = _failed(state, message, by, final=True, starts=starts, skips=skips)
+    more, effects = rest(state, following, effects, message.now, hold=message.hold, failed=failed)
+    return Decision((failed, *more), None, effects)
 
 
 def _awaited(state: RunState, index: int, attempt: int) -> bool:
@@ -103,6 +90,7 @@ def _failed(
     final: bool = False,
     retry_at: int = 0,
     starts: tuple[Start, ...] = (),
+    skips: tuple[Skip, ...] = (),
 ) -> StepFailed:
     return StepFailed(
         path=state.plan.nodes[message.node].path,
@@ -118,4 +106,5 @@ def _failed(
         by=by,
         traceback=message.traceback,
         causes=message.causes,
+        skips=skips,
     )

@@ -23,7 +23,7 @@ from indelible.events.run_events import (
     RunQuarantined,
 )
 
-SCHEMA = f"2-{sys.byteorder}"
+SCHEMA = f"3-{sys.byteorder}"
 """To be raised with the layout, and when ``evolve`` gives other states of the same events.
 
 The byte order is of this machine: numbers are kept as they lie in memory.
@@ -72,6 +72,7 @@ def to_value(state: RunState) -> dict[str, Any]:
         [index, *error[:-1], [[*astuple(cause)] for cause in error.causes]]
         for index, error in state.errors.items()
     ]
+    value["skip_reasons"] = [*map(list, state.skip_reasons.items())]
     for name in _BY_NODE:
         numbers: dict[int, int] = getattr(state, name)
         value[name] = [[*numbers], [*numbers.values()]]
@@ -98,6 +99,7 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
             index: Failure(kind, message, trace, tuple(Cause(*cause) for cause in causes))
             for index, kind, message, trace, causes in value["errors"]
         }
+        state.skip_reasons = dict(value["skip_reasons"])
         for name in _BY_NODE:
             setattr(state, name, dict(zip(*value[name], strict=True)))
         count = len(state.plan.nodes)

@@ -77,6 +77,7 @@ class RunState:
         "retry_at",
         "since_mark",
         "size",
+        "skip_reasons",
         "skipped",
         "status",
         "times",
@@ -110,6 +111,7 @@ class RunState:
         self.errors: dict[int, Failure] = {}  # the newest one
         self.retry_at: dict[int, int] = {}
         self.interruptions: dict[int, int] = {}  # since the last progress
+        self.skip_reasons: dict[int, str] = {}  # but for an earlier failure
         self.unknown: dict[int, int] = {}  # attempts that wait for a person
         self.size = len(accepted.input)
         self.marked_at = accepted.at

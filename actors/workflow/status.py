@@ -66,6 +66,7 @@ class StepStatus(TypedDict):
         duration_us: Microseconds of the newest attempt.
         retry_at: When the next attempt is due.
         error: The newest failure, ``None`` if there was none.
+        reason: Why it was skipped; empty if it was not.
     """
 
     name: str
@@ -80,6 +81,7 @@ class StepStatus(TypedDict):
     duration_us: int
     retry_at: int
     error: StepError | None
+    reason: str
 
 
 class FailedStep(TypedDict):

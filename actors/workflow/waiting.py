@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indelible.actors.workflow.frontier import ready
+from indelible.actors.workflow.frontier import pending
 from indelible.actors.workflow.node_status import RUNNING
 from indelible.actors.workflow.state import RunState
 
@@ -14,7 +14,7 @@ def only_waits(state: RunState) -> bool:
     """
     if not state.retry_at and not state.unknown:
         return False
-    return not _runs_a_step(state) and not ready(state)
+    return not _runs_a_step(state) and not pending(state)
 
 
 def _runs_a_step(state: RunState) -> bool:

@@ -89,9 +89,11 @@ def done(system: ActorSystem, definition: str, **given: Any) -> Any:
     return outcome["result"]
 
 
-def test_the_program_prints_what_it_says(tmp_path: Path) -> None:
-    [code] = PAGE.blocks("python")
-    assert output_of(code, tmp_path) == printed_by(code)
+def test_the_programs_print_what_they_say(tmp_path: Path) -> None:
+    for number, code in enumerate(PAGE.blocks("python")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert output_of(code, folder) == printed_by(code)
 
 
 def test_the_definitions_run(shop: ActorSystem, tmp_path: Path) -> None:

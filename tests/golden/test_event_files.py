@@ -56,8 +56,11 @@ EXAMPLES: tuple[Event, ...] = (
         at=AT,
         starts=(("extract", 1), ("load", 1)),
         checkpoint=1,
+        skips=(("audit", "condition_not_met"),),
     ),
-    StepsStarted(at=AT, starts=(("extract", 2),), reason="retry", by="operator"),
+    StepsStarted(
+        at=AT, starts=(("extract", 2),), reason="retry", by="operator", skips=(("audit", "x"),)
+    ),
     StepsReleased(at=AT, paths=["extract"]),
     StepCompleted(
         path="extract",
@@ -71,6 +74,7 @@ EXAMPLES: tuple[Event, ...] = (
         starts=(("load", 1),),
         checkpoint=2,
         by="operator",
+        skips=(("audit", "condition_not_met"),),
     ),
     StepFailed(
         path="load",
@@ -87,6 +91,7 @@ EXAMPLES: tuple[Event, ...] = (
         by="operator",
         traceback='  File "steps.py", line 7, in load\n    open(path)\n',
         causes=(Cause("cause", 1, "OSError", "disk 7 is full", "disk.py:3 in write"),),
+        skips=(("audit", "condition_not_met"),),
     ),
     StepOutcomeUnknown(path="load", attempt=1, at=AT),
     RunCompleted(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from indelible.clock import ManualClock
 from simulated_runs import (
+    GIVEN,
     SCALE,
     World,
     ask_to_start,
@@ -28,7 +29,7 @@ from simulated_runs import (
 def test_a_run_does_what_its_definition_says(definition: dict[str, Any], seed: int) -> None:
     clock, world = ManualClock(), World()
     with simulated(seed, clock, world) as system:
-        system.workflow_agent("a").start(definition, run_id="r")
+        system.workflow_agent("a").start(definition, run_id="r", input=GIVEN)
         run_to_end(system, clock)
         check_end(system, definition, world)
         assert set(world.returned.values()) <= {1}
@@ -68,7 +69,7 @@ def test_one_seed_reproduces_a_run_byte_for_byte(definition: dict[str, Any], see
     def log() -> list[tuple[bytes, bytes, bytes]]:
         clock, world = ManualClock(), World()
         with simulated(seed, clock, world) as system:
-            system.workflow_agent("a").start(definition, run_id="r")
+            system.workflow_agent("a").start(definition, run_id="r", input=GIVEN)
             run_to_end(system, clock)
             return [(e.event_id, e.payload, e.metadata) for e in world.store.read("run-r")]
 

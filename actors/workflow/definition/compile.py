@@ -59,7 +59,10 @@ class _Compilation:
     def plan(self, shown: str, step_types: StepTypes | None) -> Plan:
         """The plan, or all problems."""
         plan = self._encoded() or build_plan(self._normalised, b"")
-        check_references(plan, self._problems, self._where, self._normaliser.unclear)
+        places = self._normaliser.places
+        check_references(
+            plan, self._problems, self._where, places.__getitem__, self._normaliser.unclear
+        )
         if step_types is not None:
             self._check_types(plan, step_types)
         if self._problems:

@@ -24,6 +24,7 @@ from indelible.actors.workflow.definition.refs import parse_ref
 from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,
+    CHILD_KEYS,
     DEFAULT_PATTERN,
     ENGINE_KEYS,
     LATER_KEYS,
@@ -37,6 +38,7 @@ from indelible.actors.workflow.definition.vocabulary import (
     ROOT_KEYS,
     STEP_KEYS,
 )
+from indelible.actors.workflow.patterns.pattern import Pattern
 
 _MAPPING = (dict, Mapping)  # dict first: asking an abstract class takes four times as long
 _NONE = object()  # the type of what is no step at all, which has been said already
@@ -110,10 +112,13 @@ class Normaliser:
                 if key in source and owner != pattern:
                     fix = f"only a {owner} block has it; remove it, or write pattern: {owner}"
                     problems.add(join(place, key), describe(source[key]), fix)
-        block["steps"] = self._steps(source.get("steps"), join(place, "steps"), trail)
+        inside = PATTERNS[block["pattern"]]
+        block["steps"] = self._steps(source.get("steps"), join(place, "steps"), trail, inside)
         return block
 
-    def _steps(self, steps: Any, place: str, trail: tuple[int, ...]) -> list[dict[str, Any]]:
+    def _steps(
+        self, steps: Any, place: str, trail: tuple[int, ...], inside: Pattern
+    ) -> list[dict[str, Any]]:
         if not isinstance(steps, list) or not steps:
             self.problems.add(place, describe(steps), "write a list of at least one step")
             return []
@@ -128,27 +133,32 @@ class Normaliser:
             )
             return []
         return [
-            self._node(step, f"{place}[{index}]", (*trail, index))
+            self._node(step, f"{place}[{index}]", (*trail, index), inside)
             for index, step in enumerate(steps)
         ]
 
-    def _node(self, source: Any, place: str, trail: tuple[int, ...]) -> dict[str, Any]:
+    def _node(
+        self, source: Any, place: str, trail: tuple[int, ...], inside: Pattern
+    ) -> dict[str, Any]:
         self.places.append(place)
         if not isinstance(source, _MAPPING):
             self.problems.add(place, describe(source), "write a mapping with a type, or with steps")
             source = {"type": _NONE}
         name = self._name(source, place, trail)
+        given = inside.child_fields(self.problems, place, source, trail[-1])
         if "steps" not in source and "pattern" not in source:
-            return self._step(source, place, name)
+            return self._step(source, place, name, inside) | given
         for key in source:
-            if key not in BLOCK_KEYS:
+            if key not in BLOCK_KEYS and key not in inside.child_keys:
                 fix = "only steps have it, not blocks" if key in STEP_KEYS else None
                 if key in LATER_KEYS:
                     fix = "not available yet"
+                elif key in CHILD_KEYS:
+                    fix = _only_inside(key)
                 self.problems.add(
                     join(place, key), "an unknown field", fix or fields.close_to(key, BLOCK_KEYS)
                 )
-        return {"name": name} | self._block(source, place, trail)
+        return {"name": name} | self._block(source, place, trail) | given
 
     def _name(self, source: Mapping[str, Any], place: str, trail: tuple[int, ...]) -> str:
         """The name given, or ``step_<i>``; nested ``step_<i>_<j>``, all indexes from the root."""
@@ -170,7 +180,9 @@ class Normaliser:
             self.problems.add(f"{place}.name", repr(name), fix)
         return str(name)
 
-    def _step(self, source: Mapping[str, Any], place: str, name: str) -> dict[str, Any]:
+    def _step(
+        self, source: Mapping[str, Any], place: str, name: str, inside: Pattern
+    ) -> dict[str, Any]:
         problems = self.problems
         kind = source.get("type")
         if kind is _NONE:
@@ -180,7 +192,7 @@ class Normaliser:
             problems.add(f"{place}.type", describe(kind), fix)
             kind = ""
         step: dict[str, Any] = {"name": name, "type": kind}
-        params = self._params(source, place)
+        params = self._params(source, place, inside)
         if params:
             step["params"] = params
         if source.get("timeout") is not None:
@@ -196,7 +208,7 @@ class Normaliser:
             step["on_unknown_outcome"] = fields.choice(problems, place, unknown, ON_UNKNOWN)
         return step
 
-    def _params(self, source: Mapping[str, Any], place: str) -> dict[str, Any]:
+    def _params(self, source: Mapping[str, Any], place: str, inside: Pattern) -> dict[str, Any]:
         params = source.get("params", {})
         if not isinstance(params, _MAPPING):
             self.problems.add(f"{place}.params", describe(params), "write a mapping of parameters")
@@ -205,25 +217,31 @@ class Normaliser:
             fix = "refer from single parameters: {name: {ref: …}}"
             self.problems.add(f"{place}.params", "a reference for all of them", fix)
         flat = source.keys() - STEP_KEYS
+        if inside.child_keys:
+            flat -= set(inside.child_keys)
         if not flat:
             return dict(_sorted(params)) if params else {}
         for key in sorted(flat, key=str):
-            where = join(place, key)
-            if not isinstance(key, str):
-                self.problems.add(where, f"the key {describe(key)}", "write the key as text")
-            elif key in params:
-                self.problems.add(
-                    where, "a parameter that stands under params too", "remove one of them"
-                )
-            elif key in LATER_KEYS or key in ENGINE_KEYS:
-                fix = f"if it is a parameter, write it under {place}.params"
-                self.problems.add(where, "a key of the engine, which steps do not have", fix)
-            elif twin := self._twin(key):
-                fix = f"did you mean {twin!r}? if it is a parameter, write it under {place}.params"
-                self.problems.add(where, "an unknown field", fix)
+            found, fix = self._flat_fault(key, params, place)
+            if fix:
+                self.problems.add(join(place, key), found, fix)
         flat = {key for key in flat if isinstance(key, str)}
         self.flat[len(self.places) - 1] = frozenset(flat)
         return dict(_sorted(dict(params) | {key: source[key] for key in flat}))
+
+    def _flat_fault(self, key: object, params: Mapping[str, Any], place: str) -> tuple[str, str]:
+        """What is wrong with a parameter beside the engine's keys, and what to do; or nothing."""
+        if not isinstance(key, str):
+            return f"the key {describe(key)}", "write the key as text"
+        if key in params:
+            return "a parameter that stands under params too", "remove one of them"
+        under = f"if it is a parameter, write it under {place}.params"
+        if key in CHILD_KEYS:
+            return "a key of the engine", f"{_only_inside(key)}; {under}"
+        if key in LATER_KEYS or key in ENGINE_KEYS:
+            return "a key of the engine, which steps do not have", under
+        twin = self._twin(key)
+        return ("an unknown field", f"did you mean {twin!r}? {under}") if twin else ("", "")
 
     def _twin(self, key: str) -> str:
         """The engine key that ``key`` is probably meant to be, or nothing."""
@@ -260,6 +278,10 @@ class Normaliser:
                 problems.add(f"{place}.max_delay", f"{most:g}, less than the delay", "raise it")
             policy["max_delay"] = delay
         return policy if None not in policy.values() else {"attempts": 1}
+
+
+def _only_inside(key: str) -> str:
+    return f"only what stands in a {CHILD_KEYS[key]} block has it"
 
 
 def _name_fix(name: Any) -> str:

@@ -89,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         step_types: Every type that its steps name.
         input_refs: (node, reference) for each reference to the input.
         blocks: How many children each block has, by index.
+        chooses: Whether a step or block may be skipped where it would open.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     step_types: frozenset[str]
     input_refs: tuple[tuple[int, str], ...]
     blocks: dict[int, int]
+    chooses: bool
 
     def __eq__(self, other: object) -> bool:
         """Whether both follow from the same definition."""
@@ -209,6 +211,7 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
         digest=sha256(encoded).digest(),
         step_types=frozenset(node.type for node in nodes if node.kind == "step"),
         input_refs=tuple(input_refs),
+        chooses=any(node.pattern is not None and node.pattern.chooses for node in nodes),
         blocks={node.index: len(node.children) for node in nodes if node.children},
     )
 

@@ -15,19 +15,29 @@ Where = Callable[[int, str], str]
 
 
 def check_references(
-    plan: Plan, problems: Problems, where: Where, unclear: Collection[str]
+    plan: Plan,
+    problems: Problems,
+    where: Where,
+    beside: Callable[[int], str],
+    unclear: Collection[str],
 ) -> None:
     """Report each reference that is malformed or leads to what its step cannot see.
 
-    Names in ``unclear`` are left alone: another problem speaks of them.
+    ``beside`` gives the place of a node itself.  Names in ``unclear`` are left alone: another
+    problem speaks of them.
     """
     for node in plan.nodes:
-        if not node.has_refs:
-            continue
-        for path, ref in find_refs(node.params):
-            found, fix = _fault(plan, node, ref, unclear)
-            if fix:
-                problems.add(where(node.index, path), found, fix)
+        if node.has_refs:
+            for path, ref in find_refs(node.params):
+                found, fix = _fault(plan, node, ref, unclear)
+                if fix:
+                    problems.add(where(node.index, path), found, fix)
+        pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
+        if pattern is not None and pattern.child_keys:
+            for path, text in pattern.references(node.definition):
+                found, fix = _fault(plan, node, {"ref": text}, unclear)
+                if fix:
+                    problems.add(f"{beside(node.index)}.{path}", found, fix)
 
 
 def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa: A002 - the word of the definition

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from indelible.actors.effects.retry import RetryPolicy
+from indelible.actors.workflow.patterns.conditional import Conditional
 from indelible.actors.workflow.patterns.parallel import Parallel
 from indelible.actors.workflow.patterns.pattern import Pattern
 from indelible.actors.workflow.patterns.sequential import Sequential
 
-PATTERNS: Mapping[str, Pattern] = {p.name: p for p in (Sequential(), Parallel())}
-LATER_PATTERNS = ("conditional", "loop", "fan_out", "fan_out_fan_in")
+PATTERNS: Mapping[str, Pattern] = {p.name: p for p in (Sequential(), Parallel(), Conditional())}
+LATER_PATTERNS = ("loop", "fan_out", "fan_out_fan_in")
 DEFAULT_PATTERN = "sequential"
 
 MAX_NAME = 200
@@ -18,6 +19,9 @@ MAX_ATTEMPTS = 1_000_000
 
 PATTERN_KEYS: Mapping[str, str] = {key: p.name for p in PATTERNS.values() for key in p.keys}
 """The fields that blocks of one pattern have, and which that is."""
+
+CHILD_KEYS: Mapping[str, str] = {key: p.name for p in PATTERNS.values() for key in p.child_keys}
+"""The fields that children have of blocks of one pattern, and which that is."""
 
 BLOCK_KEYS = ("name", "pattern", *PATTERN_KEYS, "steps")
 ROOT_KEYS = ("format", "checkpoint", *BLOCK_KEYS)
@@ -27,7 +31,7 @@ CHECKPOINT_KEYS = ("every_steps", "every_seconds")
 ON_UNKNOWN = ("retry", "ask", "fail")
 
 LATER_KEYS = frozenset(
-    {"break_condition", "compensation", "condition", "else", "fan_in_steps", "fan_out_steps",
+    {"break_condition", "compensation", "fan_in_steps", "fan_out_steps",
      "max_iterations", "over"}
 )  # fmt: skip
 """Keys of patterns to come: as a flat parameter such a key would be ignored, and the step run."""

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.definition.fields import Problems
-    from indelible.actors.workflow.definition.plan import Node
+    from indelible.actors.workflow.definition.plan import Node, Plan
 
 
 class Progress(Protocol):
     """How far a run has come, by the indexes of its plan's nodes.
 
     Attributes:
+        plan: What the indexes refer to.
         status: Of each node, one of :mod:`indelible.actors.workflow.node_status`.
         next_child: How many children of a block have opened.
         unsettled: How many children of a block have no end yet.
     """
 
     @property
-    def status(self) -> Sequence[int]: ...  # noqa: D102 - an attribute, as above
+    def plan(self) -> Plan: ...  # noqa: D102 - an attribute, as above
+
+    @property
+    def status(self) -> Sequence[int]: ...  # noqa: D102
 
     @property
     def next_child(self) -> Mapping[int, int]: ...  # noqa: D102
 
     @property
     def unsettled(self) -> Mapping[int, int]: ...  # noqa: D102
+
+
+class Values(Protocol):
+    """What the definition of a child can refer to, at the moment when the child would open."""
+
+    def value(self, ref: str) -> Any:
+        """The value that ``ref`` leads to.
+
+        Raises:
+            StepDataError: It leads nowhere.
+            FailedReferenceError: It leads to a step without a result.
+        """
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether the input has a key, or an earlier step a result, of this name."""
+        ...
 
 
 class Pattern:
@@ -38,16 +59,42 @@ class Pattern:
     Attributes:
         name: The ``pattern`` that a definition names.
         keys: Fields of such a block that no other has.
+        child_keys: Fields of the children of such a block.
         sees_earlier: Whether a child sees the results of those that stand before it.
+        chooses: Whether a child may be skipped where it would open, see :meth:`skip_reason`.
     """
 
     name: ClassVar[str]
     keys: ClassVar[tuple[str, ...]] = ()
+    child_keys: ClassVar[tuple[str, ...]] = ()
     sees_earlier: ClassVar[bool]
+    chooses: ClassVar[bool] = False
 
     def fields(self, problems: Problems, place: str, source: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """The stored form of ``keys``, defaults written out; what is wrong goes to ``problems``."""
         return {}
+
+    def child_fields(
+        self,
+        problems: Problems,  # noqa: ARG002
+        place: str,  # noqa: ARG002
+        source: Mapping[str, Any],  # noqa: ARG002
+        order: int,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """As :meth:`fields`, of ``child_keys``; ``source`` is the ``order``-th child, from 0."""
+        return {}
+
+    def references(self, child: Mapping[str, Any]) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Place and text of each reference in the child's fields of the block."""
+        return iter(())
+
+    def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:  # noqa: ARG002
+        """Why ``child`` is skipped where it would open; empty if it opens.
+
+        Only asked if the pattern ``chooses``.  What it raises is the child's failure, but for what
+        ``values`` cannot know yet.
+        """
+        return ""
 
     def first(self, block: Node) -> Sequence[int]:
         """The children that open with the block."""

@@ -132,7 +132,7 @@ def test_a_policy_to_come_says_so(policy: str) -> None:
     assert "not available yet: write collect" in fault(STEP, pattern="parallel", policy=policy)
 
 
-@pytest.mark.parametrize("pattern", ["loop", "conditional"])
+@pytest.mark.parametrize("pattern", ["loop", "fan_out_fan_in"])
 def test_a_pattern_to_come_says_so(pattern: str) -> None:
     assert "not available yet" in fault(STEP, pattern=pattern)
 
@@ -195,7 +195,9 @@ def test_a_key_of_the_engine_is_never_taken_for_a_parameter(key: str) -> None:
 
 def test_a_block_has_no_fields_of_steps() -> None:
     assert "only steps have it" in fault({"steps": [STEP], "timeout": 3})
-    assert "not available yet" in fault({"steps": [STEP], "condition": {}})
+    assert "not available yet" in fault({"steps": [STEP], "over": {}})
+    for child in (STEP, {"steps": [STEP]}):
+        assert "only what stands in a conditional block has it" in fault(child | {"else": True})
 
 
 def test_a_key_that_is_no_text_is_an_error() -> None:

@@ -1,0 +1,74 @@
+"""``conditional``: one child behind the other, if its condition is met; if, else if, else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.workflow.definition import fields
+from indelible.actors.workflow.node_status import SKIPPED
+from indelible.actors.workflow.patterns.conditions import (
+    check_condition,
+    is_met,
+    references_in,
+    stored_condition,
+)
+from indelible.actors.workflow.patterns.pattern import Progress, Values
+from indelible.actors.workflow.patterns.sequential import Sequential
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.definition.plan import Node
+
+NOT_MET = "condition_not_met"
+"""The reason of a child that its condition, or an earlier one of its chain, has left out."""
+
+
+class Conditional(Sequential):
+    """Opens those of its children, one behind the other, whose ``condition`` is met.
+
+    A child with ``else: true`` belongs to the child before it: it opens only if no child of that
+    chain has opened, and then only if its own condition, if it has one, is met.
+    """
+
+    name = "conditional"
+    child_keys = ("condition", "else")
+    chooses = True
+
+    def child_fields(
+        self, problems: fields.Problems, place: str, source: Mapping[str, Any], order: int
+    ) -> dict[str, Any]:
+        """``condition`` and ``else``."""
+        stored: dict[str, Any] = {}
+        if "condition" in source:
+            path = fields.join(place, "condition")
+            if check_condition(problems, path, source["condition"]):
+                stored["condition"] = stored_condition(source["condition"])
+        other, path = source.get("else", False), fields.join(place, "else")
+        if type(other) is not bool:
+            problems.add(path, fields.describe(other), "write else: true")
+        elif other and order == 0:
+            problems.add(path, "else on the first child", "put it behind the child that it is for")
+        elif other:
+            stored["else"] = True
+        return stored
+
+    def references(self, child: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The paths in its condition."""
+        condition = child.get("condition")
+        return iter(()) if condition is None else references_in(condition, "condition")
+
+    def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:
+        """A chain has one child that opens at most."""
+        if _is_else(child):
+            for order in range(child.order - 1, -1, -1):
+                before = block.children[order]
+                if progress.status[before] != SKIPPED:
+                    return NOT_MET
+                if not _is_else(progress.plan.nodes[before]):
+                    break
+        condition = child.definition.get("condition")
+        return "" if condition is None or is_met(condition, values, child.name) else NOT_MET
+
+
+def _is_else(child: Node) -> bool:
+    return "else" in child.definition
