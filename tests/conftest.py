@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["session_files", "postgres_server", "remembered_migrations"]
+pytest_plugins = ["session_files", "postgres_server", "remembered_migrations", "little_room"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a script: the processes that tests start must hear Ctrl-C still.

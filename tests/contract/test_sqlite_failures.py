@@ -70,6 +70,7 @@ def test_the_wal_is_copied_back_by_the_store_s_own_thread(
     assert store.verify() == 14_001
 
 
+@pytest.mark.usefixtures("usual_room")
 def test_the_wal_has_its_usual_size_from_the_start_and_nothing_in_it(
     store: SqlEventStore, database: Path
 ) -> None:
