@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -80,6 +81,50 @@ class Call(msgspec.Struct, frozen=True):
     timeout: float | None = None
     retry: RetryPolicy | int = 1
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
+
+
+class StartRun(msgspec.Struct, frozen=True):
+    """Start a run of a workflow, in whatever process.
+
+    There must be an event with it.  Without a ``key`` nobody waits for the run: that it is to be
+    started is stored in the transaction of the event, and no crash loses it.  With one, ``decide``
+    gets a :class:`RunEnded` with the same key when the run has ended, and ``Decider.pending`` must
+    return the effect for as long as the state waits for that: from there it is started after a
+    crash, unless it has been.
+
+    Attributes:
+        agent: Name of the workflow agent.
+        definition: A mapping, or the name of a definition that the system was given:
+            ``ActorSystem(definitions={...})``.
+        input: What the steps see: a mapping of storable values; empty by default.
+        run_id: Empty is the effect's id, ``STREAM/VERSION/N``, so that it is started once.
+        key: What no other effect that this stream waits for has.
+    """
+
+    agent: str
+    definition: Mapping[str, Any] | str
+    input: Any = None
+    run_id: str = ""
+    key: str = ""
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    """A run that was started by a :class:`StartRun` with a key has ended.
+
+    Attributes:
+        key: Of the effect.
+        run_id: Of the run.
+        status: ``success``, ``partial`` or ``failed``; ``refused`` if it could not be started, as
+            one with that id and other contents is there, for instance.
+        result: Maps the names of the outermost steps and blocks to what they returned.
+        error: ``None`` after success; else ``{step, type, message, steps}``, as in an outcome.
+    """
+
+    key: str
+    run_id: str
+    status: str
+    result: dict[str, Any] = {}
+    error: Mapping[str, Any] | None = None
 
 
 class CallReturned(msgspec.Struct, frozen=True):

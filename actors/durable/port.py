@@ -26,8 +26,11 @@ Perform = Callable[["DurableActor", Any], object]
 Check = Callable[[Any], object]
 """Raises what the asker is to get, if an effect cannot be performed."""
 
-Row = Callable[[Caused], Command]
-"""What the inbox is to hold of an effect; raises what the asker is to get if it cannot."""
+Row = Callable[[Caused], Command | None]
+"""What the inbox is to hold of an effect; raises what the asker is to get if it cannot.
+
+``None`` if it is performed after the commit instead.
+"""
 
 
 class EffectPort:
@@ -57,8 +60,13 @@ class EffectPort:
         if follows:
             self._following.add(kind)
 
-    def send(self, kind: type, check: Check, row: Row) -> None:
-        """Have effects of type ``kind`` be rows of the inbox, stored with their events."""
+    def send(self, kind: type, check: Check, row: Row, perform: Perform | None = None) -> None:
+        """Have effects of type ``kind`` be rows of the inbox, stored with their events.
+
+        ``perform`` gets those of which there is no row.
+        """
+        if perform is not None:
+            self._of_actors[kind] = perform
         self._checks[kind] = check
         self._rows[kind] = row
         self._following.add(kind)
@@ -85,10 +93,11 @@ class EffectPort:
         """Add to ``commands`` what is stored with the events, to ``effects`` everything else."""
         for one in caused:
             row = self._rows.get(type(one.effect))
-            if row is None:
+            command = None if row is None else row(one)
+            if command is None:
                 effects.append(one)
             else:
-                commands.append(row(one))
+                commands.append(command)
 
     def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
         """Act on ``effects``, whose events are durable; never raises."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from msgspec.structs import replace
@@ -47,6 +47,20 @@ class Due(NamedTuple):
     due: int
 
 
+class Over(NamedTuple):
+    """What an effect has come to, which is told once: the state waits for it no more then.
+
+    Attributes:
+        key: Of the effect.
+        id: Of the effect.
+        told: Makes what ``decide`` gets; on the actor's thread.
+    """
+
+    key: str
+    id: str
+    told: Callable[[], Any]
+
+
 class Again(NamedTuple):
     """What is done next about a call, by the engine's own decision."""
 
@@ -63,7 +77,7 @@ class ResumeCall(NamedTuple):
 PASSED = object()
 """The message that comes of what the state does not wait for any more, or not yet."""
 
-OWN = frozenset((Due, CallOver, CallDue, CallCutOff, CallNotBegun))
+OWN = frozenset((Due, Over, CallOver, CallDue, CallCutOff, CallNotBegun))
 """Types of messages that are of the engine; ``decide`` gets what comes of them."""
 
 
@@ -143,6 +157,9 @@ class Promising(InContext):
         if type(message) is Due:
             if type(effect) is TimerAt and effect.due <= message.due:
                 told = effect.message
+        elif type(message) is Over:
+            if message.id == caused.id:
+                told = message.told()
         elif type(effect) is Call and promise is not None and _is_of(message, caused, promise):
             settled = settle(effect, promise.cut_offs, message)
             metadata = encode_metadata(caused.context)

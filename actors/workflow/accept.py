@@ -8,7 +8,7 @@ from indelible.actors.decider import Decision
 from indelible.actors.workflow.begin import begun, rest
 from indelible.actors.workflow.effects import Begin, Ended
 from indelible.actors.workflow.frontier import first_steps
-from indelible.actors.workflow.messages import StartRun
+from indelible.actors.workflow.messages import AcceptRun
 from indelible.actors.workflow.state import RunState
 from indelible.actors.workflow.walk import begin
 from indelible.errors import RunExistsError
@@ -16,7 +16,7 @@ from indelible.events.run_events import RunAccepted, Skip, Start
 from indelible.events.values import decode_value, encode_value
 
 
-def start_run(state: RunState, message: StartRun) -> Decision:
+def start_run(state: RunState, message: AcceptRun) -> Decision:
     """Accept the run with its first starts; the same run again is answered with ``False``."""
     if state.accepted is not None:
         differs = _differences(state.accepted, message)
@@ -29,7 +29,7 @@ def start_run(state: RunState, message: StartRun) -> Decision:
     return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])
 
 
-def _chosen(state: RunState, message: StartRun) -> Decision:
+def _chosen(state: RunState, message: AcceptRun) -> Decision:
     """Accept a run of which steps may be left out from the first."""
     played = RunState()
     played.begin(_accepted(message), message.plan)
@@ -43,7 +43,7 @@ def _chosen(state: RunState, message: StartRun) -> Decision:
 
 
 def _accepted(
-    message: StartRun, starts: tuple[Start, ...] = (), skips: tuple[Skip, ...] = ()
+    message: AcceptRun, starts: tuple[Start, ...] = (), skips: tuple[Skip, ...] = ()
 ) -> RunAccepted:
     plan = message.plan
     return RunAccepted(
@@ -60,7 +60,7 @@ def _accepted(
     )
 
 
-def _differences(accepted: RunAccepted, message: StartRun) -> list[str]:
+def _differences(accepted: RunAccepted, message: AcceptRun) -> list[str]:
     same = {
         "agent": accepted.agent == message.agent,
         "definition": accepted.definition == message.plan.encoded,
@@ -69,7 +69,7 @@ def _differences(accepted: RunAccepted, message: StartRun) -> list[str]:
     return [name for name, is_same in same.items() if not is_same]
 
 
-def _sorted(given: RunAccepted | StartRun) -> bytes:
+def _sorted(given: RunAccepted | AcceptRun) -> bytes:
     """The input whatever order its keys were written in."""
     return encode_value(_in_order(decode_value(given.input)))
 

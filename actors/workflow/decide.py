@@ -105,7 +105,7 @@ _DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
     m.StepReturned: step_returned,
     m.StepRaised: step_raised,
     m.StepUnread: step_unread,
-    m.StartRun: start_run,
+    m.AcceptRun: start_run,
     m.RetryDue: retry_due,
     m.Resume: resume,
     m.Proceed: proceed,

@@ -14,7 +14,7 @@ from indelible.errors import StoreError
 from indelible.events.run_events import Cause
 
 
-class StartRun(msgspec.Struct, frozen=True, gc=False):
+class AcceptRun(msgspec.Struct, frozen=True, gc=False):
     """Accept this run; answered with ``True`` if it is new, ``False`` if it is the same run."""
 
     run_id: str

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from indelible.access import SystemAccess
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.workflow.definition.compile import check_input
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.messages import StartRun
+from indelible.actors.workflow.messages import AcceptRun
 from indelible.checks import check_id, check_timeout
-from indelible.errors import DefinitionError, PayloadTooLargeError
+from indelible.definitions import Definition
 from indelible.events.context import Context
-from indelible.events.conversions import encode_given
-from indelible.events.values import INLINE_LIMIT, decode_value, encode_value
 from indelible.outcome import Outcome
 from indelible.run import RunHandle
-
-Definition = Mapping[str, Any] | str | Path
-"""A workflow as a mapping, as JSON or YAML text, or as the path of such a file."""
-
-_NO_INPUT = encode_value({})
+from indelible.run_input import encode_input
 
 
 class WorkflowAgent:
@@ -218,31 +210,12 @@ class WorkflowAgent:
             for message in messages
         ]
 
-    def _start_message(self, plan: Plan, run_id: str | None, given: Any) -> StartRun:
+    def _start_message(self, plan: Plan, run_id: str | None, given: Any) -> AcceptRun:
         access = self._access
         if run_id is None:
             run_id = access.new_run_id()
         check_id("run id", run_id)
-        problems = check_input(plan, {} if given is None else given)
-        if problems and given is not None:  # by the rule for values of other kinds it may be fine
-            problems = check_input(plan, decode_value(encode_input(plan, given)))
-        if problems:
-            raise DefinitionError(plan.name, problems)
         encoded = encode_input(plan, given)
         now = access.clock.now()
         hold = access.executor.held(f"run-{run_id}")
-        return StartRun(run_id, self.name, plan, encoded, now, hold)
-
-
-def encode_input(plan: Plan, given: Any) -> bytes:
-    """The bytes of a run's input, which are stored with its definition.
-
-    Raises:
-        ValueNotStorableError: The log cannot hold it.
-        PayloadTooLargeError: One of both is too large.
-    """
-    encoded = _NO_INPUT if given is None else encode_given(given)
-    for what, size in (("the input", len(encoded)), ("the definition", len(plan.encoded))):
-        if size > INLINE_LIMIT:
-            raise PayloadTooLargeError(what, size, INLINE_LIMIT)
-    return encoded
+        return AcceptRun(run_id, self.name, plan, encoded, now, hold)

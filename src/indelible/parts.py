@@ -10,7 +10,7 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.effects import Call, CancelTimer, Tell, TimerAt
+from indelible.actors.durable.effects import Call, CancelTimer, StartRun, Tell, TimerAt
 from indelible.actors.durable.host import NO_KEEPER, Host
 from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.promising import Again
@@ -25,6 +25,7 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
+from indelible.definitions import Definitions
 from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
@@ -50,8 +51,10 @@ from indelible.projections.tenure import LEASE
 from indelible.reader import RunReader
 from indelible.readers import Readers
 from indelible.run_ends import RunEnds
+from indelible.run_watch import RunWatch
 from indelible.runtime import Runtime
 from indelible.service_watch import ServiceWatch
+from indelible.starter import Starter
 from indelible.teller import Teller
 from indelible.work import Work
 
@@ -72,6 +75,7 @@ class Parts:
         step_types: StepTypes,
         calls: CallFunctions,
         own: Mapping[type, CallFunction],
+        definitions: Definitions,
         clock: Clock,
         ids: Ids,
         failpoints: Failpoints,
@@ -151,7 +155,14 @@ class Parts:
         told = {category: types[category] for category in categories}
         teller = Teller(told, store.shard_of, self.courier.sender)
         effects.send(Tell, teller.check, teller.row)
+        starter = Starter(
+            definitions, store.shard_of, self.executor.held, clock, self.courier.sender
+        )
         self.directory = Directory(self.host, ByCourier(self.courier, self.host), self._left)
+        watch = RunWatch(
+            starter, self.directory, self.executor, self.ends, store, runtime.timers, clock
+        )
+        effects.send(StartRun, starter.check, starter.row, watch.perform)
         self.wakes = WakeService(
             store, self.directory, runtime.dispatcher, runtime.timers, clock, self.host.woken
         )

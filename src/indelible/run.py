@@ -13,7 +13,7 @@ from indelible.access import SystemAccess
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.waits import RunEnd
 from indelible.actors.workflow.awaiting import awaiting
-from indelible.actors.workflow.messages import AskEnd, Describe, Resolution, Resolve
+from indelible.actors.workflow.messages import Describe, Resolution, Resolve
 from indelible.actors.workflow.state import RunState
 from indelible.checks import check_id, check_timeout
 from indelible.errors import (
@@ -22,7 +22,6 @@ from indelible.errors import (
     ResultTimeoutError,
     ShardNotOwnedError,
     StoreError,
-    StoreUnavailableError,
     UnknownRunError,
 )
 from indelible.events.as_of import AsOf
@@ -30,6 +29,7 @@ from indelible.events.conversions import encode_given
 from indelible.events.event import RecordedEvent
 from indelible.outcome import Outcome, outcome_of
 from indelible.reader import MORE
+from indelible.run_ending import on_end
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.status import RunStatus
@@ -170,30 +170,7 @@ class RunHandle:
             else:
                 ending.set(end)
 
-        forget = executor.endings.add(self._stream, ended)
-        recent = executor.endings.recent(self._stream)  # after add(): none ends in between unseen
-        if recent is not None:
-            ended(recent)
-            return ending, forget
-        actor = directory.live(self._stream)
-        state = None if actor is None else actor.state
-        if state is not None and state.accepted is not None and state.end is None:
-            return ending, forget  # it goes on in memory: its end will be told
-        asked = directory.ask(self._stream, AskEnd())
-
-        def answered(answer: PooledFuture[Any]) -> None:
-            try:
-                state = answer.get(timeout=0)
-            except StoreUnavailableError:
-                return  # the run goes on by itself, and its end will be told
-            except Exception as error:  # noqa: BLE001 - the waiter gets it
-                ended(error)
-                return
-            if state is not None:
-                ended(state)
-
-        asked.add_done_callback(answered)
-        return ending, forget
+        return ending, on_end(executor, directory, self._stream, ended)
 
     def _outcome(self, state: RunState) -> Outcome:
         return outcome_of(state, self._access.store.blob)

@@ -13,12 +13,13 @@ from indelible.actors.decider import Decider, R, S, sees_context, takes_snapshot
 from indelible.actors.effects.functions import CallFunctions, handlers_of
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.agent import Definition, WorkflowAgent
+from indelible.agent import WorkflowAgent
 from indelible.arguments import address_of, check_lease, check_threads, instances, seconds_of
 from indelible.blocking import BlockingCalls
 from indelible.calling import Calling
 from indelible.checks import check_categories, check_id
 from indelible.clock import Clock, SystemClock
+from indelible.definitions import Definition, Definitions
 from indelible.errors import RefusedError, UnknownRunError
 from indelible.events.addresses import Mode, check_mode
 from indelible.events.opening import open_store
@@ -70,6 +71,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         actors: Iterable[Decider[Any]] = (),
         calls: Mapping[str, Callable[..., Any]] | None = None,
         effects: Mapping[type, Callable[..., Any]] | None = None,
+        definitions: Mapping[str, Definition] | None = None,
         projections: Iterable[Projection] = (),
         mode: Mode = "own",
         drain: float = DRAIN,
@@ -94,6 +96,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
                 or a context and an argument.
             effects: Handlers, sync or async, of effects of your own types, by type: they take an
                 effect, or a context and an effect.
+            definitions: Workflows that your actors may start runs of by name, see ``StartRun``.
             projections: Your own views; their tables are made in the store's database.
             mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
                 ``client``, which reads, and has the process that owns the store do the rest.
@@ -136,6 +139,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         self._access = SystemAccess(
             self.url, mode, clock=self.clock, ids=self.ids, step_types=self._steps.types
         )
+        self._definitions = Definitions(definitions or {}, self._access.compile)
         self._runtime = runtime or (lambda: ThreadRuntime("indelible", self.clock, max_threads))
         for function in steps:
             self._steps.register(function)
@@ -174,6 +178,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
                 step_types=self._steps.types,
                 calls=self._calls,
                 own=self._effects,
+                definitions=self._definitions,
                 clock=self.clock,
                 ids=self.ids,
                 failpoints=self._failpoints,

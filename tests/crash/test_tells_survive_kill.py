@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from crash import life as child
 from crash.tell_child import LETTERS, Recipient, Sender
-from forked import Forked
 from inboxes import wait_until_empty
 from indelible import ActorSystem
 from indelible.facade import access_to
@@ -38,47 +37,8 @@ PLACES = (
 )
 
 
-class Life:
-    """A child, and what it has acknowledged so far."""
-
-    def __init__(self, url: str, failpoint: str = "", count: int = 0, lease: float = 0) -> None:
-        self.acknowledged: dict[str, int] = {}
-        self._lines = 0
-        self._said = threading.Condition()
-        self._child = Forked("crash.tell_child", [url, failpoint, str(count), str(lease)])
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
-            if line.endswith("\n"):  # else it was cut by the kill
-                name, version = line.split()
-                with self._said:
-                    self.acknowledged[name] = int(version)
-                    self._lines += 1
-                    self._said.notify_all()
-
-    def wait_for(self, lines: int) -> None:
-        """Wait until it has acknowledged that many more."""
-        with self._said:
-            wanted = self._lines + lines
-            assert self._said.wait_for(lambda: self._lines >= wanted, 60), "it says nothing more"
-
-    def kill(self) -> dict[str, int]:
-        """Kill it; what it has acknowledged."""
-        self._child.kill()
-        return self.end()
-
-    def end(self) -> dict[str, int]:
-        """Wait until it is dead."""
-        with self._child:
-            try:
-                self._reader.join()
-            except BaseException:  # the test's time is over
-                self._child.kill()
-                raise
-        return self.acknowledged
+class Life(child.Life):
+    module = "tell_child"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

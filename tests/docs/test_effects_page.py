@@ -21,5 +21,11 @@ def test_the_example_prints_what_it_says(tmp_path: Path) -> None:
 
 def test_the_table_has_every_effect() -> None:
     rows = re.findall(r"^\| `(\w+)\(([\w, ]*)\)` \|", PAGE.text, re.MULTILINE)
-    kinds: list[Any] = [effects.Tell, effects.TimerAt, effects.CancelTimer, effects.Call]
+    kinds: list[Any] = [
+        effects.Tell,
+        effects.TimerAt,
+        effects.CancelTimer,
+        effects.Call,
+        effects.StartRun,
+    ]
     assert dict(rows) == {kind.__name__: ", ".join(kind.__struct_fields__) for kind in kinds}

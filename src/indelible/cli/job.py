@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import typer
 
-from indelible.actors.workflow.definition.compile import check_input, compile_definition
+from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.source import parse
 from indelible.actors.workflow.state import RESUMED
-from indelible.agent import encode_input
 from indelible.cli.elsewhere import Place
 from indelible.cli.ending import Ending
 from indelible.cli.modules import Equipment
@@ -29,6 +28,7 @@ from indelible.cli.watch import watch as watch_of
 from indelible.errors import DefinitionError, StoreUnavailableError
 from indelible.facade import access_to
 from indelible.run import RunHandle
+from indelible.run_input import encode_input
 from indelible.system import ActorSystem
 
 LOOK = 0.1
@@ -57,8 +57,6 @@ def prepare(
         plan = compile_definition(definition, None if place.owner is not None else types)
     except DefinitionError as error:
         raise for_a_shell(error, "give its module with --steps MODULE") from error
-    if problems := check_input(plan, value):
-        raise DefinitionError(plan.name, problems)
     encode_input(plan, value)
     return definition, plan
 

@@ -38,7 +38,7 @@ from indelible.inbox.answers import encode_error
 from indelible.inbox.by_hand import ByHand
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
-from indelible.inbox.wire import SERVICE, START, TOLD
+from indelible.inbox.wire import SERVICE, START, is_told
 from indelible.loops import Loop
 from indelible.threads import start_now
 
@@ -340,7 +340,7 @@ class InboxPump:
 
     def _bury_told(self, command: Command, message: Any, why: BaseException) -> None:
         """Keep what was told and not taken where people can see it: nobody asks for its answer."""
-        if command.kind == TOLD:
+        if is_told(command):
             self._bury(command.stream, message, message_of(why))
 
     def _answer(self, key: Key, command: Command, encode: Callable[[], bytes | None]) -> None:

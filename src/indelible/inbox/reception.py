@@ -12,7 +12,7 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.executor import Executor
-from indelible.actors.workflow.messages import Describe, Resolve, StartRun
+from indelible.actors.workflow.messages import AcceptRun, Describe, Resolve
 from indelible.checks import check_id
 from indelible.clock import Clock
 from indelible.context_checks import check_context
@@ -38,6 +38,7 @@ from indelible.inbox.wire import (
     Said,
     Settle,
     Start,
+    is_told,
 )
 
 _PLANS = 256
@@ -90,7 +91,7 @@ class Reception:
             raise RefusedError(f"command {command.kind!r} cannot be read: {error}") from error
         if type(message) is Describe:
             return message, lambda reply: encode_reply(stream, self._described(stream, reply), {})
-        if command.kind == TOLD:
+        if is_told(command):
             return message, lambda reply: _encode_failure(stream, reply)
         return message, lambda reply: encode_reply(stream, reply, types)
 
@@ -130,7 +131,7 @@ class Reception:
             return _read(said_so.body, types[said_so.type])
         raise RefusedError(f"no command {command.kind!r} for {command.stream!r} in this version")
 
-    def _start(self, stream: str, said: Start) -> StartRun:
+    def _start(self, stream: str, said: Start) -> AcceptRun:
         check_id("run id", said.run_id)
         check_id("agent name", said.agent)
         if stream != f"run-{said.run_id}":
@@ -140,7 +141,7 @@ class Reception:
         if problems:
             raise DefinitionError(plan.name, problems)
         now, hold = self._clock.now(), self._executor.held(stream)
-        return StartRun(said.run_id, said.agent, plan, said.input, now, hold)
+        return AcceptRun(said.run_id, said.agent, plan, said.input, now, hold)
 
     def _plan(self, definition: bytes) -> Plan:
         plan = self._plans.get(definition)

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from indelible.actors.decider import Decider
-from indelible.actors.workflow.messages import Describe, Resolve, StartRun
+from indelible.actors.workflow.messages import AcceptRun, Describe, Resolve
 from indelible.errors import PayloadTooLargeError, RefusedError
-from indelible.events.inbox import COMMAND_LIMIT
+from indelible.events.inbox import COMMAND_LIMIT, Command
 from indelible.events.values import encode_value
 
 START, DESCRIBE, RESOLVE = "run.start", "run.describe", "run.resolve"
@@ -31,8 +31,13 @@ MessageTypes = Mapping[str, type[msgspec.Struct]]
 """Struct classes that may be sent to the actors of a category, by their names."""
 
 
+def is_told(command: Command) -> bool:
+    """Whether an event of an actor sends ``command``: nobody waits for its answer."""
+    return command.kind == TOLD or command.message_id.startswith(BY_EFFECT)
+
+
 class Start(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
-    """``StartRun`` without what its owner knows better: the plan and the time."""
+    """``AcceptRun`` without what its owner knows better: the plan and the time."""
 
     run_id: str
     agent: str
@@ -110,7 +115,7 @@ def check_size(body: bytes) -> None:
 
 
 def _run_message(message: Any) -> tuple[str, bytes]:
-    if type(message) is StartRun:
+    if type(message) is AcceptRun:
         start = Start(message.run_id, message.agent, message.plan.encoded, message.input)
         return START, _encoder.encode(start)
     if type(message) is Describe:
