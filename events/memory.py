@@ -146,6 +146,8 @@ class MemoryEventStore(GroupedStore):
         category: str,
         statuses: Sequence[str] | None = None,
         shards: Collection[int] | None = None,
+        *,
+        wake_at: int | None = None,
     ) -> Sequence[StreamHead]:
         """Heads of a category's streams in order of their creation, by status if given."""
         self._check_open()
@@ -157,6 +159,7 @@ class MemoryEventStore(GroupedStore):
             if head.category == category
             and (statuses is None or head.status in statuses)
             and (shards is None or head.id >> STREAM_ID_BITS in shards)
+            and wake_at in (None, head.wake_at)
         ]
 
     def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:

@@ -293,10 +293,13 @@ class EventStore(Protocol):
         category: str,
         statuses: Sequence[str] | None = None,
         shards: Collection[int] | None = None,
+        *,
+        wake_at: int | None = None,
     ) -> Sequence[StreamHead]:
         """Heads of a category's streams, in order of their creation within a shard.
 
-        Only those with one of ``statuses``, and of ``shards``, if these are given.
+        Only those with one of ``statuses``, of ``shards``, and with that ``wake_at``, if these are
+        given.
         """
         ...
 

@@ -51,7 +51,11 @@ class Reader(Protocol):
         ...
 
     def heads(
-        self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
+        self,
+        category: str,
+        statuses: Sequence[str] | None,
+        shards: Collection[int] | None,
+        wake_at: int | None,
     ) -> Sequence[StreamHead]:
         """As :class:`~indelible.events.store.EventStore` has it."""
         ...
@@ -123,9 +127,11 @@ class StoredLog(GroupedStore):
         category: str,
         statuses: Sequence[str] | None = None,
         shards: Collection[int] | None = None,
+        *,
+        wake_at: int | None = None,
     ) -> Sequence[StreamHead]:
         """Heads of a category's streams, in order of their creation within a shard."""
-        heads = self._open_reader().heads(category, statuses, shards)
+        heads = self._open_reader().heads(category, statuses, shards, wake_at)
         return [head for head in heads if _is_of(category, head)]
 
     def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:

@@ -71,6 +71,10 @@ WORKFLOW_STATUS = sa.Table(
     _text("error_step", null=True),
     _integer("version"),
     _integer("position"),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0"))
+        for name in ("steps_running", "steps_retrying", "wake_at")  # of the last retry
+    ),
     sa.Index("ix_workflow_status_started", "started_at", "run_id"),
     sa.Index("ix_workflow_status_state", "state", "started_at", "run_id"),
     sa.Index("ix_workflow_status_agent", "agent", "state"),

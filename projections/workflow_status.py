@@ -45,6 +45,9 @@ class RunChange(msgspec.Struct, gc=False):
     updated_at: int = 0
     version: int = 0
     position: int = 0
+    running: int = 0
+    retrying: int = 0
+    wake_at: int = 0  # when the last retry is due, or was
     wide: bool = False  # whether anything below is set, or the state may have changed
     state: str | None = None  # the word of an ended run
     unknown: int = 0
@@ -61,11 +64,12 @@ class WorkflowStatus:
     """State, counts, times and the last error of every run.
 
     A run is ``waiting`` while a step's outcome is unknown; a run that waits for a retry or for
-    an unregistered step type is ``running`` here, for the log does not say otherwise.
+    an unregistered step type is ``running`` here.  What runs, and when a retry is due at the
+    latest, is kept for who compares it with the rows of ``streams``; nobody else is told.
     """
 
     name = "workflow_status"
-    version = 1
+    version = 2
     event_types = frozenset(event.wire_name for event in RUN_EVENTS)
 
     def __init__(self, suffix: str = "") -> None:
@@ -116,7 +120,7 @@ class WorkflowStatus:
         for change in changes.values():
             if change.accepted is not None:
                 new.append(_row(change, change.accepted))
-            elif change.wide:
+            elif change.wide or change.running or change.retrying or change.wake_at:
                 wide.append(_wide_row(change))
             else:
                 narrow.append(_narrow_row(change))
@@ -153,12 +157,15 @@ outcome = COALESCE(v.column13, outcome),
 finished_at = COALESCE(v.column14, finished_at),
 error_type = COALESCE(v.column15, error_type),
 error_message = COALESCE(v.column16, error_message),
-error_step = COALESCE(v.column17, error_step)
+error_step = COALESCE(v.column17, error_step),
+steps_running = steps_running + v.column18,
+steps_retrying = steps_retrying + v.column19,
+wake_at = CASE WHEN v.column20 > wake_at THEN v.column20 ELSE wake_at END
 """
 
 _SAME_RUN = "WHERE run_id = v.column1"
 _NARROW_TYPES = ("text", *["bigint"] * 8)
-_WIDE_TYPES = ("text", "bigint", "bigint", "text", "bigint", "text", "text", "text")
+_WIDE_TYPES = ("text", "bigint", "bigint", "text", "bigint", *["text"] * 3, *["bigint"] * 3)
 
 
 def _narrow_row(change: RunChange) -> tuple[object, ...]:
@@ -186,6 +193,9 @@ def _wide_row(change: RunChange) -> tuple[object, ...]:
         change.error_type,
         change.error_message,
         change.error_step,
+        change.running,
+        change.retrying,
+        change.wake_at,
     )
 
 
@@ -217,6 +227,9 @@ def _row(change: RunChange, accepted: RunAccepted) -> tuple[object, ...]:
         change.error_step,
         change.version,
         change.position,
+        change.running,
+        change.retrying,
+        change.wake_at,
     )
 
 
@@ -226,6 +239,7 @@ def _row(change: RunChange, accepted: RunAccepted) -> tuple[object, ...]:
 def _accepted(change: RunChange, event: RunAccepted) -> None:
     change.accepted = event
     change.attempts += len(event.starts)
+    change.running += len(event.starts)
     change.checkpoints = event.checkpoint
     change.updated_at = event.at
 
@@ -233,8 +247,11 @@ def _accepted(change: RunChange, event: RunAccepted) -> None:
 def _started(change: RunChange, event: StepsStarted) -> None:
     count = len(event.starts)
     change.attempts += count
+    if event.reason != "recovered":  # those ran before, as far as is known
+        change.running += count
     if event.reason == "retry":
         change.retries += count
+        change.retrying -= count
     elif event.reason == "resolved":
         change.unknown -= count
     _reopen(change)
@@ -243,12 +260,14 @@ def _started(change: RunChange, event: StepsStarted) -> None:
 
 def _released(change: RunChange, event: StepsReleased) -> None:
     change.attempts -= len(event.paths)
+    change.running -= len(event.paths)
     change.updated_at = event.at
 
 
 def _step_completed(change: RunChange, event: StepCompleted) -> None:
     change.completed += 1
     change.attempts += len(event.starts)
+    change.running += len(event.starts) - (not event.by)
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint
     if event.by:
@@ -259,6 +278,8 @@ def _step_completed(change: RunChange, event: StepCompleted) -> None:
 
 def _step_failed(change: RunChange, event: StepFailed) -> None:
     change.attempts += len(event.starts)
+    ran = event.attempt > 0 and not event.by  # or its condition could not be answered
+    change.running += len(event.starts) - ran
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint
     if event.by:
@@ -267,11 +288,15 @@ def _step_failed(change: RunChange, event: StepFailed) -> None:
     if event.final:
         change.failed += 1
         _error(change, event.error_type, event.error_message, event.path)
+    else:
+        change.retrying += 1
+        change.wake_at = max(change.wake_at, event.retry_at)
     change.updated_at = event.at
 
 
 def _outcome_unknown(change: RunChange, event: StepOutcomeUnknown) -> None:
     change.unknown += 1
+    change.running -= 1
     _reopen(change)
     change.updated_at = event.at
 

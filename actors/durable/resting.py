@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from indelible.actors.durable.effects import Call, TimerAt
 from indelible.actors.durable.promises import row_of
 from indelible.actors.durable.recovering import Recovering
 from indelible.errors import StoreError
@@ -16,6 +17,11 @@ logger = logging.getLogger("indelible.actors")
 
 SOON = 5_000_000
 """Microseconds: an actor that is to be woken within them stays in memory."""
+
+
+def _is_watched(effect: Any) -> bool:
+    """Whether ``effect`` is watched by who performs it, and the actor told, in memory or not."""
+    return type(effect) not in (TimerAt, Call)
 
 
 class Resting(Recovering):
@@ -41,7 +47,10 @@ class Resting(Recovering):
             if actor.category not in host.woken:
                 return 0
             unfinished = self._decider.unfinished(self._state)
-            wanted = row_of(unfinished, self._outstanding(), self._promises)
+            outstanding = self._outstanding()
+            if outstanding and not unfinished[1] and all(map(_is_watched, outstanding.values())):
+                return 0
+            wanted = row_of(unfinished, outstanding, self._promises)
             due = wanted[1]
             if due and due <= host.clock.now() + SOON:
                 return None

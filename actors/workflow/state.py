@@ -34,6 +34,10 @@ No run has an empty one: a row that has lost its status says nothing, and the ru
 """
 
 
+AWAKE: Final = ("accepted", "running", "")
+"""Those of runs that a new owner looks at first, unless their rows say when to wake them."""
+
+
 class InBlob(NamedTuple):
     """A result that is kept outside its event."""
 

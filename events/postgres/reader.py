@@ -75,6 +75,7 @@ _HEAD = "SELECT name, category, version, status, wake_at FROM streams"
 _HEADS = f"""{_HEAD}
     WHERE category = %s AND (%s::text[] IS NULL OR status = ANY (%s::text[]))
         AND (%s::bigint[] IS NULL OR id >> {STREAM_ID_BITS} = ANY (%s::bigint[]))
+        AND (%s::bigint IS NULL OR wake_at = %s)
     ORDER BY id
 """
 _HEADS_OF = f"{_HEAD} WHERE name = ANY (%s::text[])"
@@ -141,12 +142,17 @@ class PostgresReader:
         return StreamHead(*rows[0]) if rows else None
 
     def heads(
-        self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
+        self,
+        category: str,
+        statuses: Sequence[str] | None,
+        shards: Collection[int] | None,
+        wake_at: int | None,
     ) -> Sequence[StreamHead]:
         """Heads of a category, in order of creation within a shard."""
         wanted = None if statuses is None else list(statuses)
         numbers = None if shards is None else list(shards)
-        rows = self._rows(_HEADS, (category, wanted, wanted, numbers, numbers))
+        which = (category, wanted, wanted, numbers, numbers, wake_at, wake_at)
+        rows = self._rows(_HEADS, which)
         return [StreamHead(*row) for row in rows]
 
     def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:

@@ -122,14 +122,20 @@ class SqliteReader:
         return _head(rows[0], self._url) if rows else None
 
     def heads(
-        self, category: str, statuses: Sequence[str] | None, shards: Collection[int] | None
+        self,
+        category: str,
+        statuses: Sequence[str] | None,
+        shards: Collection[int] | None,
+        wake_at: int | None,
     ) -> Sequence[StreamHead]:
         """Heads of a category, in order of creation."""
         if shards is not None and SHARD not in shards:
             return []
         marks = "" if statuses is None else f" AND status IN ({', '.join('?' * len(statuses))})"
-        which = f"FROM streams WHERE category = ?{marks} ORDER BY id"
-        return self._heads(which, (category, *(statuses or ())))
+        due = "" if wake_at is None else " AND wake_at = ?"
+        which = f"FROM streams WHERE category = ?{marks}{due} ORDER BY id"
+        values = () if wake_at is None else (wake_at,)
+        return self._heads(which, (category, *(statuses or ()), *values))
 
     def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
         """Heads of those of ``streams`` that are found."""

@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.wake_service import PAGE, WakeService
-from indelible.actors.workflow.state import RESUMED
-from indelible.doubtful import doubtful_heads
+from indelible.actors.workflow.state import AWAKE
+from indelible.doubtful import Doubts
+from indelible.doubting import Doubting
 from indelible.errors import ShardNotOwnedError
 from indelible.events.store import EventStore
 from indelible.work import Work
@@ -25,6 +26,7 @@ class Ownership:
         directory: Directory,
         work: Work,
         wakes: WakeService,
+        doubting: Doubting,
         drain: float,
     ) -> None:
         """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
@@ -32,6 +34,7 @@ class Ownership:
         self._directory = directory
         self._work = work
         self._wakes = wakes
+        self._doubting = doubting
         self._drain = drain
 
     def begin(self) -> int:
@@ -48,16 +51,14 @@ class Ownership:
             self.take(gained)
 
     def take(self, shards: Collection[int]) -> int:
-        """Resume the unfinished runs of ``shards``, of which nothing is in memory."""
+        """Resume the runs of ``shards`` that do not only wait; nothing of them is in memory."""
         self._directory.admit(shards)
         self._work.take(shards)
-        heads = self._store.heads("run", RESUMED, shards)
+        heads = self._store.heads("run", AWAKE, shards, wake_at=0)
         for at in range(0, len(heads), PAGE):
             self._directory.wake_together(heads[at : at + PAGE])
-        for head in doubtful_heads(self._store, shards, {head.stream for head in heads}):
-            logger.info("%s is %r by its row; its events are looked at", head.stream, head.status)
-            self._directory.wake_together([head])
         self._wakes.take(shards)
+        self._doubting.begin(Doubts(self._store, shards, {head.stream for head in heads}))
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)

@@ -26,6 +26,7 @@ from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
 from indelible.definitions import Definitions
+from indelible.doubting import Doubting
 from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
@@ -181,7 +182,8 @@ class Parts:
             store, self.directory, reception, self.services, clock, self.host.bury, failpoints
         )
         self.host.carrier = self.pump
-        self.ownership = Ownership(store, self.directory, self.work, self.wakes, drain)
+        doubting = Doubting(self.directory, runtime.dispatcher, runtime.timers, clock)
+        self.ownership = Ownership(store, self.directory, self.work, self.wakes, doubting, drain)
         self.views = TimedViews(
             store,
             self.types,

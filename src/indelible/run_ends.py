@@ -18,7 +18,7 @@ _FIRST, _SLOWEST = 0.010, 0.250
 """Seconds between looks: quick for who has just begun to wait, then gentle."""
 
 _SHARE = 2  # of the time that the newest has waited, the pause until the next look
-_FEW = 8  # runs that are looked at one by one; for more, all that are unfinished in one query
+_FEW = 8  # runs that are looked at one by one; more are looked at in one query
 
 logger = logging.getLogger("indelible.clients")
 
@@ -117,7 +117,8 @@ class RunEnds:
     def _look(self, run_ids: Sequence[str]) -> None:
         going_on: set[str] = set()
         if len(run_ids) > _FEW:
-            going_on = {head.stream for head in self._store.heads("run", RESUMED)}
+            heads = self._store.heads_of([f"run-{run_id}" for run_id in run_ids])
+            going_on = {name for name, head in heads.items() if head.status in RESUMED}
         for run_id in run_ids:
             try:
                 self._look_at(run_id, going_on)

@@ -92,7 +92,7 @@ class History:
 
     def released(self) -> bool | None:
         self.events.append(StepsReleased(self.at, [self.path]))
-        return self.begins_again("recovered")
+        return self.begins_again("ready")
 
     def unknown(self) -> bool | None:
         self.events.append(StepOutcomeUnknown(self.path, self.attempt, self.at))

@@ -201,8 +201,8 @@ def test_live_recovered_and_rebuilt_views_equal_one_fold_of_the_log(
 
     ends = {shard: end for shard, end in world.store.positions().items() if end}
     assert [tuple(row) for row in live["projection_cursors"]] == [
-        (name, shard, end, 1)
-        for name in ("metrics", "workflow_status")
+        (name, shard, end, version)
+        for name, version in (("metrics", 1), ("workflow_status", 2))
         for shard, end in sorted(ends.items())
     ]
     recorded = [e for shard, end in ends.items() for e in world.store.read_shard(shard, 0, end)]
@@ -269,7 +269,23 @@ def expected_status(log: Readable) -> Iterator[tuple[Any, ...]]:
             *(error or (None, None, None)),
             mine[-1][0].version,
             mine[-1][0].position,
+            *map(len, under_way(events)),
+            max(getattr(e, "retry_at", 0) for e in events),
         )
+
+
+def under_way(events: list[Any]) -> tuple[set[str], set[str]]:
+    """The steps that run, and those that wait for a retry."""
+    running, retrying = set[str](), set[str]()
+    for event in events:
+        running.discard(getattr(event, "path", ""))
+        running -= set(getattr(event, "paths", ()))
+        begun = {path for path, _ in getattr(event, "starts", ())}
+        running |= begun
+        retrying -= begun
+        if type(event) is StepFailed and not event.final:
+            retrying.add(event.path)
+    return running, retrying
 
 
 def unknown_steps(events: list[Any]) -> set[str]:

@@ -98,7 +98,8 @@ class DistantWatch(Watch):
         if events == self.steps and self.looked:
             return
         self.steps, self.looked = events, True
-        unfinished = {head.stream for head in self._store.heads("run", RESUMED)}
+        heads = self._store.heads_of(self.pending)
+        unfinished = {name for name, head in heads.items() if head.status in RESUMED}
         for stream in self.pending - unfinished:
             if self._store.head(stream) is not None:
                 self.ended.add(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -80,6 +81,22 @@ def test_a_run_is_started_with_the_event_and_its_end_is_a_message(
         wait_until_empty(system.store)
         assert system.store.inbox.answers(["effect:trip-1/1/1"]) == {}  # its row is gone
         system.verify()
+
+
+def test_an_actor_that_waits_for_a_run_leaves_memory_and_is_told(url: str) -> None:
+    desk = Desk()
+    desk.hold.close()
+    with desk.system(url) as system:
+        trip, directory = system.actor(Trip, "1"), access_to(system).parts.directory
+        trip.ask("rome", timeout=10)
+        actor = directory.live("trip-1")
+        assert actor is not None
+        end = time.monotonic() + 20
+        while not directory.passivate(actor):
+            assert time.monotonic() < end
+        assert directory.live("trip-1") is None
+        desk.hold.open()
+        assert desk.ended(trip)[0] == "success"
 
 
 def test_a_run_that_fails_has_ended_too(url: str) -> None:

@@ -203,14 +203,14 @@ def test_a_new_version_is_rebuilt_on_open_and_the_old_rows_stay_until_then(
     log.run("1")
     log.settle(log.engine())
     damage(log)
-    monkeypatch.setattr(WorkflowStatus, "version", 2)
+    monkeypatch.setattr(WorkflowStatus, "version", 3)
     engine = log.engine(batch=1)
     engine.step()
     assert not engine.covers({0: 4})
     assert log.views.run("1").steps_completed == 99
     log.settle(engine)
     assert log.views.run("1").steps_completed == 2
-    assert [row[3] for row in log.rows()["projection_cursors"]] == [1, 2]
+    assert [row[3] for row in log.rows()["projection_cursors"]] == [1, 3]
     assert not log.engine().rebuilds
 
 
