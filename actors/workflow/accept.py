@@ -6,6 +6,7 @@ from typing import Any
 
 from indelible.actors.decider import Decision
 from indelible.actors.workflow.begin import begun, rest
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.effects import Begin, Ended
 from indelible.actors.workflow.frontier import first_steps
 from indelible.actors.workflow.messages import AcceptRun
@@ -16,26 +17,25 @@ from indelible.events.run_events import RunAccepted, Skip, Start
 from indelible.events.values import decode_value, encode_value
 
 
-def start_run(state: RunState, message: AcceptRun) -> Decision:
+def start_run(state: RunState, message: AcceptRun, plan: Plan) -> Decision:
     """Accept the run with its first starts; the same run again is answered with ``False``."""
     if state.accepted is not None:
         differs = _differences(state.accepted, message)
         return Decision(reply=RunExistsError(message.run_id, differs) if differs else False)
-    plan = message.plan
     if plan.chooses and not message.hold:
-        return _chosen(state, message)
+        return _chosen(state, message, plan)
     nodes = [] if message.hold else first_steps(plan)
-    accepted = _accepted(message, tuple([(plan.nodes[node].path, 1) for node in nodes]))
+    accepted = _accepted(message, plan, tuple([(plan.nodes[node].path, 1) for node in nodes]))
     return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])
 
 
-def _chosen(state: RunState, message: AcceptRun) -> Decision:
+def _chosen(state: RunState, message: AcceptRun, plan: Plan) -> Decision:
     """Accept a run of which steps may be left out from the first."""
     played = RunState()
-    played.begin(_accepted(message), message.plan)
+    played.begin(_accepted(message, plan), plan)
     following = begin(played)
     starts, effects = begun(played, following)
-    accepted = _accepted(message, starts, tuple(following.skips))
+    accepted = _accepted(message, plan, starts, tuple(following.skips))
     more, effects = rest(played, following, effects, message.now)
     if following.ended:
         effects = (Ended(state),)
@@ -43,9 +43,11 @@ def _chosen(state: RunState, message: AcceptRun) -> Decision:
 
 
 def _accepted(
-    message: AcceptRun, starts: tuple[Start, ...] = (), skips: tuple[Skip, ...] = ()
+    message: AcceptRun,
+    plan: Plan,
+    starts: tuple[Start, ...] = (),
+    skips: tuple[Skip, ...] = (),
 ) -> RunAccepted:
-    plan = message.plan
     return RunAccepted(
         run_id=message.run_id,
         agent=message.agent,
@@ -63,7 +65,7 @@ def _accepted(
 def _differences(accepted: RunAccepted, message: AcceptRun) -> list[str]:
     same = {
         "agent": accepted.agent == message.agent,
-        "definition": accepted.definition == message.plan.encoded,
+        "definition": accepted.definition == message.definition,
         "input": accepted.input == message.input or _sorted(accepted) == _sorted(message),
     }
     return [name for name, is_same in same.items() if not is_same]

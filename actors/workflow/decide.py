@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from indelible.actors.durable.promises import AT_ONCE
 from indelible.actors.workflow import messages as m
 from indelible.actors.workflow.accept import start_run
 from indelible.actors.workflow.choose import condition_answered
-from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
+from indelible.actors.workflow.definition.plans import Plans
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.evolve import evolve
 from indelible.actors.workflow.resume import proceed, release, resolve, resume, retry_due
@@ -23,9 +22,6 @@ from indelible.actors.workflow.waiting import only_waits
 from indelible.events.event import Event
 from indelible.events.run_events import RUN_EVENTS
 
-_PLANS = 256
-"""Compiled definitions kept: a service runs tens of definitions, thousands of times each."""
-
 
 class RunDecider(Decider[RunState]):
     """One stream holds one execution of a workflow."""
@@ -35,23 +31,9 @@ class RunDecider(Decider[RunState]):
     snapshot_schema: ClassVar[str] = SCHEMA
     inherits: ClassVar[bool] = True
 
-    def __init__(self) -> None:
-        """Start with no compiled definition."""
-        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
-
-    def plan_of(self, definition: bytes) -> Plan:
-        """The compiled form of a stored definition, from memory when it was met lately."""
-        plan = self._plans.get(definition)
-        if plan is None:
-            plan = self.remember(plan_from_encoded(definition))
-        return plan
-
-    def remember(self, plan: Plan) -> Plan:
-        """Keep ``plan`` for the runs to come and return it."""
-        self._plans[plan.encoded] = plan
-        while len(self._plans) > _PLANS:
-            self._plans.popitem(last=False)
-        return plan
+    def __init__(self, plans: Plans | None = None) -> None:
+        """Find compiled definitions in ``plans``; without them it has its own."""
+        self.plan_of = (Plans() if plans is None else plans).stored
 
     def initial_state(self) -> RunState:
         """A run that has not been accepted."""
@@ -63,6 +45,8 @@ class RunDecider(Decider[RunState]):
 
     def decide(self, state: RunState, message: Any) -> Decision:
         """Events, effects and the answer that ``message`` causes."""
+        if type(message) is m.AcceptRun:
+            return start_run(state, message, self.plan_of(message.definition))
         return _DECIDE[type(message)](state, message)
 
     def unfinished(self, state: RunState) -> tuple[str, int]:
@@ -105,7 +89,6 @@ _DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
     m.StepReturned: step_returned,
     m.StepRaised: step_raised,
     m.StepUnread: step_unread,
-    m.AcceptRun: start_run,
     m.RetryDue: retry_due,
     m.Resume: resume,
     m.Proceed: proceed,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -17,7 +16,7 @@ from indelible.actors.runtime.loop import LoopThread
 from indelible.actors.runtime.timers import Timers
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.attempt import StepAttempt, timer_key
-from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plans import Plans
 from indelible.actors.workflow.effects import (
     AwaitType,
     Begin,
@@ -47,9 +46,6 @@ from indelible.failpoints import Failpoints
 
 logger = logging.getLogger("indelible.workflow")
 
-_CHECKED = 1_000
-"""Definitions known to be executable here; one that was forgotten is checked step by step."""
-
 _NAMED = 3  # steps in a line of log
 
 
@@ -60,6 +56,7 @@ class Executor(Attempts[StepAttempt]):
         self,
         *,
         step_types: StepTypes,
+        plans: Plans,
         pool: BlockingPool,
         loop: LoopThread,
         timers: Timers,
@@ -87,6 +84,7 @@ class Executor(Attempts[StepAttempt]):
             is_ours=is_ours,
         )
         self.step_types = step_types
+        self.plans = plans
         self.read_blob = read_blob
         self.endings = Endings()
         self.unregistered = Unregistered()
@@ -94,7 +92,6 @@ class Executor(Attempts[StepAttempt]):
         self._rest = rest
         self._remind = remind
         self._retries = StreamTimers(timers)
-        self._checked: OrderedDict[bytes, None] = OrderedDict()  # digests of plans
         self._stop_listening = step_types.on_register(self.unregistered.registered)
 
     # -- effects, and what recovery asks
@@ -220,7 +217,7 @@ class Executor(Attempts[StepAttempt]):
         if step_type is None:
             self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))
             return
-        if state.plan.digest not in self._checked:
+        if not self.plans.knows(state.plan):
             lacks = lacking(node, step_type)
             if lacks:
                 wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
@@ -231,12 +228,6 @@ class Executor(Attempts[StepAttempt]):
         self._enqueue(
             StepAttempt(self, actor, state, node, begin.attempt, step_type, key, blocking, timeout)
         )
-
-    def trust(self, plan: Plan) -> None:
-        """Take ``plan`` for checked: all that its steps need is here."""
-        self._checked[plan.digest] = None
-        while len(self._checked) > _CHECKED:
-            self._checked.popitem(last=False)
 
     def look_again(self) -> None:
         """Have every waiting step try again: something has been registered."""

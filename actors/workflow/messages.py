@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
-from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state import Failure
 from indelible.errors import StoreError
 from indelible.events.run_events import Cause
 
 
-class AcceptRun(msgspec.Struct, frozen=True, gc=False):
+class RunCommand(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    array_like=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+):
+    """What may be said to a run from outside, by this process or, through the inbox, by another.
+
+    Attributes:
+        kind: What a row of the inbox is called that holds it.
+        now: When its owner has taken it; what another process says of that is not believed.
+        hold: Whether nothing may begin: the owner is closing.  Likewise.
+    """
+
+    kind: ClassVar[str]
+
+    now: int = 0
+    hold: bool = False
+
+
+class AcceptRun(RunCommand, frozen=True, gc=False):
     """Accept this run; answered with ``True`` if it is new, ``False`` if it is the same run."""
+
+    kind: ClassVar[str] = "run.start"
 
     run_id: str
     agent: str
-    plan: Plan
-    input: bytes
-    now: int
-    hold: bool = False
+    definition: bytes  # as a compiled plan has it encoded
+    input: bytes  # an encoded value
 
 
 class StepReturned(msgspec.Struct, frozen=True, gc=False):
@@ -130,20 +151,28 @@ Resolution = Literal["retry", "fail", "complete"]
 """How an attempt of unknown outcome ended, as a person says it."""
 
 
-class Resolve(msgspec.Struct, frozen=True, gc=False):
+class Resolve(RunCommand, frozen=True, gc=False):
     """A person says how an attempt of unknown outcome ended: ``retry``, ``fail``, ``complete``."""
+
+    kind: ClassVar[str] = "run.resolve"
 
     step: str
     action: str
     by: str
-    now: int
     result: bytes = b""
-    hold: bool = False
 
 
-class Describe(msgspec.Struct, frozen=True, gc=False):
+class Describe(RunCommand, frozen=True, gc=False):
     """Answered with the run's status, a plain mapping."""
+
+    kind: ClassVar[str] = "run.describe"
 
 
 class AskEnd(msgspec.Struct, frozen=True, gc=False):
     """Answered with the run's state if it has ended, else with ``None``."""
+
+
+COMMANDS: Mapping[str, type[RunCommand]] = {
+    command.kind: command for command in (AcceptRun, Resolve, Describe)
+}
+"""All of them by kind: each is one type with one handler, wherever it comes from."""

@@ -18,8 +18,8 @@ from indelible.actors.durable.recovery import recover
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.known import KnownPlans, content_of
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plans import Plans, content_of
 from indelible.actors.workflow.executor import Executor
 from indelible.caller import Caller
 from indelible.clock import Clock
@@ -64,7 +64,7 @@ class SystemAccess(Caller):
         self.clock = clock
         self.ids = ids
         self._step_types = step_types
-        self._known = KnownPlans()
+        self.plans = Plans()
 
     @property
     def store(self) -> EventStore:
@@ -140,13 +140,11 @@ class SystemAccess(Caller):
         """The plan of ``definition``, checked against the step types that are registered."""
         self.check_process("compile()")
         content = content_of(definition)
-        plan = self._known.find(content)
+        plan = self.plans.find(content)
         if plan is None:
             types = None if self.mode == "client" else self._step_types  # the owner's, there
-            plan = compile_definition(definition, types)
-            self._known.keep(content, plan)
-        self.parts.executor.trust(plan)
-        return self.parts.remember(plan)
+            plan = self.plans.add(compile_definition(definition, types), content)
+        return plan
 
     def check_may_block(self, method: str, twin: str) -> None:
         """Refuse a blocking call on the system's own event loop."""

@@ -218,4 +218,4 @@ class WorkflowAgent:
         encoded = encode_input(plan, given)
         now = access.clock.now()
         hold = access.executor.held(f"run-{run_id}")
-        return AcceptRun(run_id, self.name, plan, encoded, now, hold)
+        return AcceptRun(run_id, self.name, plan.encoded, encoded, now=now, hold=hold)

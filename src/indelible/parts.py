@@ -23,6 +23,7 @@ from indelible.actors.effects.functions import CallFunction, CallFunctions
 from indelible.actors.effects.own import OwnEffects
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
+from indelible.actors.workflow.definition.plans import Plans
 from indelible.actors.workflow.executor import Executor
 from indelible.clock import Clock
 from indelible.definitions import Definitions
@@ -74,6 +75,7 @@ class Parts:
         deciders: Sequence[Decider[Any]],
         projections: Sequence[Projection],
         step_types: StepTypes,
+        plans: Plans,
         calls: CallFunctions,
         own: Mapping[type, CallFunction],
         definitions: Definitions,
@@ -88,7 +90,7 @@ class Parts:
         self.store = store
         self.runtime = runtime
         self.clock = clock
-        run_decider = RunDecider()
+        run_decider = RunDecider(plans)
         self.types = EventTypes((*run_decider.event_types, *EFFECT_EVENTS))
         view_decider = ViewDecider()
         for handler in (*deciders, view_decider):
@@ -98,7 +100,6 @@ class Parts:
         for event_type in {cls for projection in projections for cls in projection.handles}:
             if event_type not in known:
                 self.types.register(event_type)
-        self.remember = run_decider.remember
         self.reader = RunReader(store, self.types, run_decider)
         self.off_loop = OffLoop(threaded=runtime.threads)
         self.service = ServiceWatch(store, clock)
@@ -117,6 +118,7 @@ class Parts:
         }
         self.executor = Executor(
             step_types=step_types,
+            plans=plans,
             read_blob=store.blob,
             retire=self._retire,
             rest=self._rest,
@@ -173,7 +175,6 @@ class Parts:
             types=types,
             step_types=step_types,
             executor=self.executor,
-            remember=self.remember,
             clock=clock,
             shard_of=store.shard_of,
         )

@@ -306,8 +306,8 @@ class RunHandle:
     def _resolve(self, step: str, action: Resolution, by: str, result: Any) -> Resolve:
         check_id("step", step)
         check_id("by", by)
-        executor, now = self._access.executor, self._access.clock.now()
-        return Resolve(step, action, by, now, encode_given(result), executor.held(self._stream))
+        now, hold = self._access.clock.now(), self._access.executor.held(self._stream)
+        return Resolve(step, action, by, encode_given(result), now=now, hold=hold)
 
 
 async def _awaited(future: PooledFuture[Any]) -> Any:

@@ -83,7 +83,7 @@ class Starter:
         except _UNFIT as error:
             raise RefusedError(f"a StartRun by {effect.agent!r}: {message_of(error)}") from error
         now, hold = self._clock.now(), self._held(f"run-{run_id}")
-        return AcceptRun(run_id, effect.agent, plan, given, now, hold)
+        return AcceptRun(run_id, effect.agent, plan.encoded, given, now=now, hold=hold)
 
 
 def run_id_of(caused: Caused) -> str:

@@ -176,6 +176,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
                 deciders=self._deciders,
                 projections=self._projections,
                 step_types=self._steps.types,
+                plans=access.plans,
                 calls=self._calls,
                 own=self._effects,
                 definitions=self._definitions,

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.workflow.messages import Describe
 from indelible.clock import Clock
 from indelible.errors import (
     AskTimeoutError,
@@ -36,7 +37,6 @@ from indelible.ids import Ids
 from indelible.inbox.answers import decode_answer
 from indelible.inbox.wire import (
     BY_EFFECT,
-    DESCRIBE,
     SERVICE,
     MessageTypes,
     check_size,
@@ -290,7 +290,7 @@ class Courier:
         for message_id, data in answers.items():
             for errand in self._waiting.pop(message_id):
                 _conclude(errand, data)
-                if errand.command.kind == DESCRIBE:
+                if errand.command.kind == Describe.kind:
                     queries.append(message_id)
         if queries:
             self._store.inbox.discard(queries)

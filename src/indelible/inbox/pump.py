@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from indelible.actors.durable.answering import StoredAnswer
 from indelible.actors.durable.directory import Directory
+from indelible.actors.workflow.messages import AcceptRun
 from indelible.clock import Clock
 from indelible.errors import (
     ActorStoppedError,
@@ -38,7 +39,7 @@ from indelible.inbox.answers import encode_error
 from indelible.inbox.by_hand import ByHand
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
-from indelible.inbox.wire import SERVICE, START, is_told
+from indelible.inbox.wire import SERVICE, is_told
 from indelible.loops import Loop
 from indelible.threads import start_now
 
@@ -287,7 +288,7 @@ class InboxPump:
             return
         future = StoredAnswer(command.message_id, encode)
         future.add_done_callback(partial(self._decided, key, command, message))
-        new = command.kind == START
+        new = command.kind == AcceptRun.kind
         self._directory.ask_here(stream, message, future, context=context, presume_new=new)
 
     # -- in, by hand: what an actor of this process tells another one

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plans import content_of_stored
 from indelible.actors.workflow.executor import Executor
-from indelible.actors.workflow.messages import AcceptRun, Describe, Resolve
+from indelible.actors.workflow.messages import COMMANDS, AcceptRun, Describe
 from indelible.checks import check_id
 from indelible.clock import Clock
 from indelible.context_checks import check_context
@@ -29,20 +30,12 @@ from indelible.events.metadata import decode_metadata
 from indelible.events.values import decode_value
 from indelible.inbox.answers import encode_error, encode_reply
 from indelible.inbox.wire import (
-    DESCRIBE,
     MESSAGE,
-    RESOLVE,
-    START,
     TOLD,
     MessageTypes,
     Said,
-    Settle,
-    Start,
     is_told,
 )
-
-_PLANS = 256
-"""Definitions of other processes that are known to be executable here."""
 
 Encode = Callable[[Any], bytes | None]
 
@@ -56,18 +49,15 @@ class Reception:
         types: Mapping[str, MessageTypes],
         step_types: StepTypes,
         executor: Executor,
-        remember: Callable[[Plan], Plan],
         clock: Clock,
         shard_of: Callable[[str], int],
     ) -> None:
-        """Read for the categories of ``types``; ``remember`` keeps the plans of runs to come."""
+        """Read for the categories of ``types``."""
         self._types = types
         self._step_types = step_types
         self._executor = executor
-        self._remember = remember
         self._clock = clock
         self._shard_of = shard_of
-        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
 
     def read(self, command: Command) -> tuple[Any, Encode]:
         """The message in ``command``, and what turns its answer into bytes.
@@ -113,14 +103,12 @@ class Reception:
 
     def _message(self, command: Command, types: MessageTypes) -> Any:
         is_run = command.stream.startswith("run-")
-        if command.kind == START and is_run:
-            return self._start(command.stream, _read(command.body, Start))
-        if command.kind == DESCRIBE and is_run:
-            return Describe()
-        if command.kind == RESOLVE and is_run:
-            said = _read(command.body, Settle)
+        if command.kind in COMMANDS and is_run:
+            message = _read(command.body, COMMANDS[command.kind])
+            if type(message) is AcceptRun:
+                message = self._checked(command.stream, message)
             now, hold = self._clock.now(), self._executor.held(command.stream)
-            return Resolve(said.step, said.action, said.by, now, said.result, hold)
+            return replace(message, now=now, hold=hold)
         if command.kind in (MESSAGE, TOLD) and not is_run:
             said_so = _read(command.body, Said)
             if not said_so.type:
@@ -131,7 +119,7 @@ class Reception:
             return _read(said_so.body, types[said_so.type])
         raise RefusedError(f"no command {command.kind!r} for {command.stream!r} in this version")
 
-    def _start(self, stream: str, said: Start) -> AcceptRun:
+    def _checked(self, stream: str, said: AcceptRun) -> AcceptRun:
         check_id("run id", said.run_id)
         check_id("agent name", said.agent)
         if stream != f"run-{said.run_id}":
@@ -140,20 +128,16 @@ class Reception:
         problems = check_input(plan, decode_value(said.input))
         if problems:
             raise DefinitionError(plan.name, problems)
-        now, hold = self._clock.now(), self._executor.held(stream)
-        return AcceptRun(said.run_id, said.agent, plan, said.input, now, hold)
+        return replace(said, definition=plan.encoded)
 
     def _plan(self, definition: bytes) -> Plan:
-        plan = self._plans.get(definition)
+        plans, content = self._executor.plans, content_of_stored(definition)
+        plan = plans.find(content)
         if plan is None:
             given = decode_value(definition)
             if not isinstance(given, dict):
                 raise RefusedError("a definition that is no mapping")
-            plan = self._remember(compile_definition(given, self._step_types))
-            self._executor.trust(plan)
-            self._plans[definition] = plan
-            while len(self._plans) > _PLANS:
-                self._plans.popitem(last=False)
+            plan = plans.add(compile_definition(given, self._step_types), content)
         return plan
 
     def _described(self, stream: str, reply: Any) -> Any:

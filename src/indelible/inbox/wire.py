@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from indelible.actors.decider import Decider
-from indelible.actors.workflow.messages import AcceptRun, Describe, Resolve
+from indelible.actors.workflow.messages import COMMANDS
 from indelible.errors import PayloadTooLargeError, RefusedError
 from indelible.events.inbox import COMMAND_LIMIT, Command
 from indelible.events.values import encode_value
 
-START, DESCRIBE, RESOLVE = "run.start", "run.describe", "run.resolve"
 MESSAGE = "actor.message"
 TOLD = "actor.told"
 """A message that an event of another actor has sent: nobody waits for its answer."""
@@ -34,24 +34,6 @@ MessageTypes = Mapping[str, type[msgspec.Struct]]
 def is_told(command: Command) -> bool:
     """Whether an event of an actor sends ``command``: nobody waits for its answer."""
     return command.kind == TOLD or command.message_id.startswith(BY_EFFECT)
-
-
-class Start(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
-    """``AcceptRun`` without what its owner knows better: the plan and the time."""
-
-    run_id: str
-    agent: str
-    definition: bytes
-    input: bytes
-
-
-class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
-    """``Resolve`` without the time."""
-
-    step: str
-    action: str
-    by: str
-    result: bytes
 
 
 class Said(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
@@ -115,12 +97,7 @@ def check_size(body: bytes) -> None:
 
 
 def _run_message(message: Any) -> tuple[str, bytes]:
-    if type(message) is AcceptRun:
-        start = Start(message.run_id, message.agent, message.plan.encoded, message.input)
-        return START, _encoder.encode(start)
-    if type(message) is Describe:
-        return DESCRIBE, b""
-    if type(message) is Resolve:
-        settle = Settle(message.step, message.action, message.by, message.result)
-        return RESOLVE, _encoder.encode(settle)
-    raise RefusedError(f"a run takes no {type(message).__name__} from another process")
+    kind = getattr(type(message), "kind", "")
+    if COMMANDS.get(kind) is not type(message):
+        raise RefusedError(f"a run takes no {type(message).__name__} from another process")
+    return kind, _encoder.encode(replace(message, now=0, hold=False))  # its owner's to say

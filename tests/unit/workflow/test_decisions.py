@@ -25,7 +25,7 @@ ONE, TWO = PLAN.by_name["one"], PLAN.by_name["two"]
 NIL = encode_value(None)
 
 ACCEPTED = DECIDER.decide(
-    DECIDER.initial_state(), m.AcceptRun("r", "a", PLAN, GIVEN, now=100)
+    DECIDER.initial_state(), m.AcceptRun("r", "a", PLAN.encoded, GIVEN, now=100)
 ).events[0]
 FAILED_ONCE = e.StepFailed("one", 1, 200, 0, "E", "bad", final=False, retry_at=10_000_200)
 COMPLETED = e.StepCompleted("one", 1, 200, 0, NIL, starts=(("two", 1),))
@@ -43,7 +43,9 @@ def resume(**options: Any) -> m.Resume:
 
 
 def test_accepting_a_run_records_its_first_start_before_it_begins() -> None:
-    decision = DECIDER.decide(DECIDER.initial_state(), m.AcceptRun("r", "a", PLAN, GIVEN, now=100))
+    decision = DECIDER.decide(
+        DECIDER.initial_state(), m.AcceptRun("r", "a", PLAN.encoded, GIVEN, now=100)
+    )
     assert decision.reply is True
     assert decision.events[0].starts == (("one", 1),)  # type: ignore[attr-defined]
     assert decision.effects == [Begin(ONE, 1)]
@@ -134,7 +136,7 @@ def test_while_the_system_closes_results_are_recorded_and_nothing_starts() -> No
     assert decision.events[0].starts == ()  # type: ignore[attr-defined]
     assert decision.effects == ()
     held = DECIDER.decide(
-        DECIDER.initial_state(), m.AcceptRun("r", "a", PLAN, GIVEN, now=100, hold=True)
+        DECIDER.initial_state(), m.AcceptRun("r", "a", PLAN.encoded, GIVEN, now=100, hold=True)
     )
     assert held.events[0].starts == ()  # type: ignore[attr-defined]
 
@@ -153,7 +155,7 @@ def test_the_first_completion_five_minutes_after_the_last_mark_is_a_checkpoint()
     steps = [{"name": f"s{i}", "type": "x"} for i in range(9)]
     plan = compile_definition({"name": "w", "steps": steps}, None)
     state = DECIDER.initial_state()
-    for event in DECIDER.decide(state, m.AcceptRun("r", "a", plan, GIVEN, now=0)).events:
+    for event in DECIDER.decide(state, m.AcceptRun("r", "a", plan.encoded, GIVEN, now=0)).events:
         state = DECIDER.evolve(state, event)
     marks = []
     for index, at in enumerate([4, 4.9, 5, 9.9, 10, 10, 10, 10, 10]):

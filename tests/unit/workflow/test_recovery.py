@@ -136,7 +136,7 @@ def test_a_command_that_comes_while_a_run_is_read_back_finds_it_resumed(
     monkeypatch.setattr(Host, "recover", read)
     with flow.make() as system:
         answer = access_to(system).send(
-            "run-r", Resolve("two", "complete", "ann", 1, encode_value("seen"))
+            "run-r", Resolve("two", "complete", "ann", encode_value("seen"), now=1)
         )
         asked.set()
         answer.get(timeout=20)

@@ -10,8 +10,8 @@ import pytest
 
 from indelible import ActorSystem, DefinitionError
 from indelible import step as indelible_step
-from indelible.actors.workflow.definition import known
-from indelible.actors.workflow.definition.known import KnownPlans, content_of
+from indelible.actors.workflow.definition import plans as module
+from indelible.actors.workflow.definition.plans import Plans, content_of
 
 
 def workflow(*names: str) -> dict[str, Any]:
@@ -73,10 +73,15 @@ def test_a_file_is_read_again(system: ActorSystem, tmp_path: Path) -> None:
 def test_the_least_recently_used_is_forgotten(
     system: ActorSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known, "_MOST", 2)
-    plans = KnownPlans()
+    monkeypatch.setattr(module, "MOST", 2)
+    plans = Plans()
     with system:
-        for name in "abc":
-            plans.keep(name.encode(), system.compile(workflow(name)))
+        made = [system.compile(workflow(name)) for name in "abc"]
+        for plan, name in zip(made, (b"a", b"b", b"c"), strict=True):
+            plans.add(plan, name)
             plans.find(b"a")
     assert [plans.find(name) is not None for name in (b"a", b"b", b"c")] == [True, False, True]
+    assert [plans.knows(plan) for plan in made] == [True, False, True]
+    assert plans.stored(made[2].encoded) is made[2]
+    assert plans.stored(made[1].encoded) == made[1]  # compiled anew, and not known as checked
+    assert not plans.knows(made[1])
