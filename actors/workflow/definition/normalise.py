@@ -62,7 +62,7 @@ class Normaliser:
         self.flat: dict[int, frozenset[str]] = {}
         self.unclear: set[str] = set()
         self._names: dict[str, str] = {}
-        self._twins: dict[str, str] = {}
+        self._twins: dict[tuple[str, str], str] = {}
 
     def root(self, source: Mapping[str, Any]) -> dict[str, Any]:
         """The stored form of a whole definition, or the nearest to it when it has problems."""
@@ -156,7 +156,9 @@ class Normaliser:
                 elif key in CHILD_KEYS:
                     fix = _only_inside(key)
                 self.problems.add(
-                    join(place, key), "an unknown field", fix or fields.close_to(key, BLOCK_KEYS)
+                    join(place, key),
+                    "an unknown field",
+                    fix or fields.close_to(key, (*BLOCK_KEYS, *inside.child_keys)),
                 )
         return {"name": name} | self._block(source, place, trail) | given
 
@@ -222,14 +224,16 @@ class Normaliser:
         if not flat:
             return dict(_sorted(params)) if params else {}
         for key in sorted(flat, key=str):
-            found, fix = self._flat_fault(key, params, place)
+            found, fix = self._flat_fault(key, params, place, inside)
             if fix:
                 self.problems.add(join(place, key), found, fix)
         flat = {key for key in flat if isinstance(key, str)}
         self.flat[len(self.places) - 1] = frozenset(flat)
         return dict(_sorted(dict(params) | {key: source[key] for key in flat}))
 
-    def _flat_fault(self, key: object, params: Mapping[str, Any], place: str) -> tuple[str, str]:
+    def _flat_fault(
+        self, key: object, params: Mapping[str, Any], place: str, inside: Pattern
+    ) -> tuple[str, str]:
         """What is wrong with a parameter beside the engine's keys, and what to do; or nothing."""
         if not isinstance(key, str):
             return f"the key {describe(key)}", "write the key as text"
@@ -240,14 +244,16 @@ class Normaliser:
             return "a key of the engine", f"{_only_inside(key)}; {under}"
         if key in LATER_KEYS or key in ENGINE_KEYS:
             return "a key of the engine, which steps do not have", under
-        twin = self._twin(key)
+        twin = self._twin(key, inside)
         return ("an unknown field", f"did you mean {twin!r}? {under}") if twin else ("", "")
 
-    def _twin(self, key: str) -> str:
+    def _twin(self, key: str, inside: Pattern) -> str:
         """The engine key that ``key`` is probably meant to be, or nothing."""
-        if key not in self._twins:  # 20 µs each, and 10,000 steps have the same few keys
-            self._twins[key] = "".join(get_close_matches(key, STEP_KEYS, 1, _ALIKE))
-        return self._twins[key]
+        known = inside.name, key
+        if known not in self._twins:  # 20 µs each, and 10,000 steps have the same few keys
+            keys = (*STEP_KEYS, *inside.child_keys)
+            self._twins[known] = "".join(get_close_matches(key, keys, 1, _ALIKE))
+        return self._twins[known]
 
     def _retry(self, source: Any, place: str) -> dict[str, Any]:
         problems = self.problems

@@ -158,6 +158,8 @@ def _say_briefly(fields: dict[str, Any]) -> None:
     if "starts" in fields:
         starts = [path if n == 1 else f"{path} (attempt {n})" for path, n in fields["starts"]]
         fields["starts"] = ", ".join(starts)
+    if "skips" in fields:
+        fields["skips"] = ", ".join(f"{path} ({reason})" for path, reason in fields["skips"])
     for name in fields.keys() & {"definition", "result"}:
         fields[name] = fields.pop(name)
 

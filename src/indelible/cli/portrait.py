@@ -11,6 +11,7 @@ from rich.text import Text
 from indelible.actors.decider import fold
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.node_status import COMPLETED
+from indelible.actors.workflow.patterns.conditional import NOT_MET
 from indelible.actors.workflow.results import value_of
 from indelible.actors.workflow.state import RunState
 from indelible.cli.ending import errors_of, steps_text
@@ -195,11 +196,18 @@ def _show_steps(console: Console, steps: Sequence[Mapping[str, Any]], *, full: b
         console.print(f"and {count(len(steps) - len(shown), 'more step')}; --full shows all")
 
 
+def _state(step: Mapping[str, Any]) -> Text:
+    text = state_text(step["state"])
+    if step["reason"] == NOT_MET:
+        text.append(" (condition not met)")
+    return text
+
+
 def _cells(step: Mapping[str, Any]) -> Sequence[Text]:
     return (
         Text(plain(step["path"])),
         Text(one_line(step["type"], 18)),
-        state_text(step["state"]),
+        _state(step),
         Text(f"{step['attempts']:,}" if step["attempts"] else NOTHING),
         Text(time_of_day(step["started_at"])),
         Text(duration(step["duration_us"]) if step["finished_at"] else NOTHING),
