@@ -127,6 +127,25 @@ class RunEnded(msgspec.Struct, frozen=True):
     error: Mapping[str, Any] | None = None
 
 
+class Alert(msgspec.Struct, frozen=True):
+    """Tell a person, through the handlers that the system was given: ``ActorSystem(alerts=[...])``.
+
+    It is stored in the transaction of this decision's events, of which there must be one.  It is a
+    record of the logger ``indelible.alerts``, and each handler is told until it has returned.
+
+    Attributes:
+        severity: ``info``, ``warning``, ``error`` or ``critical``.
+        text: What to tell, up to 10,000 characters.
+        about: What it is about, up to 200 characters, so that handlers can put alerts together.
+        details: A storable value.
+    """
+
+    severity: Literal["info", "warning", "error", "critical"]
+    text: str
+    about: str = ""
+    details: Any = None
+
+
 class CallReturned(msgspec.Struct, frozen=True):
     """A :class:`Call` has returned.
 

@@ -58,7 +58,7 @@ class CallFunctions:
         )
 
 
-def handlers_of(effects: Mapping[type, Callable[..., Any]]) -> Mapping[type, CallFunction]:
+def performers_of(effects: Mapping[type, Callable[..., Any]]) -> Mapping[type, CallFunction]:
     """What performs ``effects`` of users' own types.
 
     Raises:

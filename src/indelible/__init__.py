@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from indelible.actor import ActorHandle
     from indelible.actors.decider import Decider, Decision
     from indelible.actors.durable.effects import (
+        Alert,
         Call,
         CallFailed,
         CallReturned,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from indelible.actors.step_types.functions import step
     from indelible.actors.workflow.context import StepContext, current_step
     from indelible.agent import WorkflowAgent
+    from indelible.alerts import Alerted
     from indelible.errors import (
         DefinitionError,
         IndelibleError,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 _HOME = {
     "ActorHandle": "indelible.actor",
     "ActorSystem": "indelible.system",
+    "Alert": "indelible.actors.durable.effects",
+    "Alerted": "indelible.alerts",
     "Call": "indelible.actors.durable.effects",
     "CallFailed": "indelible.actors.durable.effects",
     "CallReturned": "indelible.actors.durable.effects",
@@ -86,6 +90,8 @@ _HOME = {
 __all__ = [
     "ActorHandle",
     "ActorSystem",
+    "Alert",
+    "Alerted",
     "Call",
     "CallFailed",
     "CallReturned",

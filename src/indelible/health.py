@@ -115,7 +115,13 @@ def take_health(parts: Parts) -> Health:
     return Health(
         state=state,
         ready=state == "ready",
-        why=(*why, *_closed(parts), *_set_aside(parts), *failed_consumers(parts)),
+        why=(
+            *why,
+            *_closed(parts),
+            *_set_aside(parts),
+            *failed_consumers(parts),
+            *parts.alerts.trouble(),
+        ),
         store=store.state,
         shards=Shards(len(held), store.shards),
         actors=len(parts.directory),

@@ -46,6 +46,7 @@ def shut_down(parts: Parts, timeout: float) -> None:
     A database that does not answer is given :data:`GRACE` seconds beyond that, and no more.
     """
     parts.store.end_within(timeout + GRACE)
+    parts.alerts.stop()
     with ExitStack() as then:  # also when somebody interrupts the wait
         then.callback(parts.store.close)
         then.callback(parts.readers.close)

@@ -10,7 +10,7 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.effects import Call, CancelTimer, StartRun, Tell, TimerAt
+from indelible.actors.durable.effects import Alert, Call, CancelTimer, StartRun, Tell, TimerAt
 from indelible.actors.durable.host import NO_KEEPER, Host
 from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.promising import Again
@@ -25,10 +25,12 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.definition.plans import Plans
 from indelible.actors.workflow.executor import Executor
+from indelible.alerts import KIND, Alerts, Handler
 from indelible.clock import Clock
 from indelible.definitions import Definitions
 from indelible.doubting import Doubting
 from indelible.events.effect_events import EFFECT_EVENTS
+from indelible.events.errands import Errands
 from indelible.events.snapshots import drop_snapshots
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
@@ -39,7 +41,7 @@ from indelible.inbox.courier import Courier
 from indelible.inbox.pump import InboxPump
 from indelible.inbox.reception import Reception
 from indelible.inbox.services import Services
-from indelible.inbox.turns import PumpInTurns
+from indelible.inbox.turns import InTurns, PumpInTurns
 from indelible.inbox.wire import message_types
 from indelible.leaving import Leaving
 from indelible.off_loop import OffLoop
@@ -79,6 +81,7 @@ class Parts:
         calls: CallFunctions,
         own: Mapping[type, CallFunction],
         definitions: Definitions,
+        told_of_alerts: Sequence[Handler],
         clock: Clock,
         ids: Ids,
         failpoints: Failpoints,
@@ -158,6 +161,9 @@ class Parts:
         told = {category: types[category] for category in categories}
         teller = Teller(told, store.shard_of, self.courier.sender)
         effects.send(Tell, teller.check, teller.row)
+        self.alerts = Alerts(told_of_alerts, store.shard_of, self.courier.sender)
+        store.on_ownership(self.alerts.moved)
+        effects.send(Alert, self.alerts.check, self.alerts.row)
         starter = Starter(
             definitions, store.shard_of, self.executor.held, clock, self.courier.sender
         )
@@ -170,7 +176,7 @@ class Parts:
             store, self.directory, runtime.dispatcher, runtime.timers, clock, self.host.woken
         )
         self.leaving = Leaving(self.directory, runtime.dispatcher, runtime.timers, clock)
-        self.services = Services()
+        self.services = Services(Errands if runtime.threads else lambda _: InTurns(runtime))
         reception = Reception(
             types=types,
             step_types=step_types,
@@ -202,6 +208,7 @@ class Parts:
             owner=ids.text(),
             lease=LEASE if lease is None else lease,
         )
+        self.services.offer(KIND, self.alerts.tell, slow=True)
         self.services.offer("rebuild", self.projections.rebuild, slow=True)
         self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))
         runtime.lead_with(store.lead)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from indelible.access import SystemAccess
 from indelible.actor import ActorHandle
 from indelible.actors.decider import Decider, R, S, sees_context, takes_snapshots
-from indelible.actors.effects.functions import CallFunctions, handlers_of
+from indelible.actors.effects.functions import CallFunctions, performers_of
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.agent import WorkflowAgent
+from indelible.alerts import Handler, handlers_of
 from indelible.arguments import address_of, check_lease, check_threads, instances, seconds_of
 from indelible.blocking import BlockingCalls
 from indelible.calling import Calling
@@ -72,6 +73,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         calls: Mapping[str, Callable[..., Any]] | None = None,
         effects: Mapping[type, Callable[..., Any]] | None = None,
         definitions: Mapping[str, Definition] | None = None,
+        alerts: Iterable[Handler] = (),
         projections: Iterable[Projection] = (),
         mode: Mode = "own",
         drain: float = DRAIN,
@@ -97,6 +99,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
             effects: Handlers, sync or async, of effects of your own types, by type: they take an
                 effect, or a context and an effect.
             definitions: Workflows that your actors may start runs of by name, see ``StartRun``.
+            alerts: Functions that are told of your actors' alerts, see ``Alert``.
             projections: Your own views; their tables are made in the store's database.
             mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
                 ``client``, which reads, and has the process that owns the store do the rest.
@@ -129,7 +132,8 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
         self._deciders = instances("actors", actors, Decider)
         check_categories(decider.category for decider in self._deciders)
         self._calls = CallFunctions(calls or {})
-        self._effects = handlers_of(effects or {})
+        self._effects = performers_of(effects or {})
+        self._alerts = handlers_of(alerts)
         self._projections = instances("projections", projections, Projection)
         check_projections(self._projections)
         for decider in self._deciders:
@@ -180,6 +184,7 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
                 calls=self._calls,
                 own=self._effects,
                 definitions=self._definitions,
+                told_of_alerts=self._alerts,
                 clock=self.clock,
                 ids=self.ids,
                 failpoints=self._failpoints,

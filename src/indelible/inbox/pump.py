@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from indelible.actors.durable.answering import StoredAnswer
 from indelible.actors.durable.directory import Directory
@@ -31,14 +31,14 @@ from indelible.errors import (
     WrongExpectedVersionError,
 )
 from indelible.errors.texts import message_of
-from indelible.events.errands import Errands, Task
+from indelible.events.errands import Errands
 from indelible.events.inbox import Command, Inbox, Submitted, Watcher
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.inbox.answers import encode_error
 from indelible.inbox.by_hand import ByHand
 from indelible.inbox.reception import Reception
-from indelible.inbox.services import Services
+from indelible.inbox.services import InOrder, Services
 from indelible.inbox.wire import SERVICE, is_told
 from indelible.loops import Loop
 from indelible.threads import start_now
@@ -70,18 +70,6 @@ _NOT_NOW = (
 
 Key = int | str
 """Of a command under way: the number of its row, the message id of one that is handed over."""
-
-
-class Answering(Protocol):
-    """What runs callables one after the other."""
-
-    def run(self, task: Task, /) -> None:
-        """Run ``task`` soon."""
-        ...
-
-    def stop(self) -> None:
-        """Finish."""
-        ...
 
 
 class InboxPump:
@@ -116,7 +104,7 @@ class InboxPump:
         self._by_hand = ByHand()
         self._again: dict[int, int] = {}  # those to hand over again, and when (monotonic)
         self._answered: deque[tuple[Key, str, Callable[[], bytes | None]]] = deque()
-        self._errands: Answering = Errands("indelible-answers")
+        self._errands: InOrder = Errands("indelible-answers")
         self._forget_at = 0
 
     # -- life
@@ -329,9 +317,9 @@ class InboxPump:
         else:
             self._answer(key, command, partial(future.encode, reply))
 
-    def _served(self, key: Key, command: Command, answer: bytes | None) -> None:
+    def _served(self, key: Key, command: Command, answer: bytes | None, pause: float) -> None:
         if answer is None:
-            self._put_off([key])
+            self._put_off([key], max(AGAIN, round(pause * 1e9)))
         else:
             self._answer(key, command, lambda: answer)
 
@@ -372,9 +360,9 @@ class InboxPump:
         else:
             self._release([seq])
 
-    def _put_off(self, keys: Sequence[Key]) -> None:
-        """Let commands wait in the inbox for a moment: they are as undecided as before."""
-        due = self._clock.monotonic() + AGAIN
+    def _put_off(self, keys: Sequence[Key], pause: int = AGAIN) -> None:
+        """Let commands wait in the inbox for ``pause`` ns: they are as undecided as before."""
+        due = self._clock.monotonic() + pause
         with self._lock:
             self._again.update((key, due) for key in keys if isinstance(key, int))
         self._release(keys)

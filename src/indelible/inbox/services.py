@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from indelible.errors import IndelibleError, RefusedError, SystemClosedError
-from indelible.events.errands import Errands
+from indelible.events.errands import Errands, Task
 from indelible.events.inbox import Command
 from indelible.events.values import decode_value
 from indelible.inbox.answers import encode_error, encode_reply
@@ -20,18 +20,37 @@ Handler = Callable[[Any], Any]
 It is called again if the process dies before its answer is written, perhaps in another process.
 """
 
-Done = Callable[[bytes | None], None]
-"""Gets the encoded answer, or ``None`` if this process cannot give one any more."""
+Done = Callable[[bytes | None, float], None]
+"""Gets the encoded answer, or ``None`` if there is none yet; and the seconds to wait then."""
+
+
+class InOrder(Protocol):
+    """What runs callables one after the other."""
+
+    def run(self, task: Task, /) -> None:
+        """Run ``task`` soon."""
+        ...
+
+    def stop(self) -> None:
+        """Finish."""
+        ...
+
+
+class CallAgain(NamedTuple):
+    """What a handler returns that has not succeeded: it is called again in ``seconds``."""
+
+    seconds: float
 
 
 class Services:
     """The handlers of one system, by kind; any thread may ask."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, new: Callable[[str], InOrder] = Errands) -> None:
+        """Know nothing yet; ``new`` makes what runs callables in order, by its name."""
         self._handlers: dict[str, Handler] = {}
-        self._quick = Errands("indelible-services")
-        self._slow: dict[str, Errands] = {}
+        self._new = new
+        self._quick = new("indelible-services")
+        self._slow: dict[str, InOrder] = {}
 
     def offer(self, kind: str, handler: Handler, *, slow: bool = False) -> None:
         """Answer commands ``service.KIND`` with ``handler``.
@@ -41,31 +60,34 @@ class Services:
         """
         self._handlers[kind] = handler
         if slow:
-            self._slow[kind] = Errands(f"indelible-{kind}")
+            self._slow[kind] = self._new(f"indelible-{kind}")
 
     def run(self, command: Command, done: Done) -> None:
         """Handle ``command`` after those before it, and call ``done`` with the encoded answer."""
         errands = self._slow.get(_kind(command), self._quick)
-        errands.run(lambda: done(self._answer(command)))
+        errands.run(lambda: done(*self._answer(command)))
 
     def stop(self) -> None:
         """Finish what is queued."""
         for errands in (self._quick, *self._slow.values()):
             errands.stop()
 
-    def _answer(self, command: Command) -> bytes | None:
+    def _answer(self, command: Command) -> tuple[bytes | None, float]:
         handler = self._handlers.get(_kind(command))
         try:
             if handler is None:
                 known = ", ".join(sorted(self._handlers)) or "none"
                 raise RefusedError(f"no command {command.kind!r} in this process; it has {known}")
-            return encode_reply(command.stream, handler(decode_value(command.body)), {})
+            reply = handler(decode_value(command.body))
+            if type(reply) is CallAgain:
+                return None, reply.seconds
+            return encode_reply(command.stream, reply, {}), 0.0
         except SystemClosedError:
-            return None  # the next owner does it
+            return None, 0.0  # the next owner does it
         except Exception as error:  # noqa: BLE001 - the asker gets it
             if not isinstance(error, IndelibleError):
                 _log.exception("command %s failed", command.kind)
-            return encode_error(command.stream, error)
+            return encode_error(command.stream, error), 0.0
 
 
 def _kind(command: Command) -> str:
