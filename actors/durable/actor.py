@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 from indelible.actors.decider import Decision
 from indelible.actors.durable.answering import answers_among, mark_stored
 from indelible.actors.durable.decisions import wrong_decision
+from indelible.actors.durable.effects import Later
 from indelible.actors.durable.envelope import Envelope
-from indelible.actors.durable.flight import Flight, Flights, Reply, answer
+from indelible.actors.durable.flight import Flight, Flights, Owed, answer
 from indelible.actors.durable.host import Host
 from indelible.actors.durable.inbox import DurableInbox
+from indelible.actors.durable.late import check_later
 from indelible.actors.durable.promises import row_of
 from indelible.actors.durable.promising import OWN, PASSED
 from indelible.actors.durable.read_ahead import ReadAhead
@@ -152,6 +154,7 @@ class DurableActor(Resting):
 
     def _handle_batch(self, batch: list[Any]) -> None:
         if self._refusal is not None:
+            self.let_askers_go(self._refusal)
             refuse(batch, self._refusal, self.bury)
             return
         trouble = self._trouble
@@ -172,11 +175,13 @@ class DurableActor(Resting):
         decide, evolve, types, next_id = decider.decide, decider.evolve, host.types, host.ids.uuid7
         sees, engines = self._sees, self._is_engines
         encoded: list[EncodedEvent] = []
-        replies: list[Reply] = []
+        replies: list[Owed] = []
         effects: list[Any] = []
         blobs: list[tuple[bytes, bytes]] = []
         commands: list[Command] = []
         done = 0
+        if self._askers is not None:
+            self._askers.begin()
         for item in batch:
             done += 1
             if item is WAKE:
@@ -206,6 +211,8 @@ class DurableActor(Resting):
                     made = Decision(tuple(made))
                 if not engines and made.effects:
                     self._effects.check(decider, made)
+                if type(made.reply) is Later:
+                    check_later(decider, made.reply, future)
                 decision = made
                 for event in decision.events:
                     encoded.append(types.encode(event, next_id(), metadata))
@@ -231,9 +238,16 @@ class DurableActor(Resting):
                     self.bury(message, in_words(error))
             else:
                 if future is not None:
-                    replies.append((future, decision.reply))
+                    reply = decision.reply
+                    if type(reply) is Later:
+                        reply = self._keep_waiting(reply, future)
+                    replies.append((future, reply))
+                if self._askers is not None:
+                    replies += self._askers.owed(decision.effects)
         try:
             self._send(encoded, blobs, commands, Flight(replies or (), effects or (), batch))
+            if self._askers is not None:
+                self._askers.sent()
         except BaseException as error:  # unfinished() raised; nothing has been sent
             logger.exception("%s fails and is read again from its events", self)
             self._give_up(error)

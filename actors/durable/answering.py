@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from indelible.actors.durable.flight import Reply
+from indelible.actors.durable.flight import Owed
 from indelible.actors.runtime.future import PooledFuture
 
 
@@ -20,18 +20,22 @@ class StoredAnswer(PooledFuture[Any]):
         message_id: Of the message.
         encode: Turns a reply, or an exception that is one, into bytes; never raises.  ``None`` if
             nobody will ask for them, and the message is to be deleted.
+        awaited: Whether anybody waits for it.
         stored: Whether the answer was in the same append as the events, which is durable.
     """
 
-    def __init__(self, message_id: str, encode: Callable[[Any], bytes | None]) -> None:
+    def __init__(
+        self, message_id: str, encode: Callable[[Any], bytes | None], *, awaited: bool = True
+    ) -> None:
         """Nothing is answered yet."""
         super().__init__()
         self.message_id = message_id
         self.encode = encode
+        self.awaited = awaited
         self.stored = False
 
 
-def answers_among(replies: Sequence[Reply]) -> Sequence[tuple[str, bytes | None]]:
+def answers_among(replies: Sequence[Owed]) -> Sequence[tuple[str, bytes | None]]:
     """What an append is to store of ``replies``: (message id, encoded answer)."""
     return [
         (future.message_id, future.encode(reply))
@@ -40,7 +44,7 @@ def answers_among(replies: Sequence[Reply]) -> Sequence[tuple[str, bytes | None]
     ]
 
 
-def mark_stored(answers: Sequence[tuple[str, bytes | None]], replies: Sequence[Reply]) -> None:
+def mark_stored(answers: Sequence[tuple[str, bytes | None]], replies: Sequence[Owed]) -> None:
     """Say of ``replies`` which are durable with their append; others have joined it since."""
     stored = {message_id for message_id, _ in answers}
     for future, _ in replies:

@@ -230,6 +230,11 @@ class Directory:
         if self._actors.get(actor.stream) is actor:
             del self._actors[actor.stream]
 
+    def let_askers_go(self) -> None:
+        """Tell those who wait for late replies that the system has closed; after its threads."""
+        for actor in self:
+            actor.let_askers_go(ActorStoppedError(actor.stream, "the system was closed"))
+
     def close(self) -> None:
         """Take no message from now on; what is under way goes on."""
         self._closed = True

@@ -146,6 +146,34 @@ class Alert(msgspec.Struct, frozen=True):
     details: Any = None
 
 
+class Later(msgspec.Struct, frozen=True):
+    """As the reply of a decision: the asker waits on, until a later one answers with a ``Reply``.
+
+    The asker is one of this process; who asks from another, or with a ``message_id``, gets a
+    ``LateReplyError``.  It waits as long as its time-out says, and gets an error if the actor's
+    shard leaves this process or the system closes.
+
+    Attributes:
+        key: Of the replies that it waits for; several may wait for one.
+    """
+
+    key: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Answer all who wait for ``key``, once the events of this decision are durable.
+
+    After a crash nobody waits any more; then it does nothing.
+
+    Attributes:
+        key: As in :class:`Later`.
+        value: What they get; an exception is raised at them.
+    """
+
+    key: str
+    value: Any = None
+
+
 class CallReturned(msgspec.Struct, frozen=True):
     """A :class:`Call` has returned.
 

@@ -9,16 +9,19 @@ from typing import Any, ClassVar
 import msgspec
 import pykka
 
+from indelible.actors.durable.effects import Later
 from indelible.events.store import Pipeline
 from indelible.forks import process_wide
 
-Reply = tuple[pykka.Future[Any], Any]
-"""Who asked, and the answer; an exception is raised at the asker."""
+Owed = tuple[pykka.Future[Any], Any]
+"""Who asked, and the answer; an exception is raised at the asker, a ``Later`` is none yet."""
 
 
-def answer(replies: Sequence[Reply]) -> None:
+def answer(replies: Sequence[Owed]) -> None:
     """Give each asker its answer."""
     for future, value in replies:
+        if type(value) is Later:
+            continue  # the asker waits on
         if isinstance(value, BaseException):
             future.set_exception((type(value), value, value.__traceback__))
         else:
@@ -36,7 +39,7 @@ class Flight(msgspec.Struct, gc=False, eq=False):
         behind: The one that was sent after it, while both are under way.
     """
 
-    replies: Sequence[Reply]
+    replies: Sequence[Owed]
     effects: Sequence[Any]
     messages: Sequence[Any]
     snapshot: tuple[int, bytes] | None = None

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider
-from indelible.actors.durable.effects import CancelTimer, TimerAt
+from indelible.actors.durable.effects import CancelTimer, Reply, TimerAt
 from indelible.errors import RefusedError, WrongPendingError
 from indelible.events.effect_events import EFFECT_EVENTS, CallAttemptFailed, CallBegan
 from indelible.events.event import RecordedEvent
@@ -63,8 +63,12 @@ def waits(decider: Decider[Any]) -> bool:
 
 def key_of(effect: Any) -> str:
     """The key of an effect that a stream waits for; empty for any other."""
-    key = getattr(effect, "key", "") if type(effect) is not CancelTimer else ""
+    key = "" if type(effect) in _NOT_AWAITED else getattr(effect, "key", "")
     return key if isinstance(key, str) else ""
+
+
+_NOT_AWAITED = frozenset((CancelTimer, Reply))
+"""Effects whose key is that of something else."""
 
 
 def check_key(what: str, key: object) -> None:

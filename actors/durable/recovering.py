@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from indelible.actors.durable.effects import Later
 from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.flight import Flight, Flights, answer
 from indelible.actors.durable.host import Keeper
 from indelible.actors.durable.inbox import DurableInbox
 from indelible.actors.durable.lagging_row import check_row, may_lag
+from indelible.actors.durable.late import Asker, Askers
 from indelible.actors.durable.promising import Promising
 from indelible.actors.durable.setting_aside import as_failure, is_damage, refusal_after
 from indelible.actors.durable.supervision import Restarts
@@ -36,6 +38,7 @@ class Recovering(Promising):
     _flights: Flights
     _restarts: Restarts | None  # made by the first failure
     _trouble: Trouble | None  # why there is no state
+    _askers: Askers | None = None  # who waits for a late reply
     _refusal: IndelibleError | None  # set aside or stopped: nothing is taken
     _presumed: bool
     _since: int | None  # versions behind this one are of this object's making
@@ -43,6 +46,17 @@ class Recovering(Promising):
     _snapshot = 0  # version of the newest one that is known; most have none
     _snapshot_at: int
     _unfinished: tuple[str, int] | None  # as the stream's head has it
+
+    def _keep_waiting(self, later: Later, asker: Asker) -> Any:
+        """Have ``asker`` wait for a later decision; what to answer now."""
+        if self._askers is None:
+            self._askers = Askers(str(self))
+        return self._askers.keep(later, asker)
+
+    def let_askers_go(self, error: BaseException) -> None:
+        """Tell those who wait for a late reply that there will be none; not while it decides."""
+        if self._askers is not None:
+            self._askers.let_go(error)
 
     def bury(self, message: Any, why: str) -> None:
         """Keep a message of this actor that nobody takes where people can see it."""
@@ -80,6 +94,7 @@ class Recovering(Promising):
         actor = cast("DurableActor", self)  # there are no others
         if self._is_final(trouble.error):
             assert self._refusal is not None
+            self.let_askers_go(self._refusal)
             refuse(trouble.take_all(), self._refusal, self.bury)
             self._keeper.set_aside(actor, self._refusal)
             return False

@@ -29,7 +29,7 @@ class Resting(Recovering):
 
     def at_rest(self) -> bool:
         """Whether nothing goes on that needs the state; asked while no message is handled."""
-        if self._trouble is not None or len(self._flights):
+        if self._trouble is not None or len(self._flights) or self._askers:
             return False
         actor = cast("DurableActor", self)
         return bool(self._decider.at_rest(self._state)) or self._keeper.rests(actor, self._state)

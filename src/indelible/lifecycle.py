@@ -57,6 +57,7 @@ def shut_down(parts: Parts, timeout: float) -> None:
         then.callback(parts.snapshots.stop)
         then.callback(parts.courier.close)
         then.callback(parts.work.close)
+        then.callback(parts.directory.let_askers_go)
         then.callback(lambda: parts.runtime.close(parts.work.occupied()))
         for name in drain(parts, timeout):
             logger.warning("left behind: %s; its attempt counts as cut off", name)

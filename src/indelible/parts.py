@@ -10,9 +10,18 @@ from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_timers import ActorTimers
 from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.effects import Alert, Call, CancelTimer, StartRun, Tell, TimerAt
+from indelible.actors.durable.effects import (
+    Alert,
+    Call,
+    CancelTimer,
+    Reply,
+    StartRun,
+    Tell,
+    TimerAt,
+)
 from indelible.actors.durable.host import NO_KEEPER, Host
 from indelible.actors.durable.port import EffectPort
+from indelible.actors.durable.promises import check_key
 from indelible.actors.durable.promising import Again
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
@@ -161,6 +170,7 @@ class Parts:
         told = {category: types[category] for category in categories}
         teller = Teller(told, store.shard_of, self.courier.sender)
         effects.send(Tell, teller.check, teller.row)
+        effects.register(Reply, lambda reply: check_key("the key of a Reply", reply.key), _nothing)
         self.alerts = Alerts(told_of_alerts, store.shard_of, self.courier.sender)
         store.on_ownership(self.alerts.moved)
         effects.send(Alert, self.alerts.check, self.alerts.row)
@@ -244,5 +254,5 @@ class Parts:
         self.runtime.timers.at(due, f"store/{actor.stream}", actor.look)
 
 
-def _nothing() -> None:
-    """This process serves its store itself."""
+def _nothing(*_: object) -> None:
+    """This process serves its store itself, or has answered already."""

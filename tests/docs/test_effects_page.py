@@ -28,5 +28,6 @@ def test_the_table_has_every_effect() -> None:
         effects.Call,
         effects.StartRun,
         effects.Alert,
+        effects.Reply,
     ]
     assert dict(rows) == {kind.__name__: ", ".join(kind.__struct_fields__) for kind in kinds}

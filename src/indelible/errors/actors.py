@@ -73,6 +73,18 @@ class WrongPendingError(ActorError):
         )
 
 
+class LateReplyError(RefusedError):
+    """A ``decide`` answers later, and the asker is one that cannot wait; nothing has changed."""
+
+    def __init__(self, decider: str) -> None:
+        """``decider`` is the name of a class."""
+        super().__init__(
+            f"{decider}.decide() answers this later, which only askers in the process of the actor "
+            "can wait for, and only without a message_id; tell it, and look at its state",
+            decider=decider,
+        )
+
+
 class MailboxFullError(ActorError):
     """An actor has as many commands waiting as it takes; this one was not accepted."""
 

@@ -274,7 +274,8 @@ class InboxPump:
                 _log.exception("command %s for %s cannot be read", command.kind, stream)
             self._refuse(key, command, error)
             return
-        future = StoredAnswer(command.message_id, encode)
+        awaited = command.timeout > 0 and not is_told(command)
+        future = StoredAnswer(command.message_id, encode, awaited=awaited)
         future.add_done_callback(partial(self._decided, key, command, message))
         new = command.kind == AcceptRun.kind
         self._directory.ask_here(stream, message, future, context=context, presume_new=new)
