@@ -12,11 +12,15 @@ class Life:
 
     module = ""
 
-    def __init__(self, url: str, failpoint: str = "", count: int = 0, lease: float = 0) -> None:
+    def __init__(
+        self, url: str, failpoint: str = "", count: int = 0, lease: float = 0, *more: str
+    ) -> None:
         self.acknowledged: dict[str, int] = {}
         self._lines = 0
         self._said = threading.Condition()
-        self._child = Forked(f"crash.{self.module}", [url, failpoint, str(count), str(lease)])
+        self._child = Forked(
+            f"crash.{self.module}", [url, failpoint, str(count), str(lease), *more]
+        )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
