@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,14 @@ from indelible.actors.durable.promising import Due
 from indelible.clock import ManualClock
 from indelible.errors import WrongPendingError
 from indelible.facade import access_to
+from until import until
 
 SECOND = 1_000_000
 
 
 def rang(alarm: ActorHandle[Any, Any], *keys: str) -> None:
     """Wait until exactly ``keys`` have rung."""
-    end = time.monotonic() + 60
-    while sorted(alarm.state()["rang"]) != sorted(keys):
-        assert time.monotonic() < end, alarm.state()
-        time.sleep(0.002)
+    until(alarm, lambda: sorted(alarm.state()["rang"]) == sorted(keys))
 
 
 @pytest.fixture

@@ -17,17 +17,15 @@ from indelible.errors import WrongPendingError
 from indelible.facade import access_to
 from indelible.testing.hold import Hold
 from orders import Order
+from until import until
 
 SOON = RetryPolicy(attempts=3, delay=0.0)
 
 
-def ended(order: ActorHandle[Any, Any], within: float = 60) -> dict[str, Any]:
+def ended(order: ActorHandle[Any, Any]) -> dict[str, Any]:
     """The state of ``order`` once nothing is outstanding."""
-    end = time.monotonic() + within
-    while (state := order.state())["is"] in ("new", "placed"):
-        assert time.monotonic() < end, state
-        time.sleep(0.002)
-    return dict(state)
+    until(order, lambda: order.state()["is"] not in ("new", "placed"))
+    return dict(order.state())
 
 
 def types(order: ActorHandle[Any, Any]) -> list[str]:
@@ -114,8 +112,7 @@ def test_a_retry_waits_until_it_is_due_whatever_happens_meanwhile(url: str) -> N
     with ActorSystem(url, clock=clock, **how) as system:
         order = system.actor(Order, "1")
         order.ask(1, timeout=10)
-        while len(order.events()) < 2:
-            time.sleep(0.002)
+        until(order, lambda: len(order.events()) == 2)
         clock.advance(3_500)
     with ActorSystem(url, clock=clock, **how) as system:
         order = system.actor(Order, "1")
@@ -308,8 +305,7 @@ def test_a_result_of_an_attempt_that_is_not_the_last_one_is_passed_over(url: str
     with ActorSystem(url, clock=clock, **how) as system:
         actor = system.actor(Order, "1")
         actor.ask(5, timeout=10)
-        while len(actor.events()) < 2:
-            time.sleep(0.002)
+        until(actor, lambda: len(actor.events()) == 2)
         live = access_to(system).parts.directory.live("order-1")
         assert live is not None
         for id_, attempt in [("order-1/1/0", 0), ("order-1/1/0", 2), ("order-1/9/0", 1)]:
