@@ -30,8 +30,9 @@ class Decision(msgspec.Struct, gc=False, frozen=True):
 
     Attributes:
         events: Facts to append, in order; none when nothing changes.
-        reply: Answer for the asker; an exception is raised at the asker.
-        effects: Values for the category's effect handler, performed after the commit.
+        reply: Answer for the asker; an exception is raised at the asker, and a ``Later`` keeps it
+            waiting for another decision.
+        effects: What is to be done once they are durable: ``Tell``, ``Call`` and the like.
         blobs: (sha256, bytes) that the events refer to.
     """
 
