@@ -30,6 +30,7 @@ from indelible.errors import (
     PayloadTooLargeError,
     RefusedError,
     RunExistsError,
+    ShardNotOwnedError,
     StoreCorruptError,
     SystemClosedError,
     UnknownConnectionError,
@@ -182,7 +183,8 @@ class RunWatch:
             with self._lock:
                 self._under_way.discard((watch.stream, watch.caused.id))
             return
-        _log.warning("run %s of %s: %s; trying again", watch.run_id, watch.stream, why)
+        if not isinstance(why, ShardNotOwnedError):  # else another process goes on with the run
+            _log.warning("run %s of %s: %s; trying again", watch.run_id, watch.stream, why)
         due = self._clock.now() + round(pause * 1_000_000)
         then = partial(again, watch, min(2 * pause, _SLOWEST))
         self._timers.at(due, f"{watch.stream}#{watch.caused.effect.key}", then)

@@ -235,6 +235,25 @@ def test_runs_of_other_processes_are_started_and_heard_of(postgres_url: str) -> 
     assert len(desk.paid) == 24
 
 
+def test_runs_and_trips_that_move_to_another_process_are_heard_of(postgres_url: str) -> None:
+    desk = Desk()
+    desk.hold.close()
+    with desk.system(postgres_url, lease=20) as first:
+        with desk.system(postgres_url, lease=20, drain=0) as second:
+            while not (first.store.owned() and second.store.owned()):
+                pass
+            trips = [first.actor(Trip, str(number)) for number in range(12)]
+            for trip in trips:
+                trip.ask("rome", timeout=20)
+            desk.hold.wait()
+        desk.hold.open()
+        for trip in trips:
+            assert desk.ended(trip) == ("success", {"pay": {"ticket": "ROME"}}, "")
+            assert [event.type for event in trip.events()] == ["trip.planned", "trip.over"]
+        wait_until_empty(first.store)
+        assert len(first.store.heads("run")) == 24
+
+
 def test_a_run_that_is_started_is_tested_without_a_system() -> None:
     booking, card = Trip().booking("rome"), StartRun("post", "book", {"to": "rome"})
     trip = given(Trip()).when("rome").then([Planned("rome")], effects=[booking, card])
