@@ -301,3 +301,19 @@ def test_reading_commands_load_no_step_code(finished: Any) -> None:
         [sys.executable, "-c", code], cwd=finished.home, check=False, capture_output=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_condition_has_left_out_is_told(commands: Any) -> None:
+    never = {"path": "input.text", "op": "eq", "value": "y"}
+    steps = [
+        {"name": "no", "type": "note", "condition": never},
+        {"name": "yes", "type": "note", "else": True},
+    ]
+    flow = {"name": "choice", "pattern": "conditional", "steps": steps}
+    (commands.home / "choice.json").write_text(json.dumps(flow))
+    assert commands.invoke("run", "choice.json", *RUN).exit_code == 0
+    shown = commands.invoke("show", "r1").stdout
+    assert "skipped (condition not met)" in shown
+    assert "skips=no (condition_not_met)" in commands.invoke("events", "run-r1").stdout
+    [first, second] = json.loads(commands.invoke("show", "r1", "--json").stdout)["steps"]
+    assert (first["reason"], second["reason"]) == ("condition_not_met", "")

@@ -175,6 +175,8 @@ def test_a_name_that_another_step_gets_by_its_place_is_taken() -> None:
 def test_a_slip_in_a_field_is_asked_about() -> None:
     assert "did you mean 'timeout'?" in fault(STEP | {"timout": 3})
     assert "did you mean 'width'?" in fault(STEP, pattern="parallel", widht=3)
+    for child in (STEP, {"steps": [STEP]}):
+        assert "did you mean 'else'?" in fault(child | {"els": True}, pattern="conditional")
     assert "did you mean 'attempts'?" in fault(STEP | {"retry": {"attemps": 3}})
     assert "did you mean 'every_steps'?" in fault(STEP, checkpoint={"every_step": 3})
     assert "did you mean 'pattern'?" in fault({"name": "b", "patern": "parallel", "steps": [STEP]})
