@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -27,6 +28,7 @@ from indelible.actors.workflow.effects import (
     SetAside,
 )
 from indelible.actors.workflow.endings import Endings
+from indelible.actors.workflow.frontier import pending
 from indelible.actors.workflow.messages import (
     ConditionAnswered,
     Proceed,
@@ -66,6 +68,8 @@ class Executor(Attempts[StepAttempt]):
         retire: Callable[[DurableActor], object],
         rest: Callable[[DurableActor], object],
         remind: Callable[[str, object], object],
+        tell: Callable[[str, object], bool],
+        wake: Callable[[Sequence[str]], object],
         shard_of: Callable[[str], int],
         is_ours: Callable[[str], bool],
     ) -> None:
@@ -73,6 +77,8 @@ class Executor(Attempts[StepAttempt]):
 
         ``retire`` gets actors whose run is over, ``rest`` those whose run may only wait from now
         on; ``remind`` reaches the actor of a stream that is this process's, in memory or not.
+        ``tell`` only reaches one with a state, and says whether there is one; ``wake`` brings
+        others there, which then resume.
         """
         super().__init__(
             pool=pool,
@@ -91,8 +97,10 @@ class Executor(Attempts[StepAttempt]):
         self._retire = retire
         self._rest = rest
         self._remind = remind
+        self._tell = tell
+        self._wake = wake
         self._retries = StreamTimers(timers)
-        self._stop_listening = step_types.on_register(self.unregistered.registered)
+        self._stop_listening = step_types.on_register(self._registered)
 
     # -- effects, and what recovery asks
 
@@ -111,11 +119,16 @@ class Executor(Attempts[StepAttempt]):
 
     def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
         """The first message of a run that was read back from the log."""
-        self.unregistered.forget(actor.stream)
         starts = [start for event in own for start in getattr(event, "starts", ())]
         recorded = {(state.plan.by_path[path], attempt) for path, attempt in starts}
         live, stream = self._attempts, actor.stream
         idle = [attempt for attempt in running(state) if (stream, *attempt) not in live]
+        if self.unregistered.any:
+            waiting = list(self.unregistered.of_run(stream).values())
+            waiting = [one for one in waiting if (one.node, one.attempt) in idle]
+            recorded |= {(one.node, one.attempt) for one in waiting if one.unbegun}
+            lasts = [one.node for one in waiting if one.unbegun or not self._knows(one.type)]
+            self.unregistered.keep(stream, lasts)
         return Resume(
             now=self.clock.now(),
             cut_off=[attempt for attempt in idle if attempt not in recorded],
@@ -124,9 +137,16 @@ class Executor(Attempts[StepAttempt]):
             hold=self.held(actor.stream),
         )
 
-    def rests(self, actor: DurableActor, state: RunState) -> bool:  # noqa: ARG002 - the port's
-        """Its decider knows."""
-        return False
+    def rests(self, actor: DurableActor, state: RunState) -> bool:
+        """Whether all steps of a run that are under way wait for something to be registered."""
+        waiting = self.unregistered.of_run(actor.stream) if self.unregistered.any else None
+        if not waiting or state.accepted is None or state.retry_at or pending(state):
+            return False
+        for node, attempt in running(state):
+            one = waiting.get(node)
+            if one is None or one.attempt != attempt or one.soon:
+                return False
+        return True
 
     def set_aside(self, actor: DurableActor, why: BaseException) -> None:
         """Tell who waits for the run's end that it will not come."""
@@ -156,26 +176,47 @@ class Executor(Attempts[StepAttempt]):
         state = actor.state
         if state is None:
             return  # as in _begin()
-        node = state.plan.nodes[wish.node]
-
-        def go_on() -> None:
-            now = self.clock.now()
-            hold = self.held(actor.stream)
-            actor.deliver(Proceed(wish.node, wish.attempt, wish.unbegun, now, hold))
-
-        def give_back() -> None:
-            if wish.unbegun and not wish.begun:
-                self._release(actor, wish.node, wish.attempt)
-
-        words = wish.lacks or f"its type {node.type!r} is not registered, call register_step()"
-        self.unregistered.add(node.type, Waiting(actor.stream, node.name, words, go_on, give_back))
+        node, stream = state.plan.nodes[wish.node], actor.stream
+        waiting = Waiting(
+            stream,
+            wish.node,
+            node.name,
+            sys.intern(node.type),
+            wish.attempt,
+            wish.unbegun,
+            given_back=wish.unbegun and not wish.begun,
+            lacks=wish.lacks,
+            soon=bool(wish.again),
+        )
+        self.unregistered.add(waiting)
         if wish.again:
-            look = partial(self.unregistered.registered, node.type)
-            self._timers.at(wish.again, timer_key(actor.stream, wish.node), look)
-        elif not wish.lacks and self.step_types.get(node.type) is not None:
-            self.unregistered.registered(node.type)  # it was a moment before that
-        if self.held(actor.stream):
-            give_back()
+            look = partial(self._go_on, [waiting])
+            self._timers.at(wish.again, timer_key(stream, wish.node), look)
+        elif not wish.lacks and self._knows(node.type):
+            self._go_on([waiting])  # it was registered a moment before that
+        else:
+            self._rest(actor)
+        if self.held(stream):
+            self._release(waiting)
+
+    def _knows(self, step_type: str) -> bool:
+        return self.step_types.get(step_type) is not None
+
+    def _registered(self, step_type: str) -> None:
+        """Have every step of ``step_type`` that waits try again."""
+        self._go_on(self.unregistered.of_type(step_type))
+
+    def _go_on(self, waiting: Sequence[Waiting]) -> None:
+        """Have steps try again: those of runs with a state at once, others when that is read."""
+        now, asleep = self.clock.now(), list[str]()
+        for one in waiting:
+            hold = self.held(one.stream)
+            if self._tell(one.stream, Proceed(one.node, one.attempt, one.unbegun, now, hold)):
+                self.unregistered.drop(one)
+            else:
+                asleep.append(one.stream)
+        if asleep:
+            self._wake(asleep)
 
     def _look_up(self, actor: DurableActor, wish: LookUp) -> None:
         """Have a thread that may wait answer a condition."""
@@ -203,8 +244,10 @@ class Executor(Attempts[StepAttempt]):
         hold = self.held(actor.stream)
         actor.deliver(ConditionAnswered(node, self.clock.now(), reason, failure, unread, hold))
 
-    def _release(self, actor: DurableActor, node: int, attempt: int) -> None:
-        actor.deliver(Release(((node, attempt),), self.clock.now()))
+    def _release(self, waiting: Waiting) -> None:
+        if waiting.given_back:
+            release = Release(((waiting.node, waiting.attempt),), self.clock.now())
+            self._remind(waiting.stream, release)
 
     # -- attempts
 
@@ -223,6 +266,8 @@ class Executor(Attempts[StepAttempt]):
                 wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
                 self._await(actor, wish)
                 return
+        if self.unregistered.any:
+            self.unregistered.begins(actor.stream, begin.node)
         key = (actor.stream, begin.node, begin.attempt)
         blocking, timeout = step_type.blocking, node.timeout
         self._enqueue(
@@ -232,7 +277,7 @@ class Executor(Attempts[StepAttempt]):
     def look_again(self) -> None:
         """Have every waiting step try again: something has been registered."""
         for step_type in self.unregistered.types():
-            self.unregistered.registered(step_type)
+            self._registered(step_type)
 
     # -- closing, and giving shards away
 
@@ -246,7 +291,8 @@ class Executor(Attempts[StepAttempt]):
         With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
         """
         super().hold(shards)
-        self.unregistered.give_back(self.held)
+        for waiting in self.unregistered.unbegun(self.held):
+            self._release(waiting)
 
     def leave(self, shards: Collection[int], why: BaseException) -> None:
         """Forget the runs of ``shards``, which another process goes on with; never waits.
@@ -254,10 +300,8 @@ class Executor(Attempts[StepAttempt]):
         Their running steps are told that nobody waits for them, and who waits for the end of
         such a run gets ``why``.
         """
-        gone = [a.actor.stream for a in self._all() if self._shard_of(a.actor.stream) in shards]
         super().leave(shards, why)
-        for stream in gone:
-            self.unregistered.forget(stream)
+        self.unregistered.leave(lambda stream: self._shard_of(stream) in shards)
         self.endings.leave(lambda stream: self._shard_of(stream) in shards, why)
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ def drain(parts: Parts, timeout: float) -> list[str]:
     deadline = time.monotonic() + timeout
     parts.readers.stop_consumers(timeout / 2)  # first: their handlers may need the actors
     parts.pump.stop(max(0.0, deadline - time.monotonic()))
+    parts.wake_unbegun()
     parts.directory.close()
     parts.work.hold()
     return parts.work.finish(max(0.0, deadline - time.monotonic()))

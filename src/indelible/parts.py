@@ -26,7 +26,7 @@ from indelible.actors.durable.promising import Again
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
-from indelible.actors.durable.wake_service import WakeService
+from indelible.actors.durable.wake_service import PAGE, WakeService
 from indelible.actors.effects.calls import Calls
 from indelible.actors.effects.functions import CallFunction, CallFunctions
 from indelible.actors.effects.own import OwnEffects
@@ -41,7 +41,7 @@ from indelible.doubting import Doubting
 from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.errands import Errands
 from indelible.events.snapshots import drop_snapshots
-from indelible.events.store import EventStore
+from indelible.events.store import EventStore, StreamHead
 from indelible.events.types import EventTypes
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
@@ -135,6 +135,8 @@ class Parts:
             retire=self._retire,
             rest=self._rest,
             remind=self._remind,
+            tell=self._tell,
+            wake=self._wake,
             **surroundings,
         )
         self.calls = Calls(calls, remind=self._remind, **surroundings)
@@ -232,8 +234,23 @@ class Parts:
         self.runtime.start()
         self.leaving.begin()
 
+    def wake_unbegun(self) -> None:
+        """Bring runs into memory that are to record, before the end, what has not begun here."""
+        streams = dict.fromkeys(one.stream for one in self.executor.unregistered.unbegun(_all))
+        asleep = [StreamHead(stream, "run", 0, "", 0) for stream in streams]
+        for at in range(0, len(asleep), PAGE):
+            self.directory.wake_together(asleep[at : at + PAGE])
+
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
+
+    def _tell(self, stream: str, item: Any) -> bool:
+        """Whether the actor of ``stream`` is in memory, has a state, and has got ``item``."""
+        actor = self.directory.live(stream)
+        return actor is not None and actor.state is not None and actor.actor_inbox.put(item)
+
+    def _wake(self, streams: Sequence[str]) -> None:
+        self.wakes.wake([StreamHead(stream, "run", 0, "", 0) for stream in streams])
 
     def _rest(self, actor: DurableActor) -> None:
         self.leaving.shortly(actor)
@@ -252,6 +269,11 @@ class Parts:
     def _look_again(self, actor: DurableActor) -> None:
         due = self.clock.now() + _LOOK_AGAIN_US
         self.runtime.timers.at(due, f"store/{actor.stream}", actor.look)
+
+
+def _all(_stream: str) -> bool:
+    """Every stream is held at the end."""
+    return True
 
 
 def _nothing(*_: object) -> None:

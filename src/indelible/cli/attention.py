@@ -81,7 +81,7 @@ class Attention:
             note(
                 "waiting",
                 f"{count(steps, 'step')} of type {step_type!r} cannot run here, such as"
-                f" {one.step!r} of {one.stream!r}: {one.lacks}; start this service anew with it",
+                f" {one.step!r} of {one.stream!r}: {one.words}; start this service anew with it",
                 logging.WARNING,
             )
         self._types = set(lacking)

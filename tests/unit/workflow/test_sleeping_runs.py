@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -224,3 +225,76 @@ def test_a_row_says_that_something_goes_on_beside_what_waits() -> None:
     asked.status[1] = 1  # RUNNING
     assert decider.unfinished(asked) == ("waiting", AT_ONCE)
     assert not decider.at_rest(asked)
+
+
+def counting(ran: Counter[str], name: str) -> Callable[..., None]:
+    def count(context: Any, step: Any) -> None:
+        ran[name] += 1
+
+    return count
+
+
+def lacking(flow: Flow, clock: ManualClock, policy: str) -> Counter[str]:
+    """Leave behind a run whose first step is there, and whose second step's type is not."""
+    ran = Counter[str]()
+    flow.steps |= {name: counting(ran, name) for name in ("one", "two")}
+
+    flow.system.close()
+    with flow.make(clock=clock, drain=0):
+        parts_of(flow).executor.hold()  # accept, and start nothing
+        steps = [{"name": n, "type": n, "on_unknown_outcome": policy} for n in ("one", "two")]
+        flow.start({"steps": steps})
+    del flow.steps["two"]
+    return ran
+
+
+def until_it_sleeps(flow: Flow, clock: ManualClock) -> None:
+    idle = clock.now() + 10_000_000  # as above
+
+    def has_left() -> bool:
+        if clock.now() < idle:
+            clock.advance(0.1)
+        waits = len(parts_of(flow).executor.unregistered) == 1
+        return waits and parts_of(flow).directory.live("run-r") is None
+
+    eventually(has_left)
+
+
+SAYS = "step 'two': its type 'two' is not registered, call register_step()"
+
+
+@pytest.mark.parametrize("policy", ["retry", "ask", "fail"])
+def test_a_run_whose_step_type_is_missing_leaves_memory_and_goes_on_when_it_comes(
+    flow: Flow, clock: ManualClock, policy: str
+) -> None:
+    ran = lacking(flow, clock, policy)
+    with flow.make(clock=clock) as system:
+        until_it_sleeps(flow, clock)
+        events = flow.types()
+        for _ in range(12):  # asking wakes it, and changes nothing
+            status = system.run("r").status()
+            assert (status["state"], status["waiting_for"]) == ("running", [SAYS])
+            assert system.health()["steps"]["unregistered"] == 1
+            until_it_sleeps(flow, clock)
+        assert flow.types() == events
+        system.register_step("two", counting(ran, "two"))
+        eventually(lambda: flow.types()[-1] == "completed")  # nobody has asked for it
+        assert system.run("r").result(20)["status"] == "success"
+        assert not len(parts_of(flow).executor.unregistered)
+        assert flow.types().count("steps_started") == 1
+    assert ran == {"one": 1, "two": 1}
+
+
+@pytest.mark.parametrize("policy", ["retry", "ask", "fail"])
+def test_what_has_not_begun_in_a_run_that_sleeps_is_given_back_when_the_system_closes(
+    flow: Flow, clock: ManualClock, policy: str
+) -> None:
+    ran = lacking(flow, clock, policy)
+    for _ in range(2):
+        with flow.make(clock=clock):
+            until_it_sleeps(flow, clock)
+        assert flow.types()[-1] == "steps_released"
+    flow.steps["two"] = counting(ran, "two")
+    with flow.make(clock=clock) as system:
+        assert system.run("r").result(20)["status"] == "success"
+    assert ran == {"one": 1, "two": 1}
