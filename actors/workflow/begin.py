@@ -19,10 +19,12 @@ def begun(
     """Starts for the event that ``following`` comes with, and effects; none on ``hold``."""
     if hold:
         return (), ()
+    if len(following.steps) == 1 and not following.lookups:  # as nearly always in a sequence
+        index = following.steps[0]
+        attempt = state.attempts[index] + 1
+        return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
     starts, effects = plan_starts(state, following.steps)
-    if following.lookups:
-        return starts, [*effects, *map(LookUp, following.lookups)]
-    return starts, effects
+    return starts, [*effects, *map(LookUp, following.lookups)]
 
 
 def rest(
@@ -76,13 +78,9 @@ def rest(
 
 def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[tuple[Start, ...], Sequence[Begin]]:
     """The next attempt of each of ``nodes``: as the event records it, and as an effect."""
-    if len(nodes) == 1:  # as always in a sequence
-        index = nodes[0]
-        attempt = state.attempts[index] + 1
-        return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
     starts, effects = [], []
     for index in nodes:
         attempt = state.attempts[index] + 1
         starts.append((state.plan.nodes[index].path, attempt))
         effects.append(Begin(index, attempt))
-    return tuple(starts), effects
+    return tuple(starts), tuple(effects)

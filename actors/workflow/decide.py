@@ -60,7 +60,7 @@ class RunDecider(Decider[RunState]):
         if state.end is not None:
             return state.end.wire_name.removeprefix("run."), 0
         word = "waiting" if state.unknown else "running"
-        if only_waits(state):
+        if (state.retry_at or state.unknown) and only_waits(state):  # as hardly ever
             return word, min(state.retry_at.values(), default=0)
         return word, AT_ONCE if state.unknown else 0
 

@@ -144,7 +144,7 @@ def _mark(state: RunState, checkpoint: int, at: int) -> None:
 
 
 def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
-    by_path, status = state.plan.by_path, state.status
+    nodes, by_path, status = state.plan.nodes, state.plan.by_path, state.status
     for path, attempt in starts:
         index = by_path[path]
         status[index] = RUNNING
@@ -154,7 +154,12 @@ def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
             state.retry_at.pop(index, None)
         if state.unknown:
             state.unknown.pop(index, None)
-        _open_around(state, index, at)
+        node = nodes[index]
+        parent = node.parent
+        if parent < 0 or status[parent] == PENDING:
+            _open_around(state, index, at)
+        elif node.order >= state.next_child[parent]:
+            state.next_child[parent] = node.order + 1
 
 
 def _skip(state: RunState, skips: Iterable[Skip], at: int) -> None:

@@ -260,7 +260,7 @@ class Executor(Attempts[StepAttempt]):
         if step_type is None:
             self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))
             return
-        if not self.plans.knows(state.plan):
+        if state.plan.digest not in self.plans.checked:
             lacks = lacking(node, step_type)
             if lacks:
                 wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)

@@ -9,6 +9,7 @@ from indelible.actors.decider import NOTHING, Decision
 from indelible.actors.effects.retry import retry_delay
 from indelible.actors.workflow.begin import begun, rest
 from indelible.actors.workflow.effects import RetryAt
+from indelible.actors.workflow.frontier import after
 from indelible.actors.workflow.messages import StepRaised, StepReturned
 from indelible.actors.workflow.node_status import RUNNING, UNKNOWN
 from indelible.actors.workflow.state import Failure, RunState
@@ -28,7 +29,9 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
     if size > BLOB_THRESHOLD:
         digest = hashlib.sha256(result).digest()
         blobs, result = ((digest, result),), b""
-    following = follow(state, index, message.result)
+    following = (
+        follow(state, index, message.result) if plan.chooses else after(state, index, failed=False)
+    )
     starts, effects = begun(state, following, hold=message.hold)
     marked = (
         state.since_mark + 1 >= plan.checkpoint_steps

@@ -24,12 +24,16 @@ class Plans:
     """A bounded map of plans, least recently needed out first; any thread may ask.
 
     A lost race of two threads only compiles a definition twice.
+
+    Attributes:
+        checked: Plans of which all that their steps need is here, by their digests, and by the
+            content of the definitions that they were compiled of.
     """
 
     def __init__(self) -> None:
         """Know none."""
         self._stored: OrderedDict[bytes, Plan] = OrderedDict()  # by the encoded definition
-        self._checked: OrderedDict[bytes, Plan] = OrderedDict()  # by digest, and by content
+        self.checked: OrderedDict[bytes, Plan] = OrderedDict()
 
     def stored(self, definition: bytes) -> Plan:
         """The plan of a definition that a run has stored, whether or not its types are known.
@@ -43,7 +47,7 @@ class Plans:
 
     def find(self, content: bytes | None) -> Plan | None:
         """The plan of the definition with this :func:`content_of`, if it was checked here."""
-        plan = None if content is None else self._checked.get(content)
+        plan = None if content is None else self.checked.get(content)
         return None if plan is None else self.add(plan, content)
 
     def add(self, plan: Plan, content: bytes | None = None) -> Plan:
@@ -53,15 +57,11 @@ class Plans:
         """
         for key in (plan.digest, content):
             if key is not None:
-                self._checked.pop(key, None)
-                self._checked[key] = plan  # the newest
-        while len(self._checked) > 2 * MOST:
-            self._checked.popitem(last=False)
+                self.checked.pop(key, None)
+                self.checked[key] = plan  # the newest
+        while len(self.checked) > 2 * MOST:
+            self.checked.popitem(last=False)
         return self._keep(plan)
-
-    def knows(self, plan: Plan) -> bool:
-        """Whether ``plan`` was checked here lately: all that its steps need is there."""
-        return plan.digest in self._checked
 
     def _keep(self, plan: Plan) -> Plan:
         self._stored[plan.encoded] = plan

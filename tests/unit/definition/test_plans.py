@@ -81,7 +81,7 @@ def test_the_least_recently_used_is_forgotten(
             plans.add(plan, name)
             plans.find(b"a")
     assert [plans.find(name) is not None for name in (b"a", b"b", b"c")] == [True, False, True]
-    assert [plans.knows(plan) for plan in made] == [True, False, True]
+    assert [plan.digest in plans.checked for plan in made] == [True, False, True]
     assert plans.stored(made[2].encoded) is made[2]
     assert plans.stored(made[1].encoded) == made[1]  # compiled anew, and not known as checked
-    assert not plans.knows(made[1])
+    assert made[1].digest not in plans.checked
