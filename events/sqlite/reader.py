@@ -50,9 +50,16 @@ _EVENT_ID = """
 """
 _HEAD = "SELECT name, category, version, status, wake_at"
 # What is no number, as damage may put it there, is greater than the highest.
+# Two searches: of one that compares pairs the index finds the first half of each only, or neither.
 _SLEEPING = """
-    SELECT wake_at, id FROM streams WHERE wake_at > 0 AND (wake_at, id) > (?, ?) AND wake_at <= ?
-    ORDER BY wake_at, id LIMIT ?
+    SELECT * FROM (
+        SELECT wake_at, id FROM streams
+        WHERE wake_at > 0 AND wake_at = ?1 AND id > ?2 AND ?1 <= ?3 ORDER BY id LIMIT ?4
+    ) UNION ALL SELECT * FROM (
+        SELECT wake_at, id FROM streams
+        WHERE wake_at > max(?1, 0) AND wake_at > 0 AND wake_at <= ?3
+        ORDER BY wake_at, id LIMIT ?4
+    )
 """
 _ENDS = """
     SELECT shard, head, chain, coalesce((
@@ -152,7 +159,7 @@ class SqliteReader:
         """A page of those that want to be woken, the earliest first."""
         if shards is not None and SHARD not in shards:
             return Sleepers((), None)
-        places = self._rows(_SLEEPING, (*after, until, limit))
+        places = sorted(self._rows(_SLEEPING, (*after, until, limit)))[:limit]
         ids = [number for _, number in places]
         marks = ", ".join("?" * len(ids))
         heads = self._heads(f"FROM streams WHERE id IN ({marks}) ORDER BY wake_at, id", ids)
