@@ -77,7 +77,8 @@ def after(state: RunState, index: int, *, failed: bool) -> Next:
         block = nodes[parent]
         pattern = block.pattern
         assert pattern is not None
-        end = pattern.end(state, block, node, failed=failed)
+        goes_on = not failed and state.unsettled[parent] > 1 and not pattern.ends_early
+        end = None if goes_on else pattern.end(state, block, node, failed=failed)
         if end is None:
             following = pattern.following(state, block, node)
             return Next([] if following is None else first_steps(state.plan, following))

@@ -18,8 +18,12 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
         block, child = nodes[parent], nodes[index]
         pattern = block.pattern
         assert pattern is not None
+        unsettled = state.unsettled[parent]
+        if not failed and unsettled > 1 and not pattern.ends_early:  # as nearly always
+            state.unsettled[parent] = unsettled - 1
+            return index
         end = pattern.end(state, block, child, failed=failed)
-        state.unsettled[parent] -= 1
+        state.unsettled[parent] = unsettled - 1
         if end is None:
             return index
         state.status[parent] = end

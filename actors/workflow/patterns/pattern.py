@@ -61,6 +61,7 @@ class Pattern:
         keys: Fields of such a block that no other has.
         child_keys: Fields of the children of such a block.
         sees_earlier: Whether a child sees the results of those that stand before it.
+        ends_early: Whether a block may end with children that have no end, though none failed.
         chooses: Whether a child may be skipped where it would open, see :meth:`skip_reason`.
     """
 
@@ -68,6 +69,7 @@ class Pattern:
     keys: ClassVar[tuple[str, ...]] = ()
     child_keys: ClassVar[tuple[str, ...]] = ()
     sees_earlier: ClassVar[bool]
+    ends_early: ClassVar[bool] = False
     chooses: ClassVar[bool] = False
 
     def fields(self, problems: Problems, place: str, source: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
@@ -107,6 +109,7 @@ class Pattern:
     def end(self, progress: Progress, block: Node, child: Node, *, failed: bool) -> int | None:
         """The status that the block ends with as ``child`` settles; ``None`` if it goes on.
 
+        Asked when ``child`` is the last to settle or has failed, else only if it ``ends_early``.
         What is pending then is skipped.
         """
         raise NotImplementedError
