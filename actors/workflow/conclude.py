@@ -34,7 +34,8 @@ def conclude(
     nodes, by_path = state.plan.nodes, state.plan.by_path
     completed += state.completed
     failed = state.failed + sum(nodes[by_path[one.path]].pattern is None for one in failures)
-    named = _failures(state, {one.path: one for one in failures}) if failures or failed else ()
+    found = failures or state.errors
+    named = _failures(state, {one.path: one for one in failures}) if found else ()
     skipped = state.plan.steps_total - completed - failed
     duration = max(0, now - state.accepted.at)
     if not root_failed:

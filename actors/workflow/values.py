@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from indelible.actors.workflow.definition.refs import resolve
+from indelible.actors.workflow.definition.refs import find_refs, resolve
 from indelible.actors.workflow.node_status import COMPLETED
 from indelible.actors.workflow.referring import check_reference
 from indelible.actors.workflow.results import ReadBlob, stored_value, value_of
@@ -43,7 +44,12 @@ def answer_of(state: RunState, index: int, values: RunValues) -> str | Failure |
         return block.pattern.skip_reason(state, block, node, values)
     except _InBlob:
         return IN_BLOB
-    except (StepDataError, FailedReferenceError) as error:
+    except FailedReferenceError as error:
+        ref, target, why = (error.__dict__[name] for name in ("ref", "target", "why"))
+        words = f"the condition of {node.name!r} refers to {ref}, but {target!r} {why}"
+        advice = f"ask {{type: context_key_exists, key: {target}}} first"
+        return Failure(type(error).__name__, f"{words}; {advice}")
+    except StepDataError as error:
         return Failure(type(error).__name__, str(error))
 
 
@@ -56,18 +62,19 @@ class RunValues:
         self._reader = state.plan.nodes[reader]
         self._read_blob = read_blob
 
-    def value(self, ref: str) -> Any:
-        """The value that ``ref`` leads to.
+    def resolve(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """``params`` with each reference in them replaced by its value.
 
         Raises:
-            StepDataError: It leads nowhere.
-            FailedReferenceError: It leads to a step without a result.
-            StoreError: The blob cannot be read.
+            StepDataError: One leads nowhere.
+            FailedReferenceError: One leads to a step without a result.
+            StoreError: The blob of one cannot be read.
         """
         reader = self._reader
         check = partial(check_reference, self._state, reader)
-        given = self._input() if ref.split(".", 1)[0] == "input" else None
-        return resolve({"it": {"ref": ref}}, self._result, given, reader.name, check)["it"]
+        refs = [str(ref["ref"]) for _, ref in find_refs(params)]
+        given = self._input() if any(ref.split(".", 1)[0] == "input" for ref in refs) else None
+        return resolve(params, self._result, given, reader.name, check)
 
     def exists(self, name: str) -> bool:
         """Whether the input has a key, or an earlier step a result, of this name."""

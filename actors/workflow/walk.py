@@ -83,8 +83,19 @@ class _Walk(RunState):
 
     def open(self, index: int, answer: Any = None) -> None:
         """Open the node at ``index``; ``answer`` is that to its own condition, if it is known."""
+        self._open_around(index)
         self._open(index, answer)
         self._open_all()
+
+    def _open_around(self, index: int) -> None:
+        """Count the blocks around as open, which nothing has recorded while an answer was read."""
+        node = self.plan.nodes[index]
+        while node.parent >= 0:
+            parent = node.parent
+            self.next_child[parent] = max(self.next_child[parent], node.order + 1)
+            if self.status[parent] == PENDING:
+                self.status[parent] = RUNNING
+            node = self.plan.nodes[parent]
 
     def _open_all(self) -> None:
         while self._to_open:

@@ -61,7 +61,16 @@ def _is_alive(pid: int) -> bool:
         return False
     except OSError:
         return True  # another user's
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended, and its parent has not asked how: on Linux, which says so."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[:1] in ([b"Z"], [b"X"])
 
 
 class OwnerLock:

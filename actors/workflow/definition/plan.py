@@ -87,7 +87,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         encoded: The normalised definition; equal definitions have equal bytes.
         digest: sha256 of ``encoded``.
         step_types: Every type that its steps name.
-        input_refs: (node, reference) for each reference to the input.
+        input_refs: (node, reference) for each reference to the input that is surely needed.
         blocks: How many children each block has, by index.
         chooses: Whether a step or block may be skipped where it would open.
     """
@@ -229,21 +229,35 @@ def _add(
     parent: int,
     order: int,
     path: str,
+    *,
+    optional: bool = False,
 ) -> int:
-    """Append the node of ``source`` and all below it; the index of the first."""
+    """Append the node of ``source`` and all below it; the index of the first.
+
+    What an ``optional`` one refers to need not be there: it may be left out.
+    """
     index = len(nodes)
     kind = source.get("pattern", "step")
     params: dict[str, Any] = source.get("params") or {}
     has_refs = needs_resolving(params)
-    if has_refs:
+    if has_refs and not optional:
         found = (str(ref["ref"]) for _, ref in find_refs(params))
         input_refs.extend((index, ref) for ref in found if ref.split(".", 1)[0] == "input")
     children: tuple[int, ...] = ()
     if kind != "step":
         nodes.append(None)  # type: ignore[arg-type] # its place, filled below
         below = f"{path}/" if path else ""
+        keys = frozenset(PATTERNS[kind].child_keys) if kind in PATTERNS else frozenset()
         children = tuple(
-            _add(nodes, input_refs, child, index, place, below + child["name"])
+            _add(
+                nodes,
+                input_refs,
+                child,
+                index,
+                place,
+                below + child["name"],
+                optional=optional or not keys.isdisjoint(child),
+            )
             for place, child in enumerate(source["steps"])
         )
     retry = source.get("retry")

@@ -34,8 +34,8 @@ def check_references(
                     problems.add(where(node.index, path), found, fix)
         pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
         if pattern is not None and pattern.child_keys:
-            for path, text in pattern.references(node.definition):
-                found, fix = _fault(plan, node, {"ref": text}, unclear)
+            for path, ref in pattern.references(node.definition):
+                found, fix = _fault(plan, node, ref, unclear)
                 if fix:
                     problems.add(f"{beside(node.index)}.{path}", found, fix)
 

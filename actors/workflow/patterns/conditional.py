@@ -52,8 +52,8 @@ class Conditional(Sequential):
             stored["else"] = True
         return stored
 
-    def references(self, child: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The paths in its condition."""
+    def references(self, child: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The paths in its condition, and the references in its values."""
         condition = child.get("condition")
         return iter(()) if condition is None else references_in(condition, "condition")
 

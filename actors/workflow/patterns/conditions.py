@@ -10,23 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from indelible.actors.step_types.data_processing.predicates import build_predicate, check_predicate
+from indelible.actors.step_types.data_processing.predicates import (
+    OPS,
+    build_predicate,
+    check_predicate,
+)
 from indelible.actors.step_types.data_processing.table import Table
-from indelible.actors.workflow.definition.fields import Problems, close_to, describe
+from indelible.actors.workflow.definition.fields import Problems, close_to, describe, join
+from indelible.actors.workflow.definition.refs import blank_refs, find_refs
 from indelible.actors.workflow.patterns.pattern import Values
+from indelible.errors import StepDataError
 
 _TYPES = ("always_true", "context_key_exists")
 _LATER_TYPES = ("iteration_limit", "expression")
 _KEYS = {"always_true": ("type",), "context_key_exists": ("type", "key")}
+_COMPARISON = ("path", "op", "value")
 _DEPTH = 20
 _HOW = "write {path: steps.NAME.path, op: ..., value: ...}, all, any, not, or {type: ...}"
 
 
 def check_condition(problems: Problems, place: str, condition: Any, depth: int = 0) -> bool:
     """Whether ``condition`` is one; if not, what is wrong goes to ``problems``."""
-    if not isinstance(condition, Mapping) or depth > _DEPTH:
-        found = describe(condition) if depth <= _DEPTH else f"more than {_DEPTH} in each other"
-        problems.add(place, found, _HOW)
+    if depth > _DEPTH:
+        problems.add(place, f"more than {_DEPTH} conditions in each other", "nest less deep")
+        return False
+    if not isinstance(condition, Mapping):
+        problems.add(place, describe(condition), _HOW)
         return False
     if "type" in condition:
         return _check_typed(problems, place, condition)
@@ -62,43 +71,62 @@ def _check_typed(problems: Problems, place: str, condition: Mapping[str, Any]) -
         if key not in _KEYS[kind]:
             problems.add(f"{place}.{key}", "an unknown field", close_to(key, _KEYS[kind]))
             good = False
-    name = condition.get("key")
-    if kind == "context_key_exists" and (not isinstance(name, str) or not name):
-        problems.add(f"{place}.key", describe(name), "name a key of the input, or a step")
-        good = False
-    return good
+    fix = _key_fix(condition.get("key")) if kind == "context_key_exists" else ""
+    if fix:
+        problems.add(f"{place}.key", describe(condition.get("key")), fix)
+    return good and not fix
+
+
+def _key_fix(key: Any) -> str:
+    """What to do about the key of a ``context_key_exists``; nothing when it is good."""
+    if not isinstance(key, str) or not key:
+        return "name a key of the input, or a step"
+    return f"write the name alone: {key.split('.')[1]}" if "." in key else ""
 
 
 def _check_comparison(problems: Problems, place: str, condition: Mapping[str, Any]) -> bool:
-    path = condition.get("path")
-    if "path" not in condition or "column" in condition:
-        key = "column" if "column" in condition else "path"
-        problems.add(f"{place}.{key}", "no path to a value", _HOW)
+    unknown = [key for key in condition if key not in _COMPARISON]
+    for key in unknown:
+        fix = close_to(key, (*_COMPARISON, "all", "any", "not"))
+        problems.add(join(place, key), "an unknown field", fix)
+    if unknown:
         return False
-    found = list(check_predicate(place, _by_column(condition)))
-    for problem in found:
-        problems.add(problem.path.replace(".column", ".path"), problem.found, problem.fix)
+    path, op = condition.get("path"), condition.get("op")
     if not isinstance(path, str):
+        problems.add(
+            f"{place}.path", describe(path), "refer to a value: steps.NAME.PATH, input.PATH"
+        )
         return False
+    if not isinstance(op, str):
+        problems.add(f"{place}.op", describe(op), f"write one of {', '.join(OPS)}")
+        return False
+    value = {key: condition[key] for key in condition if key == "value"}
+    found = list(check_predicate(place, _of_one(path, op) | blank_refs(value)))
+    for problem in found:
+        problems.add(*problem)
     return not found
 
 
 def stored_condition(condition: Any) -> Any:
     """A copy of ``condition`` with plain mappings, their keys in order."""
     if isinstance(condition, Mapping):
-        return {key: stored_condition(condition[key]) for key in sorted(condition)}
+        return {key: stored_condition(condition[key]) for key in sorted(condition, key=str)}
     return [stored_condition(part) for part in condition] if type(condition) is list else condition
 
 
-def references_in(condition: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
-    """Place and text of each path in ``condition``."""
+def references_in(
+    condition: Mapping[str, Any], place: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each path in ``condition``, and each reference in its values, with its place."""
     for key in ("all", "any"):
         for index, part in enumerate(condition.get(key, ())):
             yield from references_in(part, f"{place}.{key}[{index}]")
     if "not" in condition:
         yield from references_in(condition["not"], f"{place}.not")
     if "path" in condition:
-        yield f"{place}.path", condition["path"]
+        yield f"{place}.path", {"ref": condition["path"]}
+        for path, ref in find_refs({"value": condition.get("value")}):
+            yield f"{place}.{path}", ref
 
 
 def is_met(condition: Mapping[str, Any], values: Values, step: str) -> bool:
@@ -127,11 +155,17 @@ def _truth(condition: Mapping[str, Any], values: Values, step: str) -> bool | No
                     return stop
                 unknown = unknown or truth is None
             return None if unknown else not stop
-    path = condition["path"]
-    table = Table(step, [{path: values.value(path)}])
-    return build_predicate(table, _by_column(condition))(table.rows[0])
+    path, op = condition["path"], condition["op"]
+    known = values.resolve({"it": {"ref": path}, "value": condition.get("value")})
+    compared = {"column": path, "op": op, "value": known["value"]}
+    for problem in check_predicate("", compared if "value" in condition else _of_one(path, op)):
+        raise StepDataError(step, f"its condition has {problem.found} as value", problem.fix)
+    try:
+        return build_predicate(Table(step, [{path: known["it"]}]), compared)({path: known["it"]})
+    except StepDataError:
+        shown = f"{path} is {describe(known['it'])}, which is not {op} {describe(known['value'])}"
+        raise StepDataError(step, shown, "compare with a value of the same type") from None
 
 
-def _by_column(condition: Mapping[str, Any]) -> dict[str, Any]:
-    """The same comparison as one of a row whose column has the path for a name."""
-    return {"column" if key == "path" else key: value for key, value in condition.items()}
+def _of_one(path: str, op: str) -> dict[str, Any]:
+    return {"column": path, "op": op}

@@ -36,12 +36,12 @@ class Progress(Protocol):
 class Values(Protocol):
     """What the definition of a child can refer to, at the moment when the child would open."""
 
-    def value(self, ref: str) -> Any:
-        """The value that ``ref`` leads to.
+    def resolve(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """``params`` with each reference in them replaced by its value.
 
         Raises:
-            StepDataError: It leads nowhere.
-            FailedReferenceError: It leads to a step without a result.
+            StepDataError: One leads nowhere.
+            FailedReferenceError: One leads to a step without a result.
         """
         ...
 
@@ -86,8 +86,11 @@ class Pattern:
         """As :meth:`fields`, of ``child_keys``; ``source`` is the ``order``-th child, from 0."""
         return {}
 
-    def references(self, child: Mapping[str, Any]) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Place and text of each reference in the child's fields of the block."""
+    def references(
+        self,
+        child: Mapping[str, Any],  # noqa: ARG002
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each reference in the child's fields of the block, with its place."""
         return iter(())
 
     def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:  # noqa: ARG002

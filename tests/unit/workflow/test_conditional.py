@@ -105,7 +105,7 @@ def test_a_condition_sees_results_and_one_in_a_blob_too() -> None:
         (over("steps.first.nowhere"), "has no 'nowhere'"),
         (over("steps.first.by"), "which is not gt 5"),
         (over("input.absent"), "has no 'absent'"),
-        (over("steps.left.n"), "condition_not_met"),
+        (over("steps.left.n"), "was skipped: condition_not_met; ask {type: context_key_exists"),
     ],
 )
 def test_what_cannot_be_answered_fails_the_child(condition: Any, words: str) -> None:
@@ -148,7 +148,11 @@ def test_conditional_children_of_a_wide_block_each_go_their_way(width: int) -> N
     [
         (at("a", {"type": "sometimes"}), "condition.type", "known are always_true"),
         (at("a", {"type": "iteration_limit"}), "condition.type", "always_true"),
-        (at("a", {}), "condition.path", "write {path"),
+        (at("a", {}), "condition.path", "refer to a value"),
+        (at("a", {"pth": "input.n", "op": "gt"}), "condition.pth", "did you mean 'path'"),
+        (at("a", {"column": "n"}), "condition.column", "known are"),
+        (at("a", {"path": "input.n"}), "condition.op", "write one of eq, ne"),
+        (at("a", over("input.n", {"ref": "steps.c"})), "condition.value", "no step is named"),
         (at("a", 3), "condition", "write {path"),
         (at("a", {"all": []}), "condition.all", "a list of conditions"),
         (at("a", over("steps.b.n")), "condition.path", "comes later"),
@@ -158,6 +162,7 @@ def test_conditional_children_of_a_wide_block_each_go_their_way(width: int) -> N
         (at("a") | {"else": True}, "else", "put it behind"),
         (at("a") | {"else": "yes"}, "else", "write else: true"),
         (at("a", {"type": "context_key_exists"}), "condition.key", "name a key"),
+        (at("a", {"type": "context_key_exists", "key": "input.n"}), "condition.key", "alone: n"),
     ],
 )
 def test_a_condition_that_is_none_is_refused_with_its_place(
@@ -168,3 +173,61 @@ def test_a_condition_that_is_none_is_refused_with_its_place(
     [problem] = caught.value.problems
     assert problem.path == f"steps[0].{path}"
     assert words in problem.fix
+
+
+EARLY = (at("big", params={"text": BIG, "n": 9}), at("small"))
+
+
+def with_blob(name: str, value: int) -> dict[str, Any]:
+    """A conditional block of one step, whose condition looks into a blob."""
+    condition = {"path": "steps.big.n", "op": "eq", "value": value}
+    return {"name": name, "pattern": "conditional", "steps": [at(f"{name}s", condition)]}
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("value", [1, 9])
+def test_a_wide_block_goes_on_behind_conditions_on_blobs(width: int, value: int) -> None:
+    blocks = [with_blob(f"b{n}", value) for n in range(4)]
+    wide = {"name": "p", "pattern": "parallel", "width": width, "steps": [*blocks, at("last")]}
+    around = {"name": "around", "pattern": "conditional", "steps": [wide]}
+    outcome, states = run(*EARLY, around, pattern="sequential")
+    assert (outcome["status"], states["last"]) == ("success", DONE)
+    assert {states[f"b{n}s"] for n in range(4)} == {DONE if value == 9 else LEFT_OUT}
+
+
+def test_a_wide_block_goes_on_behind_a_condition_on_a_blob_without_an_answer() -> None:
+    unanswered = {"steps": [at("x", over("steps.big.nowhere"))], "pattern": "conditional"}
+    wide = {"name": "p", "pattern": "parallel", "width": 1, "steps": [unanswered, at("last")]}
+    outcome, states = run(*EARLY, wide, pattern="sequential")
+    assert (outcome["status"], states["x"][0], states["last"]) == ("partial", "failed", DONE)
+
+
+def test_a_block_that_fails_by_its_condition_leaves_its_run_partial() -> None:
+    alone = block("p", over("input.no"), at("x"))
+    inner = {"name": "d", "pattern": "conditional", "steps": [alone]}
+    outcome, _ = run(inner, at("o"), pattern="parallel")
+    assert outcome["status"] == "partial"
+    assert [one["step"] for one in outcome["error"]["steps"]] == ["d/p"]
+
+
+def test_the_value_of_a_condition_may_be_a_reference_or_a_literal() -> None:
+    def equal(value: Any) -> dict[str, Any]:
+        return {"path": "input.n", "op": "eq", "value": value}
+
+    _, states = run(
+        at("a", equal({"ref": "input.n"})),
+        at("b", equal({"literal": 3})),
+        at("c", equal({"ref": "input.other"})),
+        at("d", {"path": "input.n", "op": "in", "value": {"ref": "input.several"}}),
+        n=3,
+        other=4,
+        several=[2, 3],
+    )
+    assert [name for name, state in states.items() if state == DONE] == ["a", "b", "d"]
+
+
+def test_what_may_be_left_out_needs_no_input() -> None:
+    there, needs = {"type": "context_key_exists", "key": "k"}, {"n": {"ref": "input.k"}}
+    guarded, inner = at("a", there, params=needs), block("b", there, at("c", params=needs))
+    _, states = run(guarded, inner, at("d") | {"else": True})
+    assert [name for name, state in states.items() if state == DONE] == ["d"]
