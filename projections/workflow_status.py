@@ -266,13 +266,16 @@ def _released(change: RunChange, event: StepsReleased) -> None:
 
 def _step_completed(change: RunChange, event: StepCompleted) -> None:
     change.completed += 1
-    change.attempts += len(event.starts)
-    change.running += len(event.starts) - (not event.by)
+    started = len(event.starts)
+    change.attempts += started
+    change.running += started
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint
     if event.by:
         change.unknown -= 1
         _reopen(change)
+    else:
+        change.running -= 1
     change.updated_at = event.at
 
 

@@ -43,6 +43,8 @@ class StreamTimers:
 
     def forget(self, stream: str) -> None:
         """Forget all of ``stream``, which has left memory, or this process."""
+        if stream not in self._set:  # as nearly always
+            return
         with self._lock:
             of_stream = self._set.pop(stream, {})
         for _, timer in of_stream.values():

@@ -33,7 +33,9 @@ def conclude(
     assert state.accepted is not None
     nodes, by_path = state.plan.nodes, state.plan.by_path
     completed += state.completed
-    failed = state.failed + sum(nodes[by_path[one.path]].pattern is None for one in failures)
+    failed = state.failed
+    if failures:
+        failed += sum(nodes[by_path[one.path]].pattern is None for one in failures)
     found = failures or state.errors
     named = _failures(state, {one.path: one for one in failures}) if found else ()
     skipped = state.plan.steps_total - completed - failed

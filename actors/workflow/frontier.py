@@ -81,7 +81,10 @@ def after(state: RunState, index: int, *, failed: bool) -> Next:
         end = None if goes_on else pattern.end(state, block, node, failed=failed)
         if end is None:
             following = pattern.following(state, block, node)
-            return Next([] if following is None else first_steps(state.plan, following))
+            if following is None:
+                return Next([])
+            is_step = nodes[following].pattern is None
+            return Next([following] if is_step else first_steps(state.plan, following))
         failed = end == FAILED
         index = parent
 
