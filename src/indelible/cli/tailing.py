@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -201,4 +202,6 @@ def _signals_end() -> Iterator[None]:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
+    # Where it comes while a connection goes back to its pool, that would be told with a traceback.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     raise SystemExit(128 + number)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from indelible import ActorSystem
+from indelible.cli import tailing
 from indelible.events.opening import open_store
 from indelible.testing.builders import some_event
 
@@ -89,6 +92,24 @@ def test_a_mistyped_file_is_an_error_and_no_new_database(
     assert result.exit_code == 1
     assert "no store at" in result.stderr
     assert sorted(commands.home.iterdir()) == before
+
+
+def test_a_signal_while_a_connection_goes_back_to_its_pool_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = sa.create_engine("sqlite://").connect()
+    monkeypatch.setattr(
+        "sqlalchemy.pool.base._ConnectionFairy._reset",
+        lambda *_args, **_options: tailing._leave(signal.SIGINT, None),
+    )
+    pool = logging.getLogger("sqlalchemy.pool")
+    level = pool.level
+    try:
+        with pytest.raises(SystemExit):
+            connection.close()
+    finally:
+        pool.setLevel(level)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
