@@ -339,10 +339,14 @@ class DurableActor(Resting):
             self._depart(flight)
 
     def _depart(self, flight: Flight) -> None:
-        if flight.effects:  # first: who has an answer may close the system
-            self._effects.perform(self, flight.effects)
+        effects = flight.effects
+        if effects and not self._is_engines:  # first: who has an answer may close the system
+            self._effects.perform(self, effects)
+            effects = ()
         if flight.replies:
             answer(flight.replies)
+        if effects:  # what a run has begun is known by its events, so that its asker goes first
+            self._effects.perform(self, effects)
         if flight.snapshot is not None:
             self._host.snapshots.keep(self._decider, self.stream, *flight.snapshot)
 
