@@ -57,20 +57,6 @@ class CallAttempt(Calling, msgspec.Struct, gc=False, eq=False):
         """What people call it: ``STREAM/KEY``."""
         return f"{self.actor.stream}/{self._call.key}"
 
-    def __str__(self) -> str:
-        """Its name."""
-        return self.name
-
-    @property
-    def waits_as(self) -> object:
-        """What cannot come while this waits: nothing that others would know."""
-        return self
-
-    @property
-    def may_last(self) -> bool:
-        """Whether no time-out gives it up."""
-        return self.timeout is None
-
     @property
     def timer_key(self) -> str:
         """Orders its time-out among others of the same instant."""

@@ -25,6 +25,26 @@ class Calling:
         context: Any
         begun: bool
         task: int
+        timeout: float | None
+
+        @property
+        def name(self) -> str:
+            """What people call it."""
+            ...
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def waits_as(self) -> object:
+        """What cannot come while this waits: nothing that others would know."""
+        return self
+
+    @property
+    def may_last(self) -> bool:
+        """Whether no time-out gives it up."""
+        return self.timeout is None
 
     def prepare(self) -> Any:
         """Make what the function gets."""

@@ -47,20 +47,6 @@ class OwnAttempt(Calling, msgspec.Struct, gc=False, eq=False):
         """What people call it: ``STREAM/TYPE``."""
         return f"{self.actor.stream}/{type(self.caused.effect).__name__}"
 
-    def __str__(self) -> str:
-        """Its name."""
-        return self.name
-
-    @property
-    def waits_as(self) -> object:
-        """What cannot come while this waits: nothing that others would know."""
-        return self
-
-    @property
-    def may_last(self) -> bool:
-        """Whether no time-out gives it up: there is none."""
-        return True
-
     @property
     def timer_key(self) -> str:
         """There is no time-out."""

@@ -83,19 +83,10 @@ class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
         """What people call it: ``RUN/PATH``."""
         return f"{self.actor.identity}/{self.node.path}"
 
-    def __str__(self) -> str:
-        """Its name."""
-        return self.name
-
     @property
     def waits_as(self) -> RunEnd:
         """What cannot come while this waits; see :mod:`indelible.actors.runtime.waits`."""
         return RunEnd(id(self.attempts), self.actor.stream)
-
-    @property
-    def may_last(self) -> bool:
-        """Whether no time-out gives it up."""
-        return self.timeout is None
 
     @property
     def timer_key(self) -> str:

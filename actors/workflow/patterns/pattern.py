@@ -53,8 +53,9 @@ class Values(Protocol):
 class Pattern:
     """One kind of block; one object serves all blocks of all runs, and holds nothing of them.
 
-    A child opens when its block does, or when another child settles; it settles once.  What a
-    method is told of a child that settles is not in ``progress`` yet.
+    A child opens when its block does, or when another child settles; it settles once.  When
+    :meth:`end` is asked, the child that settles still counts as unsettled; when :meth:`following`
+    is asked, it may or may not.
 
     Attributes:
         name: The ``pattern`` that a definition names.

@@ -11,8 +11,7 @@ from rich.text import Text
 from indelible.actors.decider import fold
 from indelible.actors.workflow.describe import describe
 from indelible.actors.workflow.node_status import COMPLETED
-from indelible.actors.workflow.patterns.conditional import NOT_MET
-from indelible.actors.workflow.results import value_of
+from indelible.actors.workflow.results import EARLIER_FAILURE, value_of
 from indelible.actors.workflow.state import RunState
 from indelible.cli.ending import errors_of, steps_text
 from indelible.cli.events import origin_of
@@ -198,8 +197,8 @@ def _show_steps(console: Console, steps: Sequence[Mapping[str, Any]], *, full: b
 
 def _state(step: Mapping[str, Any]) -> Text:
     text = state_text(step["state"])
-    if step["reason"] == NOT_MET:
-        text.append(" (condition not met)")
+    if step["reason"] not in ("", EARLIER_FAILURE):
+        text.append(f" ({step['reason'].replace('_', ' ')})")
     return text
 
 
