@@ -1,8 +1,9 @@
-"""Waiting for what an actor's events lead to."""
+"""Waiting for what events lead to."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,3 +26,15 @@ def until(actor: ActorHandle[Any, Any], holds: Callable[[], object]) -> None:
             committed.clear()
     finally:
         unsubscribe()
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Return when ``is_so``: for what no event tells of, as an actor that leaves memory.
+
+    Raises:
+        AssertionError: It is not, for a minute.
+    """
+    end = time.monotonic() + _PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.002)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -24,6 +23,7 @@ from indelible.leaving import IDLE
 from indelible.testing.builders import some_event
 from orders import Order
 from unit.system.members import Member, ids_of, shared_log
+from until import eventually
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -65,13 +65,6 @@ def opened(store: Looking, clock: ManualClock) -> Iterator[Callable[..., ActorSy
             return then.enter_context(ActorSystem(store, clock=clock, drain=1, **options))
 
         yield opened
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def rang(alarm: ActorHandle[Any, Any]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,13 @@ from indelible.doubtful import _fits
 from indelible.events.opening import open_store
 from indelible.events.store import StreamHead
 from indelible.facade import access_to
+from until import eventually
 
 HOUR = 3_600
 RETRY = {"attempts": 2, "delay": HOUR, "max_delay": HOUR, "jitter": 0}
 WAITS = {"name": "waits", "steps": [{"name": "s", "type": "flaky", "retry": RETRY}]}
 RUNS = {"name": "runs", "steps": [{"name": "s", "type": "gate"}]}
 WAITING = 40
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 class Scene:

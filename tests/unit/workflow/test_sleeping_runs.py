@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from indelible.actors.workflow.decide import RunDecider
 from indelible.actors.workflow.messages import RetryDue
 from indelible.clock import ManualClock
 from indelible.facade import access_to
+from until import eventually
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 HOUR = 3_600
 RETRIED = {"attempts": 3, "delay": HOUR, "max_delay": HOUR, "jitter": 0}
 ONE = {"steps": [{"name": "s", "type": "flaky", "retry": RETRIED}]}
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 @pytest.fixture
