@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError
-
 from indelible.errors import StoreNotFoundError, UnknownModeError
 
 FORMS = (
@@ -37,7 +34,10 @@ def check_mode(mode: str) -> None:
 
 
 def _without_password(url: str) -> str:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
-        return sa.make_url(url).render_as_string()
+        return make_url(url).render_as_string()
     except (ArgumentError, ValueError):
         return url

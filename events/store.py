@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
 from indelible.events.event import EncodedEvent, RecordedEvent
@@ -15,6 +14,8 @@ from indelible.events.inbox import Command, Inbox
 from indelible.events.owners import Owner
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from indelible.events.verification.anchor import Anchor
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-
-import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING
 
 from indelible.errors import MissingExtraError
 from indelible.events.addresses import no_address
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 DRIVER = "postgresql+psycopg"
 
@@ -29,8 +30,11 @@ def parse_address(url: str) -> sa.URL:
         StoreNotFoundError: Not such an address, or one for another driver.
         MissingExtraError: The driver is not installed.
     """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
-        parsed = sa.make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # the latter of a port that is no number
         raise no_address(url) from error
     if parsed.drivername not in ("postgresql", "postgres", DRIVER):

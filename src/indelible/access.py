@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from indelible.actors.durable.directory import Directory
-from indelible.actors.durable.recovery import recover
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.plans import Plans, content_of
-from indelible.actors.workflow.executor import Executor
 from indelible.caller import Caller
 from indelible.clock import Clock
 from indelible.errors import AskTimeoutError, StoreReadOnlyError
@@ -30,10 +27,15 @@ from indelible.events.context import Context
 from indelible.events.event import RecordedEvent
 from indelible.events.store import EventStore
 from indelible.ids import Ids
-from indelible.inbox.courier import ASK_TIMEOUT, SLACK, Courier, RemoteFuture
-from indelible.reader import RunReader
+from indelible.inbox.waiting import ASK_TIMEOUT, SLACK, RemoteFuture
 from indelible.threads import wanted
-from indelible.work import Work
+
+if TYPE_CHECKING:  # what is made when a system is opened is imported then, with its parts
+    from indelible.actors.durable.directory import Directory
+    from indelible.actors.workflow.executor import Executor
+    from indelible.inbox.courier import Courier
+    from indelible.reader import RunReader
+    from indelible.work import Work
 
 _TRIES = 8
 """Ids that are tried for each shard of the store: with one shard of its own, a process misses it
@@ -126,10 +128,7 @@ class SystemAccess(Caller):
 
     def fold(self, stream: str, as_of: AsOf | None) -> Any:
         """The state that a stream of your own has, or had ``as_of``."""
-        parts = self.parts
-        decider = parts.deciders[stream.partition("-")[0]]
-        until = None if as_of is None else version_at(parts.store, stream, as_of)
-        return recover(parts.store, parts.types, decider, stream, until=until).state
+        return self.parts.fold(stream, as_of)
 
     def read_stream(self, stream: str, as_of: AsOf | None) -> Sequence[RecordedEvent]:
         """The events that ``stream`` has, or had ``as_of``."""

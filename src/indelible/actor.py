@@ -13,7 +13,7 @@ from indelible.checks import check_timeout
 from indelible.events.as_of import AsOf
 from indelible.events.context import Context
 from indelible.events.event import RecordedEvent
-from indelible.inbox.courier import ASK_TIMEOUT
+from indelible.inbox.waiting import ASK_TIMEOUT
 
 
 class ActorHandle(Generic[S, R]):

@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-
 from indelible.checks import LONGEST
 from indelible.events.addresses import FORMS
 from indelible.events.store import EventStore
@@ -29,7 +27,9 @@ def address_of(given: str | os.PathLike[str] | EventStore) -> str:
     if isinstance(given, str):
         return given
     if isinstance(given, os.PathLike) and isinstance(path := os.fspath(given), str):
-        return sa.URL.create("sqlite", database=path).render_as_string()
+        from sqlalchemy.engine import URL
+
+        return URL.create("sqlite", database=path).render_as_string()
     url = getattr(given, "url", None)
     if isinstance(given, type) or not isinstance(url, str):
         raise TypeError(f"{given!r:.80} is no store: give {FORMS}, a path, or an EventStore")

@@ -10,7 +10,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from indelible.checks import check_timeout
 from indelible.errors import (
@@ -22,11 +22,13 @@ from indelible.errors import (
 )
 from indelible.errors.texts import in_words
 from indelible.events.batches import Batch
-from indelible.events.consumers import Consumer
 from indelible.events.store import Cursor
 from indelible.events.subscription import format_cursor
 from indelible.forks import leave, watch
 from indelible.threads import start_now
+
+if TYPE_CHECKING:
+    from indelible.events.consumers import Consumer
 
 logger = logging.getLogger("indelible.consumers")
 

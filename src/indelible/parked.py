@@ -26,7 +26,7 @@ from indelible.events.projection_events import (
 )
 from indelible.events.store import Cursor
 from indelible.events.waking import CallOffLoop
-from indelible.inbox.courier import ASK_TIMEOUT
+from indelible.inbox.waiting import ASK_TIMEOUT
 from indelible.projections.queries import ParkedEvent, Views
 from indelible.projections.runner import ProjectionRunner
 

@@ -23,6 +23,7 @@ from indelible.actors.durable.host import NO_KEEPER, Host
 from indelible.actors.durable.port import EffectPort
 from indelible.actors.durable.promises import check_key
 from indelible.actors.durable.promising import Again
+from indelible.actors.durable.recovery import recover
 from indelible.actors.durable.snapshot_writer import SnapshotWriter
 from indelible.actors.durable.snapshots import Snapshots
 from indelible.actors.durable.supervision import RestartIntensity
@@ -38,6 +39,7 @@ from indelible.alerts import KIND, Alerts, Handler
 from indelible.clock import Clock
 from indelible.definitions import Definitions
 from indelible.doubting import Doubting
+from indelible.events.as_of import AsOf, version_at
 from indelible.events.effect_events import EFFECT_EVENTS
 from indelible.events.errands import Errands
 from indelible.events.snapshots import drop_snapshots
@@ -240,6 +242,12 @@ class Parts:
         asleep = [StreamHead(stream, "run", 0, "", 0) for stream in streams]
         for at in range(0, len(asleep), PAGE):
             self.directory.wake_together(asleep[at : at + PAGE])
+
+    def fold(self, stream: str, as_of: AsOf | None) -> Any:
+        """The state that a stream of your own has, or had ``as_of``."""
+        decider = self.deciders[stream.partition("-")[0]]
+        until = None if as_of is None else version_at(self.store, stream, as_of)
+        return recover(self.store, self.types, decider, stream, until=until).state
 
     def _retire(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)

@@ -13,12 +13,10 @@ from indelible.errors import AsOfError, StoreError, UnknownRunError
 from indelible.events.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.events.types import EventTypes
+from indelible.inbox.waiting import MORE
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.status import RunStatus
-
-MORE = 1.0
-"""Seconds beyond a time-out that saying what a run waits for may take."""
 
 
 class RunReader:

@@ -27,8 +27,8 @@ from indelible.errors import (
 from indelible.events.as_of import AsOf
 from indelible.events.conversions import encode_given
 from indelible.events.event import RecordedEvent
+from indelible.inbox.waiting import MORE
 from indelible.outcome import Outcome, outcome_of
-from indelible.reader import MORE
 from indelible.run_ending import on_end
 
 if TYPE_CHECKING:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from indelible.actors.durable.directory import Directory
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.workflow.endings import EndListener
-from indelible.actors.workflow.executor import Executor
 from indelible.actors.workflow.messages import AskEnd
 from indelible.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from indelible.actors.durable.directory import Directory
+    from indelible.actors.workflow.endings import EndListener
+    from indelible.actors.workflow.executor import Executor
 
 
 def on_end(

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from indelible.actors.step_types.base import StepType, StepTypes
-from indelible.actors.step_types.connections import Connections
-from indelible.actors.step_types.data_processing import DataProcessing
-from indelible.actors.step_types.database_query import DatabaseQuery
 from indelible.actors.step_types.functions import FunctionStep
 
 if TYPE_CHECKING:
@@ -36,6 +33,10 @@ class Steps:
             functions: Functions of one row by name.
             store: The address of the system's store, if it is known: no step may write to its file.
         """
+        from indelible.actors.step_types.connections import Connections
+        from indelible.actors.step_types.data_processing.step import DataProcessing
+        from indelible.actors.step_types.database_query import DatabaseQuery
+
         self.functions = functions
         self._connections = Connections(connections, store)
         self.types = StepTypes([DatabaseQuery(self._connections), DataProcessing(self.functions)])

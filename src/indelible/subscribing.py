@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from indelible.consumer import MAX_ATTEMPTS, ConsumerTask, Handler
 from indelible.errors import StoreReadOnlyError
 from indelible.events.batches import Selection
-from indelible.events.consumers import Consumer
 from indelible.events.event import Event
 from indelible.events.following import After, Subscription
 from indelible.events.subscription import MAX_BATCH, MAX_BYTES
 from indelible.facade import Facade
+
+if TYPE_CHECKING:
+    from indelible.events.consumers import Consumer
 
 
 class Subscribing(Facade):

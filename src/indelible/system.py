@@ -29,7 +29,6 @@ from indelible.failpoints import Failpoints
 from indelible.ids import Ids
 from indelible.lifecycle import begin, shut_down
 from indelible.off_loop import in_thread
-from indelible.projections.custom import Projection, check_projections
 from indelible.run import RunHandle
 from indelible.runtime import Runtime, ThreadRuntime
 from indelible.service import Serving
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from indelible.actors.step_types.base import StepType
+    from indelible.projections.custom import Projection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,6 +116,9 @@ class ActorSystem(Serving, Calling, Subscribing, Viewing, Verifying):
             UnknownModeError: ``mode`` is none of the three.
             TypeError, ValueError: Something else that cannot work; the message says what.
         """
+        # with SQLAlchemy, which importing this class spares
+        from indelible.projections.custom import Projection, check_projections
+
         check_mode(mode)
         check_threads(max_threads)
         self.url = address_of(url)

@@ -9,7 +9,7 @@ from indelible.checks import check_seconds
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.store import Cursor
 from indelible.facade import Facade
-from indelible.inbox.courier import ASK_TIMEOUT
+from indelible.inbox.waiting import ASK_TIMEOUT
 from indelible.off_loop import in_thread
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import requires
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,24 @@ USED_BY = [
     ("pytest", "tests/unit"),
 ]
 SLOW = ["alembic", "asyncio", "msgspec", "opentelemetry", "pykka", "sqlalchemy", "yaml"]
+WITH_A_SYSTEM = [  # made, opened or asked for something: importing ActorSystem loads none of it
+    *("alembic", "mako", "opentelemetry", "psycopg", "sqlalchemy", "sqlite3", "yaml"),
+    *("indelible.actors.durable.directory", "indelible.actors.durable.host"),
+    *("indelible.actors.durable.recovery", "indelible.actors.effects.attempts"),
+    *("indelible.actors.step_types.connections", "indelible.actors.step_types.database_query"),
+    *("indelible.actors.step_types.data_processing.step", "indelible.actors.workflow.decide"),
+    *("indelible.actors.workflow.executor", "indelible.events.consumers"),
+    *("indelible.events.memory", "indelible.events.postgres.store", "indelible.events.role_holder"),
+    *("indelible.events.snapshots", "indelible.events.sqlite", "indelible.events.verification"),
+    *(
+        "indelible.health",
+        "indelible.inbox.courier",
+        "indelible.inbox.pump",
+        "indelible.migrations",
+    ),
+    *("indelible.parts", "indelible.projections", "indelible.reader", "indelible.readers"),
+    *("indelible.reports", "indelible.run_watch", "indelible.survey", "indelible.work"),
+]
 
 
 def imports_of(file: Path) -> Iterator[str]:
@@ -76,19 +95,34 @@ def test_dependency_is_used_where_it_belongs(package: str, folder: str) -> None:
 
 
 def test_help_loads_nothing_slow() -> None:
-    code = (
-        "import json, sys\n"
+    loaded = loaded_by(
+        "import sys\n"
         "from indelible.cli import main\n"
         "sys.argv = ['indelible', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
-        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))\n"
     )
+    assert not sorted(loaded & set(SLOW))
+
+
+def test_importing_the_system_loads_nothing_that_only_a_system_needs() -> None:
+    loaded = loaded_by("from indelible import ActorSystem\n")
+    assert "indelible.system" in loaded
+    assert not sorted(loaded & set(WITH_A_SYSTEM))
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_A_SYSTEM if name.startswith("indelible")])
+def test_what_only_a_system_needs_is_there(name: str) -> None:
+    assert find_spec(name) is not None, "renamed: nothing would notice that it is loaded"
+
+
+def loaded_by(code: str) -> set[str]:
+    """Names of the modules that a new process has after ``code``."""
+    code += "import json, sys\nprint(json.dumps(list(sys.modules)))\n"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    loaded = json.loads(result.stdout.splitlines()[-1])
-    assert not set(loaded) & set(SLOW)
+    return set(json.loads(result.stdout.splitlines()[-1]))
 
 
 def test_core_install_is_at_most_twelve_distributions() -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from indelible import ActorSystem
 from indelible.actors.effects.retry import RetryPolicy
-from indelible.actors.step_types.data_processing import DataProcessing
 from indelible.actors.step_types.data_processing.arithmetic import MEAN_DIGITS, MOST_DIGITS
 from indelible.actors.step_types.data_processing.grouping import AGGREGATES
 from indelible.actors.step_types.data_processing.output import FORMATS
 from indelible.actors.step_types.data_processing.predicates import OPS
+from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.actors.step_types.database_query.checks import KEYS
 from indelible.actors.workflow.definition import plan
 from indelible.actors.workflow.definition.compile import compile_definition

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.step_types.connections import Connections
-from indelible.actors.step_types.data_processing import DataProcessing
+from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.actors.step_types.database_query import DatabaseQuery
 from indelible.actors.step_types.functions import FunctionStep
 from indelible.actors.workflow.definition import vocabulary

@@ -10,7 +10,7 @@ from indelible.cli.rebuilding import has_service
 from indelible.events.opening import open_store
 from indelible.events.snapshots import drop_snapshots
 from indelible.facade import access_to
-from indelible.inbox.courier import SLACK
+from indelible.inbox.waiting import SLACK
 
 _TIMEOUT = 60.0
 """Seconds that a service may take: it deletes rows, some thousands in a second."""

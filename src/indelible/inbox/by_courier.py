@@ -8,7 +8,8 @@ from typing import Any
 from indelible.actors.durable.host import Host
 from indelible.actors.runtime.future import PooledFuture
 from indelible.events.context import Context
-from indelible.inbox.courier import ASK_TIMEOUT, Courier
+from indelible.inbox.courier import Courier
+from indelible.inbox.waiting import ASK_TIMEOUT
 
 
 class ByCourier:

@@ -35,6 +35,7 @@ from indelible.events.store import EventStore
 from indelible.events.values import encode_value
 from indelible.ids import Ids
 from indelible.inbox.answers import decode_answer
+from indelible.inbox.waiting import RemoteFuture
 from indelible.inbox.wire import (
     BY_EFFECT,
     SERVICE,
@@ -47,12 +48,6 @@ from indelible.threads import wanted
 
 _log = logging.getLogger("indelible.inbox")
 
-ASK_TIMEOUT = 30.0
-"""Seconds that a command may wait for its commit: far above any healthy disk, and not for ever."""
-
-SLACK = 1.0
-"""Seconds beyond its time-out in which the courier completes a future, whatever happens."""
-
 _SLOWEST = 0.1
 """Seconds between looks for an answer that takes long."""
 
@@ -60,10 +55,6 @@ _FIRST = 0.002
 """Seconds until the first look: a commit and a bit, on a quiet machine."""
 
 _SHARE = 8  # of the time waited so far that the next pause may take
-
-
-class RemoteFuture(PooledFuture[Any]):
-    """The answer of another process; the courier completes it in time, with whatever it knows."""
 
 
 class _Errand(msgspec.Struct, gc=False, eq=False):

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indelible.actors.step_types.data_processing import DataProcessing
 from indelible.actors.step_types.data_processing.arithmetic import MOST_DIGITS
+from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.errors import StepDataError
 
 NAN = math.nan

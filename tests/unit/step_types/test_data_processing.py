@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from indelible.actors.step_types.data_processing import DataProcessing
+from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.errors import StepDataError
 from indelible.events.values import decode_value
 

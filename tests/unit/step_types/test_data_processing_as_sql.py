@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.actors.step_types.data_processing import DataProcessing
+from indelible.actors.step_types.data_processing.step import DataProcessing
 
 Rows = list[dict[str, Any]]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from indelible.actors.step_types.data_processing import DataProcessing
+from indelible.actors.step_types.data_processing.step import DataProcessing
 
 FUNCTIONS = {"double": lambda row: row}
 
