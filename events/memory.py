@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from heapq import nsmallest
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -26,11 +27,12 @@ from indelible.events.plan import STREAM_ID_BITS, Head
 from indelible.events.sqlite.forked import carry_over, check_not_carried_over
 from indelible.events.store import FIRST, NEVER, Cursor, Place, Sleepers, StreamHead
 from indelible.events.turns import Turns
-from indelible.events.verification.anchor import Anchor
-from indelible.events.verification.log import anchor_of, verify_chains
-from indelible.events.verification.walk import ShardEnd
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
+
+if TYPE_CHECKING:  # what verifies is imported when somebody verifies
+    from indelible.events.verification.anchor import Anchor
+    from indelible.events.verification.walk import ShardEnd
 
 
 class MemoryEventStore(GroupedStore):
@@ -207,13 +209,19 @@ class MemoryEventStore(GroupedStore):
 
     def anchor(self) -> Anchor:
         """Where every shard ends, for keeping elsewhere."""
+        from indelible.events.verification.log import anchor_of
+
         return anchor_of(self._ends())
 
     def verify(self, anchor: Anchor | None = None) -> int:
         """Walk the hash chains and return how many events they cover; no more is verified."""
+        from indelible.events.verification.log import verify_chains
+
         return verify_chains(self._ends(), self.read_shard, anchor or {})
 
     def _ends(self) -> Sequence[ShardEnd]:
+        from indelible.events.verification.walk import ShardEnd
+
         self._check_open()
         memory = self._memory
         with memory.lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
@@ -13,14 +13,10 @@ from indelible.events.event import RecordedEvent
 from indelible.events.grouped import GroupedStore
 from indelible.events.names import category_of
 from indelible.events.store import FIRST, NEVER, Cursor, Place, Sleepers, StreamHead
-from indelible.events.verification.anchor import Anchor
-from indelible.events.verification.findings import Findings
-from indelible.events.verification.inbox import check_inbox
-from indelible.events.verification.indexes import check_indexes
-from indelible.events.verification.log import anchor_of, verify_log
-from indelible.events.verification.snapshots import check_snapshots
-from indelible.events.verification.tables import Tables
-from indelible.events.verification.walk import ShardEnd
+
+if TYPE_CHECKING:  # what verifies is imported when somebody verifies
+    from indelible.events.verification.anchor import Anchor
+    from indelible.events.verification.walk import ShardEnd
 
 _log = logging.getLogger(__name__)
 
@@ -160,10 +156,19 @@ class StoredLog(GroupedStore):
 
     def anchor(self) -> Anchor:
         """Where every shard ends, for keeping elsewhere."""
+        from indelible.events.verification.log import anchor_of
+
         return anchor_of(self._ends())
 
     def verify(self, anchor: Anchor | None = None) -> int:
         """Verify the whole store and return how many events it has."""
+        from indelible.events.verification.findings import Findings
+        from indelible.events.verification.inbox import check_inbox
+        from indelible.events.verification.indexes import check_indexes
+        from indelible.events.verification.log import verify_log
+        from indelible.events.verification.snapshots import check_snapshots
+        from indelible.events.verification.tables import Tables
+
         reader = self._open_reader()
         tables, findings = Tables(self.read_views, self._at_length), Findings()
         with findings.noting():
@@ -184,6 +189,8 @@ class StoredLog(GroupedStore):
         return nullcontext()
 
     def _ends(self) -> Sequence[ShardEnd]:
+        from indelible.events.verification.walk import ShardEnd
+
         return [ShardEnd(*end) for end in self._open_reader().ends()]
 
 
