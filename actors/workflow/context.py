@@ -38,13 +38,12 @@ class StepContext(Mapping[str, Any]):
     """
 
     __slots__ = (
-        "_damage",
         "_given",
         "_input",
         "_node",
         "_read_blob",
         "_state",
-        "_unavailable",
+        "_unread",
         "attempt",
         "cancelled",
         "run_id",
@@ -68,8 +67,8 @@ class StepContext(Mapping[str, Any]):
         self._node = node
         self._read_blob = read_blob
         self._input: Any = None
-        self._damage: StoreCorruptError | None = None  # for the attempt, whatever the step does
-        self._unavailable: StoreUnavailableError | None = None  # unless the step gets over it
+        # What kept the step from its data.  Damage counts, whatever the step makes of it.
+        self._unread: StoreCorruptError | StoreUnavailableError | None = None
 
     @property
     def step_name(self) -> str:
@@ -100,7 +99,7 @@ class StepContext(Mapping[str, Any]):
             try:
                 self._input = stored_value(self._state, "its input", self._state.accepted.input)
             except StoreCorruptError as error:
-                self._damage = error
+                self._unread = error
                 raise
         return self._input
 
@@ -111,10 +110,11 @@ class StepContext(Mapping[str, Any]):
             try:
                 return value_of(self._state, index, self._read_blob)
             except StoreCorruptError as error:
-                self._damage = error
+                self._unread = error
                 raise
             except StoreUnavailableError as error:
-                self._unavailable = error
+                if self._unread is None or isinstance(self._unread, StoreUnavailableError):
+                    self._unread = error
                 raise
         given = self.input
         if isinstance(given, dict) and name in given:
