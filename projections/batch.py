@@ -41,7 +41,8 @@ def decode(
     for event in events:
         if event.type in wanted:
             try:
-                pairs.append((event, types.decode(event)))
+                data = event.data  # of a live one, as it was encoded: a call less for each
+                pairs.append((event, types.decode(event) if data is None else data))
             except (EventDecodeError, UnknownEventTypeError) as error:
                 undecodable.append((event, error))
     return pairs, undecodable

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from indelible.errors import StoreUnavailableError
 from indelible.events.event import RecordedEvent
@@ -20,6 +22,9 @@ KEPT = 20_000
 
 FLOOD = 5_000
 """Events a second at which appends want all of the host: views then wait, and fold more at once."""
+
+
+_shard = attrgetter("shard")
 
 
 class Feed:
@@ -68,24 +73,23 @@ class Feed:
             self.pending = 0
         self.expect(dropped)
         for group in groups:
-            for event in group:
-                self._put(event)
+            self._put(group)
         if sum(map(len, self._windows.values())) > self._kept:
             share = max(1, self._kept // len(self._windows))
             for window in self._windows.values():
                 del window[:-share]
         return bool(groups)
 
-    def _put(self, event: RecordedEvent) -> None:
-        shard, position = event.shard, event.position
-        window = self._windows.get(shard)
-        if window is None:
-            window = self._windows[shard] = []
-        elif window and window[-1].position + 1 != position:
-            window.clear()  # a group was pushed out: its events are in the rows
-        window.append(event)
-        if position > self._tips.get(shard, 0):
-            self._tips[shard] = position
+    def _put(self, group: Sequence[RecordedEvent]) -> None:
+        """Add a group: its events of one shard follow each other, and those of others them."""
+        for shard, events in groupby(group, _shard):
+            piece = list(events)
+            window = self._windows.setdefault(shard, [])
+            if window and window[-1].position + 1 != piece[0].position:
+                window.clear()  # a group was pushed out: its events are in the rows
+            window += piece
+            if piece[-1].position > self._tips.get(shard, 0):
+                self._tips[shard] = piece[-1].position
 
     def expect(self, positions: Cursor) -> None:
         """Learn that these positions are committed."""

@@ -66,7 +66,8 @@ class BlockingPool(Workers):
         tasks = self._tasks
         number = len(tasks.again) + len(tasks.waiting)  # as len(tasks), a call less a step
         if number > 1 and self._is_full():
-            self._watcher.alert()  # as _wake() would, whichever thread this is
+            if not self._watcher.alerted:
+                self._watcher.alert()  # as _wake() would, whichever thread this is
             return
         if number and self._worker() is not None:
             number -= 1

@@ -68,7 +68,11 @@ class Growth:
 
 
 class Watcher:
-    """A daemon thread that calls ``look`` every 5 ms from an alert on until nothing waits."""
+    """A daemon thread that calls ``look`` every 5 ms from an alert on until nothing waits.
+
+    Attributes:
+        alerted: Whether it looks now: another alert would change nothing.
+    """
 
     def __init__(
         self,
@@ -82,7 +86,7 @@ class Watcher:
         self._waiting = waiting
         self._look = look
         self._clock = clock
-        self._alerted = False  # as the event below says, which costs a call to ask
+        self.alerted = False  # as the event below says, which costs a call to ask
         self._alarm = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -90,12 +94,12 @@ class Watcher:
 
     def alert(self) -> None:
         """Have it look, from any thread; nearly free while it already does."""
-        if self._alerted:
+        if self.alerted:
             return
         with self._lock:
             if self._closed.is_set() or not (self._thread or self._begin()):
                 return
-            self._alerted = True
+            self.alerted = True
             self._alarm.set()
 
     def _begin(self) -> bool:
@@ -128,9 +132,9 @@ class Watcher:
         if self._closed.is_set():
             return False
         self._alarm.clear()
-        self._alerted = False
+        self.alerted = False
         if self._waiting():  # came between the last look and here
-            self._alerted = True
+            self.alerted = True
             self._alarm.set()
         return True
 

@@ -108,14 +108,14 @@ class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
         """The step's definition with its references resolved: the step's own copy."""
         node = self.node
         if not node.params:
-            return node.definition | {"params": {}}
+            return {**node.source, "params": {}}
         check = partial(check_reference, self.state, node)
         try:
             params = resolve(node.params, context.__getitem__, context.input, node.name, check)
         except (StoreCorruptError, StoreUnavailableError):
             self.begun = False
             raise
-        return {**node.definition, "params": params}
+        return {**node.source, "params": params}
 
     def message(
         self, value: Any, error: BaseException | None, took: int, cpu: int
@@ -129,9 +129,12 @@ class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
             leave(error)
         if executor.failpoints.armed:
             executor.failpoints.hit("step.after")
-        clock, unread = executor.clock, self._unread(error)
-        if unread is not None:
-            return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
+        clock, context = executor.clock, self.context
+        assert context is not None
+        if context._unread is not None or not self.begun:
+            unread = self._unread(context, error)
+            if unread is not None:
+                return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
         duration, cpu = took // 1_000, cpu // 1_000
         if error is None:
             try:
@@ -149,19 +152,18 @@ class StepAttempt(Calling, msgspec.Struct, gc=False, eq=False):
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 
-    def _unread(self, error: BaseException | None) -> StoreError | None:
+    def _unread(self, context: StepContext, error: BaseException | None) -> StoreError | None:
         """What kept the step from its run's own data: damage, whatever its function made of it.
 
         A store that is unavailable does so only if the function ended by that, and may run again.
         """
-        context = self.context
-        if context is None or not self.begun:
+        if not self.begun:
             assert isinstance(error, StoreError)
             return error
-        if context._damage is not None:
-            return context._damage
-        away = context._unavailable
-        return away if self.node.on_unknown == "retry" and _is_behind(away, error) else None
+        cause = context._unread
+        if isinstance(cause, StoreCorruptError):
+            return cause
+        return cause if self.node.on_unknown == "retry" and _is_behind(cause, error) else None
 
     def _explained(self, error: BaseException, value: Any) -> BaseException:
         """``error``, which the result brought about, with a note on where it comes from."""

@@ -29,7 +29,6 @@ RESULT_NAME = re.compile(r"step_(0|[1-9][0-9]*)_result", re.ASCII)
 """``step_<i>_result``: child i, from 0, of the innermost block around the reader that shows it."""
 
 NO_RETRY = RetryPolicy()
-NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
@@ -51,8 +50,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
         timeout: Seconds that one attempt may take, or ``None``.
         retry: When a failed attempt is followed by another.
         on_unknown: ``retry``, ``ask`` or ``fail``: what follows an attempt that a crash cut off.
-        definition: The normalised mapping that it was compiled from, read-only; a step's always
-            has ``params``.
+        source: The normalised mapping that it was compiled from; never to be changed.
     """
 
     index: int
@@ -70,7 +68,17 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     timeout: float | None
     retry: RetryPolicy
     on_unknown: str
-    definition: MappingProxyType[str, Any]
+    source: Mapping[str, Any]
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """The normalised mapping that it was compiled from, read-only; a step's has ``params``.
+
+        A view made for each who asks: kept ones are what the garbage collector would look into.
+        """
+        if self.kind == "step":
+            return MappingProxyType({**self.source, "params": self.params})
+        return MappingProxyType(dict(self.source))
 
 
 class Plan(msgspec.Struct, frozen=True, eq=False):
@@ -216,12 +224,6 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
     )
 
 
-def _frozen(source: Mapping[str, Any], *, is_step: bool) -> MappingProxyType[str, Any]:
-    if is_step and "params" not in source:
-        source = {**source, "params": NO_PARAMS}
-    return MappingProxyType(dict(source))
-
-
 def _add(
     nodes: list[Node],
     input_refs: list[tuple[int, str]],
@@ -277,7 +279,7 @@ def _add(
         timeout=source.get("timeout"),
         retry=RetryPolicy(**retry) if retry else NO_RETRY,
         on_unknown=source.get("on_unknown_outcome", "retry"),
-        definition=_frozen(source, is_step=kind == "step"),
+        source=source,
     )
     if kind == "step":
         nodes.append(node)
