@@ -98,6 +98,7 @@ class Workers:
         self._starved = False  # the host gives no more threads
         self._retained = 0
         self._begun_by_retired = 0
+        self._retired: list[Worker] = []  # those that may still have to return
         self._begun = 0  # as of the last look
         self._lock = threading.RLock()  # re-entrant: a finaliser may send a message at any place
         self._quiet = threading.Condition(self._lock)
@@ -346,6 +347,7 @@ class Workers:
             self._alive -= 1
             self._growth.shrink(self._alive - self._blocked)
             self._threads.discard(worker)
+            self._retired = [*filter(threading.Thread.is_alive, self._retired), worker]
             self._begun_by_retired += worker.begun
             self._quiet.notify_all()
         if self._tasks and not self._dropping:  # came while it still counted as running
@@ -359,7 +361,7 @@ class Workers:
         end = self._clock.monotonic() + int(timeout * 1e9)
         with self._lock:
             self._closed = True
-            threads = list(self._threads)
+            threads = [*self._threads, *self._retired]
         wanted.forget(self._try_again)
         self._wake_all()
         self._watcher.close()

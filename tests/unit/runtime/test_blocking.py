@@ -10,7 +10,7 @@ from indelible.actors.runtime.blocking import BASE, BlockingPool
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.growth import LOOK_S
 from indelible.actors.runtime.pace import LEAST
-from indelible.actors.runtime.workers import HOOK_NS
+from indelible.actors.runtime.workers import HOOK_NS, Worker
 from indelible.clock import ManualClock
 
 
@@ -95,6 +95,25 @@ def test_extra_threads_retire_when_idle() -> None:
         assert pool._quiet.wait_for(lambda: not pool._tasks and pool._alive <= BASE, 50)
     assert pool._growth.width == BASE
     assert pool.close() == ()
+
+
+def test_closing_waits_for_threads_that_have_retired_and_not_returned_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(worker: Worker) -> None:
+        worker.workers.serve(worker)
+        threading.Event().wait(0.2)  # as on a busy host
+
+    monkeypatch.setattr(Worker, "run", run)
+    pool = BlockingPool(name="pool", linger=0.0)
+    barrier = threading.Barrier(4)
+    for _ in range(4):
+        pool.enqueue(barrier.wait)  # type: ignore[arg-type]
+    pool.kick()
+    with pool._quiet:
+        assert pool._quiet.wait_for(lambda: not pool._tasks and pool._alive <= BASE, 50)
+    assert pool.close() == ()
+    assert not workers()
 
 
 def test_a_small_pool_never_has_more_threads_than_it_may() -> None:
