@@ -34,9 +34,12 @@ class Attempt(Protocol):
         key: What no other attempt has; its first part is the actor's stream.
         blocking: Whether it runs on a thread of the pool.
         timeout: Seconds after which nobody waits for it any more, if there is such a limit.
+        context: What its function gets, from when it begins; ``cancelled`` says to it that nobody
+            waits for it any more.
         begun: Whether its function has been called, or is about to be.
     """
 
+    context: Any
     actor: DurableActor
     key: tuple[Any, ...]
     blocking: bool
@@ -174,7 +177,7 @@ class Attempts(Generic[A]):
         if self._attempts.get(attempt.key) is not attempt:
             self.late_results += 1  # its actor has left, as leave() has said
             return
-        if attempt.cancelled:
+        if attempt.context.cancelled:
             self.late_results += 1
             logger.info("late result of %s", attempt.name)
         if self.closed:

@@ -45,9 +45,11 @@ class RunDecider(Decider[RunState]):
 
     def decide(self, state: RunState, message: Any) -> Decision:
         """Events, effects and the answer that ``message`` causes."""
-        if type(message) is m.AcceptRun:
-            return start_run(state, message, self.plan_of(message.definition))
-        return _DECIDE[type(message)](state, message)
+        decide = _DECIDE.get(type(message))
+        if decide is not None:
+            return decide(state, message)
+        assert type(message) is m.AcceptRun
+        return start_run(state, message, self.plan_of(message.definition))
 
     def unfinished(self, state: RunState) -> tuple[str, int]:
         """Status word of the run, and when to wake it (microseconds UTC).

@@ -67,7 +67,7 @@ class _Outcome(Mapping[str, Any]):
             "execution_time_ms": max(0, end.at - accepted.at) / 1_000,
             "checkpoints_created": state.checkpoints,
         }
-        if any(type(stored) is InBlob for stored in state.results.values()):
+        if InBlob in map(type, state.results.values()):
             self._values["result"] = outcome_value(state, read_blob)  # while the store is open
 
     def __getitem__(self, key: str) -> Any:
