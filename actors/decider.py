@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import msgspec
 
-from indelible.events.event import Event
+from indelible.events.model.event import Event
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # type checkers know it; the library does not need it
@@ -96,7 +96,8 @@ class Decider(Generic[S, R]):
         """Events (and reply, effects) that ``message`` causes; must not change ``state``.
 
         Define it as ``decide(self, state, message)``, or with a third parameter: that gets the
-        message's :class:`~indelible.events.context.MessageContext`, who it is from and the time.
+        message's :class:`~indelible.events.model.message_context.MessageContext`, who it is from
+        and the time.
 
         Raise :class:`indelible.errors.RefusedError` to say no: the asker gets it, the actor goes
         on.  Any other exception restarts the actor from its events.
@@ -130,7 +131,7 @@ class Decider(Generic[S, R]):
         return True
 
     def snapshot(self, state: S, /) -> Any:
-        """``state`` as a value that can be stored, see :mod:`indelible.events.values`.
+        """``state`` as a value that can be stored, see :mod:`indelible.events.codec.values`.
 
         It is encoded before the next event changes the state, so it may share parts with it.
         Called on the actor's thread, or for one that has left memory on a thread of its own.

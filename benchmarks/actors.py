@@ -12,7 +12,7 @@ from typing import Any
 from harness import print_machine
 
 from indelible.actors import PooledActor
-from indelible.actors.runtime.dispatcher import PoolDispatcher
+from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
 
 
 class Idle(PooledActor):

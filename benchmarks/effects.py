@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from harness import print_machine
 
 from indelible import ActorSystem, Call, CallReturned, Decider, Decision, Event, Tell
-from indelible.facade import access_to
+from indelible.api.facade import access_to
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from postgres_server import a_server

@@ -15,17 +15,17 @@ from pathlib import Path
 from harness import print_machine
 
 from indelible.clock import SystemClock
-from indelible.events.event import Event, RecordedEvent
+from indelible.events.model.event import Event, RecordedEvent
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.opening import open_store
-from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.store import EventStore
-from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
-from indelible.projections import cursors
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
-from indelible.projections.runner import ProjectionRunner
+from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine.runner import ProjectionRunner
+from indelible.projections.engine.view_engine import Engine
+from indelible.projections.views.default_views import default_projections
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from postgres_server import a_server

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 from harness import print_machine
 
 from indelible import ActorSystem, Decider, Event
-from indelible.events.event import EncodedEvent
+from indelible.api.facade import access_to
+from indelible.events.model.event import EncodedEvent
+from indelible.events.model.event_types import EventTypes, run_event_types
+from indelible.events.model.run_events import StepCompleted
 from indelible.events.opening import open_store
-from indelible.events.run_events import StepCompleted
 from indelible.events.snapshots import drop_snapshots, find_snapshot
 from indelible.events.store import Append, EventStore
-from indelible.events.types import EventTypes, run_event_types
-from indelible.facade import access_to
 from indelible.ids import Ids
 
 _PAGE = 1_000

@@ -20,11 +20,11 @@ from harness import print_machine
 
 from indelible import ActorSystem
 from indelible.actors.workflow.definition.compile import compile_definition
+from indelible.events.codec.values import encode_value
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunAccepted, StepFailed, StepsStarted
 from indelible.events.opening import open_store
-from indelible.events.run_events import RunAccepted, StepFailed, StepsStarted
 from indelible.events.store import Append
-from indelible.events.types import run_event_types
-from indelible.events.values import encode_value
 from indelible.ids import Ids
 
 DEFINITION: dict[str, Any] = {

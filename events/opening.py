@@ -42,7 +42,7 @@ def open_store(
     if url.startswith("memory:"):
         if mode != "own":
             raise StoreNotFoundError(url, "a store in memory has no other process")
-        from indelible.events.memory import MemoryEventStore
+        from indelible.events.memory.store import MemoryEventStore
 
         store = MemoryEventStore(clock=clock, failpoints=failpoints, url=url)
     elif is_postgres(url):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from indelible.errors import StoreCorruptError
-from indelible.events.event import EncodedEvent, RecordedEvent
-from indelible.events.inbox import Command, Inbox
-from indelible.events.owners import Owner
+from indelible.events.inbox.inbox import Command, Inbox
+from indelible.events.lease.store_owner import StoreOwner
+from indelible.events.model.event import EncodedEvent, RecordedEvent
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -256,7 +256,7 @@ class EventStore(Protocol):
         """
         ...
 
-    def owners(self) -> Sequence[Owner]:
+    def owners(self) -> Sequence[StoreOwner]:
         """The processes that own shards now, as far as can be seen; for people."""
         ...
 

@@ -7,7 +7,7 @@ import struct
 from contextlib import closing
 from typing import Any
 
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.sqlite.address import parse_address
 from indelible.events.store import EventStore
 from postgres_server import connect

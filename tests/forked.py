@@ -27,16 +27,16 @@ COMMAND = "forked_command"
 _TESTS = Path(__file__).parent
 _IMPORTED = [
     "__main__",
-    "indelible.system",
+    "indelible.api.system",
     "indelible.cli.app",
-    "indelible.cli.job",
-    "indelible.cli.serving",
+    "indelible.cli.tasks.run_job",
+    "indelible.cli.tasks.service_life",
     "indelible.events.opening",
     "indelible.events.sqlite.store",
     "indelible.events.postgres.store",
     "indelible.migrations",
     # what those load when they are called
-    "indelible.parts",
+    "indelible.assembly.system_parts",
     "alembic.command",
     "pydantic",
     "pydantic.type_adapter",

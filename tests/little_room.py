@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from indelible.events.sqlite.upkeep import WAL_GROWTH
+from indelible.events.sqlite.write.wal_checkpoint import WAL_GROWTH
 
-_PAGES = "indelible.events.sqlite.room.WAL_GROWTH"
+_PAGES = "indelible.events.sqlite.write.wal_room.WAL_GROWTH"
 
 
 @pytest.fixture(scope="session", autouse=True)

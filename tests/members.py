@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, Self
 
-from indelible.events.plan import shard_of
+from indelible.events.commit.shard_plan import shard_of
 from indelible.events.postgres.store import PostgresEventStore
 
 SHARDS = 8

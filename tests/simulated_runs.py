@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from indelible import ActorSystem
 from indelible.actors.decider import fold
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.describe import describe
-from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.state.describe import describe
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.events.event import EncodedEvent
-from indelible.events.memory import MemoryEventStore
-from indelible.events.run_events import RunCompleted, RunFailed, StepCompleted
-from indelible.events.types import run_event_types
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import EncodedEvent
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunCompleted, RunFailed, StepCompleted
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 

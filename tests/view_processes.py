@@ -7,17 +7,17 @@ from contextlib import ExitStack
 
 from indelible.clock import Clock, SystemClock
 from indelible.errors import ShardNotOwnedError
-from indelible.events.event import EncodedEvent
+from indelible.events.model.event import EncodedEvent
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.opening import open_store
-from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.store import Cursor, EventStore
-from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
-from indelible.projections.metrics import Metrics
-from indelible.projections.projection import Projection
+from indelible.projections.engine.view_engine import Engine
+from indelible.projections.views.default_views import default_projections
+from indelible.projections.views.metrics import Metrics
+from indelible.projections.views.view import View
 
 T0 = 1_700_000_000_000_000
 TYPES = run_event_types()
@@ -75,7 +75,7 @@ class NewMetrics(Metrics):
 def engine_of(
     store: EventStore,
     owner: str,
-    views: Sequence[Projection] = (),
+    views: Sequence[View] = (),
     clock: Clock | None = None,
 ) -> Engine:
     engine = Engine(

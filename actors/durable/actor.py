@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from indelible.actors.decider import Decision
-from indelible.actors.durable.answering import answers_among, mark_stored
-from indelible.actors.durable.decisions import wrong_decision
-from indelible.actors.durable.effects import Later
+from indelible.actors.durable.actor_host import ActorHost
+from indelible.actors.durable.commit.decision_check import wrong_decision
+from indelible.actors.durable.commit.in_flight import InFlight, Owed, PendingAppend, answer
+from indelible.actors.durable.commit.late_replies import check_later
+from indelible.actors.durable.commit.promise_keeping import OWN, PASSED
+from indelible.actors.durable.commit.promises import row_of
+from indelible.actors.durable.commit.stored_answers import answers_among, mark_stored
 from indelible.actors.durable.envelope import Envelope
-from indelible.actors.durable.flight import Flight, Flights, Owed, answer
-from indelible.actors.durable.host import Host
-from indelible.actors.durable.inbox import DurableInbox
-from indelible.actors.durable.late import check_later
-from indelible.actors.durable.promises import row_of
-from indelible.actors.durable.promising import OWN, PASSED
-from indelible.actors.durable.read_ahead import ReadAhead
-from indelible.actors.durable.resting import Resting
-from indelible.actors.durable.setting_aside import as_failure
-from indelible.actors.durable.trouble import WAKE, Trouble, refuse
+from indelible.actors.durable.mailbox import DurableMailbox
+from indelible.actors.durable.passivation import PassivatingActor
+from indelible.actors.durable.recovery.quarantine import as_failure
+from indelible.actors.durable.recovery.read_ahead import ReadAhead
+from indelible.actors.durable.recovery.recovery_stash import WAKE, RecoveryStash, refuse
+from indelible.actors.effects.effect_types import Later
 from indelible.actors.runtime.mailbox import ACTIVATION
 from indelible.errors import (
     ActorStoppedError,
@@ -28,15 +28,15 @@ from indelible.errors import (
     RefusedError,
 )
 from indelible.errors.texts import in_words
-from indelible.events.event import EncodedEvent
-from indelible.events.inbox import Command
-from indelible.events.metadata import correlated, encode_metadata
+from indelible.events.codec.metadata import correlated, encode_metadata
+from indelible.events.inbox.inbox import Command
+from indelible.events.model.event import EncodedEvent
 from indelible.events.store import Append
 
 logger = logging.getLogger("indelible.actors")
 
 
-class DurableActor(Resting):
+class DurableActor(PassivatingActor):
     """The one writer of one stream, in memory for as long as there is something to do.
 
     Messages are handled one at a time on worker threads.  An actor may decide on state whose
@@ -47,7 +47,7 @@ class DurableActor(Resting):
     registered: ClassVar[bool] = False
     ahead: ReadAhead | None = None  # its events, until it reads them for the first time
 
-    def __init__(self, stream: str, host: Host, *, presume_new: bool) -> None:
+    def __init__(self, stream: str, host: ActorHost, *, presume_new: bool) -> None:
         """Start without state; ``presume_new`` saves reading a stream that is likely empty."""
         # pykka's constructor is left out on purpose: its urn, event and reference, which nobody
         # sees of an actor that is known by its stream, cost a third of a short run's start.
@@ -59,13 +59,13 @@ class DurableActor(Resting):
         self._host = host
         self._decider = host.deciders[self.category]
         self._sees = self.category in host.seeing
-        self._effects, self._keeper = host.effects, host.keepers[self.category]
+        self._effects, self._work_tracker = host.effects, host.work_trackers[self.category]
         self._promises, self._waits = {}, self.category in host.waiting
         self._is_engines = self.category not in host.checked
-        self._flights = Flights()
+        self._in_flight = InFlight()
         self._restarts = None
         self._metadata = correlated(self.identity)
-        self._trouble = None if presume_new else Trouble(None)
+        self._recovery_stash = None if presume_new else RecoveryStash(None)
         self._refusal = None
         self._presumed = presume_new
         self._since = None
@@ -75,8 +75,8 @@ class DurableActor(Resting):
         self._unfinished = None
 
     @staticmethod
-    def _create_actor_inbox() -> DurableInbox:  # type: ignore[override] # as above
-        return DurableInbox()
+    def _create_actor_inbox() -> DurableMailbox:  # type: ignore[override] # as above
+        return DurableMailbox()
 
     def __str__(self) -> str:
         """The name that people know."""
@@ -85,7 +85,7 @@ class DurableActor(Resting):
     @property
     def state(self) -> Any:
         """The live state, ``None`` while it is to be read again; look, never change."""
-        return None if self._trouble is not None else self._state
+        return None if self._recovery_stash is not None else self._state
 
     # -- messages in
 
@@ -105,7 +105,7 @@ class DurableActor(Resting):
 
     def busy(self) -> bool:
         """Whether messages wait, or appends are under way."""
-        return bool(len(self.actor_inbox)) or not self._flights.over
+        return bool(len(self.actor_inbox)) or not self._in_flight.over
 
     def evict(self, why: IndelibleError) -> None:
         """Refuse everything from now on with ``why``: the stream has another writer."""
@@ -130,8 +130,8 @@ class DurableActor(Resting):
         inbox = self.actor_inbox
         while True:
             waiting = inbox.take_all()
-            if self._trouble is not None:
-                waiting += self._trouble.take_all()
+            if self._recovery_stash is not None:
+                waiting += self._recovery_stash.take_all()
             refuse([item for item in waiting if type(item) is Envelope], stopped, self.bury)
             if not inbox.release():
                 return
@@ -141,7 +141,7 @@ class DurableActor(Resting):
     def run_activation(self) -> None:
         """Handle up to 64 messages with one append; for the holder of the mailbox's flag."""
         inbox = self.actor_inbox
-        if self._flights.park():
+        if self._in_flight.park():
             return  # with the flag: the leader has it run again when enough have landed
         batch = inbox.take_some(ACTIVATION)
         try:
@@ -157,16 +157,16 @@ class DurableActor(Resting):
             self.let_askers_go(self._refusal)
             refuse(batch, self._refusal, self.bury)
             return
-        trouble = self._trouble
-        if trouble is not None:
-            if trouble.paused and not any(item is WAKE for item in batch):
-                trouble.turn_away(batch, self.bury)
+        stash = self._recovery_stash
+        if stash is not None:
+            if stash.paused and not any(item is WAKE for item in batch):
+                stash.turn_away(batch, self.bury)
                 return
-            trouble.keep(batch)
-            if not self._flights.over or not self._read_back(trouble):
+            stash.keep(batch)
+            if not self._in_flight.over or not self._read_back(stash):
                 return
-            self._trouble = None
-            batch = trouble.take_all()
+            self._recovery_stash = None
+            batch = stash.take_all()
         self.touched = True
         self._work(batch)
 
@@ -245,7 +245,7 @@ class DurableActor(Resting):
                 if self._askers is not None:
                     replies += self._askers.owed(decision.effects)
         try:
-            self._send(encoded, blobs, commands, Flight(replies or (), effects or (), batch))
+            self._send(encoded, blobs, commands, PendingAppend(replies or (), effects or (), batch))
             if self._askers is not None:
                 self._askers.sent()
         except BaseException as error:  # unfinished() raised; nothing has been sent
@@ -263,13 +263,13 @@ class DurableActor(Resting):
         A result is kept, too: losing it would have its run wait for ever.
         """
         item = batch[at]
-        trouble = self._give_up(error)
+        stash = self._give_up(error)
         if type(item) is not Envelope:
-            trouble.keep(batch)
+            stash.keep(batch)
         else:
-            trouble.keep(batch[:at] + batch[at + 1 :])
+            stash.keep(batch[:at] + batch[at + 1 :])
             if item.reply_to is not None:
-                self._send_after_others(Flight([(item.reply_to, error)], (), ()))
+                self._send_after_others(PendingAppend([(item.reply_to, error)], (), ()))
             else:
                 self.bury(item.message, in_words(error))
         self.deliver(WAKE)
@@ -279,11 +279,11 @@ class DurableActor(Resting):
         encoded: list[EncodedEvent],
         blobs: list[tuple[bytes, bytes]],
         commands: list[Command],
-        flight: Flight,
+        pending_append: PendingAppend,
     ) -> None:
         """Append the events; let what rests on them, or on older ones under way, wait."""
         if not encoded:
-            self._send_after_others(flight)
+            self._send_after_others(pending_append)
             return
         status: str | None = None
         wake_at: int | None = None
@@ -302,75 +302,77 @@ class DurableActor(Resting):
             status,
             wake_at,
             blobs or (),
-            self._flights,
-            answers=answers_among(flight.replies) if flight.replies else (),
+            self._in_flight,
+            answers=answers_among(pending_append.replies) if pending_append.replies else (),
             commands=commands or (),
         )
         self._version += len(encoded)
         if self._version >= self._snapshot_at:
-            self._capture(flight)
-        self._flights.add(flight)
+            self._capture(pending_append)
+        self._in_flight.add(pending_append)
         if commands:
             self._host.carrier.sending(commands)
         self._host.store.submit(append)
 
-    def _capture(self, flight: Flight) -> None:
-        """Let ``flight`` carry a snapshot of the state that it leads to."""
+    def _capture(self, pending_append: PendingAppend) -> None:
+        """Let ``pending_append`` carry a snapshot of the state that it leads to."""
         snapshots, version = self._host.snapshots, self._version
         captured, self._snapshot_at = snapshots.capture(
             self._decider, self.stream, self._state, version, self._promises
         )
         if captured is not None:
             self._snapshot = version
-            flight.snapshot = version, captured
+            pending_append.snapshot = version, captured
 
-    def _send_after_others(self, flight: Flight) -> None:
+    def _send_after_others(self, pending_append: PendingAppend) -> None:
         """Let what caused no event wait for the events that it was decided on."""
-        flights = self._flights
-        if flights.join_last(flight):
+        in_flight = self._in_flight
+        if in_flight.join_last(pending_append):
             return
-        if flights.error is not None:  # the state that it was decided on is lost
-            self._give_back(flight, flights.error)
+        if in_flight.error is not None:  # the state that it was decided on is lost
+            self._give_back(pending_append, in_flight.error)
             self.deliver(WAKE)
-        elif self._presumed and not self._version and flight.messages:
-            self._give_up(None).keep(flight.messages)  # no append will tell whether it was right
+        elif self._presumed and not self._version and pending_append.messages:
+            self._give_up(None).keep(
+                pending_append.messages
+            )  # no append will tell whether it was right
             self.deliver(WAKE)
         else:
-            self._depart(flight)
+            self._depart(pending_append)
 
-    def _depart(self, flight: Flight) -> None:
-        effects = flight.effects
+    def _depart(self, pending_append: PendingAppend) -> None:
+        effects = pending_append.effects
         if effects and not self._is_engines:  # first: who has an answer may close the system
             self._effects.perform(self, effects)
             effects = ()
-        if flight.replies:
-            answer(flight.replies)
+        if pending_append.replies:
+            answer(pending_append.replies)
         if effects:  # what a run has begun is known by its events, so that its asker goes first
             self._effects.perform(self, effects)
-        if flight.snapshot is not None:
-            self._host.snapshots.keep(self._decider, self.stream, *flight.snapshot)
+        if pending_append.snapshot is not None:
+            self._host.snapshots.keep(self._decider, self.stream, *pending_append.snapshot)
 
     # -- after the commit, on the leader's thread
 
     def _landed(self, append: Append, error: BaseException | None) -> None:
-        flights = self._flights
-        flight = flights.landed(error)
+        in_flight = self._in_flight
+        pending_append = in_flight.landed(error)
         try:
             if error is None:
                 if self._presumed:
                     self._presumed, self._since = False, 0
                 if append.answers:
-                    mark_stored(append.answers, flight.replies)
+                    mark_stored(append.answers, pending_append.replies)
                 if append.commands:
                     self._host.carrier.sent(append.commands)
-                self._depart(flight)
+                self._depart(pending_append)
             else:
                 if append.commands:
                     self._host.carrier.not_sent(append.commands)
-                self._give_back(flight, flights.error or error)
+                self._give_back(pending_append, in_flight.error or error)
         finally:
-            flights.landing = False
-        if flights.unpark():
+            in_flight.landing = False
+        if in_flight.unpark():
             self.go()
-        if self._trouble is not None and not len(flights):
+        if self._recovery_stash is not None and not len(in_flight):
             self.deliver(WAKE)

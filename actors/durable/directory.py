@@ -9,13 +9,13 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.actor_host import ActorHost
 from indelible.actors.durable.envelope import Envelope
-from indelible.actors.durable.host import Host
-from indelible.actors.durable.read_ahead import together
-from indelible.actors.durable.trouble import WAKE
+from indelible.actors.durable.recovery.read_ahead import together
+from indelible.actors.durable.recovery.recovery_stash import WAKE
 from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import ActorStoppedError, ShardNotOwnedError
-from indelible.events.context import Context
+from indelible.events.model.message_context import Context
 from indelible.events.store import StreamHead
 
 logger = logging.getLogger("indelible.actors")
@@ -48,7 +48,7 @@ class Directory:
     """
 
     def __init__(
-        self, host: Host, elsewhere: Elsewhere | None = None, left: Left = lambda *_: None
+        self, host: ActorHost, elsewhere: Elsewhere | None = None, left: Left = lambda *_: None
     ) -> None:
         """Start with nobody in memory; without ``elsewhere`` foreign messages are refused."""
         self._host = host

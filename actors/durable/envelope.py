@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pykka
 
-from indelible.events.context import Context
+from indelible.events.model.message_context import Context
 
 
 class Envelope(msgspec.Struct, eq=False):

@@ -1,1 +1,1 @@
-"""Attempts at functions of the host: each begins once it is durable, and tells how it ended."""
+"""What a decision asks of the world, by type; performed once it is durable, retried by policy."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pykka import Future, ThreadingFuture, Timeout
 
-from indelible.actors.runtime.workers import Worker
+from indelible.actors.runtime.pool.workers import Worker
 from indelible.threads import RETRY_S, wanted
 
 if TYPE_CHECKING:  # private names of pykka, needed for signatures alone

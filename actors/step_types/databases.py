@@ -20,8 +20,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, PoolResetState
 
-from indelible.events.connecting import connecting
-from indelible.events.pool_log import OPTIONS, in_a_line
+from indelible.events.connections.pool_log import OPTIONS, in_a_line
+from indelible.events.connections.unfinished_connections import connecting
 
 SQLITE_WAIT = 60.0
 """Seconds a SQLite connection waits for one of another process; ours queue before that."""
@@ -43,7 +43,7 @@ class Database:
 
     def __init__(self, address: str | sa.Engine) -> None:
         """Make an engine for a URL; nothing is connected yet, unless it is in memory."""
-        from indelible.events.inherited import leave_to_parent  # brings ctypes
+        from indelible.events.connections.forked_connections import leave_to_parent  # brings ctypes
 
         self._own = not isinstance(address, sa.Engine)
         self._forgets = False

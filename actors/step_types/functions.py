@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypeVar
 
-from indelible.actors.step_types.annotations import check_result
 from indelible.actors.step_types.base import check_name
+from indelible.actors.step_types.result_annotations import check_result
 from indelible.errors import Problem
 
 _MARK = "__indelible_step__"

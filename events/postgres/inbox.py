@@ -8,9 +8,9 @@ from typing import LiteralString
 
 import sqlalchemy as sa
 
-from indelible.events.database_clock import POSTGRESQL as NOW
-from indelible.events.inbox import Watcher, Watchers
-from indelible.events.inbox_sql import Begin, SqlInbox
+from indelible.events.connections.database_clock import POSTGRESQL as NOW
+from indelible.events.inbox.inbox import InboxWatcher, InboxWatchers
+from indelible.events.inbox.sql_inbox import Begin, SqlInbox
 
 INBOX_CHANNEL = "indelible_inbox"
 """Rung, without words, when commands were submitted or answered."""
@@ -32,13 +32,13 @@ class PostgresInbox(SqlInbox):
             now=sa.literal_column(NOW, sa.BigInteger),
             watch=self._watch,
         )
-        self._watchers = Watchers()
+        self._watchers = InboxWatchers()
 
     def ring(self, _: str = "") -> None:
         """Wake who waits; quick, never raises."""
         self._watchers.wake()
 
-    def _watch(self, _for_commands: bool) -> Watcher:
+    def _watch(self, _for_commands: bool) -> InboxWatcher:
         return self._watchers.add(lambda: True, busy=_BUSY, idle=_IDLE)
 
 

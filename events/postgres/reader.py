@@ -11,18 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from indelible.errors import StoreCorruptError
-from indelible.events.database_clock import POSTGRESQL as NOW
-from indelible.events.event import RecordedEvent, by_stream
-from indelible.events.holes import Span, whole
-from indelible.events.inbox import TEXT_LIMIT
-from indelible.events.metadata import METADATA_LIMIT
-from indelible.events.names import KIND_LIMIT, is_text
-from indelible.events.owners import Owner
-from indelible.events.plan import STREAM_ID_BITS
-from indelible.events.postgres.faults import of_the_database, translated
+from indelible.events.codec.metadata import METADATA_LIMIT
+from indelible.events.codec.values import VALUE_LIMIT
+from indelible.events.commit.shard_plan import STREAM_ID_BITS
+from indelible.events.connections.database_clock import POSTGRESQL as NOW
+from indelible.events.inbox.inbox import TEXT_LIMIT
+from indelible.events.lease.store_owner import StoreOwner
+from indelible.events.model.event import RecordedEvent, by_stream
+from indelible.events.model.event_types import EVENT_LIMIT
+from indelible.events.model.stream_names import KIND_LIMIT, is_text
+from indelible.events.postgres.driver_errors import of_the_database, translated
+from indelible.events.read.stream_gaps import Span, whole
 from indelible.events.store import Cursor, Place, Sleepers, StreamHead
-from indelible.events.types import EVENT_LIMIT
-from indelible.events.values import VALUE_LIMIT
 
 _PAGE = 1_000  # events of one statement of read(): some 300 KiB
 _INT_MAX = 2**63 - 1
@@ -190,9 +190,9 @@ class PostgresReader:
         """What the rows of the shards say, and the position of the last event of each."""
         return self._rows(_ENDS, ())
 
-    def owners(self) -> Sequence[Owner]:
+    def owners(self) -> Sequence[StoreOwner]:
         """The processes whose lease runs."""
-        return [Owner(*row) for row in self._rows(_OWNERS, ())]
+        return [StoreOwner(*row) for row in self._rows(_OWNERS, ())]
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
-from indelible.events.chain import GENESIS
-from indelible.events.postgres.attending import attended
-from indelible.events.postgres.faults import sqlstate
+from indelible.events.model.hash_chain import GENESIS
+from indelible.events.postgres.connect.long_statements import attended
+from indelible.events.postgres.driver_errors import sqlstate
 from indelible.failpoints import Failpoints
 
 _NAMES_SHOWN = 3

@@ -16,23 +16,23 @@ from indelible.errors import (
     SystemClosedError,
 )
 from indelible.events.addresses import Mode, check_mode
-from indelible.events.group import GroupCommit
-from indelible.events.inbox import Inbox
-from indelible.events.missing import shards_with_lost_streams
-from indelible.events.owners import Owner
+from indelible.events.commit.group_commit import GroupCommit
+from indelible.events.inbox.inbox import Inbox
+from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.address import parse_address
-from indelible.events.postgres.attending import attended
-from indelible.events.postgres.engines import Engines, check_server
-from indelible.events.postgres.faults import of_the_database, translated
-from indelible.events.postgres.hints import EVENTS_CHANNEL
+from indelible.events.postgres.connect.engines import Engines, check_server
+from indelible.events.postgres.connect.long_statements import attended
+from indelible.events.postgres.driver_errors import of_the_database, translated
 from indelible.events.postgres.inbox import INBOX_CHANNEL, PostgresInbox
-from indelible.events.postgres.leases import SHARDS_CHANNEL
-from indelible.events.postgres.listening import Heard, Listening
-from indelible.events.postgres.member import Member
+from indelible.events.postgres.lease.lease_rows import SHARDS_CHANNEL
+from indelible.events.postgres.lease.membership import Membership
+from indelible.events.postgres.notify.listener import Heard, NotifyListener
+from indelible.events.postgres.notify.notifier import EVENTS_CHANNEL
 from indelible.events.postgres.reader import PostgresReader
 from indelible.events.postgres.schema import bring_up, check_schema
+from indelible.events.read.lost_streams import shards_with_lost_streams
+from indelible.events.read.stored_log import StoredLog
 from indelible.events.store import OwnershipListener
-from indelible.events.stored import StoredLog
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
@@ -90,7 +90,7 @@ class PostgresEventStore(StoredLog):
         self._wanted_shards = shards
         self._opening = threading.Lock()
         self._remote: dict[object, Callable[[], object]] = {}
-        self._listening: Listening | None = None
+        self._listening: NotifyListener | None = None
         self._reader: PostgresReader | None = None
         clock = clock or SystemClock()
         name = f"event store ({self._address.database}): watchdog"
@@ -98,7 +98,7 @@ class PostgresEventStore(StoredLog):
         self._watchdog = self._engines.watchdog
         self._transactions = self._engines.transactions()
         self._views = self._engines.views()
-        self._member = Member(
+        self._member = Membership(
             self._address,
             self.url,
             self._engines,
@@ -200,12 +200,12 @@ class PostgresEventStore(StoredLog):
             self._member.writer.shards = check_schema(connection, self.url)
         self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
 
-    def _new_listening(self) -> Listening:
+    def _new_listening(self) -> NotifyListener:
         channels: dict[str, Heard] = {EVENTS_CHANNEL: self._heard, INBOX_CHANNEL: self._inbox.ring}
         if self._mode == "own":
             channels[SHARDS_CHANNEL] = self._member.look
         engine = self._engines.reading()
-        return Listening(engine, channels, self.url, self._engines.patience)
+        return NotifyListener(engine, channels, self.url, self._engines.patience)
 
     def _forked(self, parent: int) -> None:
         """In a child that inherits the connections and may use none."""
@@ -305,7 +305,7 @@ class PostgresEventStore(StoredLog):
             self._listening.start()
         return self._inbox
 
-    def owners(self) -> Sequence[Owner]:
+    def owners(self) -> Sequence[StoreOwner]:
         """The processes whose lease runs."""
         return self._open_reader().owners()
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from indelible.errors import StoreUnavailableError
-from indelible.events.inherited import leave_to_parent
+from indelible.events.connections.forked_connections import leave_to_parent
 from indelible.events.sqlite.address import Address
 
 BUSY_SECONDS = 30.0

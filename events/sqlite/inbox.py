@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.clock import Clock
-from indelible.events.inbox import Watcher
-from indelible.events.inbox_sql import Begin, SqlInbox
+from indelible.events.inbox.inbox import InboxWatcher
+from indelible.events.inbox.sql_inbox import Begin, SqlInbox
 from indelible.events.sqlite.address import Address
+from indelible.events.sqlite.driver_errors import of_the_database
 from indelible.events.sqlite.engines import guest_engine, watching_connection
-from indelible.events.sqlite.faults import of_the_database
-from indelible.events.sqlite.patience import Patience
+from indelible.events.sqlite.lock_wait import LockWait
 
 _BUSY, _IDLE = 0.002, 0.025
 """Seconds between looks: one look costs some 20 microseconds, so 1 % of a core while commands come
@@ -42,7 +42,7 @@ class Guest:
     It waits for the owner's lock as long as any program would: what comes of it is durable.
     """
 
-    def __init__(self, address: Address, url: str, patience: Patience) -> None:
+    def __init__(self, address: Address, url: str, patience: LockWait) -> None:
         """Connect on first use."""
         self._engine = guest_engine(address, lambda: patience.seconds)
         self._begin = patience.begin
@@ -81,10 +81,10 @@ class Guest:
                 connection.close()
 
 
-def _watch(address: Address, for_commands: bool) -> Watcher:
+def _watch(address: Address, for_commands: bool) -> InboxWatcher:
     """Looks at SQLite's own counter of commits, which costs less than any query."""
     versions = _Versions(address, for_commands)
-    return Watcher(versions.changed, busy=_BUSY, idle=_IDLE, end=versions.close)
+    return InboxWatcher(versions.changed, busy=_BUSY, idle=_IDLE, end=versions.close)
 
 
 class _Versions:

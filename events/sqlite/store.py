@@ -17,33 +17,33 @@ from indelible.errors import (
     SystemClosedError,
 )
 from indelible.events.addresses import Mode, check_mode
-from indelible.events.group import GroupCommit
-from indelible.events.inbox import Inbox
-from indelible.events.owners import Owner
+from indelible.events.codec.values import VALUE_LIMIT
+from indelible.events.commit.group_commit import GroupCommit
+from indelible.events.concurrency.fair_lock import FairLock
+from indelible.events.inbox.inbox import Inbox
+from indelible.events.lease.store_owner import StoreOwner
+from indelible.events.read.stored_log import StoredLog
 from indelible.events.sqlite.address import check_file, parse_address
-from indelible.events.sqlite.engines import (
-    check_version,
-    loading_at_most,
-    reading_engine,
-    writing_engine,
-)
-from indelible.events.sqlite.faults import (
+from indelible.events.sqlite.driver_errors import (
     NO_SHARED_MEMORY,
     meaning,
     of_the_database,
     primary_code,
     translated,
 )
-from indelible.events.sqlite.forked import carry_over, check_not_carried_over
+from indelible.events.sqlite.engines import (
+    check_version,
+    loading_at_most,
+    reading_engine,
+    writing_engine,
+)
+from indelible.events.sqlite.fork_guard import carry_over, check_not_carried_over
 from indelible.events.sqlite.inbox import Guest, sqlite_inbox
-from indelible.events.sqlite.owner import OwnerLock, this_process, who_owns
-from indelible.events.sqlite.patience import Patience
-from indelible.events.sqlite.reader import SqliteReader
+from indelible.events.sqlite.lock_wait import LockWait
+from indelible.events.sqlite.owner_lock import OwnerLock, this_process, who_owns
+from indelible.events.sqlite.read.reader import SqliteReader
 from indelible.events.sqlite.schema import bring_up, check_schema
-from indelible.events.sqlite.writer import SqliteWriter
-from indelible.events.stored import StoredLog
-from indelible.events.turns import Turns
-from indelible.events.values import VALUE_LIMIT
+from indelible.events.sqlite.write.writer import SqliteWriter
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
@@ -80,9 +80,9 @@ class SqlEventStore(StoredLog):
         self._opening = threading.Lock()
         self._lock = OwnerLock(self._address.owner, url)
         self._reader: SqliteReader | None = None
-        self._patience = Patience()
+        self._patience = LockWait()
         self._writing = writing_engine(self._address, lambda: self._patience.seconds)
-        self._turns = Turns()  # on the writer connection: a group, a batch of views, a probe
+        self._turns = FairLock()  # on the writer connection: a group, a batch of views, a probe
         self._writer = SqliteWriter(
             self._writing, url, self._failpoints, self._turns, self._patience
         )
@@ -224,7 +224,7 @@ class SqlEventStore(StoredLog):
             raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
         return self._inbox
 
-    def owners(self) -> Sequence[Owner]:
+    def owners(self) -> Sequence[StoreOwner]:
         """The process that owns the store, as the file beside it says."""
         owner = who_owns(self._address.owner)
         return () if owner is None else (owner,)

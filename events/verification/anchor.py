@@ -18,14 +18,14 @@ FORMAT = "indelible-anchor-1"
 _CHAIN = 32  # bytes
 
 
-class Place(NamedTuple):
+class AnchoredEnd(NamedTuple):
     """Where a shard ended: its last position, and the hash chain up to there."""
 
     position: int
     chain: bytes
 
 
-Anchor = Mapping[int, Place]
+Anchor = Mapping[int, AnchoredEnd]
 """The places of all shards that held an event."""
 
 
@@ -49,7 +49,7 @@ def format_anchor(anchor: Anchor, now: int) -> str:
 def events_of(anchor: Anchor) -> int:
     """How many events the log had: positions have no gaps.
 
-    >>> events_of({0: Place(7, bytes(32)), 5: Place(2, bytes(32))}), events_of({})
+    >>> events_of({0: AnchoredEnd(7, bytes(32)), 5: AnchoredEnd(2, bytes(32))}), events_of({})
     (9, 0)
     """
     return sum(place.position for place in anchor.values())
@@ -72,14 +72,14 @@ def parse_anchor(text: str | bytes) -> Anchor:
         raise AnchorError(f"{type(error).__name__}: {error}") from error
 
 
-def _places(shards: Mapping[str, Any]) -> Iterable[tuple[int, Place]]:
+def _places(shards: Mapping[str, Any]) -> Iterable[tuple[int, AnchoredEnd]]:
     for shard, place in shards.items():
         position, chain = place["position"], bytes.fromhex(place["chain"])
         if type(position) is not int or position < 1 or len(chain) != _CHAIN:
             raise ValueError(f"shard {shard} has no such place")
         if int(shard) < 0 or str(int(shard)) != shard:  # 00 would hide 0
             raise ValueError(f"shard {shard!r:.80} is no number from 0")
-        yield int(shard), Place(position, chain)
+        yield int(shard), AnchoredEnd(position, chain)
 
 
 def _check_complete(anchor: Anchor, events: Any) -> None:

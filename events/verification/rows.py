@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from indelible.errors import StoreCorruptError
+from indelible.events.sqlite.driver_errors import is_of_a_row, meaning
 from indelible.events.sqlite.engines import loading_at_most
-from indelible.events.sqlite.faults import is_of_a_row, meaning
 
 PAGE = 1_000
 """Rows read at once."""

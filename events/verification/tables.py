@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from indelible.events.names import is_text
-from indelible.events.types import EVENT_LIMIT
+from indelible.events.model.event_types import EVENT_LIMIT
+from indelible.events.model.stream_names import is_text
 from indelible.events.verification.rows import PAGE, Connect, Rows, do_without, is_lite
 
 AtLength = Callable[[sa.Connection], AbstractContextManager[object]]

@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from indelible.actor import ActorHandle
     from indelible.actors.decider import Decider, Decision
-    from indelible.actors.durable.effects import (
+    from indelible.actors.effects.effect_types import (
         Alert,
         Call,
         CallFailed,
@@ -22,11 +21,15 @@ if TYPE_CHECKING:
         Tell,
         TimerAt,
     )
-    from indelible.actors.effects.retry import RetryPolicy
+    from indelible.actors.effects.retry_policy import RetryPolicy
     from indelible.actors.step_types.functions import step
-    from indelible.actors.workflow.context import StepContext, current_step
-    from indelible.agent import WorkflowAgent
-    from indelible.alerts import Alerted
+    from indelible.actors.workflow.execute.step_context import StepContext, current_step
+    from indelible.api.actor_handle import ActorHandle
+    from indelible.api.agent import WorkflowAgent
+    from indelible.api.outcome import Outcome
+    from indelible.api.run_handle import RunHandle
+    from indelible.api.system import ActorSystem
+    from indelible.effect_handlers.alerts import Alerted
     from indelible.errors import (
         DefinitionError,
         IndelibleError,
@@ -37,57 +40,54 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UnknownRunError,
     )
-    from indelible.events.as_of import Position
-    from indelible.events.context import Context, MessageContext
-    from indelible.events.event import Event, RecordedEvent
-    from indelible.outcome import Outcome
-    from indelible.projections.custom import Projection
+    from indelible.events.model.event import Event, RecordedEvent
+    from indelible.events.model.message_context import Context, MessageContext
+    from indelible.events.read.as_of import Position
+    from indelible.projections.views.custom import Projection
     from indelible.results import RunError, RunRow, RunStatus, StepStatus, SystemHealth
-    from indelible.run import RunHandle
-    from indelible.system import ActorSystem
 
 _HOME = {
-    "ActorHandle": "indelible.actor",
-    "ActorSystem": "indelible.system",
-    "Alert": "indelible.actors.durable.effects",
-    "Alerted": "indelible.alerts",
-    "Call": "indelible.actors.durable.effects",
-    "CallFailed": "indelible.actors.durable.effects",
-    "CallReturned": "indelible.actors.durable.effects",
-    "CancelTimer": "indelible.actors.durable.effects",
-    "Context": "indelible.events.context",
+    "ActorHandle": "indelible.api.actor_handle",
+    "ActorSystem": "indelible.api.system",
+    "Alert": "indelible.actors.effects.effect_types",
+    "Alerted": "indelible.effect_handlers.alerts",
+    "Call": "indelible.actors.effects.effect_types",
+    "CallFailed": "indelible.actors.effects.effect_types",
+    "CallReturned": "indelible.actors.effects.effect_types",
+    "CancelTimer": "indelible.actors.effects.effect_types",
+    "Context": "indelible.events.model.message_context",
     "Decider": "indelible.actors.decider",
     "Decision": "indelible.actors.decider",
     "DefinitionError": "indelible.errors",
-    "Event": "indelible.events.event",
+    "Event": "indelible.events.model.event",
     "IndelibleError": "indelible.errors",
-    "Later": "indelible.actors.durable.effects",
-    "MessageContext": "indelible.events.context",
-    "Outcome": "indelible.outcome",
-    "Position": "indelible.events.as_of",
-    "Projection": "indelible.projections.custom",
-    "RecordedEvent": "indelible.events.event",
+    "Later": "indelible.actors.effects.effect_types",
+    "MessageContext": "indelible.events.model.message_context",
+    "Outcome": "indelible.api.outcome",
+    "Position": "indelible.events.read.as_of",
+    "Projection": "indelible.projections.views.custom",
+    "RecordedEvent": "indelible.events.model.event",
     "RefusedError": "indelible.errors",
-    "Reply": "indelible.actors.durable.effects",
+    "Reply": "indelible.actors.effects.effect_types",
     "ResultTimeoutError": "indelible.errors",
-    "RetryPolicy": "indelible.actors.effects.retry",
-    "RunEnded": "indelible.actors.durable.effects",
+    "RetryPolicy": "indelible.actors.effects.retry_policy",
+    "RunEnded": "indelible.actors.effects.effect_types",
     "RunError": "indelible.results",
     "RunExistsError": "indelible.errors",
-    "RunHandle": "indelible.run",
+    "RunHandle": "indelible.api.run_handle",
     "RunRow": "indelible.results",
     "RunStatus": "indelible.results",
-    "StartRun": "indelible.actors.durable.effects",
-    "StepContext": "indelible.actors.workflow.context",
+    "StartRun": "indelible.actors.effects.effect_types",
+    "StepContext": "indelible.actors.workflow.execute.step_context",
     "StepStatus": "indelible.results",
     "StoreOwnedError": "indelible.errors",
     "StoreUnavailableError": "indelible.errors",
     "SystemHealth": "indelible.results",
-    "Tell": "indelible.actors.durable.effects",
-    "TimerAt": "indelible.actors.durable.effects",
+    "Tell": "indelible.actors.effects.effect_types",
+    "TimerAt": "indelible.actors.effects.effect_types",
     "UnknownRunError": "indelible.errors",
-    "WorkflowAgent": "indelible.agent",
-    "current_step": "indelible.actors.workflow.context",
+    "WorkflowAgent": "indelible.api.agent",
+    "current_step": "indelible.actors.workflow.execute.step_context",
     "step": "indelible.actors.step_types.functions",
 }
 

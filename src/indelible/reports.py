@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import sqlalchemy as sa
 
+from indelible.api.facade import access_to
 from indelible.errors import StoreError, SystemClosedError, ThreadUnavailableError
-from indelible.events.database_clock import NOW
-from indelible.events.inbox import TEXT_LIMIT
-from indelible.events.roles import is_leased
-from indelible.facade import access_to
-from indelible.health import PATIENCE, Health, take_health
+from indelible.events.connections.database_clock import NOW
+from indelible.events.inbox.inbox import TEXT_LIMIT
+from indelible.events.lease.role_rows import is_leased
 from indelible.loops import Loop
+from indelible.service.health import PATIENCE, Health, take_health
 from indelible.threads import start_now
 
 if TYPE_CHECKING:
-    from indelible.system import ActorSystem
+    from indelible.api.system import ActorSystem
 
 logger = logging.getLogger("indelible.reports")
 

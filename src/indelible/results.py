@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from indelible.actors.workflow.messages import Resolution
-from indelible.actors.workflow.node_status import StepWord
-from indelible.actors.workflow.status import (
+from indelible.actors.workflow.run_messages import Resolution
+from indelible.actors.workflow.state.node_status import StepWord
+from indelible.actors.workflow.state.status_types import (
     ErrorCause,
     FailedStep,
     OutcomeWord,
@@ -19,9 +19,9 @@ from indelible.actors.workflow.status import (
     StepError,
     StepStatus,
 )
-from indelible.outcome import Outcome
-from indelible.projections.queries import AgentMetrics, ParkedEvent, RunRow, Summary
-from indelible.verification import Verified
+from indelible.api.outcome import Outcome
+from indelible.api.verification import Verified
+from indelible.projections.queries.view_queries import AgentMetrics, ParkedEvent, RunRow, Summary
 
 __all__ = [
     "AgentMetrics",
@@ -91,7 +91,7 @@ class TimerHealth(TypedDict):
 
 
 class ViewHealth(TypedDict):
-    """What a view lacks, as :class:`indelible.projections.lag.ViewLag` has it."""
+    """What a view lacks, as :class:`indelible.projections.queries.view_lag.ViewLag` has it."""
 
     events: int
     seconds: float
@@ -99,7 +99,7 @@ class ViewHealth(TypedDict):
 
 
 class SystemHealth(TypedDict):
-    """What ``system.health()`` returns, explained in :class:`indelible.health.Health`."""
+    """What ``system.health()`` returns, explained in :class:`indelible.service.health.Health`."""
 
     state: HealthWord
     ready: bool

@@ -35,19 +35,39 @@ USED_BY = [
 SLOW = ["alembic", "asyncio", "msgspec", "opentelemetry", "pykka", "sqlalchemy", "yaml"]
 WITH_A_SYSTEM = [  # made, opened or asked for something: importing ActorSystem loads none of it
     *("alembic", "mako", "opentelemetry", "psycopg", "sqlalchemy", "sqlite3", "yaml"),
-    *("indelible.actors.durable.directory", "indelible.actors.durable.host"),
-    *("indelible.actors.durable.recovery", "indelible.actors.effects.attempts"),
+    *("indelible.actors.durable.directory", "indelible.actors.durable.actor_host"),
+    *(
+        "indelible.actors.durable.recovery.state_from_log",
+        "indelible.actors.effects.attempts.attempt_queue",
+    ),
     *("indelible.actors.step_types.connections", "indelible.actors.step_types.database_query"),
-    *("indelible.actors.step_types.data_processing.step", "indelible.actors.workflow.decide"),
-    *("indelible.actors.workflow.executor", "indelible.events.consumers"),
-    *("indelible.events.memory", "indelible.events.postgres.store", "indelible.events.role_holder"),
-    *("indelible.events.snapshots", "indelible.events.sqlite", "indelible.inbox.courier"),
-    *("indelible.inbox.pump", "indelible.migrations", "indelible.parts", "indelible.projections"),
-    *("indelible.reader", "indelible.readers", "indelible.run_watch", "indelible.work"),
+    *(
+        "indelible.actors.step_types.data_processing.step",
+        "indelible.actors.workflow.decide.run_decider",
+    ),
+    *("indelible.actors.workflow.execute.executor", "indelible.events.subscribe.consumers"),
+    *(
+        "indelible.events.memory.store",
+        "indelible.events.postgres.store",
+        "indelible.events.lease.role_holder",
+    ),
+    *("indelible.events.snapshots", "indelible.events.sqlite", "indelible.remote.inbox_client"),
+    *(
+        "indelible.remote.inbox_worker",
+        "indelible.migrations",
+        "indelible.assembly.system_parts",
+        "indelible.projections",
+    ),
+    *(
+        "indelible.runs.run_reader",
+        "indelible.readers.log_readers",
+        "indelible.effect_handlers.started_runs",
+        "indelible.assembly.work_under_way",
+    ),
 ]
 TO_LOOK_IT_OVER = [  # verified, or asked how it is: running it loads none of this
-    *("indelible.events.verification", "indelible.health", "indelible.reports"),
-    *("indelible.results", "indelible.states", "indelible.survey"),
+    *("indelible.events.verification", "indelible.service.health", "indelible.reports"),
+    *("indelible.results", "indelible.runs.state_verification", "indelible.service.survey"),
 ]
 OURS = sorted(n for n in {*WITH_A_SYSTEM, *TO_LOOK_IT_OVER} if n.startswith("indelible"))
 
@@ -106,7 +126,7 @@ def test_help_loads_nothing_slow() -> None:
 
 def test_importing_the_system_loads_nothing_that_only_a_system_needs() -> None:
     loaded = loaded_by("from indelible import ActorSystem\n")
-    assert "indelible.system" in loaded
+    assert "indelible.api.system" in loaded
     assert not sorted(loaded & {*WITH_A_SYSTEM, *TO_LOOK_IT_OVER})
 
 
@@ -119,7 +139,7 @@ def test_a_system_that_runs_a_step_loads_nothing_that_looks_it_over(tmp_path: Pa
         "    outcome = system.workflow_agent('a').execute_workflow(definition)\n"
         "assert outcome['status'] == 'success', outcome\n"
     )
-    assert "indelible.parts" in loaded
+    assert "indelible.assembly.system_parts" in loaded
     assert not sorted(loaded & set(TO_LOOK_IT_OVER))
 
 

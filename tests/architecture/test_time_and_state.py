@@ -12,24 +12,24 @@ LIBRARY = ("actors", "events", "projections", "migrations", "src/indelible")
 READS_TIME = {
     # what waits for real threads measures by the host's clock: a manual one stands still meanwhile
     "actors/runtime/future.py": {"time.monotonic"},
-    "src/indelible/lifecycle.py": {"time.monotonic"},
-    "src/indelible/readers.py": {"time.monotonic"},
-    "src/indelible/run_ends.py": {"time.monotonic"},
-    "src/indelible/work.py": {"time.monotonic"},
+    "src/indelible/assembly/lifecycle.py": {"time.monotonic"},
+    "src/indelible/readers/log_readers.py": {"time.monotonic"},
+    "src/indelible/runs/remote_run_ends.py": {"time.monotonic"},
+    "src/indelible/assembly/work_under_way.py": {"time.monotonic"},
     # the clock itself
     "src/indelible/clock.py": {"time.monotonic_ns", "time.thread_time_ns", "time.time_ns"},
     # what is shown to a person at a terminal
-    "src/indelible/cli/job.py": {"time.monotonic"},
-    "src/indelible/cli/pictures.py": {"time.monotonic"},
-    "src/indelible/cli/progress.py": {"time.monotonic"},
-    "src/indelible/cli/recovery.py": {"time.monotonic"},
+    "src/indelible/cli/tasks/run_job.py": {"time.monotonic"},
+    "src/indelible/cli/render/top_screen.py": {"time.monotonic"},
+    "src/indelible/cli/render/progress_bar.py": {"time.monotonic"},
+    "src/indelible/cli/tasks/recovery_job.py": {"time.monotonic"},
 }
 
 SHARED = {
     # taken for moments in which nothing waits, by all mailboxes, so that each is smaller
     "actors/runtime/mailbox.py": {"_closing", "_counting"},
-    "actors/runtime/stopped.py": {"_inflating"},
-    "actors/durable/flight.py": {"Flights.lock"},
+    "actors/runtime/stopped_flag.py": {"_inflating"},
+    "actors/durable/commit/in_flight.py": {"InFlight.lock"},
     # what the host refuses to the process, and the loops of its threads that fail
     "src/indelible/threads.py": {"wanted"},
     "src/indelible/loops.py": {"_failing", "_lock"},
@@ -37,19 +37,21 @@ SHARED = {
     "migrations/__init__.py": {"_one_at_a_time"},
     # what a fork must not leave to the child
     "src/indelible/forks.py": {"_renewals", "_watched"},
-    "events/connecting.py": {"_changed", "_under_way", "made"},
-    "events/inherited.py": {"_engines", "_kept", "_records"},
+    "events/connections/unfinished_connections.py": {"_changed", "_under_way", "made"},
+    "events/connections/forked_connections.py": {"_engines", "_kept", "_records"},
     # in a child, what its parent had open: SQLite is one for all systems of a process
-    "events/sqlite/forked.py": {"_carried"},
+    "events/sqlite/fork_guard.py": {"_carried"},
 }
 
 STARTS_THREADS = {
     # the one place that starts them: what the host refuses is tried again, or an error of ours
     "src/indelible/threads.py": 2,
     # which does the work on the caller's thread if there is no other
-    "events/postgres/watchdog.py": 1,
+    "events/postgres/connect/watchdog.py": 1,
+    # the inbox worker, which has that place start its thread
+    "src/indelible/assembly/lifecycle.py": 1,
     # of tests
-    "src/indelible/testing/contract_groups.py": 2,
+    "src/indelible/testing/contract/group_contract.py": 2,
 }
 
 MUTABLE = {

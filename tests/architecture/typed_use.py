@@ -29,7 +29,7 @@ from indelible import (
     StepStatus,
     SystemHealth,
 )
-from indelible.projections.projection import Pair
+from indelible.projections.views.view import Pair
 from indelible.results import FailedStep, OutcomeWord, RunWord, StepError, StepWord, ViewHealth
 
 

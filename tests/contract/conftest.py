@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indelible.events.sqlite.store import SqlEventStore
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 
 from indelible.clock import ManualClock
 from indelible.errors import AsOfError
-from indelible.events.as_of import Position, cursor_at, version_at
 from indelible.events.opening import open_store
+from indelible.events.read.as_of import Position, cursor_at, version_at
 from indelible.events.store import EventStore
-from indelible.testing.builders import some_events, url_of
+from indelible.testing.contract.builders import some_events, url_of
 
 T0 = 1_700_000_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,12 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from indelible.errors import StaleEpochError, StoreUnavailableError
-from indelible.events.inbox import Command
+from indelible.events.inbox.inbox import Command
 from indelible.events.opening import open_store
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.events.store import Append, EventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import (
+from indelible.testing.contract.builders import (
     Outcomes,
     append_when_available,
     some_event,

@@ -22,11 +22,11 @@ from indelible import (
     Tell,
 )
 from indelible.errors import VerificationError
-from indelible.events.event import RecordedEvent
-from indelible.events.memory import MemoryEventStore
-from indelible.events.metadata import correlated, encode_metadata
+from indelible.events.codec.metadata import correlated, encode_metadata
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import RecordedEvent
 from indelible.events.store import EventStore
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 FULL = {"by": "ada", "why": "rent, at last", "tenant": "acme", "correlation_id": "req-1"}

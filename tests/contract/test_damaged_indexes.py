@@ -9,10 +9,10 @@ import pytest
 
 from at_rest import drop_entry, edit
 from indelible.errors import VerificationError
-from indelible.events.inbox import Command
+from indelible.events.inbox.inbox import Command
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
-from indelible.testing.builders import some_events, url_of
+from indelible.testing.contract.builders import some_events, url_of
 
 
 def fill(url: str) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from at_rest import edit
 from indelible.errors import VerificationError
-from indelible.events.inbox import COMMAND_LIMIT, Command
-from indelible.events.metadata import METADATA_LIMIT
+from indelible.events.codec.metadata import METADATA_LIMIT
+from indelible.events.inbox.inbox import COMMAND_LIMIT, Command
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.store import EventStore
 from indelible.events.verification.findings import MOST
-from indelible.testing.builders import some_events, url_of
+from indelible.testing.contract.builders import some_events, url_of
 
 NO_TEXT = "CAST(x'72F2' AS TEXT)"
 TOO_MUCH = "zeroblob(5000000)"

@@ -10,12 +10,12 @@ import pytest
 
 from at_rest import lose
 from indelible.errors import StoreCorruptError
-from indelible.events.as_of import version_at
 from indelible.events.opening import open_store
 from indelible.events.postgres import reader as postgres_reader
-from indelible.events.sqlite import reader as sqlite_reader
+from indelible.events.read.as_of import version_at
+from indelible.events.sqlite.read import reader as sqlite_reader
 from indelible.events.store import EventStore
-from indelible.testing.builders import some_events, url_of
+from indelible.testing.contract.builders import some_events, url_of
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.opening import open_store
 from indelible.events.snapshots import (
     SNAPSHOT_LIMIT,
@@ -22,7 +22,7 @@ from indelible.events.snapshots import (
 )
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.events.store import EventStore
-from indelible.testing.builders import some_events, url_of
+from indelible.testing.contract.builders import some_events, url_of
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -17,16 +17,16 @@ from indelible.errors import (
 from indelible.events.opening import open_store
 from indelible.events.sqlite import engines
 from indelible.events.sqlite.store import SqlEventStore
-from indelible.events.sqlite.upkeep import WAL_GROWTH
+from indelible.events.sqlite.write.wal_checkpoint import WAL_GROWTH
 from indelible.events.store import Append
-from indelible.testing.builders import (
+from indelible.testing.contract.builders import (
     Outcomes,
     append_when_available,
     some_event,
     some_events,
     url_of,
 )
-from indelible.testing.contract_inbox import command
+from indelible.testing.contract.inbox_contract import command
 
 
 def test_the_writer_is_at_full_durability(store: SqlEventStore) -> None:

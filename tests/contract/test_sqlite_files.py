@@ -15,12 +15,12 @@ from indelible.errors import (
     StoreNotFoundError,
     StoreUnavailableError,
 )
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.opening import open_store
 from indelible.events.sqlite.engines import use_wal
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.migrations import head_revision
-from indelible.testing.builders import (
+from indelible.testing.contract.builders import (
     some_event,
     some_events,
     url_of,

@@ -25,7 +25,7 @@ from indelible.events.opening import open_store
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import some_event, url_of
+from indelible.testing.contract.builders import some_event, url_of
 
 
 def test_a_link_to_a_database_has_the_same_lock(store: SqlEventStore, database: Path) -> None:
@@ -141,7 +141,7 @@ FULL = """
 import resource, sys
 from indelible.errors import StoreUnavailableError
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_events
+from indelible.testing.contract.builders import some_events
 url, other = sys.argv[1:]
 store = open_store(url)
 store.append("thing-1", some_events(3), expected=0)

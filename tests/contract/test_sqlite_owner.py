@@ -21,7 +21,7 @@ from indelible.errors import (
 )
 from indelible.events.opening import open_store
 from indelible.events.sqlite.store import SqlEventStore
-from indelible.testing.builders import (
+from indelible.testing.contract.builders import (
     some_event,
     submit_all,
     url_of,
@@ -63,7 +63,7 @@ def test_a_lock_file_that_says_nothing_still_locks(store: SqlEventStore, databas
 OWNER = """
 import os, sys
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 store = open_store(sys.argv[1], owner="another service")
 store.append("run-1", [some_event()], expected=0)
 print(os.getpid(), flush=True)
@@ -115,7 +115,7 @@ def test_a_forked_child_neither_keeps_the_lock_nor_writes(database: Path) -> Non
 import os, sys
 from indelible.errors import SystemClosedError
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 store = open_store(sys.argv[1])
 store.append("run-1", [some_event()], expected=0)
 child = os.fork()

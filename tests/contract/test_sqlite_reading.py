@@ -20,7 +20,7 @@ from indelible.errors import (
 from indelible.events.opening import open_store
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.migrations import revisions
-from indelible.testing.builders import (
+from indelible.testing.contract.builders import (
     some_event,
     some_events,
     url_of,

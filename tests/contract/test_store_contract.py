@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indelible.clock import ManualClock
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.events.store import EventStore

@@ -11,7 +11,7 @@ import pytest
 
 from indelible.errors import StoreCorruptError, VerificationError
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 
 COLUMNS = (
     "shard, position, stream_id, version, event_id, epoch, type, schema, payload, metadata, "

@@ -15,11 +15,11 @@ import pytest
 from at_rest import edit
 from indelible.clock import ManualClock
 from indelible.errors import AnchorError, VerificationError
-from indelible.events.chain import GENESIS, event_hash, link
+from indelible.events.model.hash_chain import GENESIS, event_hash, link
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
-from indelible.events.verification.anchor import Anchor, Place, format_anchor, parse_anchor
-from indelible.testing.builders import some_event, some_events, url_of
+from indelible.events.verification.anchor import Anchor, AnchoredEnd, format_anchor, parse_anchor
+from indelible.testing.contract.builders import some_event, some_events, url_of
 
 CONTENT = b"large"
 DIGEST = sha256(CONTENT).digest()
@@ -208,7 +208,7 @@ def test_an_anchor_holds_when_the_log_has_grown_and_not_for_another_log(tmp_path
     with pytest.raises(VerificationError, match="another chain"):
         other.verify(anchor)
     with pytest.raises(VerificationError, match="knows of this shard"):
-        other.verify({7: Place(1, GENESIS)})
+        other.verify({7: AnchoredEnd(1, GENESIS)})
     store.close()
     with open_store_file_of_before(tmp_path, store.url) as older, pytest.raises(VerificationError):
         older.verify(anchor)
@@ -241,10 +241,10 @@ def anchor_text(shards: str, *, events: int | None = None) -> str:
 
 def test_an_anchor_counts_its_events_and_one_of_an_empty_store_has_none() -> None:
     empty: Anchor = {}
-    for anchor in (empty, {0: Place(3, bytes(32)), 7: Place(3, bytes(32))}):
+    for anchor in (empty, {0: AnchoredEnd(3, bytes(32)), 7: AnchoredEnd(3, bytes(32))}):
         assert parse_anchor(format_anchor(anchor, 0)) == anchor
     before_it_counted = parse_anchor(anchor_text('"0": {}, "7": {}'))
-    assert before_it_counted == {0: Place(3, bytes(32)), 7: Place(3, bytes(32))}
+    assert before_it_counted == {0: AnchoredEnd(3, bytes(32)), 7: AnchoredEnd(3, bytes(32))}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.errors import ThreadUnavailableError
-from indelible.facade import access_to
 from indelible.threads import wanted
 
 NOBODY = 54_321

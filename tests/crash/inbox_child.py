@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from indelible import ActorSystem, Decider, Decision
-from indelible.events.event import Event
+from indelible.events.model.event import Event
 
 
 class Counted(Event, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from indelible.errors import StoreError, StoreUnavailableError
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import some_events
+from indelible.testing.contract.builders import some_events
 from indelible.testing.faults import InjectedError
 
 url, name, lease, threads = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])

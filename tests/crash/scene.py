@@ -9,8 +9,8 @@ from pathlib import Path
 
 from forked import Forked
 from indelible import ActorSystem
-from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted, StepsStarted
-from indelible.events.types import run_event_types
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunAccepted, RunCompleted, StepCompleted, StepsStarted
 
 STEPS = {"first", "left", "right", "d1", "d2", "shaky", "last"}
 INTERRUPTIONS = 60

@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 from indelible import ActorSystem, step
+from indelible.api.facade import access_to
 from indelible.clock import SystemClock
-from indelible.facade import access_to
 
 DELAY = 3_600
 """Seconds until the second attempt."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from indelible import ActorSystem, Decider, Decision, Event
-from indelible.actors.durable import snapshot_writer
+from indelible.actors.durable.recovery import snapshot_writer
 from indelible.failpoints import Failpoints, KillAt
 
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 
 import msgpack
 
-from indelible.events.event import EncodedEvent
+from indelible.events.model.event import EncodedEvent
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints, KillAt

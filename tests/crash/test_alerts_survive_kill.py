@@ -12,7 +12,7 @@ import pytest
 from crash import life as child
 from crash.alert_child import system_of
 from inboxes import wait_until_empty
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 
 KILLS = 30 if os.environ.get("INDELIBLE_FAULTS") == "1" else 3
 LEASE = 1.0

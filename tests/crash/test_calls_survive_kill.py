@@ -11,8 +11,8 @@ import pytest
 
 from crash.processes import Processes
 from indelible import ActorSystem
-from indelible.events.effect_events import EFFECT_EVENTS, CallBegan
-from indelible.facade import access_to
+from indelible.api.facade import access_to
+from indelible.events.model.call_events import EFFECT_EVENTS, CallBegan
 from killing import end_leases
 from orders import Charged, Order
 

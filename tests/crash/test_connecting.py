@@ -13,7 +13,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks h
 
 PROGRAM = """
 import json, os, socket, stat, sys, threading
-from indelible.events import connecting, inherited
+from indelible.events.connections import unfinished_connections as connecting
+from indelible.events.connections import forked_connections as inherited
 
 class Line:
     def __init__(self):

@@ -10,7 +10,7 @@ import pytest
 from crash.processes import Processes
 from deciders import Note
 from indelible import ActorSystem, Context
-from indelible.facade import access_to
+from indelible.api.facade import access_to
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NAMES = ("one", "two", "three")

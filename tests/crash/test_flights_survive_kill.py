@@ -14,8 +14,8 @@ import pytest
 
 from forked import COMMAND, PIPE, Forked
 from indelible import ActorSystem
-from indelible.events.run_events import StepCompleted
-from indelible.events.types import run_event_types
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import StepCompleted
 
 TYPES = run_event_types()
 FULL = os.environ.get("INDELIBLE_FAULTS") == "1"

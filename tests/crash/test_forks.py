@@ -98,7 +98,7 @@ def end(child: subprocess.Popen[str]) -> None:
 DIES = """
 import os, signal, sys
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 open_store(sys.argv[1]).append("run-late", [some_event()] * 5, expected=0)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -240,8 +240,8 @@ import os, signal, sys, threading
 import sqlalchemy as sa
 from indelible.actors.step_types.databases import Database
 from indelible.clock import SystemClock
-from indelible.events import connecting
-from indelible.events.postgres import engines
+from indelible.events.connections import unfinished_connections as connecting
+from indelible.events.postgres.connect import engines
 whose, url = sys.argv[1:]
 connecting.FORK_WAITS = engines.CONNECT_SECONDS = 600
 if whose == "store":

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from indelible.events.event import RecordedEvent
+from indelible.events.model.event import RecordedEvent
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from killing import Child, end_leases
 from members import LONG, SHARDS, Members, stream_in
 from postgres_server import connect
@@ -123,7 +123,7 @@ import sys, threading
 from indelible.clock import ManualClock, SystemClock
 from indelible.errors import StoreError
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 clock = {"runs": SystemClock, "stands still": ManualClock}[sys.argv[3]]()
 store = open_store(sys.argv[1], lease=float(sys.argv[2]), clock=clock)
 streams = sys.argv[4:]

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from indelible.events.event import RecordedEvent
+from indelible.events.model.event import RecordedEvent
 from indelible.events.store import EventStore
 from members import Members
 from postgres_server import connect
@@ -25,8 +25,8 @@ WRITERS = """
 import random, sys, threading
 from indelible.errors import StoreError, StoreUnavailableError
 from indelible.events.postgres.store import PostgresEventStore
-from indelible.events.plan import shard_of
-from indelible.testing.builders import some_event
+from indelible.events.commit.shard_plan import shard_of
+from indelible.testing.contract.builders import some_event
 
 url, lease, name = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 draw = random.Random(name)

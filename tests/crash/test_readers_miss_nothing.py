@@ -15,11 +15,11 @@ import pytest
 
 from forked import PIPE, Forked
 from indelible.clock import SystemClock
-from indelible.events.consumers import Consumer
-from indelible.events.following import Following, Subscription
-from indelible.events.role_holder import RoleHolder
-from indelible.events.types import EventTypes
-from indelible.events.waking import Followers
+from indelible.events.lease.role_holder import RoleHolder
+from indelible.events.model.event_types import EventTypes
+from indelible.events.subscribe.consumers import Consumer
+from indelible.events.subscribe.log_followers import LogFollowers
+from indelible.events.subscribe.subscription import Following, Subscription
 from members import SHARDS, Members
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
@@ -114,7 +114,7 @@ def test_whatever_becomes_of_the_writers_readers_see_every_event_once_and_in_ord
         store = members.make(mode="client")
         store.open()
         roles = RoleHolder(store, "the test", SystemClock())
-        followers = Followers(store)
+        followers = LogFollowers(store)
         readers = [
             Reader(Subscription(followers, EventTypes(), max_batch=37)),
             Reader(Consumer(followers, EventTypes(), roles, "billing")),

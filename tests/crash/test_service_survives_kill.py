@@ -15,10 +15,10 @@ import pytest
 
 from forked import COMMAND, PIPE, Forked
 from indelible import ActorSystem
-from indelible.events.run_events import StepCompleted
-from indelible.events.types import run_event_types
-from indelible.facade import access_to
-from indelible.survey import HEALTHY, UNHEALTHY, UNSERVED, Survey, take_survey
+from indelible.api.facade import access_to
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import StepCompleted
+from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED, Survey, take_survey
 
 FULL = os.environ.get("INDELIBLE_FAULTS") == "1"
 KILLS = {"sqlite": 30 if FULL else 4, "postgresql": 5 if FULL else 1}  # there a lease each

@@ -18,10 +18,10 @@ from indelible.errors import RebuildUnderWayError
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
-from indelible.projections.defaults import default_projections
-from indelible.projections.rebuild import SUFFIX
-from indelible.projections.runner import ProjectionRunner
+from indelible.projections.engine.rebuild import SUFFIX
+from indelible.projections.engine.runner import ProjectionRunner
 from indelible.projections.tables import CURSORS
+from indelible.projections.views.default_views import default_projections
 
 FAULTS = os.environ.get("INDELIBLE_FAULTS") == "1"
 COMMITS = range(1, 41) if FAULTS else (1, 4, 11)

@@ -9,8 +9,8 @@ import pytest
 from crash.processes import Processes
 from crash.sleeper_child import DELAY
 from indelible import ActorSystem
-from indelible.events.run_events import StepFailed, StepsStarted
-from indelible.facade import access_to
+from indelible.api.facade import access_to
+from indelible.events.model.run_events import StepFailed, StepsStarted
 
 RUNS = 1_000
 

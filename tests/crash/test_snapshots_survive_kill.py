@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from forked import Forked
 from indelible import ActorSystem
 from indelible.actors.decider import fold
-from indelible.actors.durable.recovery import recover
+from indelible.actors.durable.recovery.state_from_log import recover
+from indelible.api.facade import access_to
 from indelible.events.snapshots import SNAPSHOTS
-from indelible.facade import access_to
 
 CHILD = Path(__file__).with_name("snapshot_child.py")
 

@@ -19,7 +19,7 @@ from indelible.errors import StoreNotFoundError
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.migrations import alembic_config, head_revision
-from indelible.testing.builders import some_events
+from indelible.testing.contract.builders import some_events
 from killing import Child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

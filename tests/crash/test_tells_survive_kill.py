@@ -20,8 +20,8 @@ from crash import life as child
 from crash.tell_child import LETTERS, Recipient, Sender
 from inboxes import wait_until_empty
 from indelible import ActorSystem
-from indelible.facade import access_to
-from indelible.testing.builders import url_of
+from indelible.api.facade import access_to
+from indelible.testing.contract.builders import url_of
 from killing import end_leases
 
 KILLS = 100 if os.environ.get("INDELIBLE_FAULTS") == "1" else 20

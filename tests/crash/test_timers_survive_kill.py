@@ -12,7 +12,7 @@ from alarms import Alarm, Off
 from crash.alarm_child import ACTORS
 from crash.processes import Processes
 from indelible import ActorSystem
-from indelible.facade import access_to
+from indelible.api.facade import access_to
 from killing import end_leases
 
 KILL_AFTER = (5, 41, 17, 1, 59, 30)

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from crash.view_rows import folded, rows_of
 from forked import PIPE, Forked
 from indelible.clock import SystemClock
+from indelible.events.model.event_types import run_event_types
 from indelible.events.opening import open_store
-from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
-from indelible.projections.rebuild import SUFFIX
+from indelible.projections.engine.rebuild import SUFFIX
+from indelible.projections.engine.view_engine import Engine
 from indelible.projections.tables import CURSORS
+from indelible.projections.views.default_views import default_projections
 
 FAULTS = os.environ.get("INDELIBLE_FAULTS") == "1"
 COMMITS = range(1, 51) if FAULTS else (1, 2, 3, 5, 9, 16)

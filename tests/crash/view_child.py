@@ -13,11 +13,11 @@ from contextlib import suppress
 from crash.view_rows import LEASE, SHARDS, write_run
 from indelible.clock import SystemClock
 from indelible.errors import IndelibleError
+from indelible.events.model.event_types import run_event_types
 from indelible.events.opening import open_store
-from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints, KillAt
-from indelible.projections.defaults import default_projections
-from indelible.projections.runner import ProjectionRunner
+from indelible.projections.engine.runner import ProjectionRunner
+from indelible.projections.views.default_views import default_projections
 
 
 def main(url: str, life: str, kill: int) -> None:

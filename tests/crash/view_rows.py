@@ -8,14 +8,14 @@ import sqlalchemy as sa
 
 from indelible.clock import SystemClock
 from indelible.errors import StaleEpochError
-from indelible.events.event import Event
-from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
+from indelible.events.model.event import Event
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.store import Cursor, EventStore
-from indelible.events.types import run_event_types
 from indelible.ids import Ids
-from indelible.projections.projection import Projection
+from indelible.projections.sql.pipelined_statements import PipelinedStatements
 from indelible.projections.tables import METADATA
-from indelible.projections.together import Together
+from indelible.projections.views.view import View
 
 SHARDS = 4  # on PostgreSQL
 LEASE = 1.0  # seconds, there
@@ -41,7 +41,7 @@ def write_run(store: EventStore, run: str, agent: str) -> bool:
     return True
 
 
-def rows_of(connection: sa.Connection, projection: Projection) -> list[Any]:
+def rows_of(connection: sa.Connection, projection: View) -> list[Any]:
     """All rows of a view, by their primary keys."""
     return [
         [tuple(row) for row in connection.execute(sa.select(t).order_by(*t.primary_key.columns))]
@@ -49,14 +49,14 @@ def rows_of(connection: sa.Connection, projection: Projection) -> list[Any]:
     ]
 
 
-def folded(store: EventStore, projection: Projection, until: Cursor) -> list[Any]:
+def folded(store: EventStore, projection: View, until: Cursor) -> list[Any]:
     """The rows that the events up to ``until`` give."""
     events = [e for s, end in until.items() if end for e in store.read_shard(s, 0, end)]
     pairs = [(e, TYPES.decode(e)) for e in events if e.type in projection.event_types]
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
     with engine.begin() as connection:
         METADATA.create_all(connection)
-        together = Together(connection)
+        together = PipelinedStatements(connection)
         projection.write(together, projection.fold(pairs))
         together.run()
         rows = rows_of(connection, projection)

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from indelible import ActorSystem, Decider, Event, RunExistsError, step
+from indelible.api.facade import access_to
 from indelible.cli.app import app
 from indelible.errors import UnknownEventTypeError
-from indelible.facade import access_to
 from pages import Page, output_of, printed_by, run
 
 PAGE = Page("docs/changing-code.md")
@@ -103,7 +103,7 @@ def test_a_run_keeps_its_definition_and_waits_for_a_type_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("indelible.cli.recovery._QUIET", 0.05)
+    monkeypatch.setattr("indelible.cli.tasks.recovery_job._QUIET", 0.05)
     url = f"sqlite:///{tmp_path}/copy.db"
     old = {"name": "w", "steps": [{"name": "pay", "type": "charge", "params": {"amount": 5}}]}
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.effects.retry import RetryPolicy
+from indelible.actors.effects.retry_policy import RetryPolicy
 from indelible.actors.step_types.data_processing.arithmetic import MEAN_DIGITS, MOST_DIGITS
 from indelible.actors.step_types.data_processing.grouping import AGGREGATES
 from indelible.actors.step_types.data_processing.output import FORMATS
@@ -21,7 +21,7 @@ from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.actors.step_types.database_query.checks import KEYS
 from indelible.actors.workflow.definition import plan
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
+from indelible.actors.workflow.definition.size_limits import MAX_BLOCKS, MAX_NODES
 from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from indelible.actors.durable import effects
+from indelible.actors.effects import effect_types as effects
 from pages import Page, output_of
 
 PAGE = Page("docs/effects.md")

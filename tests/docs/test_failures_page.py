@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import indelible.errors
-from indelible.actors.workflow.status import OutcomeWord
+from indelible.actors.workflow.state.status_types import OutcomeWord
 from pages import Page, output_of, printed_by
 
 PAGE = Page("docs/failures.md")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.steps import Steps
+from indelible.assembly.step_registry import StepRegistry
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -101,7 +101,7 @@ def test_the_run_that_is_killed_and_started_again_finishes(checkout: Path) -> No
 
 def test_the_definition_in_yaml_compiles() -> None:
     [text] = blocks("yaml")
-    types = Steps({"default": "sqlite://"}, {}).types
+    types = StepRegistry({"default": "sqlite://"}, {}).types
     assert compile_definition(text, types).steps_total == 3
 
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from indelible.cli import serving
+from indelible.cli.tasks import service_life as serving
 from indelible.reports import STALE
-from indelible.survey import HEALTHY, UNHEALTHY, UNSERVED
+from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
 

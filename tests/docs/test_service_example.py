@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.facade import access_to
-from indelible.survey import HEALTHY, UNSERVED, take_survey
+from indelible.api.facade import access_to
+from indelible.service.survey import HEALTHY, UNSERVED, take_survey
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "examples" / "service" / "README.md").read_text()

@@ -15,32 +15,32 @@ import msgpack
 import msgspec
 import pytest
 
-from indelible.events.context import Context, inherited
-from indelible.events.effect_events import CallAttemptFailed, CallBegan, CallReleased
-from indelible.events.event import Event
-from indelible.events.metadata import (
+from indelible.events.codec.metadata import (
     correlated,
     decode_metadata,
     encode_metadata,
     promises_in,
     promising,
 )
-from indelible.events.projection_events import EventRetried, EventSkipped
-from indelible.events.run_events import (
+from indelible.events.codec.values import encode_value
+from indelible.events.model.call_events import CallAttemptFailed, CallBegan, CallReleased
+from indelible.events.model.event import Event
+from indelible.events.model.event_types import EventTypes, run_event_types
+from indelible.events.model.message_context import Context, inherited
+from indelible.events.model.projection_events import EventRetried, EventSkipped
+from indelible.events.model.run_events import (
     Cause,
-    FailedStep,
     RunAccepted,
     RunCompleted,
     RunFailed,
     RunQuarantined,
     StepCompleted,
     StepFailed,
+    StepFailure,
     StepOutcomeUnknown,
     StepsReleased,
     StepsStarted,
 )
-from indelible.events.types import EventTypes, run_event_types
-from indelible.events.values import encode_value
 
 FILES = Path(__file__).with_name("events")
 AT = 1_700_000_000_000_000
@@ -103,7 +103,7 @@ EXAMPLES: tuple[Event, ...] = (
         duration=99,
         state_bytes=1_000,
         agent="etl",
-        failures=(FailedStep("load", "ValueError", "no such table"),),
+        failures=(StepFailure("load", "ValueError", "no such table"),),
     ),
     RunFailed(
         at=AT,
@@ -116,7 +116,7 @@ EXAMPLES: tuple[Event, ...] = (
         duration=99,
         state_bytes=1_000,
         agent="etl",
-        failures=(FailedStep("load", "ValueError", "no such table"),),
+        failures=(StepFailure("load", "ValueError", "no such table"),),
     ),
     RunQuarantined(at=AT, step="load", interruptions=10),
     EventRetried(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from indelible.events.inbox import Command
+from indelible.events.commit.shard_plan import shard_of
+from indelible.events.inbox.inbox import Command
 from indelible.events.opening import open_store
-from indelible.events.plan import shard_of
 from indelible.migrations import head_revision, migrate, revisions, upgrade
 
 pytestmark = pytest.mark.usefixtures("alembic_migrates")

@@ -12,6 +12,6 @@ from members import PATIENCE, Members
 @pytest.fixture
 def members(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Members]:
     """Their database is never taken for silent, however short leases are and busy the machine."""
-    monkeypatch.setattr("indelible.events.postgres.engines._SHORTEST", PATIENCE)
+    monkeypatch.setattr("indelible.events.postgres.connect.engines._SHORTEST", PATIENCE)
     with Members(postgres_url) as members:
         yield members

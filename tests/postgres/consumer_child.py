@@ -7,11 +7,11 @@ import sys
 
 from indelible.clock import SystemClock
 from indelible.errors import RoleLostError
-from indelible.events.consumers import Consumer
+from indelible.events.lease.role_holder import RoleHolder
+from indelible.events.model.event_types import EventTypes
 from indelible.events.opening import open_store
-from indelible.events.role_holder import RoleHolder
-from indelible.events.types import EventTypes
-from indelible.events.waking import Followers
+from indelible.events.subscribe.consumers import Consumer
+from indelible.events.subscribe.log_followers import LogFollowers
 
 url, name, lease, max_batch = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 
@@ -22,7 +22,7 @@ def say(*words: object) -> None:
 
 store = open_store(url, mode="client")
 roles = RoleHolder(store, name, SystemClock(), lease=lease)
-consumer = Consumer(Followers(store), EventTypes(), roles, "billing", max_batch=max_batch)
+consumer = Consumer(LogFollowers(store), EventTypes(), roles, "billing", max_batch=max_batch)
 say("ready")
 for batch in consumer:
     say("batch", [(item.recorded.shard, item.recorded.position) for item in batch])

@@ -9,12 +9,12 @@ from typing import Literal
 import pytest
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.clock import SystemClock
 from indelible.errors import AskTimeoutError, ShardNotOwnedError
-from indelible.events.postgres.leases import View
+from indelible.events.postgres.lease.lease_rows import LeaseView
 from indelible.events.postgres.store import PostgresEventStore
-from indelible.facade import access_to
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from members import SHARDS, Members, stream_in
 from unit.inbox.counters import Counter
 
@@ -56,12 +56,12 @@ def test_leases_go_on_being_renewed_when_the_clock_is_moved_while_they_run(
     second = members.open(clock=OffClock(0))
     mine = first.wait_for_share(SHARDS // 2)
     second.wait_for_share(SHARDS // 2)
-    renewed: SimpleQueue[View] = SimpleQueue()
+    renewed: SimpleQueue[LeaseView] = SimpleQueue()
     leases = first.store._member._leases
     assert leases is not None
     renew = leases.renew
 
-    def note(owned: Collection[int]) -> View:
+    def note(owned: Collection[int]) -> LeaseView:
         view = renew(owned)
         renewed.put(view)
         return view
@@ -99,7 +99,7 @@ def test_a_command_from_a_host_whose_clock_is_a_day_off_is_neither_late_nor_for_
 
     with process("own", OffClock(0)) as owner, process("client", OffClock(off)) as client:
         assert client.actor("counter", "c").ask(1, timeout=20) == 1
-        access_to(owner).parts.pump.stop()
+        access_to(owner).parts.inbox_worker.stop()
         with pytest.raises(AskTimeoutError):
             client.actor("counter", "c").ask(1, timeout=0.01)
         [seq] = client.store.inbox.waiting(range(64), 10)

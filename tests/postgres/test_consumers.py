@@ -18,12 +18,12 @@ from indelible import ActorSystem
 from indelible.cli.app import app
 from indelible.clock import SystemClock
 from indelible.errors import StoreReadOnlyError
-from indelible.events.consumers import Consumer
-from indelible.events.following import Subscription
-from indelible.events.role_holder import Role, RoleHolder
-from indelible.events.types import EventTypes
-from indelible.events.waking import Followers
-from indelible.testing.builders import some_events
+from indelible.events.lease.role_holder import Role, RoleHolder
+from indelible.events.model.event_types import EventTypes
+from indelible.events.subscribe.consumers import Consumer
+from indelible.events.subscribe.log_followers import LogFollowers
+from indelible.events.subscribe.subscription import Subscription
+from indelible.testing.contract.builders import some_events
 from members import SHARDS, Members, stream_in
 from postgres_server import connect
 
@@ -167,11 +167,13 @@ def stored(url: str) -> dict[int, int]:
 def test_a_reader_hears_of_commits_of_another_process(
     members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.events.following._FIRST_PAUSE", 1_000.0)  # no looking
-    monkeypatch.setattr("indelible.events.following._LAST_PAUSE", 1_000.0)
+    monkeypatch.setattr(
+        "indelible.events.subscribe.subscription._FIRST_PAUSE", 1_000.0
+    )  # no looking
+    monkeypatch.setattr("indelible.events.subscribe.subscription._LAST_PAUSE", 1_000.0)
     writer, reader = members.open().store, members.make(mode="read")
     reader.open()
-    subscription = Subscription(Followers(reader), EventTypes())
+    subscription = Subscription(LogFollowers(reader), EventTypes())
     got: list[int] = []
     seen = threading.Event()
 
@@ -195,7 +197,7 @@ def test_commits_of_another_process_are_seen_without_hints(
     writer, reader = members.open().store, members.make(mode="read")
     reader.open()
     monkeypatch.setattr(reader, "on_remote", lambda _: lambda: None)
-    with Subscription(Followers(reader), EventTypes()) as subscription:
+    with Subscription(LogFollowers(reader), EventTypes()) as subscription:
         for number in range(3):
             writer.append(stream_in(number), some_events(1), expected=0)
             [item] = next(subscription)
@@ -215,7 +217,7 @@ def test_what_several_processes_write_at_once_comes_whole_and_in_order(members: 
 
             writers.append(threading.Thread(target=write))
     roles = RoleHolder(first.store, "one", SystemClock())
-    consumer = Consumer(Followers(first.store), EventTypes(), roles, "billing", max_batch=50)
+    consumer = Consumer(LogFollowers(first.store), EventTypes(), roles, "billing", max_batch=50)
     for writer in writers:
         writer.start()
     seen: dict[int, list[int]] = {}

@@ -17,10 +17,10 @@ from indelible.errors import (
     StoreUnavailableError,
     VerificationError,
 )
-from indelible.events.plan import shard_of
+from indelible.events.commit.shard_plan import shard_of
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import append_when_available, some_event, some_events
+from indelible.testing.contract.builders import append_when_available, some_event, some_events
 from indelible.testing.faults import Fault
 
 SHARDS = 3

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.clock import ManualClock
-from indelible.events.postgres.deadlines import Deadlines
-from indelible.events.postgres.sharing import fair_share
+from indelible.events.postgres.lease.fair_share import fair_share
+from indelible.events.postgres.lease.lease_deadlines import LeaseDeadlines
 
 SECOND = 1_000_000_000
 
@@ -21,7 +21,7 @@ class Watched:
         self.clock = ManualClock()
         self.over: list[frozenset[int]] = []
         self._told = threading.Semaphore(0)
-        self.deadlines = Deadlines(self.clock, self._note, "deadlines of a test")
+        self.deadlines = LeaseDeadlines(self.clock, self._note, "deadlines of a test")
 
     def _note(self, numbers: frozenset[int]) -> None:
         self.over.append(numbers)

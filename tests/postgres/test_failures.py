@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from indelible.errors import StoreError, StoreUnavailableError, WrongExpectedVersionError
-from indelible.events.event import EncodedEvent
-from indelible.events.plan import make_plan
-from indelible.events.postgres.groups import statements_of
+from indelible.events.commit.shard_plan import make_plan
+from indelible.events.model.event import EncodedEvent
 from indelible.events.postgres.store import PostgresEventStore
+from indelible.events.postgres.write.group_statements import statements_of
 from indelible.events.store import Append
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import append_when_available, some_event, submit_all
+from indelible.testing.contract.builders import append_when_available, some_event, submit_all
 from indelible.testing.faults import Fault
 from members import LONG, Members, stream_in
 from postgres_server import PostgresServer, a_server, connect

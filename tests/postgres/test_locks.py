@@ -13,7 +13,7 @@ import pytest
 
 from indelible.errors import StaleEpochError, StoreUnavailableError
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from members import LONG, SHARDS, SHORT, Member, Members, stream_in
 
 ALL = frozenset(range(SHARDS))
@@ -94,7 +94,7 @@ FORKS = """
 import os, sys
 from indelible.errors import SystemClosedError
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 store = open_store(sys.argv[1], shards=1)
 store.append("run-1", [some_event()], expected=0)
 store.positions()

@@ -20,11 +20,12 @@ from indelible.errors import (
     SystemClosedError,
 )
 from indelible.events.opening import open_store
-from indelible.events.postgres import address, engines
+from indelible.events.postgres import address
+from indelible.events.postgres.connect import engines
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.failpoints import Failpoints
 from indelible.migrations import alembic_config, head_revision, upgrade
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from members import Members, stream_in
 from postgres_server import a_server, connect
 

@@ -9,7 +9,7 @@ import pytest
 from indelible.clock import ManualClock, SystemClock
 from indelible.errors import ShardNotOwnedError, StaleEpochError, StoreUnavailableError
 from indelible.events.store import Append
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from members import SHARDS, SHORT, Member, Members, stream_in
 from postgres_server import connect
 

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 from indelible.clock import ManualClock
-from indelible.events.plan import Shard
-from indelible.events.postgres.followers import Followers
-from indelible.events.postgres.keeper import Keeper
-from indelible.events.postgres.leases import View
-from indelible.events.postgres.writer import Ends
+from indelible.events.commit.shard_plan import Shard
+from indelible.events.postgres.lease.lease_keeper import LeaseKeeper
+from indelible.events.postgres.lease.lease_rows import LeaseView
+from indelible.events.postgres.lease.shard_followers import ShardFollowers
+from indelible.events.postgres.write.writer import Ends
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from members import Members, stream_in
 
 LEASE = 10.0
@@ -30,9 +30,9 @@ class SlowLeases:
         self._mine: frozenset[int] = frozenset()
         self.free: list[int] = [0, 1]
 
-    def renew(self, owned: Collection[int]) -> View:
+    def renew(self, owned: Collection[int]) -> LeaseView:
         self._clock.advance(SLOW)
-        return View(frozenset(owned), self._mine, len(self.free), ["me"], None)
+        return LeaseView(frozenset(owned), self._mine, len(self.free), ["me"], None)
 
     def acquire(self, limit: int, kept_out: Collection[int]) -> Ends:
         self._clock.advance(SLOW)
@@ -84,9 +84,9 @@ class Kept:
         self.group, self.writer = Group(), Writer()
         self.leases = leases = SlowLeases(self.clock)
         group, writer = self.group, self.writer
-        lease, who = round(LEASE * 1e6), Followers()
+        lease, who = round(LEASE * 1e6), ShardFollowers()
         parts: Any = (leases, "me", group, writer, self.clock, lease, "a test", who)
-        self.keeper = Keeper(*parts)
+        self.keeper = LeaseKeeper(*parts)
 
 
 def test_an_acquired_lease_counts_from_before_it_was_asked_for() -> None:

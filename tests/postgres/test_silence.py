@@ -15,11 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from indelible.clock import SystemClock
 from indelible.errors import StoreUnavailableError
-from indelible.events.postgres import attending
-from indelible.events.postgres.attending import attended
-from indelible.events.postgres.engines import Engines
-from indelible.events.postgres.watchdog import LOOKS, Watchdog
-from indelible.testing.builders import append_when_available, some_event
+from indelible.events.postgres.connect import long_statements as attending
+from indelible.events.postgres.connect.engines import Engines
+from indelible.events.postgres.connect.long_statements import attended
+from indelible.events.postgres.connect.watchdog import LOOKS, Watchdog
+from indelible.testing.contract.builders import append_when_available, some_event
 from members import LONG, PATIENCE, SHARDS, SHORT, Members, stream_in
 from postgres_server import PostgresServer, connect
 from silent_proxy import SilentProxy

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, step
+from indelible.api.run_handle import RunHandle
 from indelible.errors import AskTimeoutError, ResultTimeoutError, StoreUnavailableError
-from indelible.run import RunHandle
 from indelible.testing.hold import Hold
 from members import LONG
 from silent_proxy import SilentProxy
@@ -43,7 +43,7 @@ class Scene:
 
 @pytest.fixture
 def scene(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setattr("indelible.lifecycle.GRACE", 0.2)
+    monkeypatch.setattr("indelible.assembly.lifecycle.GRACE", 0.2)
     hold = Hold()
     hold.close()
     with SilentProxy(postgres_url) as proxy:
@@ -122,7 +122,9 @@ def test_calls_of_an_owner_keep_their_time_when_the_database_is_silent(scene: Sc
 def test_calls_of_a_client_keep_their_time_when_the_database_is_silent(
     scene: Scene, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.health.PATIENCE", SOON)  # what health() gives the database
+    monkeypatch.setattr(
+        "indelible.service.health.PATIENCE", SOON
+    )  # what health() gives the database
     with scene.system(url=postgres_url) as owner, scene.system(mode="client") as client:
         owner.workflow_agent("a").start(DEFINITION, run_id="r")
         scene.hold.wait()

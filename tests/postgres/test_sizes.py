@@ -11,14 +11,14 @@ import pytest
 
 from at_rest import edit
 from indelible.errors import ValueNotStorableError, VerificationError
-from indelible.events.event import Event
-from indelible.events.inbox import TEXT_LIMIT, Command
-from indelible.events.names import KIND_LIMIT
+from indelible.events.inbox.inbox import TEXT_LIMIT, Command
+from indelible.events.model.event import Event
+from indelible.events.model.event_types import EventTypes
+from indelible.events.model.stream_names import KIND_LIMIT
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.snapshots import Taken, keep_snapshots
-from indelible.events.types import EventTypes
 from indelible.reports import read_processes
-from indelible.testing.builders import some_event, some_events
+from indelible.testing.contract.builders import some_event, some_events
 
 SIZE = 5_000_000
 TEXT, BYTES = f"repeat('x', {SIZE})", f"decode(repeat('00', {SIZE}), 'hex')"

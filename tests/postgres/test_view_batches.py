@@ -13,15 +13,15 @@ from sqlalchemy.event import listen, remove
 from crash.view_rows import TYPES, folded, rows_of, write_run
 from indelible.clock import SystemClock
 from indelible.errors import RoleLostError
+from indelible.events.lease.role_rows import hold_roles, take_role
+from indelible.events.model.run_events import StepCompleted
 from indelible.events.opening import open_store
-from indelible.events.roles import hold_roles, take_role
-from indelible.events.run_events import StepCompleted
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
+from indelible.projections.engine.view_engine import Engine
 from indelible.projections.tables import PARKED
+from indelible.projections.views.default_views import default_projections
 
 LEASE = 60_000_000  # microseconds
 

@@ -14,13 +14,13 @@ from indelible.errors import RebuildUnderWayError
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
-from indelible.projections import cursors
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
-from indelible.projections.metrics import Metrics
-from indelible.projections.queries import Views
-from indelible.projections.runner import ProjectionRunner
+from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine.runner import ProjectionRunner
+from indelible.projections.engine.view_engine import Engine
+from indelible.projections.queries.view_queries import Views
 from indelible.projections.tables import CURSORS
+from indelible.projections.views.default_views import default_projections
+from indelible.projections.views.metrics import Metrics
 from view_processes import NAMES, TYPES, NewMetrics, Processes, engine_of, settle
 
 LONG = 40.0  # seconds; nothing waits that long unless it hangs
@@ -168,17 +168,17 @@ def test_a_process_whose_lease_was_taken_writes_nothing_more(processes: Processe
     stale = engine_of(first, "stale")
     processes.write("1")
     settle(stale)
-    assert set(stale.lanes) == NAMES
+    assert set(stale.updaters) == NAMES
     execute(first, "UPDATE roles SET lease_until = 1")  # it was paused for that long
     newer = engine_of(second, "newer")
-    assert set(newer.lanes) == NAMES
+    assert set(newer.updaters) == NAMES
     processes.write("2")
     ends = processes.ends()
     while not newer.covers(ends):
         newer.step()
     before = Views(first).metrics()
     settle(stale)
-    assert not stale.lanes
+    assert not stale.updaters
     assert not any(stale.moves(name) for name in NAMES)
     assert Views(first).metrics() == before
     assert before[0].succeeded == 2
@@ -190,8 +190,8 @@ def test_a_process_whose_lease_was_taken_writes_nothing_more(processes: Processe
 def test_a_lease_that_lasts_is_not_taken(processes: Processes) -> None:
     first, second = processes.open(), processes.open()
     holder = engine_of(first, "holder")
-    assert set(holder.lanes) == NAMES
-    assert not engine_of(second, "other").lanes
+    assert set(holder.updaters) == NAMES
+    assert not engine_of(second, "other").updaters
 
 
 def test_a_process_that_does_not_move_a_view_rebuilds_it_and_moves_it_then(
@@ -208,9 +208,9 @@ def test_a_process_that_does_not_move_a_view_rebuilds_it_and_moves_it_then(
         holder.step()  # it lives, and keeps its lease
     assert Views(first).run("1").steps_completed == 1  # type: ignore[union-attr]
     processes.write("3")
-    while set(holder.lanes) != {"metrics"}:
+    while set(holder.updaters) != {"metrics"}:
         holder.step()
-    assert set(other.lanes) == {"workflow_status"}
+    assert set(other.updaters) == {"workflow_status"}
     ends = processes.ends()
     while not other.covers(ends, ["workflow_status"]):
         other.step()
@@ -239,7 +239,7 @@ def test_a_rebuild_that_died_with_its_process_is_gone_on_with_elsewhere(
     processes.write(*(str(n) for n in range(10)))
     settle(holder)
     rebuild = holder.rebuild("metrics")
-    while sum(rebuild.lane.cursor.values()) < 10:
+    while sum(rebuild.updater.cursor.values()) < 10:
         holder.step()
     execute(first, "UPDATE roles SET lease_until = 1")
     other = engine_of(second, "other")
@@ -267,16 +267,16 @@ def test_older_code_leaves_a_view_to_the_newer_that_has_made_it(processes: Proce
     newer.close()
     older = engine_of(second, "older", [Metrics()], clock)
     settle(older)
-    assert not older.lanes
+    assert not older.updaters
     assert not older.rebuilds
     assert not older.moves("metrics")
     again = engine_of(first, "again", [NewMetrics()])
-    assert set(again.lanes) == {"metrics"}  # the older one does not keep it from others
+    assert set(again.updaters) == {"metrics"}  # the older one does not keep it from others
     again.close()
     clock.advance(60)
     settle(older)
     assert version_of(first) == 2
-    assert not older.lanes
+    assert not older.updaters
 
 
 def test_older_code_moves_what_it_has_been_told_to_rebuild(processes: Processes) -> None:
@@ -289,9 +289,9 @@ def test_older_code_moves_what_it_has_been_told_to_rebuild(processes: Processes)
     while not rebuild.finished:
         older.step()
     assert version_of(first) == 1
-    assert set(older.lanes) == {"metrics"}
+    assert set(older.updaters) == {"metrics"}
     processes.write("3")
-    while newer.lanes:
+    while newer.updaters:
         newer.step()
     assert version_of(first) == 1
 
@@ -329,7 +329,7 @@ def test_newer_code_takes_a_view_over_when_it_has_rebuilt_it(processes: Processe
         older.step()
     assert version_of(first) == 2
     processes.write("3")
-    while older.lanes:
+    while older.updaters:
         older.step()
     while not newer.covers(processes.ends()):
         newer.step()

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from indelible.clock import ManualClock
 from indelible.errors import StoreUnavailableError
-from indelible.projections.metrics import Metrics
-from indelible.projections.queries import Views
+from indelible.projections.queries.view_queries import Views
 from indelible.projections.tables import (
     CURSORS,
 )
+from indelible.projections.views.metrics import Metrics
 from view_processes import NAMES, NewMetrics, Processes, engine_of, settle
 
 
@@ -45,10 +45,10 @@ def test_views_whose_stand_could_not_be_read_are_moved_later(
     store, clock = processes.open(), ManualClock()
     failing_once(monkeypatch, store, "read_views", 2)
     engine = engine_of(store, "here", (), clock)
-    assert not engine.lanes
+    assert not engine.updaters
     clock.advance(1.0)
     engine.step()
-    assert set(engine.lanes) == NAMES
+    assert set(engine.updaters) == NAMES
 
 
 def test_a_view_that_could_not_be_left_to_newer_code_is_left_later(
@@ -65,7 +65,7 @@ def test_a_view_that_could_not_be_left_to_newer_code_is_left_later(
     clock.advance(1.0)
     older.step()
     assert not older.moves("metrics")
-    assert set(engine_of(first, "again", [NewMetrics()]).lanes) == {"metrics"}
+    assert set(engine_of(first, "again", [NewMetrics()]).updaters) == {"metrics"}
 
 
 def test_tables_that_a_rebuild_makes_or_swaps_wait_for_the_disk(

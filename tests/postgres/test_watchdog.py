@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from indelible.clock import ManualClock, SystemClock
-from indelible.events.postgres.watchdog import LOOKS, Watchdog
+from indelible.events.postgres.connect.watchdog import LOOKS, Watchdog
 
 PATIENCE = 30.0
 

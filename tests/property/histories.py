@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from indelible.events.event import Event
-from indelible.events.run_events import (
+from indelible.events.model.event import Event
+from indelible.events.model.run_events import (
     RunAccepted,
     RunCompleted,
     RunFailed,

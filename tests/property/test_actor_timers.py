@@ -8,9 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from alarms import Alarm
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deciders import Note, Noted
 from indelible import ActorSystem, Alert, Alerted, Decision
 from indelible.clock import ManualClock
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 from simulated_runs import SCALE

@@ -16,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from indelible.clock import ManualClock
 from indelible.errors import EventGapError, RoleLostError
-from indelible.events.batches import Batch, Selection
-from indelible.events.consumers import Consumer
-from indelible.events.memory import MemoryEventStore
-from indelible.events.role_holder import RoleHolder
+from indelible.events.lease.role_holder import RoleHolder
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor
-from indelible.events.types import EventTypes
-from indelible.events.waking import Followers
-from indelible.testing.builders import some_event
+from indelible.events.subscribe.batches import EventBatch, Selection
+from indelible.events.subscribe.consumers import Consumer
+from indelible.events.subscribe.log_followers import LogFollowers
+from indelible.testing.contract.builders import some_event
 
 SHARDS = 3
 STREAMS = st.sampled_from([f"{category}-{n}" for category in ("run", "thing") for n in range(4)])
@@ -49,7 +49,7 @@ class ConsumerMachine(RuleBasedStateMachine):
         self.processes = 0
         self.consumer = self.new_consumer()
         self.stale: Consumer | None = None
-        self.batch: Batch | None = None  # handed out last, by self.consumer
+        self.batch: EventBatch | None = None  # handed out last, by self.consumer
         self.reached: Cursor = {}  # delivered by self.consumer
         self.fresh = True  # it has not been asked for anything yet
 
@@ -57,7 +57,7 @@ class ConsumerMachine(RuleBasedStateMachine):
         self.processes += 1
         roles = RoleHolder(self.store, f"process {self.processes}", ManualClock())
         return Consumer(
-            Followers(self.store),
+            LogFollowers(self.store),
             EventTypes(),
             roles,
             "billing",
@@ -77,7 +77,7 @@ class ConsumerMachine(RuleBasedStateMachine):
     def wants(self, kind: str) -> bool:
         return self.selection.everything or kind == WANTED
 
-    def take(self, consumer: Consumer) -> Batch | None:
+    def take(self, consumer: Consumer) -> EventBatch | None:
         """The next batch if there is one, without waiting."""
         try:
             consumer._look()
@@ -86,7 +86,7 @@ class ConsumerMachine(RuleBasedStateMachine):
             consumer._gaps = 0
         return consumer._take()
 
-    def see(self, batch: Batch) -> None:
+    def see(self, batch: EventBatch) -> None:
         """Check that ``batch`` is what comes next, and nothing else."""
         assert len(batch) > 0
         for item in batch:

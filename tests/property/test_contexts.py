@@ -11,12 +11,12 @@ from msgspec.structs import asdict
 import deciders
 from deciders import Noted
 from indelible import ActorSystem, Context, Decision, Tell
+from indelible.api.arguments.caller_context import check_context
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.context_checks import check_context
-from indelible.events.context import caused_by, inherited, named, over
-from indelible.events.memory import MemoryEventStore
-from indelible.events.metadata import decode_metadata, encode_metadata
-from indelible.facade import access_to
+from indelible.events.codec.metadata import decode_metadata, encode_metadata
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.message_context import caused_by, inherited, named, over
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.events.event import Event, RecordedEvent
-from indelible.events.run_events import (
+from indelible.events.model.event import Event, RecordedEvent
+from indelible.events.model.run_events import (
     RunAccepted,
     RunCompleted,
     RunFailed,
@@ -17,10 +17,10 @@ from indelible.events.run_events import (
     StepCompleted,
     StepFailed,
 )
-from indelible.projections.metrics import Metrics
-from indelible.projections.projection import Pair
+from indelible.projections.sql.pipelined_statements import PipelinedStatements
 from indelible.projections.tables import METADATA
-from indelible.projections.together import Together
+from indelible.projections.views.metrics import Metrics
+from indelible.projections.views.view import Pair
 
 T0 = 1_700_000_000_000_000
 number = st.integers(0, 10**7)
@@ -66,7 +66,7 @@ def rows(batches: list[list[Pair]]) -> list[list[Any]]:
         METADATA.create_all(connection)
         metrics = Metrics()
         for batch in batches:
-            together = Together(connection)
+            together = PipelinedStatements(connection)
             metrics.write(together, metrics.fold(batch))
             together.run()
         found = [

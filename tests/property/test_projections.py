@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.clock import ManualClock
-from indelible.events.event import EncodedEvent, Event, RecordedEvent
-from indelible.events.memory import MemoryEventStore
-from indelible.events.projection_events import EventRetried, EventSkipped, stream_of
-from indelible.events.run_events import (
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import EncodedEvent, Event, RecordedEvent
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.projection_events import EventRetried, EventSkipped, stream_of
+from indelible.events.model.run_events import (
     RunAccepted,
     RunCompleted,
     RunFailed,
@@ -25,14 +26,13 @@ from indelible.events.run_events import (
     StepOutcomeUnknown,
 )
 from indelible.events.store import Append
-from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.ids import SeededIds
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
-from indelible.projections.queries import Views
-from indelible.projections.rebuild import SUFFIX
+from indelible.projections.engine.rebuild import SUFFIX
+from indelible.projections.engine.view_engine import Engine
+from indelible.projections.queries.view_queries import Views
 from indelible.projections.tables import CURSORS, METADATA
+from indelible.projections.views.default_views import default_projections
 from property.histories import T0, Log, logs
 
 TYPES = run_event_types()

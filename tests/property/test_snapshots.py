@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indelible.actors.decider import fold
-from indelible.actors.durable.recovery import recover
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.snapshot import from_value, to_value
-from indelible.actors.workflow.state import RunState
+from indelible.actors.durable.recovery.state_from_log import recover
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.state.run_snapshot import from_value, to_value
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.events.event import Event
-from indelible.events.memory import MemoryEventStore
+from indelible.events.codec.values import decode_value, encode_value
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import Event
 from indelible.events.snapshots import drop_snapshots, find_snapshot
-from indelible.events.values import decode_value, encode_value
-from indelible.facade import access_to
 from simulated_runs import (
     SCALE,
     TYPES,

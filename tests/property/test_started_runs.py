@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from indelible import ActorSystem, step
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 from journeys import BOOK, Heard, Trip

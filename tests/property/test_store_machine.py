@@ -21,13 +21,13 @@ from indelible.errors import (
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
-from indelible.events.event import EncodedEvent
-from indelible.events.grouped import GroupedStore
-from indelible.events.memory import MemoryEventStore
+from indelible.events.commit.grouped_store import GroupedStore
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import EncodedEvent
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.events.store import Append, EventStore, Pipeline
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import Outcomes, some_event, some_events
+from indelible.testing.contract.builders import Outcomes, some_event, some_events
 from indelible.testing.faults import Fault
 from session_files import in_memory
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indelible import ActorSystem, Decider, Decision, Event, Tell
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 from simulated_runs import SCALE

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.errors import PayloadTooLargeError, ValueDecodeError, ValueNotStorableError
-from indelible.events.fitting import _Fitting, as_it_is
-from indelible.events.values import VALUE_LIMIT, decode_value, encode_value
+from indelible.events.codec.storable_check import _Fitting, as_it_is
+from indelible.events.codec.values import VALUE_LIMIT, decode_value, encode_value
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda n: dt.timezone(dt.timedelta(minutes=n)))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -13,8 +13,8 @@ from indelible.actors.step_types.data_processing.table import (
     check_column,
     check_columns,
 )
-from indelible.actors.workflow.definition.fields import close_to, describe
-from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.actors.workflow.definition.field_checks import close_to, describe
+from indelible.actors.workflow.definition.references import UNKNOWN
 from indelible.errors import Problem
 
 AGGREGATES = ("sum", "mean", "min", "max", "count", "count_not_null")

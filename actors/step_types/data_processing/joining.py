@@ -13,9 +13,9 @@ from indelible.actors.step_types.data_processing.table import (
     check_column,
     check_columns,
 )
-from indelible.actors.step_types.row_sizes import check_size, least_bytes
-from indelible.actors.workflow.definition.fields import describe
-from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.actors.step_types.row_limit import check_size, least_bytes
+from indelible.actors.workflow.definition.field_checks import describe
+from indelible.actors.workflow.definition.references import UNKNOWN
 from indelible.errors import Problem
 
 _HOW = ("inner", "left")

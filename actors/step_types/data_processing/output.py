@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from indelible.actors.step_types.data_processing.table import Row, Table
-from indelible.actors.workflow.definition.fields import describe
-from indelible.events.values import encode_value
+from indelible.actors.workflow.definition.field_checks import describe
+from indelible.events.codec.values import encode_value
 
 _END = "\r\n"  # before Python 3.11.9 a writer quotes no line break but these
 FORMATS = ("json", "csv", "msgpack")
@@ -31,7 +31,7 @@ def render(table: Table, form: str) -> list[Row] | str | bytes:
         return table.rows
     if form == "msgpack":
         return encode_value(table.rows)
-    text = _Lines()
+    text = _CsvLines()
     writer = csv.writer(text, lineterminator=_END)
     columns = list(table.columns)
     if columns:
@@ -41,7 +41,7 @@ def render(table: Table, form: str) -> list[Row] | str | bytes:
     return "".join(text)
 
 
-class _Lines(list[str]):
+class _CsvLines(list[str]):
     """Lines as they are written, each ended by a line feed."""
 
     def write(self, line: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from indelible.actors.step_types.data_processing.comparing import compare, identity
 from indelible.actors.step_types.data_processing.table import Row, Table, check_column
-from indelible.actors.workflow.definition.fields import close_to, describe
-from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.actors.workflow.definition.field_checks import close_to, describe
+from indelible.actors.workflow.definition.references import UNKNOWN
 from indelible.errors import Problem
 
 Truth = bool | None

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from indelible.actors.step_types.data_processing import grouping, joining, output, shaping
 from indelible.actors.step_types.data_processing.shaping import RowFunction
 from indelible.actors.step_types.data_processing.table import Table, as_rows
-from indelible.actors.step_types.expectations import check_expectation, validate_expectation
-from indelible.actors.workflow.definition.fields import close_to, describe
-from indelible.actors.workflow.definition.refs import UNKNOWN, blank_refs
+from indelible.actors.step_types.expected_counts import check_expectation, validate_expectation
+from indelible.actors.workflow.definition.field_checks import close_to, describe
+from indelible.actors.workflow.definition.references import UNKNOWN, blank_refs
 from indelible.errors import Problem, StepDataError
 
 _COMMON = ("input", "operation", "operations", "output_format", "input_size")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from indelible.actors.workflow.definition.fields import describe
-from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.actors.workflow.definition.field_checks import describe
+from indelible.actors.workflow.definition.references import UNKNOWN
 from indelible.errors import Problem, StepDataError
 
 Row = dict[str, Any]

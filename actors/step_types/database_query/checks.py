@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from indelible.actors.step_types.database_query.sql import Sql, read_sql
-from indelible.actors.step_types.expectations import validate_expectation
-from indelible.actors.workflow.definition.fields import close_to, describe
-from indelible.actors.workflow.definition.refs import UNKNOWN
+from indelible.actors.step_types.expected_counts import validate_expectation
+from indelible.actors.workflow.definition.field_checks import close_to, describe
+from indelible.actors.workflow.definition.references import UNKNOWN
 from indelible.errors import Problem
 
 STATEMENT_KEYS = ("query", "parameters", "rows", "expected_rows")

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from indelible.actors.step_types.row_sizes import check_size, least_bytes
+from indelible.actors.step_types.row_limit import check_size, least_bytes
 from indelible.errors import StepDataError
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, Decimal})

@@ -16,8 +16,8 @@ from indelible.actors.step_types.database_query.parameters import to_driver
 from indelible.actors.step_types.database_query.placeholders import DriverSql, for_driver
 from indelible.actors.step_types.database_query.rows import FetchedRows
 from indelible.actors.step_types.database_query.sql import Sql, read_sql
-from indelible.actors.step_types.expectations import check_expectation
-from indelible.actors.workflow.definition.fields import describe
+from indelible.actors.step_types.expected_counts import check_expectation
+from indelible.actors.workflow.definition.field_checks import describe
 from indelible.errors import StepDataError
 
 Values = dict[str, Any]

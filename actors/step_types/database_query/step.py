@@ -16,8 +16,8 @@ from indelible.actors.step_types.database_query.checks import check_query
 from indelible.actors.step_types.database_query.sql import Sql, read_sql
 from indelible.actors.step_types.database_query.statement import execute
 from indelible.actors.step_types.databases import SQLITE_WAIT
-from indelible.actors.workflow.definition.fields import close_to, describe
-from indelible.actors.workflow.definition.refs import UNKNOWN, blank_refs
+from indelible.actors.workflow.definition.field_checks import close_to, describe
+from indelible.actors.workflow.definition.references import UNKNOWN, blank_refs
 from indelible.clock import Clock, SystemClock
 from indelible.errors import Problem, StepDataError
 

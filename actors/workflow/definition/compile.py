@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.workflow.definition.fields import close_to
-from indelible.actors.workflow.definition.limits import MAX_BYTES, measure
+from indelible.actors.workflow.definition.field_checks import close_to
 from indelible.actors.workflow.definition.normalise import Normaliser
+from indelible.actors.workflow.definition.parse import parse
 from indelible.actors.workflow.definition.plan import Plan, build_plan
-from indelible.actors.workflow.definition.references import check_input, check_references
-from indelible.actors.workflow.definition.source import parse
+from indelible.actors.workflow.definition.reference_check import check_input, check_references
+from indelible.actors.workflow.definition.size_limits import MAX_BYTES, measure
 from indelible.errors import DefinitionError, ValueNotStorableError
-from indelible.events.conversions import encode_given
-from indelible.events.values import decode_value
+from indelible.events.codec.conversions import encode_given
+from indelible.events.codec.values import decode_value
 
 if TYPE_CHECKING:
     from indelible.actors.step_types.base import StepTypes

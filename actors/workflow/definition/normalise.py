@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from indelible.actors.effects.retry import RetryPolicy
-from indelible.actors.workflow.definition import fields
-from indelible.actors.workflow.definition.fields import Problems, describe, join
-from indelible.actors.workflow.definition.limits import MAX_BLOCKS, MAX_NODES
+from indelible.actors.effects.retry_policy import RetryPolicy
+from indelible.actors.workflow.definition import field_checks as fields
+from indelible.actors.workflow.definition.field_checks import Problems, describe, join
 from indelible.actors.workflow.definition.plan import (
     DEFAULT_CHECKPOINT_SECONDS,
     DEFAULT_CHECKPOINT_STEPS,
     FORMATS,
     RESULT_NAME,
 )
-from indelible.actors.workflow.definition.refs import parse_ref
+from indelible.actors.workflow.definition.references import parse_ref
+from indelible.actors.workflow.definition.size_limits import MAX_BLOCKS, MAX_NODES
 from indelible.actors.workflow.definition.vocabulary import (
     BLOCK_KEYS,
     CHECKPOINT_KEYS,

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from indelible.actors.effects.retry import RetryPolicy
-from indelible.actors.workflow.definition.refs import find_refs, needs_resolving
+from indelible.actors.effects.retry_policy import RetryPolicy
+from indelible.actors.workflow.definition.references import find_refs, needs_resolving
 from indelible.actors.workflow.definition.vocabulary import PATTERNS
 from indelible.actors.workflow.patterns.pattern import Pattern
 from indelible.errors import DefinitionError, Problem
-from indelible.events.values import decode_value
+from indelible.events.codec.values import decode_value
 
 FORMATS = (1,)
 DEFAULT_CHECKPOINT_STEPS = 5

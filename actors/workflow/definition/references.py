@@ -1,98 +1,226 @@
-"""Whether references can resolve: to steps when a plan is compiled, to an input when it starts."""
+"""References inside parameters, found before a run and resolved before a step; all of it pure.
+
+``{"ref": "steps.NAME.path"}`` and ``{"ref": "input.path"}`` stand for values, ``{"literal": x}``
+for ``x`` as it is.  With ``"failed": "pass"`` beside it a reference stands for the entry of a step
+that failed or was skipped, too.  A path goes down by keys of mappings and by indexes of lists,
+from 0.  The parameters as a whole are never a reference: their keys are names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
-from indelible.actors.workflow.definition.fields import Problems, close_to, describe
-from indelible.actors.workflow.definition.plan import RESULT_NAME, Node, Plan
-from indelible.actors.workflow.definition.refs import find_refs, missing_key, parse_ref
-from indelible.errors import Problem
+from indelible.errors import StepDataError
 
-Where = Callable[[int, str], str]
-"""The place in the source of a path inside the parameters of a node."""
+_SHOWN = 12  # keys that an error lists, so that a wide row does not fill the log
+_INDEX_DIGITS = 10  # no list has more items, and int() refuses text without end
 
 
-def check_references(
-    plan: Plan,
-    problems: Problems,
-    where: Where,
-    beside: Callable[[int], str],
-    unclear: Collection[str],
-) -> None:
-    """Report each reference that is malformed or leads to what its step cannot see.
+class _Unknown:
+    """Stands for a value that only the run will know."""
 
-    ``beside`` gives the place of a node itself.  Names in ``unclear`` are left alone: another
-    problem speaks of them.
+    def __repr__(self) -> str:
+        return "a reference"
+
+
+UNKNOWN: Final = _Unknown()
+
+
+class Reference(NamedTuple):
+    """A reference, taken apart."""
+
+    step: str | None  # None refers to the run's input
+    keys: tuple[str, ...]
+
+
+Check = Callable[[Reference, str], None]
+
+
+def parse_ref(text: Any) -> Reference:
+    """Take a reference apart.
+
+    Raises:
+        ValueError: It is malformed; the message says what to write.
+
+    >>> parse_ref("steps.load.rows.0")
+    Reference(step='load', keys=('rows', '0'))
     """
-    for node in plan.nodes:
-        if node.has_refs:
-            for path, ref in find_refs(node.params):
-                found, fix = _fault(plan, node, ref, unclear)
-                if fix:
-                    problems.add(where(node.index, path), found, fix)
-        pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
-        if pattern is not None and pattern.child_keys:
-            for path, ref in pattern.references(node.definition):
-                found, fix = _fault(plan, node, ref, unclear)
-                if fix:
-                    problems.add(f"{beside(node.index)}.{path}", found, fix)
+    if not isinstance(text, str):
+        raise ValueError("a reference is text")  # noqa: TRY004 - one error for all malformed ones
+    source, *keys = text.split(".")
+    if not all(keys):
+        raise ValueError("a part between two dots is empty")
+    if source == "input":
+        return Reference(None, tuple(keys))
+    if source == "steps" and keys:
+        return Reference(keys[0], tuple(keys[1:]))
+    raise ValueError("a reference begins with steps.NAME or input")
 
 
-def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa: A002 - the word of the definition
-    """What keeps a run of ``plan`` from starting on ``input``: hidden keys, missing references."""
-    if not isinstance(input, Mapping):
-        return [Problem("input", describe(input), "give a mapping")]
-    found = [
-        Problem(f"input.{key}", "a step of the same name", "rename the key or the step")
-        for key in input
-        if isinstance(key, str) and (key in plan.by_name or RESULT_NAME.fullmatch(key))
-    ]
-    whole = dict(input)
-    for index, ref in plan.input_refs:
-        missing = missing_key(whole, parse_ref(ref).keys)
+def find_refs(params: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each mapping in ``params`` with a key ``ref``, with its place; literals are not entered.
+
+    >>> list(find_refs({"a": [{"ref": "input.x"}], "b": {"literal": {"ref": "no"}}}))
+    [('a[0]', {'ref': 'input.x'})]
+    """
+    for name, value in params.items():
+        yield from _find(value, str(name))
+
+
+def needs_resolving(params: Mapping[str, Any]) -> bool:
+    """Whether :func:`resolve` would change anything: there is a reference or a literal.
+
+    >>> needs_resolving({"a": [1, {"ref": "input"}]}), needs_resolving({"a": [1, 2]})
+    (True, False)
+    """
+    return any(map(_needs, params.values()))
+
+
+def resolve(
+    params: Mapping[str, Any],
+    lookup_step: Callable[[str], Any],
+    input: Any,  # noqa: A002 - the word of the definition
+    step: str = "",
+    check: Check = lambda _reference, _text: None,
+) -> dict[str, Any]:
+    """``params`` as fresh lists and dicts, with each reference replaced by its value.
+
+    Args:
+        params: Parameters of a step by name; they are not changed.
+        lookup_step: Gives the result of the step with a name; what it gives is not copied.
+        input: The run's input; what is taken from it is copied.
+        step: Name of the step that is about to run, for the error.
+        check: Called with each reference to a step, and its text, that lets no failure pass; what
+            it raises is raised.
+
+    Raises:
+        StepDataError: A path leads nowhere; the message lists what is there instead.
+
+    >>> resolve({"n": {"ref": "steps.load.rows.0"}}, {"load": {"rows": [7]}}.get, {})
+    {'n': 7}
+    """
+    resolver = _Resolver(lookup_step, input, step, check)
+    return {name: resolver.resolve(item) for name, item in params.items()}
+
+
+def blank_refs(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with :data:`UNKNOWN` in place of each reference and literals laid bare.
+
+    For ``validate`` of a step type, which runs before any value is known.
+
+    >>> blank_refs({"input": {"ref": "steps.load.rows"}, "count": {"literal": 3}})
+    {'input': a reference, 'count': 3}
+    """
+    return {name: _blank(item) for name, item in params.items()}
+
+
+def missing_key(value: Any, keys: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first of ``keys`` that leads nowhere, and what is there instead; or ``None``.
+
+    >>> missing_key({"rows": [1]}, ("rows", "1"))
+    ('1', 'a list of 1')
+    """
+    for key in keys:
+        if type(value) is dict and key in value:
+            value = value[key]
+        elif type(value) is list and _is_index(key) and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return key, _outline(value)
+    return None
+
+
+class _Resolver(NamedTuple):
+    """What the references of one step refer to."""
+
+    lookup_step: Callable[[str], Any]
+    given: Any
+    step: str
+    check: Check
+
+    def resolve(self, value: Any) -> Any:
+        if type(value) is dict:
+            if "ref" in value:
+                return self._follow(value["ref"], passes="failed" in value)
+            if _is_literal(value):
+                return _copy(value["literal"])
+            return {key: self.resolve(item) for key, item in value.items()}
+        if type(value) is list:
+            return [self.resolve(item) for item in value]
+        return value
+
+    def _follow(self, ref: Any, *, passes: bool) -> Any:
+        reference = parse_ref(ref)
+        if reference.step is None:
+            value = self.given
+        else:
+            if not passes:
+                self.check(reference, ref)
+            value = self.lookup_step(reference.step)
+        missing = missing_key(value, reference.keys)
         if missing:
             key, there = missing
-            fix = f"step {plan.nodes[index].name!r} needs it; give it, or correct the reference"
-            found.append(Problem(ref, f"no {key!r}: there is {there}", fix))
-    return found
+            raise StepDataError(
+                self.step or ref, f"{ref} has no {key!r}: there is {there}", "correct the reference"
+            )
+        for key in reference.keys:
+            value = value[key] if type(value) is dict else value[int(key)]
+        return _copy(value) if reference.step is None else value
 
 
-def _fault(
-    plan: Plan, node: Node, ref: Mapping[str, Any], unclear: Collection[str]
-) -> tuple[str, str]:
-    """What is wrong with one reference and how to mend it; empty texts when nothing is."""
-    if not ref.keys() <= {"ref", "failed"}:
-        fix = 'a reference has the key ref alone, or failed; write {"literal": {…}} if this is data'
-        return "a reference with other keys beside it", fix
-    text, failed = ref["ref"], ref.get("failed", "pass")
-    if failed != "pass":
-        return describe(failed), "write failed: pass to get the failure of that step as data"
-    try:
-        name = parse_ref(text).step
-    except ValueError as error:
-        return describe(text), f"{error}; write steps.NAME.path or input.path"
-    if name is None and "failed" in ref:
-        return repr(text), "only a reference to a step may have failed: pass"
-    if name is None or name in unclear or plan.find(node.index, name) is not None:
-        return "", ""
-    return repr(text), _why_hidden(plan, node, name)
+def _find(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if type(value) is dict:
+        if "ref" in value:
+            yield path, value
+        elif not _is_literal(value):
+            for key, item in value.items():
+                if type(item) is dict or type(item) is list:
+                    yield from _find(item, f"{path}.{key}")
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                yield from _find(item, f"{path}[{index}]")
 
 
-def _why_hidden(plan: Plan, node: Node, name: str) -> str:
-    target = plan.by_name.get(name)
-    if RESULT_NAME.fullmatch(name):
-        return "its block has no such step before this one; step_<i>_result counts from 0"
-    if target is None:
-        return f"no step is named {name!r}; {close_to(name, plan.by_name)}"
-    if target == node.index:
-        return "a step cannot refer to itself"
-    if plan.nodes[target].end > node.index > target:
-        return "a step cannot refer to a block that it is part of"
-    block = node
-    while not block.index <= target < block.end:
-        block = plan.nodes[block.parent]
-    if block.pattern is not None and not block.pattern.sees_earlier:
-        return f"{name!r} runs in parallel with it; put one behind the other in a sequential block"
-    return f"{name!r} comes later; move it before this step"
+def _needs(value: Any) -> bool:
+    if type(value) is dict:
+        return "ref" in value or _is_literal(value) or any(map(_needs, value.values()))
+    return type(value) is list and any(map(_needs, value))
+
+
+def _blank(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "ref" in value:
+            return UNKNOWN
+        if _is_literal(value):
+            return _copy(value["literal"])
+        return {key: _blank(item) for key, item in value.items()}
+    return [_blank(item) for item in value] if type(value) is list else value
+
+
+def _outline(value: Any) -> str:
+    if type(value) is list:
+        return f"a list of {len(value)}"
+    if type(value) is not dict:
+        return f"a value of type {type(value).__name__}"
+    if value.get("failed") is True and "error" in value:
+        return f"only the failure of that step ({value.get('error_type')}: {value['error']})"
+    names = ", ".join(map(repr, list(value)[:_SHOWN]))
+    return f"only {names}{', …' if len(value) > _SHOWN else ''}" if value else "an empty mapping"
+
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < _INDEX_DIGITS
+
+
+def _is_literal(value: Mapping[str, Any]) -> bool:
+    return len(value) == 1 and "literal" in value
+
+
+def _copy(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_copy(item) for item in value]
+    return value

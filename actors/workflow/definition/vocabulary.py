@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from indelible.actors.effects.retry import RetryPolicy
+from indelible.actors.effects.retry_policy import RetryPolicy
 from indelible.actors.workflow.patterns.conditional import Conditional
 from indelible.actors.workflow.patterns.parallel import Parallel
 from indelible.actors.workflow.patterns.pattern import Pattern

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.workflow.definition import fields
-from indelible.actors.workflow.node_status import SKIPPED
+from indelible.actors.workflow.definition import field_checks as fields
 from indelible.actors.workflow.patterns.conditions import (
     check_condition,
     is_met,
@@ -15,6 +14,7 @@ from indelible.actors.workflow.patterns.conditions import (
 )
 from indelible.actors.workflow.patterns.pattern import Progress, Values
 from indelible.actors.workflow.patterns.sequential import Sequential
+from indelible.actors.workflow.state.node_status import SKIPPED
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.definition.plan import Node

@@ -16,8 +16,8 @@ from indelible.actors.step_types.data_processing.predicates import (
     check_predicate,
 )
 from indelible.actors.step_types.data_processing.table import Table
-from indelible.actors.workflow.definition.fields import Problems, close_to, describe, join
-from indelible.actors.workflow.definition.refs import blank_refs, find_refs
+from indelible.actors.workflow.definition.field_checks import Problems, close_to, describe, join
+from indelible.actors.workflow.definition.references import blank_refs, find_refs
 from indelible.actors.workflow.patterns.pattern import Values
 from indelible.errors import StepDataError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.workflow.definition import fields
-from indelible.actors.workflow.node_status import COMPLETED, FAILED
+from indelible.actors.workflow.definition import field_checks as fields
 from indelible.actors.workflow.patterns.pattern import Pattern, Progress
+from indelible.actors.workflow.state.node_status import COMPLETED, FAILED
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.definition.plan import Node

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from indelible.actors.workflow.definition.fields import Problems
+    from indelible.actors.workflow.definition.field_checks import Problems
     from indelible.actors.workflow.definition.plan import Node, Plan
 
 
@@ -15,7 +15,7 @@ class Progress(Protocol):
 
     Attributes:
         plan: What the indexes refer to.
-        status: Of each node, one of :mod:`indelible.actors.workflow.node_status`.
+        status: Of each node, one of :mod:`indelible.actors.workflow.state.node_status`.
         next_child: How many children of a block have opened.
         unsettled: How many children of a block have no end yet.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from indelible.actors.workflow.node_status import COMPLETED, FAILED
 from indelible.actors.workflow.patterns.pattern import Pattern, Progress
+from indelible.actors.workflow.state.node_status import COMPLETED, FAILED
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.definition.plan import Node

@@ -10,7 +10,7 @@ _EXTRA = frozenset({"rich", "typer"})
 
 def main() -> None:
     """Run the command that ``sys.argv`` names; the console script ``indelible``."""
-    from indelible.cli.streams import prepare
+    from indelible.cli.standard_streams import prepare
 
     output = prepare()
     try:

@@ -9,20 +9,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from indelible.cli.events import show_events
-from indelible.cli.health import show_health
-from indelible.cli.output import fail, out
-from indelible.cli.parked import PARKED
-from indelible.cli.rebuild import rebuild_views
-from indelible.cli.recover import recover_runs
-from indelible.cli.resolve import resolve_step
-from indelible.cli.run import run_workflow
-from indelible.cli.runs import list_runs
-from indelible.cli.serve import serve_store
-from indelible.cli.show import replay_run, show_run
-from indelible.cli.tail import tail_events
-from indelible.cli.top import show_top
-from indelible.cli.verify import anchor_store, verify_store
+from indelible.cli.commands.events import show_events
+from indelible.cli.commands.health import show_health
+from indelible.cli.commands.parked import PARKED
+from indelible.cli.commands.rebuild import rebuild_views
+from indelible.cli.commands.recover import recover_runs
+from indelible.cli.commands.resolve import resolve_step
+from indelible.cli.commands.run import run_workflow
+from indelible.cli.commands.runs import list_runs
+from indelible.cli.commands.serve import serve_store
+from indelible.cli.commands.show import replay_run, show_run
+from indelible.cli.commands.tail import tail_events
+from indelible.cli.commands.top import show_top
+from indelible.cli.commands.verify import anchor_store, verify_store
+from indelible.cli.render.console import fail, out
 from indelible.errors import IndelibleError
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic
 
 from indelible.actors.decider import Decider, Decision, R, S, fold, sees_context
-from indelible.actors.durable.decisions import wrong_decision
-from indelible.actors.durable.promises import check_promises, key_of, outstanding, waits
+from indelible.actors.durable.commit.decision_check import wrong_decision
+from indelible.actors.durable.commit.promises import check_promises, key_of, outstanding, waits
 from indelible.errors import RefusedError
-from indelible.events.context import MessageContext
-from indelible.events.event import Event
-from indelible.events.types import EventTypes
+from indelible.events.model.event import Event
+from indelible.events.model.event_types import EventTypes
+from indelible.events.model.message_context import MessageContext
 
 _ID = bytes(16)
 _ANY = object()

@@ -7,10 +7,10 @@ from typing import Any
 import pykka
 
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.runtime.simulated import SimulatedDispatcher, SimulatedPool, Simulation
-from indelible.actors.runtime.simulated_loop import SimulatedLoop
+from indelible.assembly.thread_runtime import Lead
 from indelible.clock import ManualClock
-from indelible.runtime import Lead
+from indelible.testing.runtime.simulated_loop import SimulatedLoop
+from indelible.testing.runtime.simulation import SimulatedDispatcher, SimulatedPool, Simulation
 
 
 class SimulatedRuntime:

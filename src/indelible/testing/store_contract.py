@@ -11,9 +11,9 @@ import pytest
 from indelible.clock import ManualClock
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.contract_groups import GroupContract
-from indelible.testing.contract_log import LogContract
-from indelible.testing.contract_sent import SentContract
+from indelible.testing.contract.group_contract import GroupContract
+from indelible.testing.contract.log_contract import LogContract
+from indelible.testing.contract.sent_contract import SentContract
 from indelible.testing.faults import Fault
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from indelible import ActorSystem, RefusedError, ResultTimeoutError, step
-from indelible.cli.attention import Attention
-from indelible.facade import access_to
+from indelible.api.facade import access_to
+from indelible.cli.watching.blocked_runs_log import BlockedRunsLog
 
 STORE = "sqlite:///a b.db"
 HERE = ("--store", STORE)
@@ -193,7 +193,7 @@ def test_a_missing_step_type_is_to_be_given_by_the_command_line(commands: Any) -
 def test_a_missing_step_type_of_a_service_is_to_be_given_to_the_service(
     commands: Any, cut_off: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.cli.recovery._QUIET", 0.05)
+    monkeypatch.setattr("indelible.cli.tasks.recovery_job._QUIET", 0.05)
     cut_off()
     with ActorSystem(STORE) as system:
         system.run("r1").resolve_step("wait", "retry", by="ann")
@@ -240,7 +240,7 @@ def test_a_service_logs_what_waits_for_a_person_and_what_it_lacks(
 ) -> None:
     cut_off(STORE, "old")
     with ActorSystem(STORE) as system:
-        attention = Attention(system, STORE)
+        attention = BlockedRunsLog(system, STORE)
         attention.look()
         attention.look()
         [old] = [one for one in caplog.messages if one.startswith("waiting: ")]
@@ -263,7 +263,7 @@ def test_a_service_logs_a_run_that_comes_to_wait_while_it_serves(
         stream: str
 
     with ActorSystem(STORE) as system:
-        attention = Attention(system, STORE)
+        attention = BlockedRunsLog(system, STORE)
         system.register_step("now", lambda context, step: 1)
         definition = {"name": "w", "steps": [{"name": "one", "type": "now"}]}
         for number in range(22):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from indelible.cli.as_of import parse_as_of
-from indelible.events.as_of import Position
+from indelible.cli.options.as_of import parse_as_of
+from indelible.events.read.as_of import Position
 
 RUN = ("--steps", "mysteps", "--input", '{"text": "x"}')
 

@@ -17,7 +17,7 @@ RUN = ("--steps", "mysteps", "--run-id", "r1")
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a recover of this process ask soon what holds a run, instead of after a second."""
-    monkeypatch.setattr("indelible.cli.recovery._QUIET", 0.05)
+    monkeypatch.setattr("indelible.cli.tasks.recovery_job._QUIET", 0.05)
 
 
 def open_gate(home: Path) -> None:

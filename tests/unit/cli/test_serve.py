@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.cli.deciders import load_deciders
-from indelible.cli.modules import Equipment
-from indelible.cli.serving import Readiness, Service
-from indelible.facade import access_to
-from indelible.health import take_health
+from indelible.api.facade import access_to
+from indelible.cli.options.actor_deciders import load_deciders
+from indelible.cli.options.step_modules import StepEquipment
+from indelible.cli.tasks.service_life import Readiness, ServiceLife
+from indelible.service.health import take_health
 
 SERVE = ("serve", "--steps", "mysteps")
 SELDOM = "import indelible.reports as r\nr.INTERVAL = 3_600.0\nFUNCTIONS = {'same': str}\n"
@@ -202,8 +202,8 @@ def test_the_last_words_are_json_too(gated: Any, wait_for: Callable[..., str]) -
 
 def test_a_service_whose_store_is_taken_away_ends(commands: Any) -> None:
     code = """
-from indelible.cli.serving import Readiness
-from indelible.system import ActorSystem
+from indelible.cli.tasks.service_life import Readiness
+from indelible.api.system import ActorSystem
 open_, see, systems = ActorSystem.open, Readiness.see, []
 def opened(self):
     systems.append(self)
@@ -308,9 +308,9 @@ def test_the_ready_file_goes_with_a_process_that_ends_at_once(
         readiness = Readiness(file)
         readiness.see(take_health(access_to(system).parts))
         assert file.exists()
-    service = Service(
+    service = ServiceLife(
         store="memory://",
-        equipment=Equipment([], {}, {}),
+        equipment=StepEquipment([], {}, {}),
         deciders=[],
         name="",
         drain=1.0,

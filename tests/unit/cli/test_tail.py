@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem
-from indelible.cli import tailing
+from indelible.cli.tasks import follow_log as tailing
 from indelible.events.opening import open_store
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 
 RUN = ("--steps", "mysteps", "--run-id", "r1", "--input", '{"text": "x"}')
 AGAIN = (*RUN[:3], "r2", *RUN[4:])
@@ -135,7 +135,9 @@ def test_it_says_when_no_process_serves_the_store_that_it_follows(
 ) -> None:
     url = postgres_url if words else "sqlite:///indelible.db"
     open_store(url).close()
-    code = "import indelible.cli.announcing as a, indelible.service_watch as w"
+    code = (
+        "import indelible.cli.watching.service_presence as a, indelible.service.service_watch as w"
+    )
     tail = commands.start_fresh(
         "tail", "--store", url, *words, code=f"{code}\na.EVERY = w.EVERY = 0.01"
     )
@@ -165,7 +167,7 @@ def test_a_consumer_that_is_killed_is_given_again_what_it_had_not_finished(
     store.close()
     # The process dies between the output of the second batch and its commit.
     code = """
-from indelible.events.consumers import Consumer
+from indelible.events.subscribe.consumers import Consumer
 commit, done = Consumer.commit, []
 def commit_once(self, cursor):
     if done:

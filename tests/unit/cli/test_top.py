@@ -112,9 +112,9 @@ def test_on_a_terminal_the_picture_is_drawn_in_place(busy: ActorSystem, commands
 
 
 def test_rates_are_what_happened_between_two_pictures(busy: ActorSystem) -> None:
-    from indelible.cli.pictures import Pictures, draw
+    from indelible.cli.render.top_screen import TopScreen, draw
 
-    pictures = Pictures(busy, 1.0)
+    pictures = TopScreen(busy, 1.0)
     before = pictures._sample()
     steps = [{"name": f"s{i}", "type": "now"} for i in range(30)]
     busy.workflow_agent("a").start({"name": "many", "steps": steps}, run_id="r3").result(20)
@@ -128,13 +128,13 @@ def test_rates_are_what_happened_between_two_pictures(busy: ActorSystem) -> None
 def test_a_store_that_fails_for_a_while_is_shown_and_looked_at_again(
     busy: ActorSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indelible.cli.pictures import Pictures
+    from indelible.cli.render.top_screen import TopScreen
     from indelible.errors import StoreUnavailableError
 
     def fail() -> Any:
         raise StoreUnavailableError("connection lost")
 
-    pictures = Pictures(busy, 1.0)
+    pictures = TopScreen(busy, 1.0)
     before = pictures._sample()
     with monkeypatch.context() as patch:
         patch.setattr(busy.store, "read_views", fail)

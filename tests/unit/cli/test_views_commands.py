@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from indelible import ActorSystem
-from indelible.cli.progress import Display
-from indelible.events.event import EncodedEvent
+from indelible.api.facade import access_to
+from indelible.cli.render.progress_bar import Display
+from indelible.events.model.event import EncodedEvent
 from indelible.events.opening import open_store
-from indelible.facade import access_to
 from indelible.ids import Ids
 
 VIEWS = """
 import pathlib
 import sqlalchemy as sa
 from indelible import Projection
-from indelible.events.run_events import RunAccepted
+from indelible.events.model.run_events import RunAccepted
 
 TABLES = sa.MetaData()
 sa.Table("starts", TABLES, sa.Column("run", sa.Text, primary_key=True))
@@ -47,7 +47,7 @@ RUN = ("--steps", "mysteps", "--run-id")
 
 KILLED_AT_5 = """
 from indelible.failpoints import Failpoints, KillAt
-import indelible.projections.engine as engine
+import indelible.projections.engine.view_engine as engine
 make = engine.Engine.__init__
 def slow(self, store, types, projections, clock, failpoints, **more):
     failpoints = Failpoints({"view.before": KillAt(5)})
@@ -193,8 +193,8 @@ def rebuild_by_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], 
         return len(name)
 
     def call(commands: Any, view: str) -> Served:
-        monkeypatch.setattr("indelible.cli.rebuilding.Display", Watched)
-        monkeypatch.setattr("indelible.cli.rebuilding._LOOK", 0.01)
+        monkeypatch.setattr("indelible.cli.tasks.rebuild_views.Display", Watched)
+        monkeypatch.setattr("indelible.cli.tasks.rebuild_views._LOOK", 0.01)
         with ActorSystem() as service:
             access_to(service).parts.services.offer("rebuild", rebuild, slow=True)
             result = commands.invoke("rebuild", view, "--json")
@@ -236,11 +236,11 @@ def test_a_command_whose_service_is_gone_says_so_and_goes_on_when_one_is_back(
         said.append(text)
         told.set()
 
-    monkeypatch.setattr("indelible.cli.announcing.say", say)
-    monkeypatch.setattr("indelible.cli.announcing.EVERY", 0.01)
-    monkeypatch.setattr("indelible.service_watch.EVERY", 0.01)
-    for module in ("dropping", "parking", "rebuilding"):  # it was there a moment ago
-        monkeypatch.setattr(f"indelible.cli.{module}.has_service", lambda _: True)
+    monkeypatch.setattr("indelible.cli.watching.service_presence.say", say)
+    monkeypatch.setattr("indelible.cli.watching.service_presence.EVERY", 0.01)
+    monkeypatch.setattr("indelible.service.service_watch.EVERY", 0.01)
+    for module in ("drop_snapshots", "decide_parked", "rebuild_views"):  # it was there a moment ago
+        monkeypatch.setattr(f"indelible.cli.tasks.{module}.has_service", lambda _: True)
     if words[0] == "parked":
         words = (*words, str(parked.position))
     results: list[Any] = []
@@ -257,7 +257,7 @@ def test_a_command_whose_service_is_gone_says_so_and_goes_on_when_one_is_back(
 def test_a_rebuild_told_to_stop_says_what_is_known_of_its_service(
     parked: Any, wait_for: Callable[..., str]
 ) -> None:
-    code = "import indelible.cli.rebuilding as r\nr.has_service = lambda _: True"
+    code = "import indelible.cli.tasks.rebuild_views as r\nr.has_service = lambda _: True"
     command = parked.start_fresh("rebuild", "metrics", code=code)
     wait_for(command.stderr, "is rebuilt by the process")
     command.send_signal(signal.SIGINT)

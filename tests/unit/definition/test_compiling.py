@@ -10,10 +10,10 @@ import pytest
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.step_types.functions import FunctionStep
 from indelible.actors.workflow.definition import compile as compiling
-from indelible.actors.workflow.definition import limits
+from indelible.actors.workflow.definition import size_limits as limits
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.limits import MAX_BLOCKS
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.size_limits import MAX_BLOCKS
 from indelible.errors import DefinitionError, Problem
 
 STEP = {"name": "a", "type": "t"}

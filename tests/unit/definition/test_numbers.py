@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from indelible.actors.effects.retry import retry_delay
+from indelible.actors.effects.retry_policy import retry_delay
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.fields import MAX_SECONDS
+from indelible.actors.workflow.definition.field_checks import MAX_SECONDS
 from indelible.actors.workflow.definition.plan import Node
 from indelible.errors import DefinitionError, Problem
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.limits import MAX_BYTES
-from indelible.actors.workflow.definition.source import parse
+from indelible.actors.workflow.definition.parse import parse
+from indelible.actors.workflow.definition.size_limits import MAX_BYTES
 from indelible.errors import DefinitionError, MissingExtraError
 
 YAML = """

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from indelible.actors.effects.retry import RetryPolicy
+from indelible.actors.effects.retry_policy import RetryPolicy
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.step_types.functions import FunctionStep
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.limits import MAX_BLOCKS
 from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
+from indelible.actors.workflow.definition.size_limits import MAX_BLOCKS
 from indelible.errors import DefinitionError
-from indelible.events.values import encode_value
+from indelible.events.codec.values import encode_value
 
 STEP = {"name": "a", "type": "t"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.definition.refs import blank_refs, parse_ref, resolve
+from indelible.actors.workflow.definition.references import blank_refs, parse_ref, resolve
 from indelible.errors import DefinitionError, StepDataError
 
 

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from indelible import ActorSystem, Decider, Decision, Tell
-from indelible.actor import ActorHandle
 from indelible.actors.runtime.future import PooledFuture
+from indelible.api.actor_handle import ActorHandle
+from indelible.api.facade import access_to
+from indelible.assembly.system_parts import SystemParts
 from indelible.errors import RefusedError
-from indelible.events.event import Event
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import Event
 from indelible.failpoints import Failpoints
-from indelible.parts import Parts
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
 
@@ -112,7 +112,7 @@ class Bank:
         self.system = ActorSystem(self.store, actors=[self.decider], drain=2.0)
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> SystemParts:
         return access_to(self.system).parts
 
     def account(self, name: str) -> ActorHandle:

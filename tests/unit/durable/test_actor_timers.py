@@ -10,11 +10,11 @@ import pytest
 
 from alarms import Alarm
 from indelible import ActorHandle, ActorSystem, Context
+from indelible.actors.durable.commit.promise_keeping import Due
 from indelible.actors.durable.envelope import Envelope
-from indelible.actors.durable.promising import Due
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.errors import WrongPendingError
-from indelible.facade import access_to
 from until import until
 
 SECOND = 1_000_000

@@ -9,6 +9,7 @@ import pytest
 import deciders
 from deciders import Noted
 from indelible import ActorSystem, Decision, RefusedError, Tell, TimerAt
+from indelible.api.facade import access_to
 from indelible.errors import (
     EffectWithoutEventError,
     PayloadTooLargeError,
@@ -17,7 +18,6 @@ from indelible.errors import (
     WrongDecisionError,
     WrongPendingError,
 )
-from indelible.facade import access_to
 
 
 class Note(deciders.Note):

@@ -9,7 +9,7 @@ import pytest
 
 from indelible import ActorSystem, Decider, RefusedError
 from indelible.errors import ActorFailedError
-from indelible.events.event import Event
+from indelible.events.model.event import Event
 
 
 class Counted(Event, frozen=True):

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.durable import flight, inbox
+from indelible.actors.durable import mailbox as inbox
+from indelible.actors.durable.commit import in_flight as flight
 from indelible.actors.durable.envelope import Envelope
+from indelible.api.facade import access_to
 from indelible.errors import (
     ActorStoppedError,
     AskTimeoutError,
@@ -19,7 +21,6 @@ from indelible.errors import (
     IndelibleError,
     MailboxFullError,
 )
-from indelible.facade import access_to
 from indelible.testing.hold import Hold
 
 
@@ -93,7 +94,7 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
     bank: Any, together: Any, monkeypatch: Any
 ) -> None:
     hold, met = Hold(), threading.Event()
-    close, put_command = inbox.DurableInbox.close, inbox.DurableInbox.put_command
+    close, put_command = inbox.DurableMailbox.close, inbox.DurableMailbox.put_command
 
     def slowly(self: Any) -> Any:
         left = close(self)
@@ -113,14 +114,14 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
     monkeypatch.setattr(inbox, "COMMANDS", 5)
     bank.account("ann").ask(("deposit", 5))
     ann = bank.parts.directory.live("account-ann")
-    monkeypatch.setattr(inbox.DurableInbox, "close", slowly)
-    monkeypatch.setattr(inbox.DurableInbox, "put_command", noticed)
+    monkeypatch.setattr(inbox.DurableMailbox, "close", slowly)
+    monkeypatch.setattr(inbox.DurableMailbox, "put_command", noticed)
     hold.close()
-    leaving = threading.Thread(target=bank.parts.directory.passivate, args=(ann,))
-    leaving.start()
+    passivation = threading.Thread(target=bank.parts.directory.passivate, args=(ann,))
+    passivation.start()
     hold.wait()
     assert together([lambda: bank.look("ann"), let_go]) == [5, None]
-    leaving.join(10)
+    passivation.join(10)
 
 
 def test_messages_that_come_while_an_actor_leaves_are_handled_by_its_successor(

@@ -9,12 +9,12 @@ import pytest
 
 from indelible import ActorSystem, Decider, Event
 from indelible.actors.decider import takes_snapshots
-from indelible.actors.durable import snapshots as policy
-from indelible.actors.durable.recovery import Recovered
-from indelible.actors.durable.snapshot_writer import SnapshotWriter, Waiting
+from indelible.actors.durable.recovery import snapshot_policy as policy
+from indelible.actors.durable.recovery.snapshot_writer import PendingSnapshot, SnapshotWriter
+from indelible.actors.durable.recovery.state_from_log import RecoveredState
 from indelible.clock import ManualClock
-from indelible.events.memory import MemoryEventStore
-from indelible.events.values import encode_value
+from indelible.events.codec.values import encode_value
+from indelible.events.memory.store import MemoryEventStore
 from indelible.failpoints import Failpoints
 
 
@@ -61,10 +61,10 @@ def test_the_measured_cost_of_replaying_says_how_often() -> None:
     taken = policy.Snapshots(clock, SnapshotWriter(store, Failpoints()))
     decider = ByCost()
     assert taken.first(decider) == 1_000  # 5 us an event, presumably
-    found = Recovered([], 500, 100)
+    found = RecoveredState([], 500, 100)
     assert taken.next_after(decider, found, took=400 * 10_000) == 100 + 500  # 10 us, measured
     assert taken.next_after(decider, found, took=400 * 30_000) == 100 + 250  # 20 on average
-    assert taken.next_after(decider, Recovered([], 50), took=10**9) == 250  # too few to tell
+    assert taken.next_after(decider, RecoveredState([], 50), took=10**9) == 250  # too few to tell
     encoded, due = taken.capture(decider, "sum-a", [1], 700)
     assert encoded is not None
     assert due == 700 + 250
@@ -92,15 +92,15 @@ def test_who_leaves_memory_after_a_few_events_leaves_no_snapshot() -> None:
     class ByCost(Sum):
         snapshot_every: ClassVar[int] = 0
 
-    put: list[Waiting] = []
+    put: list[PendingSnapshot] = []
 
     class Writer(SnapshotWriter):
-        def put(self, waiting: Waiting) -> None:
+        def put(self, waiting: PendingSnapshot) -> None:
             put.append(waiting)
 
     taken = policy.Snapshots(ManualClock(), Writer(MemoryEventStore(), Failpoints()))
     decider = ByCost()
-    taken.next_after(decider, Recovered([], 1_000), took=10**9)  # a millisecond an event
+    taken.next_after(decider, RecoveredState([], 1_000), took=10**9)  # a millisecond an event
     taken.leave(decider, "sum-a", 1_099, 1_000, [])
     taken.leave(Without(), "sum-b", 1_100, 0, [])
     assert put == []

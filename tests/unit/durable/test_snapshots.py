@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem, Decider, Event
-from indelible.actors.durable import snapshot_writer
-from indelible.actors.durable import snapshots as policy
-from indelible.actors.durable.recovery import SHORT, recover
+from indelible.actors.durable.recovery import snapshot_policy as policy
+from indelible.actors.durable.recovery import snapshot_writer
+from indelible.actors.durable.recovery.state_from_log import SHORT, recover
+from indelible.api.facade import access_to
 from indelible.errors import StoreUnavailableError
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.snapshots import SNAPSHOTS, drop_snapshots
-from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
@@ -373,7 +373,7 @@ def test_a_short_stream_is_read_without_looking_for_snapshots(
         raise AssertionError("looked for a snapshot")
 
     bench.reopen()
-    monkeypatch.setattr("indelible.actors.durable.recovery.find_snapshot", never)
+    monkeypatch.setattr("indelible.actors.durable.recovery.state_from_log.find_snapshot", never)
     assert bench.live() == list(range(1, SHORT))
     bench.leave_memory()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from indelible.actors.durable import inbox
+from indelible.actors.durable import mailbox as inbox
 from indelible.errors import StoreUnavailableError
 
 FOR_EVER = 1_000_000

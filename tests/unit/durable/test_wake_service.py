@@ -11,16 +11,16 @@ from msgspec.structs import replace
 
 from alarms import Alarm
 from indelible import ActorHandle, ActorSystem, RetryPolicy
-from indelible.actors.durable import wake_service
-from indelible.actors.durable.resting import SOON
-from indelible.actors.durable.trouble import WAKE
+from indelible.actors.durable.passivation import SOON
+from indelible.actors.durable.recovery.recovery_stash import WAKE
+from indelible.actors.durable.timers import wake_service
+from indelible.api.facade import access_to
+from indelible.assembly.passivation import IDLE
 from indelible.clock import ManualClock
 from indelible.errors import StoreUnavailableError
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.store import Sleepers
-from indelible.facade import access_to
-from indelible.leaving import IDLE
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 from orders import Order
 from unit.system.members import Member, ids_of, shared_log
 from until import eventually

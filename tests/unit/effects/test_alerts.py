@@ -15,8 +15,8 @@ import deciders
 from deciders import Noted
 from inboxes import wait_until_empty
 from indelible import ActorSystem, Alert, Alerted, Context, Decision, RefusedError
+from indelible.api.facade import access_to
 from indelible.errors import EffectWithoutEventError
-from indelible.facade import access_to
 from indelible.testing.deciders import given
 
 HOT = Alert("error", "too hot", "oven", {"degrees": 300})
@@ -90,7 +90,7 @@ def test_without_a_handler_it_is_in_the_log(url: str, caplog: pytest.LogCaptureF
 def test_a_handler_that_fails_is_told_again_and_the_others_are_not(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("indelible.alerts.retry_delay", lambda *_: 0.0)
+    monkeypatch.setattr("indelible.effect_handlers.alerts.retry_delay", lambda *_: 0.0)
     first, second = Pager(failures=3), Pager()
     with system_of(url, first, second) as system:
         system.actor(Note, "a").ask([HOT], timeout=10)
@@ -128,7 +128,7 @@ def test_what_was_not_handed_over_is_told_by_the_next_owner(url: str) -> None:
     lost, pager = Pager(), Pager()
     with system_of(url, lost) as system:
         parts: Any = access_to(system).parts
-        parts.pump.stop()
+        parts.inbox_worker.stop()
         parts.host.carrier.sent = lambda _: None  # as if the process died then
         system.actor(Note, "a").ask([HOT], timeout=10)
     with system_of(url, pager):

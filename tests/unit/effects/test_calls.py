@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from indelible import ActorHandle, ActorSystem, Call, Context, RefusedError, RetryPolicy
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.errors import WrongPendingError
-from indelible.facade import access_to
 from indelible.testing.hold import Hold
 from orders import Order
 from until import until
@@ -292,7 +292,7 @@ def test_a_call_that_had_not_begun_when_its_system_closed_was_not_cut_off(url: s
 
 
 def test_a_result_of_an_attempt_that_is_not_the_last_one_is_passed_over(url: str) -> None:
-    from indelible.actors.effects.call_decisions import CallOver
+    from indelible.actors.effects.calls.call_decisions import CallOver
 
     clock, till = ManualClock(), Till()
 

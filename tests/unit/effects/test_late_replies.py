@@ -11,7 +11,8 @@ import pytest
 
 from inboxes import wait_until_empty
 from indelible import ActorSystem, Call, CallReturned, Decider, Decision, Event, Later, Reply
-from indelible.actors.durable import late
+from indelible.actors.durable.commit import late_replies as late
+from indelible.api.facade import access_to
 from indelible.errors import (
     ActorStoppedError,
     AskTimeoutError,
@@ -20,10 +21,9 @@ from indelible.errors import (
     RefusedError,
     StoreUnavailableError,
 )
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 from indelible.testing.deciders import given
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold

@@ -13,9 +13,9 @@ import pytest
 
 from inboxes import wait_until_empty
 from indelible import ActorHandle, ActorSystem, Decision, RefusedError, RunEnded, StartRun, step
+from indelible.api.facade import access_to
 from indelible.errors import EffectWithoutEventError, UnknownRunError
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
 from indelible.testing.deciders import given
 from indelible.testing.hold import Hold
 from journeys import BOOK, Heard, Over, Planned, Trip

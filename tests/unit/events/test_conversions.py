@@ -17,10 +17,10 @@ import msgspec
 import pytest
 
 from indelible.errors import PayloadTooLargeError, ValueNotStorableError
-from indelible.events import values
-from indelible.events.conversions import encode_given
-from indelible.events.encoded_size import SIZES
-from indelible.events.values import decode_value, encode_value
+from indelible.events.codec import values
+from indelible.events.codec.conversions import encode_given
+from indelible.events.codec.encoded_size import SIZES
+from indelible.events.codec.values import decode_value, encode_value
 
 
 class Colour(enum.Enum):
@@ -231,7 +231,7 @@ def test_so_is_one_that_does_through_a_dataclass_or_a_tuple() -> None:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The single parts that were looked at or packed."""
     seen: list[Any] = []
-    from indelible.events import fitting
+    from indelible.events.codec import storable_check as fitting
 
     visit = fitting._Fitting.visit
 

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from indelible.errors import EventDecodeError, PayloadTooLargeError, ValueNotStorableError
-from indelible.events.context import Context
-from indelible.events.event import RecordedEvent
-from indelible.events.metadata import (
+from indelible.events.codec.metadata import (
     METADATA_LIMIT,
     correlated,
     decode_metadata,
     encode_metadata,
 )
+from indelible.events.model.event import RecordedEvent
+from indelible.events.model.message_context import Context
 
 FULL = Context(*(f"{name} é" for name in Context.__struct_fields__))
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.events.effect_events import EFFECT_EVENTS
-from indelible.events.event import Event
-from indelible.events.payloads import _ENCODER, encoder_of
-from indelible.events.projection_events import PROJECTION_EVENTS
-from indelible.events.run_events import RUN_EVENTS
+from indelible.events.codec.payloads import _ENCODER, encoder_of
+from indelible.events.model.call_events import EFFECT_EVENTS
+from indelible.events.model.event import Event
+from indelible.events.model.projection_events import PROJECTION_EVENTS
+from indelible.events.model.run_events import RUN_EVENTS
 
 
 class Part(msgspec.Struct, omit_defaults=True):

@@ -8,15 +8,15 @@ import pytest
 
 from indelible.clock import ManualClock
 from indelible.errors import ShardNotOwnedError, StaleEpochError
-from indelible.events.group import GroupCommit
-from indelible.events.memory import MemoryEventStore
-from indelible.events.memory_backend import MemoryBackend
-from indelible.events.memory_inbox import MemoryInbox
-from indelible.events.plan import Shard, shard_of
+from indelible.events.commit.group_commit import GroupCommit
+from indelible.events.commit.shard_plan import Shard, shard_of
+from indelible.events.concurrency.fair_lock import FairLock
+from indelible.events.memory.backend import MemoryBackend
+from indelible.events.memory.inbox import MemoryInbox
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.store import Append
-from indelible.events.turns import Turns
 from indelible.failpoints import Failpoints
-from indelible.testing.builders import some_event
+from indelible.testing.contract.builders import some_event
 
 SHARDS = 4
 NAMES = {shard_of(f"run-{n}", SHARDS): f"run-{n}" for n in range(40)}
@@ -28,7 +28,7 @@ class Many:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.backend = MemoryBackend(Failpoints(), SHARDS, MemoryInbox(self.clock.now))
-        self.group = GroupCommit(self.backend, self.clock, Failpoints(), Turns(), "of a test")
+        self.group = GroupCommit(self.backend, self.clock, Failpoints(), FairLock(), "of a test")
         self.group.begin(self.backend.raise_epoch())
         self.errors: dict[str, BaseException | None] = {}
 
@@ -123,7 +123,7 @@ def test_what_was_written_by_others_is_seen_when_a_shard_comes_back(many: Many) 
     many.send(1)
     many.lead()
     many.group.drop(1, ShardNotOwnedError(1))
-    other = GroupCommit(many.backend, many.clock, Failpoints(), Turns(), "another")
+    other = GroupCommit(many.backend, many.clock, Failpoints(), FairLock(), "another")
     other.begin({1: many.backend.ends[1]})
     errors: list[Any] = []
     other.submit(Append(NAMES[1], 1, [some_event()], lambda _, error: errors.append(error)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indelible.events.trace_context import is_traceparent, is_tracestate
+from indelible.events.model.trace_context import is_traceparent, is_tracestate
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 GIVEN = f"00-{TRACE}-{PARENT}-01"

@@ -12,9 +12,9 @@ import msgpack
 import pytest
 
 from indelible.errors import PayloadTooLargeError, ValueDecodeError, ValueNotStorableError
-from indelible.events import values
-from indelible.events.fitting import DEPTH_LIMIT
-from indelible.events.values import decode_value, encode_value
+from indelible.events.codec import values
+from indelible.events.codec.storable_check import DEPTH_LIMIT
+from indelible.events.codec.values import decode_value, encode_value
 
 BERLIN = dt.timezone(dt.timedelta(hours=2, minutes=30))
 

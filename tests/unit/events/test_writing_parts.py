@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 import pytest
 
-from indelible.events.errands import Errands
-from indelible.events.heads import Heads
-from indelible.events.plan import Head
-from indelible.events.probing import Prober
-from indelible.events.sqlite.many_rows import MOST, ManyRows
-from indelible.events.turns import Turns
+from indelible.events.commit.database_probe import DatabaseProbe
+from indelible.events.commit.shard_plan import Head
+from indelible.events.commit.stream_heads import StreamHeads
+from indelible.events.concurrency.fair_lock import FairLock
+from indelible.events.concurrency.task_thread import TaskThread
+from indelible.events.sqlite.write.many_rows import MOST, ManyRows
 
 
 def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
-    turns, order = Turns(), list[int]()
+    turns, order = FairLock(), list[int]()
 
     def take(number: int) -> None:
         with turns:
@@ -35,7 +35,7 @@ def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
 
 
 def test_whoever_has_just_had_a_turn_waits_for_the_others() -> None:
-    turns, order = Turns(), list[str]()
+    turns, order = FairLock(), list[str]()
 
     def other() -> None:
         with turns:
@@ -77,7 +77,7 @@ class BrokenGate:
 def test_an_interrupted_wait_leaves_the_turn_to_others(
     monkeypatch: pytest.MonkeyPatch, handed_over: bool
 ) -> None:
-    turns = Turns()
+    turns = FairLock()
     turns.__enter__()
 
     def hand_over() -> None:
@@ -95,7 +95,7 @@ def test_an_interrupted_wait_leaves_the_turn_to_others(
 
 
 def test_a_turn_ends_when_its_block_raises() -> None:
-    turns = Turns()
+    turns = FairLock()
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), turns:
             raise ZeroDivisionError
@@ -103,12 +103,12 @@ def test_a_turn_ends_when_its_block_raises() -> None:
 
 def test_errands_are_run_in_order_on_one_thread_that_starts_when_needed() -> None:
     before = set(threading.enumerate())
-    errands = Errands("errands of a test")
+    task_thread = TaskThread("errands of a test")
     assert set(threading.enumerate()) <= before
     done: list[tuple[int, str]] = []
     for number in range(3):
-        errands.run(lambda n=number: done.append((n, threading.current_thread().name)))  # type: ignore[misc]
-    errands.stop()
+        task_thread.run(lambda n=number: done.append((n, threading.current_thread().name)))  # type: ignore[misc]
+    task_thread.stop()
     assert done == [(number, "errands of a test") for number in range(3)]
     assert set(threading.enumerate()) <= before
 
@@ -116,11 +116,11 @@ def test_errands_are_run_in_order_on_one_thread_that_starts_when_needed() -> Non
 def test_a_failing_errand_is_logged_and_the_next_one_runs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    errands, done = Errands("errands of a test"), list[int]()
-    errands.run(lambda: 1 // 0)
-    errands.run(lambda: done.append(1))
-    errands.stop()
-    errands.stop()
+    task_thread, done = TaskThread("errands of a test"), list[int]()
+    task_thread.run(lambda: 1 // 0)
+    task_thread.run(lambda: done.append(1))
+    task_thread.stop()
+    task_thread.stop()
     assert done == [1]
     assert "errands of a test" in caplog.text
 
@@ -135,7 +135,7 @@ def test_a_prober_looks_until_all_is_well_and_ends() -> None:
             well.set()
         return looks[-1]
 
-    prober = Prober(look, "prober of a test")
+    prober = DatabaseProbe(look, "prober of a test")
     prober.begin()
     assert well.wait(30)
     prober.stop()
@@ -154,7 +154,7 @@ def test_a_prober_that_is_asked_while_it_looks_looks_again() -> None:
             again.set()
         return True
 
-    prober = Prober(look, "prober of a test")
+    prober = DatabaseProbe(look, "prober of a test")
     prober.begin()
     assert again.wait(30)
     prober.stop()
@@ -163,7 +163,7 @@ def test_a_prober_that_is_asked_while_it_looks_looks_again() -> None:
 
 
 def test_the_heads_that_were_written_last_are_kept() -> None:
-    heads = Heads(bound=3)
+    heads = StreamHeads(bound=3)
     a, b, c, d = (Head(number, name, name, 1, "", 0) for number, name in enumerate("abcd"))
     heads.keep([a, b, c])
     heads.keep([a])

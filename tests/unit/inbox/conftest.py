@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from indelible import ActorSystem
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold

@@ -9,7 +9,7 @@ import msgspec
 
 from indelible import Decider, Decision, step
 from indelible.errors import RefusedError
-from indelible.events.event import Event
+from indelible.events.model.event import Event
 
 
 class Counted(Event, frozen=True, gc=False):

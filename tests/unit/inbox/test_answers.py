@@ -20,7 +20,7 @@ from indelible.errors import (
     ValueDecodeError,
     ValueNotStorableError,
 )
-from indelible.inbox.answers import ERRORS, Answer, decode_answer, encode_error, encode_reply
+from indelible.remote.answer_codec import ERRORS, Answer, decode_answer, encode_error, encode_reply
 
 
 class Total(msgspec.Struct, frozen=True):

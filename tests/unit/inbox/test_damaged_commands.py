@@ -13,13 +13,13 @@ import pytest
 
 from indelible import ActorSystem
 from indelible.errors import RefusedError, StoreCorruptError, ValueDecodeError
-from indelible.events.inbox import COMMAND_LIMIT
-from indelible.events.metadata import METADATA_LIMIT
+from indelible.events.codec.metadata import METADATA_LIMIT
+from indelible.events.commit.shard_plan import shard_of
+from indelible.events.inbox.inbox import COMMAND_LIMIT
 from indelible.events.opening import open_store
-from indelible.events.plan import shard_of
-from indelible.inbox.answers import decode_answer
-from indelible.inbox.wire import encode_message
-from indelible.testing.builders import url_of
+from indelible.remote.answer_codec import decode_answer
+from indelible.remote.remote_messages import encode_message
+from indelible.testing.contract.builders import url_of
 from postgres_server import connect
 from unit.inbox.counters import Counter
 

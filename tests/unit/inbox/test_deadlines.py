@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.errors import AskTimeoutError
-from indelible.events.inbox import Command
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
-from indelible.inbox.by_courier import ByCourier
+from indelible.events.inbox.inbox import Command
+from indelible.events.memory.store import MemoryEventStore
+from indelible.remote.remote_actors import RemoteActors
 from unit.inbox.counters import Counter
 
 
@@ -50,7 +50,7 @@ def test_a_command_may_be_handled_for_30_seconds_unless_its_asker_says_otherwise
     futures = [
         client.send("counter-a", 1),
         client.send("counter-b", 1, message_id="b"),
-        ByCourier(client.courier, client.parts.host).ask("counter-c", 1),
+        RemoteActors(client.inbox_client, client.parts.host).ask("counter-c", 1),
         client.send("counter-d", 1, timeout=5),
     ]
     found = {command.stream: command.timeout for command in unserved.submitted(4)}

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.facade import access_to
 from unit.inbox.counters import TWO, Add, Counter, Total, note
 from unit.system.members import Member, shared_log
 

@@ -11,15 +11,15 @@ import pytest
 
 from inboxes import wait_until_empty
 from indelible import ActorSystem, Decision, RefusedError, Tell
-from indelible.actors.durable import inbox
+from indelible.actors.durable import mailbox as inbox
+from indelible.api.facade import access_to
 from indelible.errors import ActorFailedError, MailboxFullError, StoreUnavailableError
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.store import EventStore
-from indelible.facade import access_to
 from indelible.failpoints import Failpoints
-from indelible.inbox.answers import decode_answer
-from indelible.inbox.wire import TOLD
-from indelible.testing.builders import url_of
+from indelible.remote.answer_codec import decode_answer
+from indelible.remote.remote_messages import TOLD
+from indelible.testing.contract.builders import url_of
 from indelible.testing.faults import Fault
 from unit.inbox.posts import Card, Post, Sender, Sent
 
@@ -53,7 +53,7 @@ class Office:
 
     def settle(self) -> None:
         """Have the answers written that are ready."""
-        self.parts.pump._errands.stop()
+        self.parts.inbox_worker._task_thread.stop()
 
     def letters(self) -> list[tuple[str, Any, str]]:
         return [tuple(letter) for letter in self.parts.host.dead_letters]
@@ -122,7 +122,7 @@ class Lost:
 
 
 def test_what_was_not_handed_over_is_by_the_next_owner(office: Office) -> None:
-    office.parts.pump.stop()
+    office.parts.inbox_worker.stop()
     lose(office)
     office.send(("x", "one"), ("y", "two"))
     office.send(("x", "three"))
@@ -236,7 +236,7 @@ def test_what_is_not_taken_is_a_dead_letter_and_answered(
 
 
 def test_what_is_told_to_a_category_that_the_owner_lacks_is_a_dead_letter(office: Office) -> None:
-    office.parts.pump.stop()
+    office.parts.inbox_worker.stop()
     lose(office)
     office.send(("x", "one"))
     office.system.close()

@@ -10,18 +10,18 @@ import pytest
 import sqlalchemy as sa
 
 from indelible.clock import ManualClock
-from indelible.events.event import EncodedEvent, Event
+from indelible.events.model.event import EncodedEvent, Event
+from indelible.events.model.event_types import run_event_types
+from indelible.events.model.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.opening import open_store
-from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
 from indelible.events.store import Append
-from indelible.events.types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.ids import SeededIds
-from indelible.projections.custom import CustomView, Projection
-from indelible.projections.defaults import default_projections
-from indelible.projections.engine import Engine
-from indelible.projections.queries import Views
+from indelible.projections.engine.view_engine import Engine
+from indelible.projections.queries.view_queries import Views
 from indelible.projections.tables import METADATA
+from indelible.projections.views.custom import CustomView, Projection
+from indelible.projections.views.default_views import default_projections
 
 T0 = 1_700_000_000_000_000
 

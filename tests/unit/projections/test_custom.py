@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import pytest
 import sqlalchemy as sa
 
-from indelible.events.event import Event
-from indelible.events.run_events import RunAccepted, RunCompleted, StepCompleted
-from indelible.projections.custom import CustomView, Projection, check_projections
-from indelible.projections.projection import Pair
-from indelible.projections.together import Together
+from indelible.events.model.event import Event
+from indelible.events.model.run_events import RunAccepted, RunCompleted, StepCompleted
+from indelible.projections.sql.pipelined_statements import PipelinedStatements
+from indelible.projections.views.custom import CustomView, Projection, check_projections
+from indelible.projections.views.view import Pair
 
 T0 = 1_700_000_000_000_000
 
@@ -138,7 +138,7 @@ def test_a_projection_must_say_how_events_are_applied() -> None:
         handles = (RunAccepted,)
 
     with pytest.raises(NotImplementedError):
-        CustomView(Silent()).write(Together(None), [])  # type: ignore[arg-type]
+        CustomView(Silent()).write(PipelinedStatements(None), [])  # type: ignore[arg-type]
 
 
 def projection(**fields: Any) -> Projection:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.projections.histogram import bucket_of, percentiles, value_of
+from indelible.projections.views.histogram import bucket_of, percentiles, value_of
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=1), st.integers(1, 100))

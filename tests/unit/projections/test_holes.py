@@ -9,10 +9,10 @@ import pytest
 
 from at_rest import lose
 from indelible.errors import StoreCorruptError
-from indelible.events.projection_events import EventRetried, stream_of
-from indelible.projections.as_of import TimedViews
-from indelible.projections.custom import CustomView
-from indelible.projections.defaults import default_projections
+from indelible.events.model.projection_events import EventRetried, stream_of
+from indelible.projections.queries.views_as_of import TimedViews
+from indelible.projections.views.custom import CustomView
+from indelible.projections.views.default_views import default_projections
 from unit.projections.conftest import T0, Log, accepted, completed
 
 VIEWS = ("metrics", "workflow_status")

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from indelible.errors import StoreUnavailableError, UnknownProjectionError
-from indelible.projections.engine import Engine
-from indelible.projections.metrics import Metrics
-from indelible.projections.rebuild import SUFFIX
+from indelible.projections.engine.rebuild import SUFFIX
+from indelible.projections.engine.view_engine import Engine
 from indelible.projections.tables import METADATA, METRICS, WORKFLOW_STATUS
-from indelible.projections.workflow_status import WorkflowStatus
+from indelible.projections.views.metrics import Metrics
+from indelible.projections.views.workflow_status import WorkflowStatus
 
 
 def names(log: Any) -> list[str]:
@@ -184,7 +184,7 @@ def test_a_swap_whose_commit_was_lost_and_happened_is_not_done_again(
             yield connection
         if rebuild.swapping and not lost:
             lost.append(True)
-            engine.lanes["workflow_status"].cursor = {0: 2}  # a live view that had fallen behind
+            engine.updaters["workflow_status"].cursor = {0: 2}  # a live view that had fallen behind
             raise StoreUnavailableError("no answer")
 
     monkeypatch.setattr(log.store, "write_views", flaky)

@@ -11,10 +11,10 @@ import pytest
 from indelible.clock import ManualClock, SystemClock
 from indelible.errors import StoreReadOnlyError, SystemClosedError, UnknownProjectionError
 from indelible.failpoints import Failpoints
-from indelible.projections import runner as runner_module
-from indelible.projections.defaults import default_projections
-from indelible.projections.metrics import Metrics
-from indelible.projections.runner import ProjectionRunner
+from indelible.projections.engine import runner as runner_module
+from indelible.projections.engine.runner import ProjectionRunner
+from indelible.projections.views.default_views import default_projections
+from indelible.projections.views.metrics import Metrics
 
 LONG = 30.0  # seconds; nothing waits that long unless it hangs
 

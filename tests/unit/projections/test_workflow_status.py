@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from indelible.events.event import Event
-from indelible.events.run_events import (
+from indelible.events.model.event import Event
+from indelible.events.model.run_events import (
     RunAccepted,
     RunCompleted,
     RunFailed,
@@ -18,7 +18,7 @@ from indelible.events.run_events import (
     StepsReleased,
     StepsStarted,
 )
-from indelible.projections.queries import RunRow
+from indelible.projections.queries.view_queries import RunRow
 
 T0 = 1_700_000_000_000_000
 ACCEPTED = RunAccepted("r", "etl", "w", b"d", b"i", 2, T0, (("a", 1),), 1)

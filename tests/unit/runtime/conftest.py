@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pykka import ActorRegistry
 
-from indelible.actors.runtime.dispatcher import PoolDispatcher
-from indelible.actors.runtime.pooled import PooledActor
+from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
+from indelible.actors.runtime.pooled_actor import PooledActor
 
 
 @pytest.fixture

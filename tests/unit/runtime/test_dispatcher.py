@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.actors.runtime.dispatcher import PoolDispatcher
-from indelible.actors.runtime.pace import LEAST
+from indelible.actors.runtime.pool.burst_size import LEAST
+from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
 from indelible.clock import ManualClock
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indelible.actors.runtime.dispatcher import PoolDispatcher
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.runtime.waits import BLOCKED_LIMIT
+from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
+from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT
 from indelible.errors import ActorStoppedError, DeadlockError
 from indelible.threads import wanted
 
@@ -264,7 +264,7 @@ def test_a_host_without_more_threads_leaves_the_work_to_those_there_are(
     dispatcher.schedule(new_job(wait))
     assert begun.wait(50)
     with monkeypatch.context() as patch:
-        patch.setattr("indelible.actors.runtime.workers.Worker.start", _no_thread)
+        patch.setattr("indelible.actors.runtime.pool.workers.Worker.start", _no_thread)
         job = new_job()
         dispatcher.schedule(job)
         gate.set()
@@ -276,7 +276,7 @@ def test_a_host_without_any_thread_is_an_error_to_who_begins(
     new_job: type[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dispatcher = PoolDispatcher("none", daemon=True)
-    monkeypatch.setattr("indelible.actors.runtime.workers.Worker.start", _no_thread)
+    monkeypatch.setattr("indelible.actors.runtime.pool.workers.Worker.start", _no_thread)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         dispatcher.begin(new_job())
     assert not wanted
@@ -289,7 +289,7 @@ def test_what_was_scheduled_on_a_host_without_any_thread_runs_when_there_is_one(
     dispatcher = PoolDispatcher("none", daemon=True)
     job = new_job()
     with monkeypatch.context() as patch:
-        patch.setattr("indelible.actors.runtime.workers.Worker.start", _no_thread)
+        patch.setattr("indelible.actors.runtime.pool.workers.Worker.start", _no_thread)
         dispatcher.schedule(job)
         wanted.try_again()
         assert wanted.names() == ["none-2"]

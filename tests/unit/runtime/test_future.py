@@ -9,9 +9,9 @@ from typing import Any
 import pykka
 import pytest
 
-from indelible.actors.runtime.dispatcher import PoolDispatcher
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.runtime.pooled import PooledActor
+from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
+from indelible.actors.runtime.pooled_actor import PooledActor
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.actors.runtime.growth import LOOK_S, Growth, Watcher
+from indelible.actors.runtime.pool.growth import LOOK_S, GrowthWatcher, PoolGrowth
 from indelible.clock import SystemClock
 
 
 def test_tasks_that_wait_double_the_width_up_to_the_limit() -> None:
-    growth = Growth(base=2, limit=64)
+    growth = PoolGrowth(base=2, limit=64)
     widths = []
     while growth.look(begun=growth.width, elapsed=LOOK_S):
         widths.append(growth.width)
@@ -18,12 +18,12 @@ def test_tasks_that_wait_double_the_width_up_to_the_limit() -> None:
 
 
 def test_quick_tasks_never_widen() -> None:
-    growth = Growth(base=2, limit=64)
+    growth = PoolGrowth(base=2, limit=64)
     assert not any(growth.look(begun=8, elapsed=LOOK_S) for _ in range(1_000))
 
 
 def test_a_busy_interpreter_gets_one_thread_more_only_when_nothing_begins() -> None:
-    growth = Growth(base=2, limit=64)
+    growth = PoolGrowth(base=2, limit=64)
     assert not any(growth.look(begun=1, elapsed=0.01) for _ in range(1_000))
     looks = [growth.look(begun=0, elapsed=0.01) for _ in range(11)]
     assert looks.count(True) == 1
@@ -31,7 +31,7 @@ def test_a_busy_interpreter_gets_one_thread_more_only_when_nothing_begins() -> N
 
 
 def test_quick_bursts_halve_the_width_down_to_the_base() -> None:
-    growth = Growth(base=2, limit=64)
+    growth = PoolGrowth(base=2, limit=64)
     while growth.look(begun=0, elapsed=LOOK_S):
         pass
     for _ in range(10):
@@ -47,7 +47,7 @@ def test_quick_bursts_halve_the_width_down_to_the_base() -> None:
 def test_the_width_stays_between_base_and_limit(
     base: int, more: int, steps: list[int | tuple[int, float]]
 ) -> None:
-    growth = Growth(base, base + more)
+    growth = PoolGrowth(base, base + more)
     for step in steps:
         if isinstance(step, tuple):
             growth.look(*step)
@@ -73,7 +73,7 @@ def test_the_watcher_looks_only_while_something_waits() -> None:
         if len(looks) == 3:
             enough.set()
 
-    watcher = Watcher("watcher", waiting, look, SystemClock())
+    watcher = GrowthWatcher("watcher", waiting, look, SystemClock())
     watcher.alert()
     assert enough.wait(50)
     assert asleep.wait(50)
@@ -86,7 +86,9 @@ def test_the_watcher_looks_only_while_something_waits() -> None:
 def test_the_watcher_sees_what_came_between_its_last_look_and_its_sleep() -> None:
     answers = iter([False])
     looked = threading.Event()
-    watcher = Watcher("watcher", lambda: next(answers, True), lambda _: looked.set(), SystemClock())
+    watcher = GrowthWatcher(
+        "watcher", lambda: next(answers, True), lambda _: looked.set(), SystemClock()
+    )
     watcher.alert()
     assert looked.wait(50)
     watcher.close()

@@ -14,9 +14,9 @@ import pykka
 import pytest
 from pykka import ActorDeadError, ActorRegistry
 
-from indelible.actors.runtime.dispatcher import PoolDispatcher
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.runtime.pooled import PooledActor, default_dispatcher
+from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
+from indelible.actors.runtime.pooled_actor import PooledActor, default_dispatcher
 from indelible.errors import DeadlockError
 from indelible.threads import wanted
 
@@ -222,7 +222,7 @@ def test_an_actor_may_call_the_base_constructor_of_pykka(dispatcher: PoolDispatc
 
 PROGRAM = """
 import sys, threading
-from indelible.actors.runtime.pooled import PooledActor
+from indelible.actors.runtime.pooled_actor import PooledActor
 
 class Late(PooledActor):
     use_daemon_thread = {daemon}

@@ -11,7 +11,7 @@ import pytest
 
 from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.errors import StepDataError
-from indelible.events.values import decode_value
+from indelible.events.codec.values import decode_value
 
 ROWS = [
     {"k": "a", "n": 3, "x": 0.5},

@@ -22,7 +22,7 @@ from indelible.actors.step_types.database_query import DatabaseQuery
 from indelible.actors.step_types.database_query.rows import FetchedRows
 from indelible.clock import ManualClock
 from indelible.errors import StepDataError, UnknownConnectionError
-from indelible.events.values import decode_value, encode_value
+from indelible.events.codec.values import decode_value, encode_value
 
 Run = Callable[..., dict[str, Any]]
 

@@ -9,18 +9,18 @@ from typing import Any, ClassVar
 import pytest
 
 from indelible.clock import ManualClock
-from indelible.events.batches import Selection
-from indelible.events.consumers import Consumer
-from indelible.events.event import EncodedEvent, Event, RecordedEvent
-from indelible.events.following import Subscription
-from indelible.events.memory import MemoryEventStore
-from indelible.events.role_holder import RoleHolder
+from indelible.events.lease.role_holder import RoleHolder
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import EncodedEvent, Event, RecordedEvent
+from indelible.events.model.event_types import EventTypes
 from indelible.events.sqlite.store import SqlEventStore
 from indelible.events.store import Cursor
-from indelible.events.subscription import Pages
-from indelible.events.types import EventTypes
-from indelible.events.waking import Followers
-from indelible.testing.builders import some_event
+from indelible.events.subscribe.batches import Selection
+from indelible.events.subscribe.consumers import Consumer
+from indelible.events.subscribe.log_followers import LogFollowers
+from indelible.events.subscribe.shard_pages import ShardPages
+from indelible.events.subscribe.subscription import Subscription
+from indelible.testing.contract.builders import some_event
 
 
 class Noted(Event, frozen=True, gc=False):
@@ -35,7 +35,7 @@ class Log:
         self.store = store
         self.clock = ManualClock()
         self.types = EventTypes([Noted])
-        self.followers = Followers(store)
+        self.followers = LogFollowers(store)
         self.roles = RoleHolder(store, "this process", self.clock)
         self.pages_read: list[tuple[int, int, int]] = []  # shard, after, limit
         self.versions: dict[str, int] = {}
@@ -67,9 +67,9 @@ class Log:
     def note(self, text: str) -> EncodedEvent:
         return self.types.encode(Noted(text), some_event().event_id)
 
-    def pages(self, after: Cursor | None = None, **how: Any) -> Pages:
+    def pages(self, after: Cursor | None = None, **how: Any) -> ShardPages:
         selection = how.pop("selection", Selection())
-        return Pages(self.store, self.types.decode, selection, after or {}, **how)
+        return ShardPages(self.store, self.types.decode, selection, after or {}, **how)
 
     def subscription(self, **how: Any) -> Subscription:
         return Subscription(self.followers, self.types, **how)

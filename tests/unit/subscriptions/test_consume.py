@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from indelible import ActorSystem, consumer
+from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.errors import (
     BlockingCallError,
     ConsumerFailedError,
@@ -18,9 +19,9 @@ from indelible.errors import (
     StoreUnavailableError,
     SystemClosedError,
 )
-from indelible.events.role_holder import Role, RoleHolder
-from indelible.facade import access_to
-from indelible.testing.builders import some_event, some_events
+from indelible.events.lease.role_holder import Role, RoleHolder
+from indelible.readers import consumer_thread as consumer
+from indelible.testing.contract.builders import some_event, some_events
 
 LONG = 30.0
 

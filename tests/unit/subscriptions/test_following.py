@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from indelible.errors import EventGapError, StoreUnavailableError
-from indelible.events.subscription import PAGE
-from indelible.events.waking import Wake
-from indelible.testing.builders import some_event
+from indelible.events.subscribe.log_followers import Wake
+from indelible.events.subscribe.shard_pages import PAGE
+from indelible.testing.contract.builders import some_event
 
 LONG = 30.0  # seconds; nothing waits that long unless it hangs
 

@@ -12,13 +12,13 @@ from indelible.errors import (
     StoreUnavailableError,
     UnknownEventTypeError,
 )
-from indelible.events.batches import Batch, Selection
-from indelible.events.event import RecordedEvent
-from indelible.events.subscription import PAGE, Pages, format_cursor, parse_cursor
-from indelible.testing.builders import some_event
+from indelible.events.model.event import RecordedEvent
+from indelible.events.subscribe.batches import EventBatch, Selection
+from indelible.events.subscribe.shard_pages import PAGE, ShardPages, format_cursor, parse_cursor
+from indelible.testing.contract.builders import some_event
 
 
-def all_of(pages: Pages) -> list[Batch]:
+def all_of(pages: ShardPages) -> list[EventBatch]:
     """Every batch until nothing is left."""
     batches = []
     while (batch := pages.read()) is not None:
@@ -26,7 +26,7 @@ def all_of(pages: Pages) -> list[Batch]:
     return batches
 
 
-def places(batches: list[Batch]) -> dict[int, list[int]]:
+def places(batches: list[EventBatch]) -> dict[int, list[int]]:
     """Positions in the order in which they came, by shard."""
     found: dict[int, list[int]] = {}
     for batch in batches:

@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from indelible.errors import RoleLostError, StoreUnavailableError
-from indelible.events import role_holder, roles
-from indelible.events.database_clock import SQLITE
-from indelible.events.role_holder import Role, RoleHolder
+from indelible.events.connections.database_clock import SQLITE
+from indelible.events.lease import role_holder
+from indelible.events.lease import role_rows as roles
+from indelible.events.lease.role_holder import Role, RoleHolder
 
 SECOND = 1_000_000_000
 

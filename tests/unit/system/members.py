@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from indelible.clock import Clock, SystemClock
 from indelible.errors import ShardNotOwnedError, StaleEpochError, SystemClosedError
-from indelible.events.group import GroupCommit
-from indelible.events.memory import MemoryEventStore
-from indelible.events.memory_backend import MemoryBackend
-from indelible.events.plan import Head, Plan, Shard
+from indelible.events.commit.group_commit import GroupCommit
+from indelible.events.commit.shard_plan import Head, Shard, ShardPlan
+from indelible.events.memory.backend import MemoryBackend
+from indelible.events.memory.store import MemoryEventStore
 from indelible.events.store import OwnershipListener
 from indelible.failpoints import Failpoints
 
@@ -38,7 +38,7 @@ class Handle:
         ends = self.shared.ends
         return {n: ends[n] for n, epoch in self.epochs.items() if ends[n].epoch == epoch}
 
-    def write(self, plans: Sequence[Plan]) -> None:
+    def write(self, plans: Sequence[ShardPlan]) -> None:
         for plan in plans:
             number = plan.before.number
             if self.shared.ends[number].epoch != self.epochs.get(number):

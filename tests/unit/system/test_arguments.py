@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, Decider, Projection
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 from unit.inbox.counters import Add, Counter
 
 STORES = [None, 5, b"x", [], object(), Path, MemoryEventStore]

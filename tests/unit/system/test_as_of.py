@@ -12,14 +12,14 @@ import pytest
 
 from indelible import ActorSystem, Decider, Event
 from indelible.actors.decider import fold
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.describe import describe
-from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.state.describe import describe
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.errors import AsOfError, UnknownRunError
-from indelible.events.as_of import Position
-from indelible.events.types import run_event_types
-from indelible.facade import access_to
+from indelible.events.model.event_types import run_event_types
+from indelible.events.read.as_of import Position
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = run_event_types()

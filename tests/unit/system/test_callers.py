@@ -12,10 +12,10 @@ import pytest
 
 from deciders import Note, Noted
 from indelible import ActorSystem, Context, Event
-from indelible.context_checks import REASON_LIMIT
+from indelible.api.arguments.caller_context import REASON_LIMIT
 from indelible.errors import RefusedError
-from indelible.events.context import CAUSE_LIMIT
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.message_context import CAUSE_LIMIT
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = PARENT.replace("b", "c")

@@ -20,8 +20,8 @@ from indelible.errors import (
     StoreCorruptError,
     ViewDamagedError,
 )
-from indelible.events.event import Event
-from indelible.events.types import EVENT_LIMIT
+from indelible.events.model.event import Event
+from indelible.events.model.event_types import EVENT_LIMIT
 from postgres_server import connect
 
 NO_TEXT = "CAST(x'72F2' AS TEXT)"

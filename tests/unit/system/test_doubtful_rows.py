@@ -9,12 +9,13 @@ import pytest
 
 from at_rest import edit
 from gate import Gate
-from indelible import ActorSystem, doubtful
+from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.doubtful import _fits
 from indelible.events.opening import open_store
 from indelible.events.store import StreamHead
-from indelible.facade import access_to
+from indelible.runs import doubtful_rows as doubtful
+from indelible.runs.doubtful_rows import _fits
 from until import eventually
 
 HOUR = 3_600

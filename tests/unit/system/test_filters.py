@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.errors import UnknownFilterError
-from indelible.events.following import Subscription
-from indelible.facade import access_to
-from indelible.projections.queries import RunStateWord
+from indelible.events.subscribe.subscription import Subscription
+from indelible.projections.queries.view_queries import RunStateWord
 from indelible.results import RunWord
 from unit.inbox.counters import Add, Counter
 

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 
 from indelible import ActorSystem, Decider
 from indelible.actors.runtime.future import PooledFuture
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.errors import BlockingCallError, StoreUnavailableError, SystemClosedError
 from indelible.events.addresses import Mode
-from indelible.events.event import Event
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import Event
 from indelible.failpoints import Failpoints
-from indelible.health import PATIENCE
-from indelible.testing.builders import url_of
+from indelible.service.health import PATIENCE
+from indelible.testing.contract.builders import url_of
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
 

@@ -11,12 +11,12 @@ from at_rest import close_up, lose
 from deciders import Piecemeal
 from gate import Gate
 from indelible import ActorSystem, RunHandle
-from indelible.actor import ActorHandle as Handle
+from indelible.api.actor_handle import ActorHandle as Handle
 from indelible.errors import StoreCorruptError, VerificationError
+from indelible.events.codec.values import encode_value
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, drop_snapshots, keep_snapshots
-from indelible.events.values import encode_value
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 
 
 class Account(Piecemeal):

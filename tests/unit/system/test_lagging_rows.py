@@ -15,10 +15,10 @@ from deciders import Piecemeal
 from gate import Gate
 from indelible import ActorSystem, RunHandle
 from indelible.errors import StoreCorruptError
+from indelible.events.codec.values import encode_value
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
-from indelible.events.values import encode_value
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 
 
 class Account(Piecemeal):

@@ -96,7 +96,7 @@ def test_the_inbox_is_followed_on(
     tmp_path: Path, faulty: Faulty, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
-    faulty.fail("inbox.pump:InboxPump._look_on")
+    faulty.fail("remote.inbox_worker:InboxWorker._look_on")
     with opened(url), opened(url, mode="client") as client:
         faulty.wait()
         outcome = client.workflow_agent("a").execute_workflow(FLOW, timeout=50)
@@ -106,7 +106,7 @@ def test_the_inbox_is_followed_on(
 
 def test_commands_of_other_processes_are_asked_on(tmp_path: Path, faulty: Faulty) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
-    faulty.fail("inbox.courier:Courier._expire")
+    faulty.fail("remote.inbox_client:InboxClient._expire")
     with opened(url), opened(url, mode="client") as client:
         outcome = client.workflow_agent("a").execute_workflow(FLOW, timeout=50)
         assert outcome["status"] == "success"
@@ -124,7 +124,7 @@ def test_views_go_on_and_health_says_so_meanwhile(faulty: Faulty) -> None:
             hold.wait(50)
 
         faulty._monkeypatch.setattr(Loop, "failed", failed)
-        faulty.fail("projections.engine:Engine.step", times=1)
+        faulty.fail("projections.engine.view_engine:Engine.step", times=1)
         system.workflow_agent("a").execute_workflow(FLOW, timeout=50)
         faulty.wait()
         health = system.health()
@@ -138,7 +138,7 @@ def test_views_go_on_and_health_says_so_meanwhile(faulty: Faulty) -> None:
 
 def test_pools_grow_on(faulty: Faulty) -> None:
     both = threading.Barrier(2)
-    faulty.fail("actors.runtime.workers:Workers._look")
+    faulty.fail("actors.runtime.pool.workers:Workers._look")
     with ActorSystem("memory://") as system:
         system.register_step("meet", lambda: both.wait(50) >= 0)
         steps = [{"name": name, "type": "meet"} for name in "ab"]
@@ -161,7 +161,7 @@ def test_reports_are_written_on(
 
 
 def test_a_failing_store_is_probed_on(faulty: Faulty) -> None:
-    faulty.fail("events.group:GroupCommit._probe")
+    faulty.fail("events.commit.group_commit:GroupCommit._probe")
     with opened("memory://") as system:
         system.store._group._suspect(None)  # type: ignore[attr-defined]
         faulty.wait()
@@ -174,12 +174,12 @@ def test_a_failing_store_is_probed_on(faulty: Faulty) -> None:
 @pytest.mark.parametrize(
     ("place", "thread"),
     [
-        ("events.postgres.keeper:Keeper._tick", "leases"),
-        ("events.postgres.deadlines:Deadlines._wait", "deadlines"),
-        ("events.postgres.hints:Hints._ring", "hints"),
-        ("events.postgres.watchdog:Watchdog.look", "watchdog"),
-        ("events.postgres.listening:Listening._listen", "hints of others"),
-        ("events.role_holder:RoleHolder.renew", "indelible-roles"),
+        ("events.postgres.lease.lease_keeper:LeaseKeeper._tick", "leases"),
+        ("events.postgres.lease.lease_deadlines:LeaseDeadlines._wait", "deadlines"),
+        ("events.postgres.notify.notifier:Notifier._ring", "hints"),
+        ("events.postgres.connect.watchdog:Watchdog.look", "watchdog"),
+        ("events.postgres.notify.listener:NotifyListener._listen", "hints of others"),
+        ("events.lease.role_holder:RoleHolder.renew", "indelible-roles"),
     ],
 )
 def test_threads_of_a_store_on_postgresql_go_on(
@@ -187,7 +187,7 @@ def test_threads_of_a_store_on_postgresql_go_on(
 ) -> None:
     faulty.fail(place)
     monkeypatch = faulty._monkeypatch
-    monkeypatch.setattr("indelible.events.role_holder._RENEWALS", 1_000)
+    monkeypatch.setattr("indelible.events.lease.role_holder._RENEWALS", 1_000)
     with opened(postgres_url, lease=2.0) as system, system.consumer("c"):
         system.workflow_agent("a").execute_workflow(FLOW, timeout=50)
         system.consume("d", lambda batch: None)

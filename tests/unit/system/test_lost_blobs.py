@@ -12,11 +12,11 @@ import pytest
 from at_rest import edit
 from gate import Gate
 from indelible import ActorSystem, RunHandle, step
-from indelible.actors.workflow.resume import INTERRUPTIONS
+from indelible.actors.workflow.decide.resume_run import INTERRUPTIONS
 from indelible.errors import StoreCorruptError, StoreUnavailableError
+from indelible.events.codec.values import encode_value
 from indelible.events.sqlite.store import SqlEventStore
-from indelible.events.values import encode_value
-from indelible.testing.builders import url_of
+from indelible.testing.contract.builders import url_of
 
 SIZE = 80_000
 

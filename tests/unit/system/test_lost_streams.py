@@ -12,9 +12,9 @@ from deciders import Account
 from gate import Gate
 from indelible import ActorSystem
 from indelible.errors import StoreCorruptError
+from indelible.events.commit.shard_plan import shard_of
 from indelible.events.opening import open_store
-from indelible.events.plan import shard_of
-from indelible.testing.builders import some_events
+from indelible.testing.contract.builders import some_events
 
 WORK = {"name": "w", "steps": [{"name": "one", "type": "note"}, {"name": "two", "type": "gate"}]}
 

@@ -11,8 +11,8 @@ import pytest
 
 from indelible import ActorSystem, Decider
 from indelible.errors import StoreNotFoundError, StoreOwnedError, SystemClosedError
-from indelible.events.event import Event
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import Event
 
 
 class Noted(Event, frozen=True, gc=False):

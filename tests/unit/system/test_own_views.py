@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem, Decider, Event, Projection
+from indelible.api.facade import access_to
 from indelible.errors import (
     ParkedAgainError,
     StoreReadOnlyError,
     UnknownParkedEventError,
     UnknownProjectionError,
 )
-from indelible.facade import access_to
-from indelible.projections.projection import Pair
+from indelible.projections.views.view import Pair
 
 TABLES = sa.MetaData()
 TOTALS = sa.Table(

@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem
-from indelible.events.memory import MemoryEventStore
-from indelible.facade import access_to
+from indelible.api.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
 from indelible.failpoints import Failpoints
-from indelible.health import Health
 from indelible.reports import PROCESSES, STALE, Process, Reporter, read_processes
-from indelible.survey import HEALTHY, UNHEALTHY, UNSERVED, take_survey
+from indelible.service.health import Health
+from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED, take_survey
 
 
 @pytest.fixture

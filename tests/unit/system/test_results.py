@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from indelible import ActorHandle, ActorSystem, Decider, Event, Outcome, RefusedError, RunStatus
-from indelible.actors.workflow.node_status import WORDS
-from indelible.outcome import KEYS
+from indelible.actors.workflow.state.node_status import WORDS
+from indelible.api.outcome import KEYS
 from indelible.results import OutcomeWord, RunError, SystemHealth
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, step
-from indelible.events.memory_backend import MemoryBackend
+from indelible.events.memory.backend import MemoryBackend
 from unit.system.members import Member, ids_of, shared_log
 
 STEPS = {"name": "w", "steps": [{"name": name, "type": name} for name in ("one", "two")]}

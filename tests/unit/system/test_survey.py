@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from indelible.health import Health, Mailboxes, Shards, Steps, Timers
 from indelible.reports import Process
-from indelible.survey import HEALTHY, UNHEALTHY, UNSERVED, judge
+from indelible.service.health import Health, MailboxCounts, ShardCounts, StepCounts, TimerCounts
+from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED, judge
 
 
 def process(*, held: int = 1, state: str = "ready", **parts: Any) -> Process:
@@ -18,12 +18,12 @@ def process(*, held: int = 1, state: str = "ready", **parts: Any) -> Process:
         ready=state == "ready",
         why=() if state == "ready" else (f"it is {state}",),
         store="open",
-        shards=Shards(held, 4),
+        shards=ShardCounts(held, 4),
         actors=0,
-        mailboxes=Mailboxes(0, 0, ""),
-        steps=Steps(0, 0, 0),
+        mailboxes=MailboxCounts(0, 0, ""),
+        steps=StepCounts(0, 0, 0),
         threads=1,
-        timers=Timers(0, 0.0),
+        timers=TimerCounts(0, 0.0),
         views={},
         inbox=0,
     )

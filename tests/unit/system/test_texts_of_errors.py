@@ -18,14 +18,14 @@ from indelible.errors import (
     EventDecodeError,
 )
 from indelible.errors.texts import in_words, message_of
-from indelible.events.run_events import RunAccepted
-from indelible.events.types import EventTypes
-from indelible.inbox.answers import decode_answer, encode_error, encode_reply
+from indelible.events.model.event_types import EventTypes
+from indelible.events.model.run_events import RunAccepted
+from indelible.remote.answer_codec import decode_answer, encode_error, encode_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from indelible.projections.projection import Pair
+    from indelible.projections.views.view import Pair
 
 WORDS = "Wordless: its text cannot be read: SystemExit"
 

@@ -13,12 +13,12 @@ from deciders import SnapshotAccount
 from gate import Gate
 from indelible import ActorSystem
 from indelible.cli.app import app
-from indelible.cli.runs import STATES
-from indelible.cli.watch import DistantWatch
+from indelible.cli.commands.runs import STATES
+from indelible.cli.watching.run_progress import RemoteRunProgress
 from indelible.errors import AnchorError, ResultTimeoutError, VerificationError
+from indelible.events.codec.values import encode_value
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
-from indelible.events.values import encode_value
 from indelible.events.verification.rows import Rows
 
 
@@ -160,7 +160,7 @@ def test_a_view_that_knows_no_end_of_a_run_is_not_believed(
 def test_commands_take_a_run_that_has_lost_its_status_for_unfinished(url: str, gate: Gate) -> None:
     edit(url, f"UPDATE streams SET status = '' {CUT}")
     with opened(url, gate, "read") as system:
-        watch = DistantWatch(system, ["run-cut", "run-ended"])
+        watch = RemoteRunProgress(system, ["run-cut", "run-ended"])
         watch.refresh()
         assert (watch.pending, watch.ended) == ({"run-cut"}, {"run-ended"})
         for state in ("accepted", "running", "waiting"):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, step
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.facade import access_to
 from indelible.testing.hold import Hold
 from unit.system.members import Member, ids_of, shared_log
 

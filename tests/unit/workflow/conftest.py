@@ -10,13 +10,13 @@ import pytest
 
 from indelible import ActorSystem, Outcome, RunHandle
 from indelible.actors.decider import fold
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.describe import describe
-from indelible.actors.workflow.state import RunState
-from indelible.events.event import RecordedEvent
-from indelible.events.memory import MemoryEventStore
-from indelible.events.types import run_event_types
-from indelible.facade import access_to
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.state.describe import describe
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.api.facade import access_to
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import RecordedEvent
+from indelible.events.model.event_types import run_event_types
 from indelible.failpoints import Failpoints
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.facade import access_to
+from indelible.api.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate

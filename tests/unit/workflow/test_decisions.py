@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from indelible.actors.decider import fold
-from indelible.actors.workflow import messages as m
-from indelible.actors.workflow.decide import RunDecider
+from indelible.actors.workflow import run_messages as m
+from indelible.actors.workflow.decide.run_decider import RunDecider
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.effects import AwaitType, Begin, Ended, RetryAt
-from indelible.events import run_events as e
-from indelible.events.values import encode_value
+from indelible.actors.workflow.run_effects import AwaitType, Begin, Ended, RetryAt
+from indelible.events.codec.values import encode_value
+from indelible.events.model import run_events as e
 
 DECIDER = RunDecider()
 STEPS = [

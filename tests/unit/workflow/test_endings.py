@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.actors.workflow import endings
-from indelible.facade import access_to
+from indelible.actors.workflow.execute import run_endings as endings
+from indelible.api.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow

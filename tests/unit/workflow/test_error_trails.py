@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from indelible import ActorSystem
 from indelible.actors.decider import fold
-from indelible.actors.effects.error_record import CAUSES, DEPTH, TRACEBACK_LIMIT, record_of
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.describe import TRAILS, describe
-from indelible.actors.workflow.state import RunState
+from indelible.actors.effects.attempts.error_record import CAUSES, DEPTH, TRACEBACK_LIMIT, record_of
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.state.describe import TRAILS, describe
+from indelible.actors.workflow.state.run_state import RunState
 from indelible.cli.app import app
-from indelible.cli.journal import JsonLines
+from indelible.cli.render.service_log import JsonLines
 
 if TYPE_CHECKING:
     from pathlib import Path

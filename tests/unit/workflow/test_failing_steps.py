@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.facade import access_to
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
@@ -196,7 +196,7 @@ def test_one_steps_retry_does_not_hold_up_its_siblings() -> None:
 
 def test_a_retry_that_is_due_while_nobody_looks_happens_after_reopening() -> None:
     world = Simulated()
-    from indelible.events.memory import MemoryEventStore
+    from indelible.events.memory.store import MemoryEventStore
 
     store = MemoryEventStore()
     for expected in (1, 2):

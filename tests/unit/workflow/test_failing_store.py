@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.workflow.effects import Begin
+from indelible.actors.workflow.run_effects import Begin
+from indelible.api.facade import access_to
 from indelible.errors import StoreUnavailableError
-from indelible.facade import access_to
 from indelible.failpoints import Failpoints
 
 if TYPE_CHECKING:
@@ -273,8 +273,8 @@ def failing() -> None:
 def test_who_waits_for_a_run_that_is_set_aside_is_told(
     flow: Flow, ran: Counter[str], monkeypatch: Any
 ) -> None:
-    from indelible.actors.workflow import decide
-    from indelible.actors.workflow.messages import StepReturned
+    from indelible.actors.workflow.decide import run_decider as decide
+    from indelible.actors.workflow.run_messages import StepReturned
     from indelible.errors import ActorQuarantinedError
 
     def broken(state: Any, message: Any) -> Any:

@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 
 from indelible.actors.decider import fold
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.results import outcome_value
-from indelible.actors.workflow.state import RunState
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.state.node_results import outcome_value
+from indelible.actors.workflow.state.run_state import RunState
 from indelible.errors import DefinitionError
 
 if TYPE_CHECKING:

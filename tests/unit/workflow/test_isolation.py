@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.workflow.context import current_step
+from indelible.actors.workflow.execute.step_context import current_step
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.facade import access_to
 from indelible.testing.simulation import SimulatedRuntime
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, ResultTimeoutError
-from indelible.events.memory import MemoryEventStore
+from indelible.events.memory.store import MemoryEventStore
 
 DEFINITION: dict[str, Any] = {
     "name": "lacking",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ActorSystem
+from indelible.api.facade import access_to
 from indelible.errors import (
     DefinitionError,
     PayloadTooLargeError,
@@ -21,8 +22,7 @@ from indelible.errors import (
     UnknownRunError,
     ValueNotStorableError,
 )
-from indelible.events.run_events import StepCompleted
-from indelible.facade import access_to
+from indelible.events.model.run_events import StepCompleted
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate

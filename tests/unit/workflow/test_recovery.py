@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.actors.durable.host import Host
-from indelible.actors.workflow.effects import Begin
-from indelible.actors.workflow.messages import Resolution, Resolve
+from indelible.actors.durable.actor_host import ActorHost
+from indelible.actors.workflow.run_effects import Begin
+from indelible.actors.workflow.run_messages import Resolution, Resolve
+from indelible.api.facade import access_to
 from indelible.errors import (
     DefinitionError,
     RefusedError,
     ResultTimeoutError,
     ValueNotStorableError,
 )
-from indelible.events.values import encode_value
-from indelible.facade import access_to
+from indelible.events.codec.values import encode_value
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate
@@ -126,14 +126,14 @@ def test_a_command_that_comes_while_a_run_is_read_back_finds_it_resumed(
 ) -> None:
     killed(on_unknown_outcome="ask")
     asked = threading.Event()
-    recover = Host.recover
+    recover = ActorHost.recover
 
     def read(*args: Any) -> Any:
         found = recover(*args)
         assert asked.wait(20)
         return found
 
-    monkeypatch.setattr(Host, "recover", read)
+    monkeypatch.setattr(ActorHost, "recover", read)
     with flow.make() as system:
         answer = access_to(system).send(
             "run-r", Resolve("two", "complete", "ann", encode_value("seen"), now=1)
@@ -370,7 +370,7 @@ def test_a_type_that_comes_while_its_run_is_being_read_is_not_missed(
         flow.cut_off()
     del flow.steps["late"]
     system = flow.make()
-    from indelible.actors.workflow.executor import Executor
+    from indelible.actors.workflow.execute.executor import Executor
 
     resumption = Executor.resumption
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.actors.durable.read_ahead import ReadAhead, together
-from indelible.actors.durable.recovery import SHORT
+from indelible.actors.durable.recovery.read_ahead import ReadAhead, together
+from indelible.actors.durable.recovery.state_from_log import SHORT
 from indelible.errors import StoreUnavailableError
-from indelible.events.event import RecordedEvent
-from indelible.events.memory import MemoryEventStore
-from indelible.testing.builders import some_event, some_events
+from indelible.events.memory.store import MemoryEventStore
+from indelible.events.model.event import RecordedEvent
+from indelible.testing.contract.builders import some_event, some_events
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate

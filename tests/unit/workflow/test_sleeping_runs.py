@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ResultTimeoutError, RunHandle
-from indelible.actors.durable.promises import AT_ONCE
-from indelible.actors.workflow.decide import RunDecider
-from indelible.actors.workflow.messages import RetryDue
+from indelible.actors.durable.commit.promises import AT_ONCE
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.run_messages import RetryDue
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.facade import access_to
 from until import eventually
 
 if TYPE_CHECKING:

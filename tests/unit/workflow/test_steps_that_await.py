@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, RunHandle
-from indelible.facade import access_to
+from indelible.api.facade import access_to
 from indelible.results import StepError
 
 SOON = 0.05

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.runtime.waits import BLOCKED_LIMIT
+from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT
 from indelible.results import StepError
 
 if TYPE_CHECKING:

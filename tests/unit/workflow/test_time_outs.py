@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from indelible.api.facade import access_to
 from indelible.clock import ManualClock
-from indelible.facade import access_to
 
 if TYPE_CHECKING:
     from unit.workflow.conftest import Flow, Gate

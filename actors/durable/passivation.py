@@ -1,0 +1,67 @@
+"""The part of a durable actor that knows whether it may leave memory, and until when."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from indelible.actors.durable.commit.promises import row_of
+from indelible.actors.durable.recovery.restart import RestartingActor
+from indelible.actors.effects.effect_types import Call, TimerAt
+from indelible.errors import StoreError
+
+if TYPE_CHECKING:
+    from indelible.actors.durable.actor import DurableActor
+
+logger = logging.getLogger("indelible.actors")
+
+SOON = 5_000_000
+"""Microseconds: an actor that is to be woken within them stays in memory."""
+
+
+def _is_watched(effect: Any) -> bool:
+    """Whether ``effect`` is watched by who performs it, and the actor told, in memory or not."""
+    return type(effect) not in (TimerAt, Call)
+
+
+class PassivatingActor(RestartingActor):
+    """Leaves memory for as long as its stream only waits: then its row says when to wake it."""
+
+    def at_rest(self) -> bool:
+        """Whether nothing goes on that needs the state; asked while no message is handled."""
+        if self._recovery_stash is not None or len(self._in_flight) or self._askers:
+            return False
+        actor = cast("DurableActor", self)
+        return bool(self._decider.at_rest(self._state)) or self._work_tracker.rests(
+            actor, self._state
+        )
+
+    def sleeps_until(self) -> int | None:
+        """When the actor is to be woken that leaves memory now, 0 for never.
+
+        ``None`` if it stays, as something is going on or soon will be, or as its row is wrong: then
+        nothing would wake it.  Never raises.
+        """
+        host, actor = self._host, cast("DurableActor", self)
+        try:
+            if not self.at_rest():
+                return None
+            if actor.category not in host.woken:
+                return 0
+            unfinished = self._decider.unfinished(self._state)
+            outstanding = self._outstanding()
+            if outstanding and not unfinished[1] and all(map(_is_watched, outstanding.values())):
+                return 0
+            wanted = row_of(unfinished, outstanding, self._promises)
+            due = wanted[1]
+            if due and due <= host.clock.now() + SOON:
+                return None
+            if due and self._unfinished is None:
+                head = host.store.head(self.stream)
+                self._unfinished = None if head is None else (head.status, head.wake_at)
+        except StoreError:
+            return None  # it cannot be read now
+        except Exception:
+            logger.exception("%s stays in memory: its decider cannot say whether it rests", self)
+            return None
+        return due if not due or self._unfinished == wanted else None

@@ -1,0 +1,71 @@
+"""Reading short streams together: many actors that wake at once cost few statements.
+
+A stream is read when the first actor of its batch comes up, not before: no more is in memory than
+the batches that are being worked on, each as large as a page of a long stream.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+from indelible.actors.durable.recovery.state_from_log import SHORT
+from indelible.events.model.event import RecordedEvent
+from indelible.events.read.stream_gaps import gapless
+from indelible.events.store import EventStore, StreamHead
+
+_EVENTS = 1_000
+"""Events of one batch: as many as one statement reads of a long stream."""
+
+
+class ReadAhead:
+    """The events of some streams, each of which one actor of this process takes once."""
+
+    def __init__(self, store: EventStore, streams: Mapping[str, int]) -> None:
+        """Read nothing yet; nobody else may write to ``streams``, by version, from now on."""
+        self._store = store
+        self._streams = streams
+        self._lock = threading.Lock()
+        self._read: dict[str, Sequence[RecordedEvent]] | None = None
+
+    def take(self, stream: str) -> Sequence[RecordedEvent] | None:
+        """All events of ``stream``; ``None`` if it is to be read by itself.
+
+        That is if it has become too long, or is not whole: then its reader says what is missing.
+
+        Raises:
+            StoreError: The log cannot be read now.
+        """
+        with self._lock:
+            if self._read is None:
+                self._read = dict(self._store.read_firsts(list(self._streams), SHORT))
+            events = self._read.pop(stream, ())
+        count = len(events)
+        if not max(1, self._streams[stream]) <= count < SHORT:
+            return None
+        return events if gapless([event.version for event in events], 0) == count else None
+
+
+def together(
+    store: EventStore, heads: Sequence[StreamHead]
+) -> Iterator[tuple[str, ReadAhead | None]]:
+    """The streams of ``heads`` in their order, each with what it is read together with, if any."""
+    ahead = dict(_batches(store, [head for head in heads if head.version < SHORT]))
+    for head in heads:
+        yield head.stream, ahead.get(head.stream)
+
+
+def _batches(store: EventStore, heads: Sequence[StreamHead]) -> Iterator[tuple[str, ReadAhead]]:
+    versions: dict[str, int] = {}
+    events = 0
+    for head in heads:
+        if versions and events + head.version > _EVENTS:
+            yield from _batch(store, versions).items()
+            versions, events = {}, 0
+        versions[head.stream] = head.version
+        events += head.version
+    yield from _batch(store, versions).items()
+
+
+def _batch(store: EventStore, versions: Mapping[str, int]) -> Mapping[str, ReadAhead]:
+    return dict.fromkeys(versions, ReadAhead(store, versions))

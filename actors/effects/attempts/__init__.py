@@ -1,0 +1,1 @@
+"""One attempt at a function: queued, held, run, timed out, and what is kept of its failure."""

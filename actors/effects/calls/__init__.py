@@ -1,0 +1,1 @@
+"""Calls of actors: functions of the host, attempted and retried."""

@@ -1,0 +1,1 @@
+"""Effects of users' own types, performed by their handlers."""

@@ -1,0 +1,1 @@
+"""The threads that run actors and blocking steps: how many, in which order, never in a deadlock."""

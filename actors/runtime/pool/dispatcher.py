@@ -1,0 +1,160 @@
+"""Runs any number of actors on a few threads; an actor that blocks does not hold up the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from indelible.actors.runtime.pool.task_queue import Task
+from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT, Waits
+from indelible.actors.runtime.pool.workers import LINGER_S, Workers
+from indelible.clock import Clock, SystemClock
+from indelible.errors import ActorStoppedError, ThreadUnavailableError
+from indelible.threads import wanted
+
+
+class Runnable(Protocol):
+    """What a dispatcher runs; its ``str`` names it in errors."""
+
+    def run_activation(self) -> None:
+        """Do a bounded piece of work; must not raise."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Decides on which thread a runnable runs next; every method may be called from any thread."""
+
+    after_burst: Callable[[], object] | None
+
+    def schedule(self, runnable: Runnable) -> None:
+        """Have ``runnable`` run once, soon, after what was scheduled before it."""
+        ...
+
+    def begin(self, runnable: Runnable) -> None:
+        """Have ``runnable`` run for the first time; see :meth:`PoolDispatcher.begin`."""
+        ...
+
+    def schedule_many(self, runnables: Iterable[Runnable]) -> None:
+        """Schedule each of ``runnables`` in their order."""
+        ...
+
+    def retain(self) -> None:
+        """Keep the process alive for a live actor, where threads are no daemons."""
+        ...
+
+    def release(self) -> None:
+        """Take back one :meth:`retain`."""
+        ...
+
+    def blocking(self, on: object = None, *, forever: bool = False) -> AbstractContextManager[None]:
+        """Surround a wait for ``on``; see :meth:`.Workers.blocking`."""
+        ...
+
+    def is_worker_thread(self) -> bool:
+        """Whether the calling thread is one that this dispatcher runs actors on."""
+        ...
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is scheduled and nothing runs; False after ``timeout`` seconds."""
+        ...
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Run what is scheduled, then end; False if something still runs after ``timeout`` s."""
+        ...
+
+
+class PoolDispatcher(Workers):
+    """A :class:`Dispatcher` on a few threads that start when there is something to run.
+
+    Threads that are no daemons end when nothing is scheduled and no live actor retains them, so
+    that a process ends when its last actor has stopped.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        threads: int = 2,
+        clock: Clock | None = None,
+        *,
+        daemon: bool = False,
+        linger: float = LINGER_S,
+    ) -> None:
+        """Start no thread yet.
+
+        Args:
+            name: Begins the name of each thread.
+            threads: How many run at once while nothing blocks.
+            clock: Measures bursts; the host's by default.
+            daemon: Whether the process may end in spite of live actors.
+            linger: Seconds that a compensating thread stays idle before it ends.
+        """
+        super().__init__(
+            name,
+            base=threads,
+            limit=threads + BLOCKED_LIMIT,
+            at_once=threads + BLOCKED_LIMIT,
+            waits=Waits(),
+            daemon=daemon,
+            clock=clock or SystemClock(),
+            linger=linger,
+        )
+
+    def schedule(self, runnable: Runnable) -> None:
+        """Have ``runnable`` run once, soon; wakes at most one idle thread.
+
+        It waits if the host gives no thread, and runs when there is one.
+
+        Raises:
+            ActorStoppedError: The dispatcher is closed; nothing was scheduled.
+        """
+        task = runnable.run_activation
+        self._tasks.put(task)
+        if self._closed:
+            self._refuse(runnable, task)
+        self._wake(1)
+
+    def begin(self, runnable: Runnable) -> None:
+        """Schedule ``runnable`` if there is a thread to run it, now or soon.
+
+        Raises:
+            ActorStoppedError: The dispatcher is closed; nothing was scheduled.
+            ThreadUnavailableError: There is none, and the host gives none; as above.
+        """
+        self.schedule(runnable)
+        if not self._alive and self._tasks.take_back(runnable.run_activation):
+            if not self._tasks:
+                wanted.forget(self._try_again)
+            raise ThreadUnavailableError(self.name, "can't start new thread")
+
+    def schedule_many(self, runnables: Iterable[Runnable]) -> None:
+        """Schedule each of ``runnables`` in their order, waking threads once for all.
+
+        Raises:
+            ActorStoppedError: The dispatcher is closed; some may have been scheduled before.
+        """
+        number = 0
+        for runnable in runnables:
+            task = runnable.run_activation
+            self._tasks.put(task)
+            if self._closed:
+                self._refuse(runnable, task)
+            number += 1
+        self._wake(number)
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Run what is scheduled, then end the threads; may be called twice.
+
+        Returns:
+            False if something still runs after ``timeout`` seconds.  From then on
+            :meth:`schedule` raises either way.
+        """
+        start = self._clock.monotonic()
+        self.drain(timeout)
+        spent = (self._clock.monotonic() - start) / 1e9
+        return not self._stop(max(0.0, timeout - spent))
+
+    def _refuse(self, runnable: Runnable, task: Task) -> None:
+        if not self._tasks.take_back(task):
+            return  # a thread took it in its last burst
+        raise ActorStoppedError(str(runnable), f"the dispatcher {self.name} is closed")

@@ -1,0 +1,86 @@
+"""What begins, and what that means for the run: events and effects of what follows (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from indelible.actors.workflow.decide.conclude_run import conclude
+from indelible.actors.workflow.decide.frontier import Next
+from indelible.actors.workflow.run_effects import Begin, Ended, LookUp
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.events.model.event import Event
+from indelible.events.model.run_events import Start, StepFailed
+
+
+def begun(
+    state: RunState, following: Next, *, hold: bool = False
+) -> tuple[tuple[Start, ...], Sequence[Any]]:
+    """Starts for the event that ``following`` comes with, and effects; none on ``hold``."""
+    if hold:
+        return (), ()
+    if len(following.steps) == 1 and not following.lookups:  # as nearly always in a sequence
+        index = following.steps[0]
+        attempt = state.attempts[index] + 1
+        return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
+    starts, effects = plan_starts(state, following.steps)
+    return starts, [*effects, *map(LookUp, following.lookups)]
+
+
+def rest(
+    state: RunState,
+    following: Next,
+    effects: Sequence[Any],
+    now: int,
+    *,
+    hold: bool = False,
+    completed: int = 0,
+    size: int = 0,
+    failed: StepFailed | None = None,
+) -> tuple[list[Event], Sequence[Any]]:
+    """The events behind the one that brings ``following`` about, and all effects.
+
+    What that event completes, or fails, is not in ``state`` yet.
+    """
+    events: list[Event] = []
+    failures = [] if failed is None else [failed]
+    for one in following.unanswered:
+        starts, more = ((), ()) if hold else plan_starts(state, one.steps)
+        failure = StepFailed(
+            path=state.plan.nodes[one.node].path,
+            attempt=0,
+            at=now,
+            duration=0,
+            error_type=one.error_type,
+            error_message=one.message,
+            final=True,
+            starts=starts,
+            skips=tuple(one.skips),
+        )
+        events.append(failure)
+        failures.append(failure)
+        effects = [*effects, *more]
+    if following.ended:
+        root_failed = following.failed
+        events.append(
+            conclude(
+                state,
+                now,
+                completed=completed,
+                size=size,
+                failures=failures,
+                root_failed=root_failed,
+            )
+        )
+        effects = (Ended(state),)
+    return events, effects
+
+
+def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[tuple[Start, ...], Sequence[Begin]]:
+    """The next attempt of each of ``nodes``: as the event records it, and as an effect."""
+    starts, effects = [], []
+    for index in nodes:
+        attempt = state.attempts[index] + 1
+        starts.append((state.plan.nodes[index].path, attempt))
+        effects.append(Begin(index, attempt))
+    return tuple(starts), tuple(effects)

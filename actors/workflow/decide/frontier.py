@@ -1,0 +1,105 @@
+"""What may start: pure walks over a plan and the state of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.state.node_status import FAILED, PENDING, SETTLED
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.events.model.run_events import Skip
+
+
+class Unanswered(msgspec.Struct, frozen=True, gc=False):
+    """A step or block fails where it would open, as its condition cannot be answered.
+
+    Attributes:
+        node: Of which.
+        steps, skips: As in :class:`Next`, of what follows from that.
+    """
+
+    node: int
+    error_type: str
+    message: str
+    steps: list[int]
+    skips: list[Skip]
+
+
+class Next(msgspec.Struct, gc=False):
+    """What follows when something settles, or when everything that is ready begins.
+
+    Attributes:
+        steps: Those to start, by node.
+        ended: Whether the run has ended.
+        failed: Whether it did because its root failed.
+        skips: What is left out.
+        unanswered: What fails, one behind the other.
+        lookups: What can open only once a blob has been read.
+    """
+
+    steps: list[int]
+    ended: bool = False
+    failed: bool = False
+    skips: Sequence[Skip] = ()
+    unanswered: Sequence[Unanswered] = ()
+    lookups: Sequence[int] = ()
+
+
+def first_steps(plan: Plan, index: int = 0) -> list[int]:
+    """The steps to start when the node at ``index`` opens, in a plan that leaves none out."""
+    nodes = plan.nodes
+    if nodes[index].pattern is None:
+        return [index]
+    found: list[int] = []
+    waiting = [index]
+    while waiting:
+        node = nodes[waiting.pop()]
+        if node.pattern is None:
+            found.append(node.index)
+        else:
+            waiting.extend(reversed(node.pattern.first(node)))
+    return found
+
+
+def after(state: RunState, index: int, *, failed: bool) -> Next:
+    """What follows when the node at ``index`` settles; ``state`` does not show that yet.
+
+    For a plan that leaves nothing out: each block is looked at once, and nothing need be played.
+    """
+    nodes = state.plan.nodes
+    while True:
+        node = nodes[index]
+        parent = node.parent
+        if parent < 0:
+            return Next([], ended=True, failed=failed)
+        block = nodes[parent]
+        pattern = block.pattern
+        assert pattern is not None
+        goes_on = not failed and state.unsettled[parent] > 1 and not pattern.ends_early
+        end = None if goes_on else pattern.end(state, block, node, failed=failed)
+        if end is None:
+            following = pattern.following(state, block, node)
+            if following is None:
+                return Next([])
+            is_step = nodes[following].pattern is None
+            return Next([following] if is_step else first_steps(state.plan, following))
+        failed = end == FAILED
+        index = parent
+
+
+def pending(state: RunState) -> list[int]:
+    """The outermost steps and blocks that may open now: after a hold or a release."""
+    nodes = state.plan.nodes
+    found: list[int] = []
+    waiting = [0]
+    while waiting:
+        index = waiting.pop()
+        node = nodes[index]
+        if state.status[index] == PENDING:
+            found.append(index)
+        elif node.pattern is not None:
+            unsettled = [child for child in node.children if state.status[child] not in SETTLED]
+            waiting.extend(reversed(unsettled[: node.pattern.width(node)]))
+    return found

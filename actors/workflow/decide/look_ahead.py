@@ -1,0 +1,167 @@
+"""What follows, played on a copy of the state: for plans that may leave steps and blocks out.
+
+A child that is skipped where it would open settles at once, and so may the blocks around it; what
+comes next depends on all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indelible.actors.workflow.decide.frontier import Next, Unanswered, after, first_steps, pending
+from indelible.actors.workflow.state.block_end import leave_out, settle
+from indelible.actors.workflow.state.condition_values import IN_BLOB, ConditionValues, answer_of
+from indelible.actors.workflow.state.node_status import COMPLETED, FAILED, PENDING, RUNNING
+from indelible.actors.workflow.state.run_state import Failure, InBlob, RunState
+from indelible.events.model.run_events import Skip
+
+Settled = bytes | InBlob | Failure
+"""The result of a step that settles now, or why it has none."""
+
+
+def follow(state: RunState, index: int, settled: Settled) -> Next:
+    """What follows when the step at ``index`` settles; ``state`` does not show that yet."""
+    if not state.plan.chooses:
+        return after(state, index, failed=type(settled) is Failure)
+    walk = _LookAhead(state)
+    walk.settle_step(index, settled)
+    return walk.next
+
+
+def begin(state: RunState) -> Next:
+    """Everything that may start now and has not been started."""
+    if state.plan.chooses:
+        walk = _LookAhead(state)
+        for index in pending(state):
+            walk.open(index)
+        return walk.next
+    return Next([step for index in pending(state) for step in first_steps(state.plan, index)])
+
+
+def go_on(state: RunState, index: int, answer: str | Failure) -> Next:
+    """What follows from the ``answer`` to the condition of the node at ``index``, which is pending.
+
+    That is the reason for leaving it out, empty if it opens, or why there is no answer.
+    """
+    walk = _LookAhead(state)
+    walk.open(index, answer)
+    return walk.next
+
+
+class _LookAhead(RunState):
+    """A copy that moves ahead."""
+
+    __slots__ = ("_lookups", "_skips", "_steps", "_to_open", "_unanswered", "next")
+
+    def __init__(self, state: RunState) -> None:
+        super().__init__()
+        self.accepted, self.plan = state.accepted, state.plan
+        self.status = bytearray(state.status)
+        self.next_child, self.unsettled = dict(state.next_child), dict(state.unsettled)
+        self.results, self.errors = _Over(state.results), _Over(state.errors)
+        self.skip_reasons = _Over(state.skip_reasons)
+        self._steps: list[int] = []
+        self._skips: list[Skip] = []
+        self._to_open: list[int] = []
+        self._unanswered: list[Unanswered] = []
+        self._lookups: list[int] = []
+        self.next = Next(
+            self._steps,
+            skips=self._skips,
+            unanswered=self._unanswered,
+            lookups=self._lookups,
+        )
+
+    def settle_step(self, index: int, settled: Settled) -> None:
+        failed = isinstance(settled, Failure)
+        if isinstance(settled, Failure):
+            self.errors[index] = settled
+        else:
+            self.results[index] = settled
+        self._settle(index, FAILED if failed else COMPLETED)
+        self._open_all()
+
+    def open(self, index: int, answer: Any = None) -> None:
+        """Open the node at ``index``; ``answer`` is that to its own condition, if it is known."""
+        self._open_around(index)
+        self._open(index, answer)
+        self._open_all()
+
+    def _open_around(self, index: int) -> None:
+        """Count the blocks around as open, which nothing has recorded while an answer was read."""
+        node = self.plan.nodes[index]
+        while node.parent >= 0:
+            parent = node.parent
+            self.next_child[parent] = max(self.next_child[parent], node.order + 1)
+            if self.status[parent] == PENDING:
+                self.status[parent] = RUNNING
+            node = self.plan.nodes[parent]
+
+    def _open_all(self) -> None:
+        while self._to_open:
+            self._open(self._to_open.pop(), None)
+
+    def _open(self, index: int, answer: Any) -> None:
+        nodes = self.plan.nodes
+        node = nodes[index]
+        block = nodes[node.parent] if node.parent >= 0 else None
+        if block is not None:
+            self.next_child[block.index] = max(self.next_child[block.index], node.order + 1)
+            if answer is None:
+                answer = answer_of(self, index, ConditionValues(self, index))
+            if answer is IN_BLOB:
+                self._lookups.append(index)
+                return
+            if isinstance(answer, Failure):
+                self._fail(index, answer)
+                return
+            if answer:
+                leave_out(self, index, answer)
+                self._skips.append((node.path, answer))
+                self._settle(index, None)
+                return
+        self.status[index] = RUNNING
+        if node.pattern is None:
+            self._steps.append(index)
+            return
+        first = node.pattern.first(node)
+        self.next_child[index] = len(first)
+        self._to_open.extend(reversed(first))
+
+    def _fail(self, index: int, error: Failure) -> None:
+        """Let what follows go with the failure of the node at ``index``."""
+        self._steps, self._skips = [], []
+        what = index, error.error_type, error.message
+        self._unanswered.append(Unanswered(*what, self._steps, self._skips))
+        for child in self.plan.nodes[index].children:
+            leave_out(self, child)
+        self.errors[index] = error
+        self._settle(index, FAILED)
+
+    def _settle(self, index: int, status: int | None) -> None:
+        if status is not None:
+            self.status[index] = status
+        last = settle(self, index, failed=status == FAILED)
+        node = self.plan.nodes[last]
+        if node.parent < 0:
+            self.next.ended, self.next.failed = True, self.status[last] == FAILED
+            return
+        block = self.plan.nodes[node.parent]
+        assert block.pattern is not None
+        following = block.pattern.following(self, block, node)
+        if following is not None and self.status[following] == PENDING:
+            self._to_open.append(following)
+
+
+class _Over(dict[int, Any]):
+    """Changes to a mapping, over the mapping itself."""
+
+    def __init__(self, below: dict[int, Any]) -> None:
+        super().__init__()
+        self._below = below
+
+    def __missing__(self, key: int) -> Any:
+        return self._below[key]
+
+    def get(self, key: int, default: Any = None) -> Any:
+        return self[key] if key in self or key in self._below else default

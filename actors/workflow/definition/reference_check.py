@@ -1,0 +1,98 @@
+"""Whether references can resolve: to steps when a plan is compiled, to an input when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from indelible.actors.workflow.definition.field_checks import Problems, close_to, describe
+from indelible.actors.workflow.definition.plan import RESULT_NAME, Node, Plan
+from indelible.actors.workflow.definition.references import find_refs, missing_key, parse_ref
+from indelible.errors import Problem
+
+Where = Callable[[int, str], str]
+"""The place in the source of a path inside the parameters of a node."""
+
+
+def check_references(
+    plan: Plan,
+    problems: Problems,
+    where: Where,
+    beside: Callable[[int], str],
+    unclear: Collection[str],
+) -> None:
+    """Report each reference that is malformed or leads to what its step cannot see.
+
+    ``beside`` gives the place of a node itself.  Names in ``unclear`` are left alone: another
+    problem speaks of them.
+    """
+    for node in plan.nodes:
+        if node.has_refs:
+            for path, ref in find_refs(node.params):
+                found, fix = _fault(plan, node, ref, unclear)
+                if fix:
+                    problems.add(where(node.index, path), found, fix)
+        pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
+        if pattern is not None and pattern.child_keys:
+            for path, ref in pattern.references(node.definition):
+                found, fix = _fault(plan, node, ref, unclear)
+                if fix:
+                    problems.add(f"{beside(node.index)}.{path}", found, fix)
+
+
+def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa: A002 - the word of the definition
+    """What keeps a run of ``plan`` from starting on ``input``: hidden keys, missing references."""
+    if not isinstance(input, Mapping):
+        return [Problem("input", describe(input), "give a mapping")]
+    found = [
+        Problem(f"input.{key}", "a step of the same name", "rename the key or the step")
+        for key in input
+        if isinstance(key, str) and (key in plan.by_name or RESULT_NAME.fullmatch(key))
+    ]
+    whole = dict(input)
+    for index, ref in plan.input_refs:
+        missing = missing_key(whole, parse_ref(ref).keys)
+        if missing:
+            key, there = missing
+            fix = f"step {plan.nodes[index].name!r} needs it; give it, or correct the reference"
+            found.append(Problem(ref, f"no {key!r}: there is {there}", fix))
+    return found
+
+
+def _fault(
+    plan: Plan, node: Node, ref: Mapping[str, Any], unclear: Collection[str]
+) -> tuple[str, str]:
+    """What is wrong with one reference and how to mend it; empty texts when nothing is."""
+    if not ref.keys() <= {"ref", "failed"}:
+        fix = 'a reference has the key ref alone, or failed; write {"literal": {…}} if this is data'
+        return "a reference with other keys beside it", fix
+    text, failed = ref["ref"], ref.get("failed", "pass")
+    if failed != "pass":
+        return describe(failed), "write failed: pass to get the failure of that step as data"
+    try:
+        name = parse_ref(text).step
+    except ValueError as error:
+        return describe(text), f"{error}; write steps.NAME.path or input.path"
+    if name is None and "failed" in ref:
+        return repr(text), "only a reference to a step may have failed: pass"
+    if name is None or name in unclear or plan.find(node.index, name) is not None:
+        return "", ""
+    return repr(text), _why_hidden(plan, node, name)
+
+
+def _why_hidden(plan: Plan, node: Node, name: str) -> str:
+    target = plan.by_name.get(name)
+    if RESULT_NAME.fullmatch(name):
+        return "its block has no such step before this one; step_<i>_result counts from 0"
+    if target is None:
+        return f"no step is named {name!r}; {close_to(name, plan.by_name)}"
+    if target == node.index:
+        return "a step cannot refer to itself"
+    if plan.nodes[target].end > node.index > target:
+        return "a step cannot refer to a block that it is part of"
+    block = node
+    while not block.index <= target < block.end:
+        block = plan.nodes[block.parent]
+    if block.pattern is not None and not block.pattern.sees_earlier:
+        return f"{name!r} runs in parallel with it; put one behind the other in a sequential block"
+    return f"{name!r} comes later; move it before this step"

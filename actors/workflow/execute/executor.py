@@ -1,0 +1,315 @@
+"""Performs what runs ask for once it is durable: executes attempts, keeps their timers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.passivation import SOON
+from indelible.actors.durable.timers.stream_timers import StreamTimers
+from indelible.actors.effects.attempts.attempt_queue import Attempts
+from indelible.actors.effects.effect_port import Perform
+from indelible.actors.runtime.event_loop import LoopThread
+from indelible.actors.runtime.pool.blocking_pool import BlockingPool
+from indelible.actors.runtime.timers import Timers
+from indelible.actors.step_types.base import StepTypes
+from indelible.actors.workflow.decide.frontier import pending
+from indelible.actors.workflow.decide.resume_run import running
+from indelible.actors.workflow.definition.plan_cache import PlanCache
+from indelible.actors.workflow.execute.run_endings import RunEndings
+from indelible.actors.workflow.execute.step_attempt import StepAttempt, timer_key
+from indelible.actors.workflow.execute.unregistered_steps import (
+    UnregisteredSteps,
+    WaitingStep,
+    lacking,
+)
+from indelible.actors.workflow.run_effects import (
+    AwaitType,
+    Begin,
+    Ended,
+    LookUp,
+    RetryAt,
+    Say,
+    SetAside,
+)
+from indelible.actors.workflow.run_messages import (
+    ConditionAnswered,
+    Proceed,
+    Release,
+    Resume,
+    RetryDue,
+)
+from indelible.actors.workflow.state.condition_values import ConditionValues, answer_of
+from indelible.actors.workflow.state.node_results import ReadBlob
+from indelible.actors.workflow.state.run_state import Failure, RunState
+from indelible.clock import Clock
+from indelible.errors import StoreError, SystemClosedError
+from indelible.events.model.event import Event
+from indelible.failpoints import Failpoints
+
+logger = logging.getLogger("indelible.workflow")
+
+_NAMED = 3  # steps in a line of log
+
+
+class Executor(Attempts[StepAttempt]):
+    """Performs the effects of runs: attempts of their steps, and their timers."""
+
+    def __init__(
+        self,
+        *,
+        step_types: StepTypes,
+        plans: PlanCache,
+        pool: BlockingPool,
+        loop: LoopThread,
+        timers: Timers,
+        clock: Clock,
+        failpoints: Failpoints,
+        read_blob: ReadBlob,
+        retire: Callable[[DurableActor], object],
+        rest: Callable[[DurableActor], object],
+        remind: Callable[[str, object], object],
+        tell: Callable[[str, object], bool],
+        wake: Callable[[Sequence[str]], object],
+        shard_of: Callable[[str], int],
+        is_ours: Callable[[str], bool],
+    ) -> None:
+        """Execute on ``pool`` and ``loop``.
+
+        ``retire`` gets actors whose run is over, ``rest`` those whose run may only wait from now
+        on; ``remind`` reaches the actor of a stream that is this process's, in memory or not.
+        ``tell`` only reaches one with a state, and says whether there is one; ``wake`` brings
+        others there, which then resume.
+        """
+        super().__init__(
+            pool=pool,
+            loop=loop,
+            timers=timers,
+            clock=clock,
+            failpoints=failpoints,
+            shard_of=shard_of,
+            is_ours=is_ours,
+        )
+        self.step_types = step_types
+        self.plans = plans
+        self.read_blob = read_blob
+        self.endings = RunEndings()
+        self.unregistered = UnregisteredSteps()
+        self._retire = retire
+        self._rest = rest
+        self._remind = remind
+        self._tell = tell
+        self._wake = wake
+        self._retries = StreamTimers(timers)
+        self._stop_listening = step_types.on_register(self._registered)
+
+    # -- effects, and what recovery asks
+
+    @property
+    def performers(self) -> Mapping[type, Perform]:
+        """What is done for each effect of a run, on the thread that led the commit."""
+        return {
+            Begin: self._begin,
+            Ended: self._end,
+            RetryAt: self._retry_at,
+            AwaitType: self._await,
+            LookUp: self._look_up,
+            SetAside: lambda actor, effect: actor.set_aside(effect.why),
+            Say: lambda actor, effect: actor.deliver(effect.message),
+        }
+
+    def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
+        """The first message of a run that was read back from the log."""
+        starts = [start for event in own for start in getattr(event, "starts", ())]
+        recorded = {(state.plan.by_path[path], attempt) for path, attempt in starts}
+        live, stream = self._attempts, actor.stream
+        idle = [attempt for attempt in running(state) if (stream, *attempt) not in live]
+        if self.unregistered.any:
+            waiting = list(self.unregistered.of_run(stream).values())
+            waiting = [one for one in waiting if (one.node, one.attempt) in idle]
+            recorded |= {(one.node, one.attempt) for one in waiting if one.unbegun}
+            lasts = [one.node for one in waiting if one.unbegun or not self._knows(one.type)]
+            self.unregistered.keep(stream, lasts)
+        return Resume(
+            now=self.clock.now(),
+            cut_off=[attempt for attempt in idle if attempt not in recorded],
+            unbegun=[attempt for attempt in idle if attempt in recorded],
+            known=frozenset(self.step_types.names()),
+            hold=self.held(actor.stream),
+        )
+
+    def rests(self, actor: DurableActor, state: RunState) -> bool:
+        """Whether all steps of a run that are under way wait for something to be registered."""
+        waiting = self.unregistered.of_run(actor.stream) if self.unregistered.any else None
+        if not waiting or state.accepted is None or state.retry_at or pending(state):
+            return False
+        for node, attempt in running(state):
+            one = waiting.get(node)
+            if one is None or one.attempt != attempt or one.soon:
+                return False
+        return True
+
+    def set_aside(self, actor: DurableActor, why: BaseException) -> None:
+        """Tell who waits for the run's end that it will not come."""
+        self.unregistered.forget(actor.stream)
+        self.endings.missed(actor.stream, why)
+
+    def _retry_at(self, actor: DurableActor, retry: RetryAt) -> None:
+        stream, node, due = actor.stream, retry.node, retry.due
+        self._retries.set(stream, f"{node:08d}", due, partial(self._due, stream, node, due))
+        if due > self.clock.now() + SOON:
+            self._rest(actor)
+
+    def _due(self, stream: str, node: int, due: int) -> None:
+        self._remind(stream, RetryDue(node, max(self.clock.now(), due), self.held(stream)))
+
+    def left(self, stream: str) -> None:
+        """Forget the retries of a run that has left memory: its row says when the first is due."""
+        self._retries.forget(stream)
+
+    def _end(self, actor: DurableActor, ended: Ended) -> None:
+        self.unregistered.forget(actor.stream)
+        self.endings.reached(actor.stream, ended.state)
+        self._retire(actor)
+
+    def _await(self, actor: DurableActor, wish: AwaitType) -> None:
+        """Let a step wait for its type, or for what else it lacks."""
+        state = actor.state
+        if state is None:
+            return  # as in _begin()
+        node, stream = state.plan.nodes[wish.node], actor.stream
+        waiting = WaitingStep(
+            stream,
+            wish.node,
+            node.name,
+            sys.intern(node.type),
+            wish.attempt,
+            wish.unbegun,
+            given_back=wish.unbegun and not wish.begun,
+            lacks=wish.lacks,
+            soon=bool(wish.again),
+        )
+        self.unregistered.add(waiting)
+        if wish.again:
+            look = partial(self._go_on, [waiting])
+            self._timers.at(wish.again, timer_key(stream, wish.node), look)
+        elif not wish.lacks and self._knows(node.type):
+            self._go_on([waiting])  # it was registered a moment before that
+        else:
+            self._rest(actor)
+        if self.held(stream):
+            self._release(waiting)
+
+    def _knows(self, step_type: str) -> bool:
+        return self.step_types.get(step_type) is not None
+
+    def _registered(self, step_type: str) -> None:
+        """Have every step of ``step_type`` that waits try again."""
+        self._go_on(self.unregistered.of_type(step_type))
+
+    def _go_on(self, waiting: Sequence[WaitingStep]) -> None:
+        """Have steps try again: those of runs with a state at once, others when that is read."""
+        now, asleep = self.clock.now(), list[str]()
+        for one in waiting:
+            hold = self.held(one.stream)
+            if self._tell(one.stream, Proceed(one.node, one.attempt, one.unbegun, now, hold)):
+                self.unregistered.drop(one)
+            else:
+                asleep.append(one.stream)
+        if asleep:
+            self._wake(asleep)
+
+    def _look_up(self, actor: DurableActor, wish: LookUp) -> None:
+        """Have a thread that may wait answer a condition."""
+        if wish.again:
+            soon = partial(self._look_up, actor, LookUp(wish.node))
+            self._timers.at(wish.again, timer_key(actor.stream, wish.node), soon)
+            return
+        self.pool.submit(partial(self._answer, actor, wish.node))
+
+    def _answer(self, actor: DurableActor, node: int) -> None:
+        state = actor.state
+        if state is None or self.closed:
+            return  # as in _begin()
+        reason, failure, unread = "", None, None
+        try:
+            answer = answer_of(state, node, ConditionValues(state, node, self.read_blob))
+        except StoreError as error:
+            unread = error
+        else:
+            if isinstance(answer, Failure):
+                failure = answer
+            else:
+                assert answer is not None  # which is said by those who read no blobs
+                reason = answer
+        hold = self.held(actor.stream)
+        actor.deliver(ConditionAnswered(node, self.clock.now(), reason, failure, unread, hold))
+
+    def _release(self, waiting: WaitingStep) -> None:
+        if waiting.given_back:
+            release = Release(((waiting.node, waiting.attempt),), self.clock.now())
+            self._remind(waiting.stream, release)
+
+    # -- attempts
+
+    def _begin(self, actor: DurableActor, begin: Begin) -> None:
+        state = actor.state
+        if state is None:
+            return  # the actor reads its stream again and will find this attempt there
+        node = state.plan.nodes[begin.node]
+        step_type = self.step_types.get(node.type)
+        if step_type is None:
+            self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))
+            return
+        if state.plan.digest not in self.plans.checked:
+            lacks = lacking(node, step_type)
+            if lacks:
+                wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
+                self._await(actor, wish)
+                return
+        if self.unregistered.any:
+            self.unregistered.begins(actor.stream, begin.node)
+        key = (actor.stream, begin.node, begin.attempt)
+        blocking, timeout = step_type.blocking, node.timeout
+        self._enqueue(
+            StepAttempt(self, actor, state, node, begin.attempt, step_type, key, blocking, timeout)
+        )
+
+    def look_again(self) -> None:
+        """Have every waiting step try again: something has been registered."""
+        for step_type in self.unregistered.types():
+            self._registered(step_type)
+
+    # -- closing, and giving shards away
+
+    def _give_back(self, actor: DurableActor, attempts: Sequence[StepAttempt]) -> None:
+        keys = tuple((attempt.node.index, attempt.number) for attempt in attempts)
+        actor.deliver(Release(keys, self.clock.now()))
+
+    def hold(self, shards: Collection[int] | None = None) -> None:
+        """Start nothing more, and give back the attempts that were recorded and have not begun.
+
+        With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
+        """
+        super().hold(shards)
+        for waiting in self.unregistered.unbegun(self.held):
+            self._release(waiting)
+
+    def leave(self, shards: Collection[int], why: BaseException) -> None:
+        """Forget the runs of ``shards``, which another process goes on with; never waits.
+
+        Their running steps are told that nobody waits for them, and who waits for the end of
+        such a run gets ``why``.
+        """
+        super().leave(shards, why)
+        self.unregistered.leave(lambda stream: self._shard_of(stream) in shards)
+        self.endings.leave(lambda stream: self._shard_of(stream) in shards, why)
+
+    def close(self) -> None:
+        """Let go of everyone who waits; after the threads have ended."""
+        super().close()
+        self._stop_listening()
+        self.endings.close(SystemClosedError("the run's result", "the system was closed"))

@@ -1,0 +1,230 @@
+"""One attempt at a step: call the function, encode what it returns, tell the run (invariant 6)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.effects.attempts.error_record import record_of
+from indelible.actors.effects.attempts.failure_log import log_failure
+from indelible.actors.effects.attempts.function_attempt import FunctionAttempt
+from indelible.actors.effects.current_attempt import RUNNING
+from indelible.actors.runtime.pool.wait_graph import RunEnd
+from indelible.actors.step_types.base import StepType
+from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.definition.references import resolve
+from indelible.actors.workflow.execute.failed_references import check_reference
+from indelible.actors.workflow.execute.step_context import StepContext
+from indelible.actors.workflow.run_messages import StepRaised, StepReturned, StepUnread
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.errors import (
+    FailedReferenceError,
+    PayloadTooLargeError,
+    StepFailedError,
+    StepTimeoutError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+    ValueNotStorableError,
+)
+from indelible.events.codec.conversions import PLAIN, encode_given, plainer
+from indelible.forks import leave
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.execute.executor import Executor
+
+_UNFIT = (ValueNotStorableError, PayloadTooLargeError)
+"""A result that the log does not take."""
+
+_FINAL = (*_UNFIT, FailedReferenceError)
+"""Errors that another attempt would meet again."""
+
+
+_DEEP = 20  # links from an error to what it comes from; a chain may be a circle
+
+
+class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
+    """One attempt; a callable for the blocking pool, or a coroutine for the event loop.
+
+    Thousands wait at a time, so the garbage collector does not look at them: nothing here may
+    refer to what refers to an attempt, except the executor, which forgets them all when it closes.
+
+    Attributes:
+        number: From 1.
+        key: What no other attempt has: stream, node and number.
+        blocking: Whether it runs on a thread of the pool.
+        timeout: Seconds after which nobody waits for it any more, if there is such a limit.
+        context: What the step's function gets; made when it begins.
+        begun: Whether its function has been called, or is about to be.
+        task: The identity of the asyncio task that runs it; 0 if none does.
+    """
+
+    attempts: Executor
+    actor: DurableActor
+    state: RunState
+    node: Node
+    number: int
+    step_type: StepType
+    key: tuple[str, int, int]
+    blocking: bool
+    timeout: float | None
+    context: StepContext | None = None
+    begun: bool = False
+    task: int = 0
+
+    @property
+    def name(self) -> str:
+        """What people call it: ``RUN/PATH``."""
+        return f"{self.actor.identity}/{self.node.path}"
+
+    @property
+    def waits_as(self) -> RunEnd:
+        """What cannot come while this waits, as the graph of waits has it."""
+        return RunEnd(id(self.attempts), self.actor.stream)
+
+    @property
+    def timer_key(self) -> str:
+        """Orders its time-out among others of the same instant."""
+        return timer_key(self.actor.stream, self.node.index)
+
+    def prepare(self) -> StepContext:
+        """Make what the step's function gets."""
+        read_blob, given = self.attempts.read_blob, self.actor.context
+        self.context = StepContext(self.state, self.node, self.number, read_blob, given)
+        return self.context
+
+    def call(self, context: StepContext) -> Any:
+        """Call the step's function; for an asynchronous one it gives the coroutine."""
+        RUNNING.set(context)
+        return self.step_type.run(context, self.definition(context))
+
+    def definition(self, context: StepContext) -> Mapping[str, Any]:
+        """The step's definition with its references resolved: the step's own copy."""
+        node = self.node
+        if not node.params:
+            return {**node.source, "params": {}}
+        check = partial(check_reference, self.state, node)
+        try:
+            params = resolve(node.params, context.__getitem__, context.input, node.name, check)
+        except (StoreCorruptError, StoreUnavailableError):
+            self.begun = False
+            raise
+        return {**node.source, "params": params}
+
+    def message(
+        self, value: Any, error: BaseException | None, took: int, cpu: int
+    ) -> StepReturned | StepRaised | StepUnread:
+        """What to tell the run: the encoded result, or why there is none; times in ns.
+
+        Nothing that the value or the error does on the way is raised.
+        """
+        executor = self.attempts
+        if executor.parent:  # the step's function has forked, and this is the child
+            leave(error)
+        if executor.failpoints.armed:
+            executor.failpoints.hit("step.after")
+        clock, context = executor.clock, self.context
+        assert context is not None
+        if context._unread is not None or not self.begun:
+            unread = self._unread(context, error)
+            if unread is not None:
+                return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
+        duration, cpu = took // 1_000, cpu // 1_000
+        if error is None:
+            try:
+                if type(value) not in PLAIN:
+                    value = plainer(value)
+                if type(value) is dict and value.get("success") is False:
+                    said = value.get("error") or value.get("message") or value
+                    raise StepFailedError(self.node.name, str(said))
+                result = encode_given(value)
+            except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
+                error = self._explained(failed, value)
+            else:
+                index, number, holds = self.node.index, self.number, executor.holds
+                hold = holds.any and holds.cover(self.actor.stream)
+                return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
+        return self.failure(error, duration, cpu, late=self.cancelled)
+
+    def _unread(self, context: StepContext, error: BaseException | None) -> StoreError | None:
+        """What kept the step from its run's own data: damage, whatever its function made of it.
+
+        A store that is unavailable does so only if the function ended by that, and may run again.
+        """
+        if not self.begun:
+            assert isinstance(error, StoreError)
+            return error
+        cause = context._unread
+        if isinstance(cause, StoreCorruptError):
+            return cause
+        return cause if self.node.on_unknown == "retry" and _is_behind(cause, error) else None
+
+    def _explained(self, error: BaseException, value: Any) -> BaseException:
+        """``error``, which the result brought about, with a note on where it comes from."""
+        if isinstance(error, _UNFIT):
+            error.add_note(f"It is the result of step {self.node.name!r}.")
+            if inspect.iscoroutine(value):
+                with suppress(BaseException):  # it may have begun, and its end is the user's code
+                    value.close()  # or the interpreter warns, later, that nothing has awaited it
+                error.add_note(
+                    "The registered function calls an async one and does not await it: make it "
+                    "`async def`, and await the inner one there."
+                )
+        return error
+
+    def timed_out(self, timeout: float) -> StepRaised:
+        """What to tell the run, as ``timeout`` seconds have passed."""
+        error = StepTimeoutError(self.node.name, timeout)
+        return self.failure(error, round(timeout * 1_000_000), 0)
+
+    def failure(
+        self, error: BaseException, duration: int, cpu: int, *, late: bool = False
+    ) -> StepRaised:
+        """What to tell the run of ``error``; it is logged, unless it is ``late``.
+
+        Times are microseconds.
+        """
+        executor, node = self.attempts, self.node
+        record = record_of(error)
+        retryable = not isinstance(error, _FINAL)
+        if not late:
+            failures = self.state.failures.get(node.index, 0) + 1
+            again = retryable and failures < node.retry.attempts
+            names = {"run": self.actor.identity, "step": node.path}
+            what = f"step {node.path} of run {self.actor.identity}"
+            log_failure(what, names, self.number, error, record, again=again)
+        return StepRaised(
+            node.index,
+            self.number,
+            record.error_type,
+            record.message,
+            executor.clock.now(),
+            duration,
+            cpu,
+            retryable,
+            executor.held(self.actor.stream),
+            record.traceback,
+            record.causes,
+        )
+
+
+def _is_behind(cause: BaseException | None, error: BaseException | None) -> bool:
+    """Whether ``error`` is ``cause``, or was raised because of it or while it was handled."""
+    for _ in range(_DEEP):
+        if cause is None or error is None:
+            return False
+        if error is cause:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def timer_key(stream: str, node: int) -> str:
+    """Orders the timers of a run that are due at the same instant."""
+    return f"{stream}/{node:08d}"

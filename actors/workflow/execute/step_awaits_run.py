@@ -1,0 +1,57 @@
+"""A step on the event loop that awaits the end of a run holds no thread, yet may wait for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING
+
+from indelible.actors.effects.current_attempt import RUNNING
+from indelible.actors.runtime.event_loop import will_call
+from indelible.actors.runtime.pool.wait_graph import RunEnd, Wait
+from indelible.actors.workflow.execute.step_context import StepContext, current_step
+
+if TYPE_CHECKING:
+    from indelible.actors.workflow.execute.executor import Executor
+    from indelible.actors.workflow.execute.step_attempt import StepAttempt
+
+
+def awaiting(executor: Executor, stream: str) -> AbstractContextManager[None]:
+    """Surround an await, without a time-out, of the end of the run in ``stream``.
+
+    Only what a step's own task awaits is looked at: another task that it has made may be given up,
+    or be one of which the first to end is enough.  The same goes for a step that has set a timer,
+    as ``asyncio.timeout`` does.
+
+    Raises:
+        DeadlockError: The await closes a circle of steps that all wait for ever for each other's
+            runs, on threads or here; the body has not run.
+    """
+    attempt = _own(executor)
+    if attempt is None or attempt.context is None:
+        return nullcontext()
+    lasts = partial(_lasts, asyncio.get_running_loop(), attempt.context)
+    end = RunEnd(id(executor), stream)
+    return executor.pool.awaiting(Wait(attempt, end, forever=True, lasts=lasts))
+
+
+def _own(executor: Executor) -> StepAttempt | None:
+    """The attempt of ``executor`` whose own task runs here."""
+    step = current_step()
+    if step is None:
+        return None
+    attempt = executor.find((f"run-{step.run_id}", step._node.index, step.attempt))
+    if attempt is None or attempt.context is not step:  # a step of another system
+        return None
+    return attempt if attempt.task == id(asyncio.current_task()) else None
+
+
+def _lasts(loop: asyncio.AbstractEventLoop, step: StepContext) -> bool:
+    """Whether the step has set no timer on ``loop`` that may end its wait."""
+
+    def its_own(context: Context) -> bool:
+        return context.get(RUNNING) is step
+
+    return not will_call(loop, its_own)

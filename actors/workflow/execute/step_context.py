@@ -1,0 +1,133 @@
+"""What a step function sees: the input and the earlier results of its run, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from indelible.actors.effects.current_attempt import RUNNING
+from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.state.node_results import ReadBlob, stored_value, value_of
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.errors import StoreCorruptError, StoreUnavailableError
+from indelible.events.model.message_context import NO_CONTEXT, Context, caused_by
+
+
+def current_step() -> StepContext | None:
+    """The context of the step whose function is running here; ``None`` outside of steps.
+
+    For code that the function calls and that is not given the context: it knows the run, the step
+    and the attempt.  It is seen in tasks that the function starts, and not in threads, unless they
+    are given its ``contextvars`` context, as ``asyncio.to_thread`` does.
+    """
+    running = RUNNING.get(None)
+    return running if isinstance(running, StepContext) else None
+
+
+class StepContext(Mapping[str, Any]):
+    """A mapping of the run's input keys and of earlier results by step name.
+
+    Every look-up gives a fresh copy, so that steps cannot change what others see.
+    ``step_<i>_result`` names the i-th step (from 0) of the block.  Use it from the step's thread.
+
+    Attributes:
+        run_id: Id of the run.
+        attempt: Number of this attempt, from 1.
+        cancelled: True once nobody waits for this attempt any more: its time-out has passed or
+            the system closes.  A long step should look and return early.
+    """
+
+    __slots__ = (
+        "_given",
+        "_input",
+        "_node",
+        "_read_blob",
+        "_state",
+        "_unread",
+        "attempt",
+        "cancelled",
+        "run_id",
+    )
+
+    def __init__(
+        self,
+        state: RunState,
+        node: Node,
+        attempt: int,
+        read_blob: ReadBlob,
+        given: Context = NO_CONTEXT,
+    ) -> None:
+        """Look at ``state`` as the step at ``node`` may; ``given`` is what the run inherits."""
+        assert state.accepted is not None
+        self.run_id = state.accepted.run_id
+        self.attempt = attempt
+        self.cancelled = False
+        self._given = given
+        self._state = state
+        self._node = node
+        self._read_blob = read_blob
+        self._input: Any = None
+        # What kept the step from its data.  Damage counts, whatever the step makes of it.
+        self._unread: StoreCorruptError | StoreUnavailableError | None = None
+
+    @property
+    def step_name(self) -> str:
+        """Name of the step."""
+        return self._node.name
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this step in this run, and for no other."""
+        return f"{self.run_id}/{self._node.path}"
+
+    @property
+    def envelope(self) -> Context:
+        """What goes with the calls that the step makes: of whose run it is, with the step as cause.
+
+        Its ``principal``, ``tenant``, ``reason``, ``correlation_id`` and trace are those of the
+        run's start.
+        """
+        assert self._state.accepted is not None
+        cause, agent = f"run-{self.idempotency_key}", self._state.accepted.agent
+        return caused_by(self._given, cause, identity=self.run_id, agent=agent)
+
+    @property
+    def input(self) -> Any:
+        """The run's input, a copy that is the step's own."""
+        if self._input is None:
+            assert self._state.accepted is not None
+            try:
+                self._input = stored_value(self._state, "its input", self._state.accepted.input)
+            except StoreCorruptError as error:
+                self._unread = error
+                raise
+        return self._input
+
+    def __getitem__(self, name: str) -> Any:
+        """Result of the earlier step ``name``, or the input's value under that key."""
+        index = self._state.plan.find(self._node.index, name)
+        if index is not None:
+            try:
+                return value_of(self._state, index, self._read_blob)
+            except StoreCorruptError as error:
+                self._unread = error
+                raise
+            except StoreUnavailableError as error:
+                if self._unread is None or isinstance(self._unread, StoreUnavailableError):
+                    self._unread = error
+                raise
+        given = self.input
+        if isinstance(given, dict) and name in given:
+            return given[name]
+        raise KeyError(f"{name!r}: this step sees {', '.join(self) or 'nothing'}")
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the input's keys, then of the earlier steps."""
+        given = self.input
+        if isinstance(given, dict):
+            yield from given
+        yield from self._state.plan.visible(self._node.index)
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return sum(1 for _ in self)

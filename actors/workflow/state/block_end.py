@@ -1,0 +1,59 @@
+"""What the end of a step or block does to the blocks around it; changes a state in place."""
+
+from __future__ import annotations
+
+from indelible.actors.workflow.state.node_status import FAILED, PENDING, SKIPPED
+from indelible.actors.workflow.state.run_state import Failure, RunState
+
+
+def settle(state: RunState, index: int, *, failed: bool) -> int:
+    """Carry the end of the node at ``index`` up through the blocks that end with it.
+
+    Returns:
+        The last node that ended: a child of the block that goes on, or the root.
+    """
+    nodes = state.plan.nodes
+    parent = nodes[index].parent
+    while parent >= 0:
+        block, child = nodes[parent], nodes[index]
+        pattern = block.pattern
+        assert pattern is not None
+        unsettled = state.unsettled[parent]
+        if not failed and unsettled > 1 and not pattern.ends_early:  # as nearly always
+            state.unsettled[parent] = unsettled - 1
+            return index
+        end = pattern.end(state, block, child, failed=failed)
+        state.unsettled[parent] = unsettled - 1
+        if end is None:
+            return index
+        state.status[parent] = end
+        failed = end == FAILED
+        if failed:
+            error = state.errors[index]
+            words = pattern.why_failed(block, child, error.message)
+            state.errors[parent] = (
+                error if words == error.message else Failure(error.error_type, words)
+            )
+        if state.unsettled[parent]:
+            for other in block.children:
+                leave_out(state, other)
+            state.unsettled[parent] = 0
+        index, parent = parent, block.parent
+    return index
+
+
+def leave_out(state: RunState, index: int, reason: str = "") -> None:
+    """Skip the node at ``index``, if it is pending, and all below it.
+
+    Without a ``reason`` an earlier failure is it.
+    """
+    if state.status[index] != PENDING:
+        return
+    state.status[index] = SKIPPED
+    if reason:
+        state.skip_reasons[index] = reason
+    node = state.plan.nodes[index]
+    if node.kind == "step":
+        state.skipped += 1
+    for child in node.children:
+        leave_out(state, child, reason)

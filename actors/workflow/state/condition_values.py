@@ -1,0 +1,95 @@
+"""What a condition can refer to: the input, and the results of earlier steps and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from indelible.actors.workflow.definition.references import find_refs, resolve
+from indelible.actors.workflow.execute.failed_references import check_reference
+from indelible.actors.workflow.state.node_results import ReadBlob, stored_value, value_of
+from indelible.actors.workflow.state.node_status import COMPLETED
+from indelible.actors.workflow.state.run_state import Failure, RunState
+from indelible.errors import FailedReferenceError, StepDataError
+
+
+class _InBlob(Exception):  # noqa: N818 - no error: it ends a look at what is not at hand
+    """A value is in a blob, which the pure core does not read."""
+
+
+IN_BLOB: Final = None
+"""As an answer: a blob must be read first."""
+
+
+def _refuse(_digest: bytes) -> bytes:
+    raise _InBlob
+
+
+def answer_of(state: RunState, index: int, values: ConditionValues) -> str | Failure | None:
+    """Why the node at ``index`` is left out where it would open; empty if it opens.
+
+    A :class:`Failure` if there is no answer, :data:`IN_BLOB` if it needs a blob.
+
+    Raises:
+        StoreError: ``values`` reads blobs, and cannot.
+    """
+    nodes = state.plan.nodes
+    node = nodes[index]
+    block = nodes[node.parent]
+    assert block.pattern is not None
+    if not block.pattern.chooses:
+        return ""
+    try:
+        return block.pattern.skip_reason(state, block, node, values)
+    except _InBlob:
+        return IN_BLOB
+    except FailedReferenceError as error:
+        ref, target, why = (error.__dict__[name] for name in ("ref", "target", "why"))
+        words = f"the condition of {node.name!r} refers to {ref}, but {target!r} {why}"
+        advice = f"ask {{type: context_key_exists, key: {target}}} first"
+        return Failure(type(error).__name__, f"{words}; {advice}")
+    except StepDataError as error:
+        return Failure(type(error).__name__, str(error))
+
+
+class ConditionValues:
+    """The values of one run, as one of its steps or blocks may see them."""
+
+    def __init__(self, state: RunState, reader: int, read_blob: ReadBlob = _refuse) -> None:
+        """See what the node ``reader`` may see."""
+        self._state = state
+        self._reader = state.plan.nodes[reader]
+        self._read_blob = read_blob
+
+    def resolve(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """``params`` with each reference in them replaced by its value.
+
+        Raises:
+            StepDataError: One leads nowhere.
+            FailedReferenceError: One leads to a step without a result.
+            StoreError: The blob of one cannot be read.
+        """
+        reader = self._reader
+        check = partial(check_reference, self._state, reader)
+        refs = [str(ref["ref"]) for _, ref in find_refs(params)]
+        given = self._input() if any(ref.split(".", 1)[0] == "input" for ref in refs) else None
+        return resolve(params, self._result, given, reader.name, check)
+
+    def exists(self, name: str) -> bool:
+        """Whether the input has a key, or an earlier step a result, of this name."""
+        index = self._state.plan.find(self._reader.index, name)
+        if index is not None:
+            return self._state.status[index] == COMPLETED
+        given = self._input()
+        return isinstance(given, dict) and name in given
+
+    def _input(self) -> Any:
+        accepted = self._state.accepted
+        assert accepted is not None
+        return stored_value(self._state, "its input", accepted.input)
+
+    def _result(self, name: str) -> Any:
+        index = self._state.plan.find(self._reader.index, name)
+        assert index is not None
+        return value_of(self._state, index, self._read_blob)

@@ -1,0 +1,111 @@
+"""The state of a run as a value that can be stored, and back (pure; invariant 4).
+
+Everything that the events say is in it but the plan, which follows from the definition.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.state.run_state import Failure, InBlob, RunState
+from indelible.events.model.run_events import (
+    Cause,
+    RunAccepted,
+    RunCompleted,
+    RunFailed,
+    RunQuarantined,
+)
+
+SCHEMA = f"3-{sys.byteorder}"
+"""To be raised with the layout, and when ``evolve`` gives other states of the same events.
+
+The byte order is of this machine: numbers are kept as they lie in memory.
+"""
+
+_ENDS: Mapping[str, type[RunCompleted | RunFailed | RunQuarantined]] = {
+    kind.wire_name: kind for kind in (RunCompleted, RunFailed, RunQuarantined)
+}
+_NUMBERS = (
+    "version",
+    "completed",
+    "failed",
+    "skipped",
+    "checkpoints",
+    "since_mark",
+    "marked_at",
+    "size",
+)
+_BY_NODE = (
+    "next_child",
+    "unsettled",
+    "failures",
+    "retry_at",
+    "interruptions",
+    "unknown",
+)
+_encode = msgspec.msgpack.encode
+
+
+def to_value(state: RunState) -> dict[str, Any]:
+    """``state`` as plain values; shares its bytes with it."""
+    value: dict[str, Any] = {name: getattr(state, name) for name in _NUMBERS}
+    accepted = state.accepted
+    value["accepted"] = None if accepted is None else _encode(accepted)
+    if accepted is None:
+        return value
+    end = state.end
+    value["end"] = None if end is None else [end.wire_name, _encode(end)]
+    value["status"] = bytes(state.status)
+    value["attempts"] = array("q", state.attempts.values()).tobytes()
+    value["times"] = bytes(state.times)
+    value["results"] = [
+        result if type(result) is not InBlob else list(result) for result in state.results.values()
+    ]
+    value["errors"] = [
+        [index, *error[:-1], [[*astuple(cause)] for cause in error.causes]]
+        for index, error in state.errors.items()
+    ]
+    value["skip_reasons"] = [*map(list, state.skip_reasons.items())]
+    for name in _BY_NODE:
+        numbers: dict[int, int] = getattr(state, name)
+        value[name] = [[*numbers], [*numbers.values()]]
+    return value
+
+
+def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> RunState:
+    """The state that :func:`to_value` made ``value`` of; ``plan_of`` compiles its definition."""
+    state = RunState()
+    if value["accepted"] is not None:
+        accepted = msgspec.msgpack.decode(value["accepted"], type=RunAccepted)
+        state.begin(accepted, plan_of(accepted.definition))
+        if value["end"] is not None:
+            name, encoded = value["end"]
+            state.end = msgspec.msgpack.decode(encoded, type=_ENDS[name])
+        state.status = bytearray(value["status"])
+        state.attempts = dict(enumerate(array("q", value["attempts"])))
+        state.times = bytearray(value["times"])
+        state.results = {
+            index: result if type(result) is not list else InBlob(*result)
+            for index, result in enumerate(value["results"])
+        }
+        state.errors = {
+            index: Failure(kind, message, trace, tuple(Cause(*cause) for cause in causes))
+            for index, kind, message, trace, causes in value["errors"]
+        }
+        state.skip_reasons = dict(value["skip_reasons"])
+        for name in _BY_NODE:
+            setattr(state, name, dict(zip(*value[name], strict=True)))
+        count = len(state.plan.nodes)
+        lengths = {len(state.status), len(state.attempts), len(state.results)}
+        if lengths != {count}:
+            raise ValueError(f"a snapshot of {lengths} nodes for a plan of {count}")
+    for name in _NUMBERS:
+        setattr(state, name, value[name])
+    return state

@@ -1,0 +1,1 @@
+"""Values, payloads and contexts as bytes, and what can be stored at all."""

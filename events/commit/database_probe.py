@@ -1,0 +1,75 @@
+"""Looking at a database that failed, again and again, until it takes writes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from indelible.loops import Loop
+from indelible.threads import wanted
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.01, 1.0  # seconds; doubled from one look to the next
+
+
+class DatabaseProbe:
+    """A daemon thread that lives while there is something to look at; any thread may ask."""
+
+    def __init__(self, look: Callable[[], bool], name: str) -> None:
+        """``look`` says whether all is well; it never raises.  No thread exists yet."""
+        self._look = look
+        self._name = name
+        self._lock = threading.Lock()
+        self._wanted = False
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._pause = 0.0
+
+    def begin(self) -> None:
+        """Look soon: at once, or later if a look said that all was well and it was not."""
+        with self._lock:
+            self._wanted = True
+        self._begin()
+
+    def relax(self) -> None:
+        """All is well indeed: the next trouble is looked at without a pause."""
+        self._pause = 0.0
+
+    def stop(self) -> None:
+        """Look no more, and wait for the look that is being taken."""
+        with self._lock:
+            self._stopped.set()
+            thread = self._thread
+        wanted.forget(self._begin)
+        if thread is not None:
+            thread.join()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._wanted and self._thread is None and not self._stopped.is_set():
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                if wanted.start(thread, self._begin):
+                    self._thread = thread
+
+    def _work(self) -> None:
+        Loop(self._name).run(self._turn, self._stopped.wait)
+
+    def _turn(self) -> bool:
+        if not self._is_wanted():
+            return False
+        well = False
+        try:
+            while not well and not self._stopped.wait(self._pause):
+                self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LAST_PAUSE)
+                well = self._look()
+        except BaseException:
+            with self._lock:
+                self._wanted = True  # still: nothing is known of the database
+            raise
+        return True
+
+    def _is_wanted(self) -> bool:
+        with self._lock:
+            wanted, self._wanted = self._wanted and not self._stopped.is_set(), False
+            if not wanted:
+                self._thread = None
+            return wanted

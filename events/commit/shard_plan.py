@@ -1,0 +1,333 @@
+"""What one group commit will write, worked out before the database is asked (invariant 3).
+
+Pure: an append that does not fit leaves the group here, before any position is taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from indelible.errors import (
+    PipelineBrokenError,
+    StoreCorruptError,
+    ValueNotStorableError,
+    WrongExpectedVersionError,
+)
+from indelible.events.inbox.inbox import Command, check_command
+from indelible.events.model.event import RecordedEvent
+from indelible.events.model.hash_chain import GENESIS, event_hash, link
+from indelible.events.model.stream_names import category_of, check_kind, check_name, is_text
+from indelible.events.store import Append
+
+SHARD = 0
+"""The only shard of a store on SQLite."""
+
+STREAM_ID_BITS = 40
+"""Streams a shard can number: 2^40, so that shard and counter fit a 64-bit id."""
+
+
+def shard_of(stream: str, shards: int) -> int:
+    """The shard of a stream among ``shards``, for ever the same.
+
+    >>> shard_of("run-1", 64), shard_of("run-2", 64), shard_of("run-1", 1)
+    (35, 25, 0)
+    """
+    return crc32(stream.encode()) % shards if shards > 1 else SHARD
+
+
+_LOOK = 64  # appends between two looks at the clock
+_INT_MAX = 2**63 - 1
+
+
+class Shard(msgspec.Struct, frozen=True, gc=False):
+    """Where a shard ends, and who may write behind it.
+
+    Attributes:
+        epoch: The writer's fencing token.
+        head: The last position, 0 when there is none.
+        chain: The hash chain up to ``head``.
+        recorded_at: Of the last event, microseconds UTC.
+        streams: How many streams have been numbered.
+        number: The shard's own.
+    """
+
+    epoch: int
+    head: int = 0
+    chain: bytes = GENESIS
+    recorded_at: int = 0
+    streams: int = 0
+    number: int = SHARD
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """A stream as the writer knows it; the fields are the columns of ``streams``."""
+
+    id: int
+    name: str
+    category: str
+    version: int
+    status: str
+    wake_at: int
+
+
+class DamagedHead(Head, frozen=True, gc=False):
+    """The head of a stream whose row cannot be read; no append fits it.
+
+    Attributes:
+        damage: What an append to it is refused with.
+    """
+
+    damage: StoreCorruptError
+
+
+def damaged_head(damage: StoreCorruptError) -> DamagedHead:
+    """The head of the stream that ``damage`` names."""
+    return DamagedHead(0, damage.stream, "", -1, "", 0, damage)
+
+
+class Closed(NamedTuple):
+    """Why no stream can begin in a shard.
+
+    Attributes:
+        url: The address of the store.
+        why: In words, with the number of the shard.
+    """
+
+    url: str
+    why: str
+
+
+class ShardPlan:
+    """What a group writes.
+
+    Attributes:
+        before: The shard that the group builds on.
+        after: The shard once it is written.
+        taken: How many of the offered appends were looked at.
+        accepted: Appends that will be written, in order.
+        refused: Appends that fail alone, each with its error.
+        events: The recorded events of each accepted append.
+        ids: The id of each accepted append's stream.
+        new: Heads of streams that begin here.
+        moved: Heads of known streams where only the version changes.
+        restated: Heads of known streams where status or wake_at change too.
+        blobs: Content-addressed payloads, by sha256.
+        answers: To inbox messages, (message id, encoded answer).
+        done: Ids of inbox messages that are deleted.
+        commands: What is submitted to the inbox.
+    """
+
+    __slots__ = (
+        "accepted",
+        "after",
+        "answers",
+        "before",
+        "blobs",
+        "commands",
+        "done",
+        "events",
+        "ids",
+        "moved",
+        "new",
+        "refused",
+        "restated",
+        "taken",
+    )
+
+    def __init__(self, before: Shard) -> None:
+        """Start empty behind ``before``."""
+        self.before = before
+        self.after = before
+        self.taken = 0
+        self.accepted: list[Append] = []
+        self.refused: list[tuple[Append, Exception]] = []
+        self.events: list[list[RecordedEvent]] = []
+        self.ids: list[int] = []
+        self.new: list[Head] = []
+        self.moved: list[Head] = []
+        self.restated: list[Head] = []
+        self.blobs: dict[bytes, bytes] = {}
+        self.answers: list[tuple[str, bytes]] = []
+        self.done: list[str] = []
+        self.commands: list[Command] = []
+
+
+def make_plan(
+    appends: Sequence[Append],
+    shard: Shard,
+    heads: Mapping[str, Head],
+    now: int,
+    *,
+    closed: Closed | None = None,
+    late: Callable[[], bool] = lambda: False,
+) -> ShardPlan:
+    """Decide which of ``appends`` are written behind ``shard``, and what exactly that is.
+
+    Args:
+        appends: In the order in which they were queued.
+        shard: Where the shard ends.
+        heads: The heads of the appends' streams; one that is absent does not exist.
+        now: Microseconds UTC; an earlier instant than the shard's last is raised to it.
+        closed: Why no stream can begin; ``None`` if streams can.
+        late: Asked now and then; once it says yes the rest is left for the next group.
+    """
+    plan = ShardPlan(shard)
+    at = max(now, shard.recorded_at)
+    position, chain, streams = shard.head, shard.chain, shard.streams
+    touched: dict[str, Head] = {}
+    for append in appends:
+        if plan.taken % _LOOK == _LOOK - 1 and late():
+            break
+        plan.taken += 1
+        name = append.stream
+        head = touched.get(name) or heads.get(name)
+        try:
+            _check(append, head)
+            if head is None:
+                _check_new(append.stream, shard.number, closed)
+            recorded, chain_after = _record(append, shard, position, chain, at)
+        except _REFUSALS as error:
+            _refuse(plan, append, error)
+            continue
+        if head is None:
+            head = _begin(name, shard.number, streams)
+            streams += 1
+        chain = chain_after
+        position += len(recorded)
+        touched[name] = _moved(head, append)
+        plan.accepted.append(append)
+        plan.events.append(recorded)
+        plan.ids.append(head.id)
+        if append.blobs:
+            plan.blobs.update(append.blobs)
+        if append.answers:
+            _answer(plan, append.answers)
+        if append.commands:
+            plan.commands += append.commands
+    _sort_heads(plan, touched, heads)
+    plan.after = Shard(shard.epoch, position, chain, at, streams, shard.number)
+    return plan
+
+
+_REFUSALS = (
+    WrongExpectedVersionError,
+    PipelineBrokenError,
+    StoreCorruptError,
+    ValueNotStorableError,
+    TypeError,
+    ValueError,
+    struct.error,
+    AttributeError,
+)
+
+
+def _check_new(name: str, shard: int, closed: Closed | None) -> None:
+    check_name(name)
+    if closed is not None:
+        found = f"{closed.why}, and it may be one of these"
+        raise StoreCorruptError(closed.url, found, stream=name, shard=shard)
+
+
+def _check(append: Append, head: Head | None) -> None:
+    """Refuse what must not get as far as the database, where it would hurt its whole group."""
+    if append.pipeline is not None and append.pipeline.broken:
+        raise PipelineBrokenError(append.stream)
+    version = 0 if head is None else head.version
+    if append.expected != version:
+        if isinstance(head, DamagedHead):
+            raise head.damage
+        raise WrongExpectedVersionError(append.stream, append.expected, version)
+    if not append.events:
+        raise ValueError(f"an append to {append.stream!r} without events: give at least one")
+    if append.status is not None and not is_text(append.status):
+        raise ValueError(f"status {append.status!a:.80} of {append.stream!r}: use text without NUL")
+    if append.wake_at is not None and not 0 <= append.wake_at <= _INT_MAX:
+        raise ValueError(f"wake_at {append.wake_at} of {append.stream!r}: give microseconds UTC")
+    for digest, content in append.blobs:
+        if not isinstance(digest, bytes) or len(digest) != 32 or not isinstance(content, bytes):
+            raise ValueError(f"a blob of {append.stream!r} is not (sha256, bytes)")
+    for command in append.commands:
+        check_command(command)
+
+
+def _record(
+    append: Append, shard: Shard, position: int, chain: bytes, at: int
+) -> tuple[list[RecordedEvent], bytes]:
+    """Give the append's events their places; the chain after them."""
+    recorded = []
+    number, epoch = shard.number, shard.epoch
+    stream, version, usual = append.stream, append.expected, append.metadata
+    for event in append.events:
+        position += 1
+        version += 1
+        event_id, kind, schema, payload = event.event_id, event.type, event.schema, event.payload
+        metadata = event.metadata or usual
+        check_kind(kind, schema)
+        if len(event_id) != 16:
+            raise ValueError(f"an event id of {stream!r} has {len(event_id)} bytes, not 16")
+        hashed = event_hash(stream, version, event_id, kind, schema, at, metadata, payload)
+        chain = link(chain, number, position, epoch, hashed)
+        recorded.append(
+            RecordedEvent(
+                number,
+                position,
+                stream,
+                version,
+                event_id,
+                epoch,
+                kind,
+                schema,
+                payload,
+                metadata,
+                at,
+                chain,
+                event.data,
+            )
+        )
+    return recorded, chain
+
+
+def _begin(name: str, shard: int, streams: int) -> Head:
+    return Head((shard << STREAM_ID_BITS) + streams + 1, name, category_of(name), 0, "", 0)
+
+
+def _moved(head: Head, append: Append) -> Head:
+    status, wake_at = append.status, append.wake_at
+    return Head(
+        head.id,
+        head.name,
+        head.category,
+        head.version + len(append.events),
+        head.status if status is None else status,
+        head.wake_at if wake_at is None else wake_at,
+    )
+
+
+def _answer(plan: ShardPlan, answers: Sequence[tuple[str, bytes | None]]) -> None:
+    for message_id, answer in answers:
+        if answer is None:
+            plan.done.append(message_id)
+        else:
+            plan.answers.append((message_id, answer))
+
+
+def _refuse(plan: ShardPlan, append: Append, error: Exception) -> None:
+    plan.refused.append((append, error))
+    if append.pipeline is not None:
+        append.pipeline.broken = True
+
+
+def _sort_heads(plan: ShardPlan, touched: Mapping[str, Head], heads: Mapping[str, Head]) -> None:
+    for name, head in touched.items():
+        old = heads.get(name)
+        if old is None:
+            plan.new.append(head)
+        elif old.status == head.status and old.wake_at == head.wake_at:
+            plan.moved.append(head)
+        else:
+            plan.restated.append(head)

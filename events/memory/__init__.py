@@ -1,0 +1,1 @@
+"""The event store in memory: the reference for all others, and the store of tests."""

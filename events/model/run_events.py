@@ -1,0 +1,199 @@
+"""The events of one run of a workflow; all of them live in the run's own stream.
+
+Times are microseconds UTC, durations microseconds of monotonic time.  User values travel as
+encoded bytes (``indelible.events.codec.values``), so that reading the log never builds them
+unasked.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from indelible.events.model.event import Event
+
+Start = tuple[str, int]
+"""A step's path and the number of the attempt, from 1; recorded before the attempt runs."""
+
+
+Skip = tuple[str, str]
+"""The path of a step or block that is left out where it would begin, and the reason."""
+
+
+class Cause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An exception behind the one that a step raised.
+
+    Attributes:
+        relation: ``cause`` (``raise … from``), ``context`` (raised while handling it) or
+            ``member`` (of an exception group).
+        depth: How many steps from the step's own exception, from 1; an entry belongs to the last
+            one before it that is less deep.
+        at: Where it was raised, ``FILE:LINE in FUNCTION``; empty if it never was.
+    """
+
+    relation: str
+    depth: int
+    error_type: str
+    error_message: str
+    at: str = ""
+
+
+class StepFailure(msgspec.Struct, frozen=True, gc=False):
+    """A step without a result, as the end of its run names it; ``step`` is its path."""
+
+    step: str
+    error_type: str
+    error_message: str
+
+
+class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
+    """A run exists from here on; its first steps may begin."""
+
+    wire_name: ClassVar[str] = "run.accepted"
+
+    run_id: str
+    agent: str
+    workflow: str
+    definition: bytes  # the whole definition, as an encoded value
+    input: bytes  # an encoded value
+    steps_total: int
+    at: int
+    starts: tuple[Start, ...] = ()
+    checkpoint: int = 0
+    skips: tuple[Skip, ...] = ()
+
+
+class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
+    """Attempts begin that no other event started: a retry, or work cut off by a crash."""
+
+    wire_name: ClassVar[str] = "run.steps_started"
+
+    at: int
+    starts: tuple[Start, ...]
+    reason: str  # "ready" | "retry" | "recovered" | "resolved" | "condition"
+    by: str = ""  # who resolved it
+    skips: tuple[Skip, ...] = ()
+
+
+class StepsReleased(Event, frozen=True, gc=False, omit_defaults=True):
+    """Attempts that were recorded and never began, as the system closed; they are ready again."""
+
+    wire_name: ClassVar[str] = "run.steps_released"
+
+    at: int
+    paths: list[str]
+
+
+class StepCompleted(Event, frozen=True, gc=False, omit_defaults=True):
+    """A step has its result and never runs again."""
+
+    wire_name: ClassVar[str] = "run.step_completed"
+
+    path: str
+    attempt: int
+    at: int
+    duration: int
+    result: bytes = b""  # an encoded value; empty when it is in a blob
+    blob: bytes = b""  # sha256 of the encoded value when it is large
+    size: int = 0  # bytes of the encoded value
+    cpu: int = 0  # microseconds of processor time of a blocking step
+    starts: tuple[Start, ...] = ()
+    checkpoint: int = 0
+    by: str = ""  # who supplied the result, when the step did not
+    skips: tuple[Skip, ...] = ()
+
+
+class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
+    """An attempt failed; ``retry_at`` says when the next one begins, ``final`` that none will."""
+
+    wire_name: ClassVar[str] = "run.step_failed"
+
+    path: str
+    attempt: int
+    at: int
+    duration: int
+    error_type: str
+    error_message: str
+    final: bool
+    retry_at: int = 0
+    cpu: int = 0
+    starts: tuple[Start, ...] = ()
+    checkpoint: int = 0
+    by: str = ""  # who declared it failed, when the step did not
+    traceback: str = ""  # the last frames of the step's own code
+    causes: tuple[Cause, ...] = ()
+    skips: tuple[Skip, ...] = ()
+
+
+class StepOutcomeUnknown(Event, frozen=True, gc=False, omit_defaults=True):
+    """An attempt was cut off and its policy is to ask: the run waits for a person."""
+
+    wire_name: ClassVar[str] = "run.step_outcome_unknown"
+
+    path: str
+    attempt: int
+    at: int
+
+
+class RunCompleted(Event, frozen=True, gc=False, omit_defaults=True):
+    """The run reached its end; ``outcome`` is ``success`` or ``partial``.
+
+    ``failures`` names the first steps that failed, in the order of the definition.
+    """
+
+    wire_name: ClassVar[str] = "run.completed"
+
+    at: int
+    outcome: str
+    completed: int
+    failed: int
+    skipped: int
+    duration: int  # since it was accepted, by the wall clock
+    state_bytes: int  # encoded input and results
+    agent: str = ""
+    failures: tuple[StepFailure, ...] = ()
+
+
+class RunFailed(Event, frozen=True, gc=False, omit_defaults=True):
+    """The run ended without its result; ``step`` is the path that ended it.
+
+    ``failures`` names the first steps that failed, in the order of the definition.
+    """
+
+    wire_name: ClassVar[str] = "run.failed"
+
+    at: int
+    step: str
+    error_type: str
+    error_message: str
+    completed: int
+    failed: int
+    skipped: int
+    duration: int
+    state_bytes: int
+    agent: str = ""
+    failures: tuple[StepFailure, ...] = ()
+
+
+class RunQuarantined(Event, frozen=True, gc=False, omit_defaults=True):
+    """The run was set aside: one step was cut off too often without other progress."""
+
+    wire_name: ClassVar[str] = "run.quarantined"
+
+    at: int
+    step: str
+    interruptions: int
+
+
+RUN_EVENTS: tuple[type[Event], ...] = (
+    RunAccepted,
+    StepsStarted,
+    StepsReleased,
+    StepCompleted,
+    StepFailed,
+    StepOutcomeUnknown,
+    RunCompleted,
+    RunFailed,
+    RunQuarantined,
+)

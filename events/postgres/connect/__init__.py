@@ -1,0 +1,1 @@
+"""Connections to PostgreSQL, and the watchdog that ends those which get no answer."""

@@ -1,0 +1,1 @@
+"""Leases on shards: who holds which, renewed, shared fairly, and over in time."""

@@ -1,0 +1,1 @@
+"""A group of appends as statements of PostgreSQL."""

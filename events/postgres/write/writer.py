@@ -1,0 +1,224 @@
+"""The writer's hold on the database: one connection, one transaction a group, one round trip.
+
+Keeps invariant 3: every group moves the heads of its shards, which only the owner's epochs can.
+The connection is SQLAlchemy's; constant SQL goes to the driver's cursor, prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from indelible.clock import Clock
+from indelible.errors import StaleEpochError, StoreCorruptError
+from indelible.events.commit.shard_ends import End
+from indelible.events.commit.shard_plan import Head, Shard, ShardPlan
+from indelible.events.model.stream_names import is_text
+from indelible.events.postgres.driver_errors import sqlstate, translated
+from indelible.events.postgres.write import statements as sql
+from indelible.events.postgres.write.columns import Blobs, Integers, Texts
+from indelible.events.postgres.write.group_statements import Statement, statements_of
+from indelible.failpoints import Failpoints
+
+_PROBE_BYTES = 64 * 1024  # more than a freed page or two: a full disk must not look well
+
+
+class PostgresWriter:
+    """The backend of the group commit; used by one thread at a time unless a method says."""
+
+    wants_upkeep = False
+
+    def __init__(
+        self, engine: sa.Engine, url: str, clock: Clock, failpoints: Failpoints, lease: int
+    ) -> None:
+        """Connect on first use; a group extends the leases of its shards to ``lease`` us."""
+        self._engine = engine
+        self._url = url
+        self._clock = clock
+        self._failpoints = failpoints
+        self._lease = lease
+        self._connection: sa.Connection | None = None
+        self._driver: psycopg.Connection[Any] | None = None
+        self._cursor: psycopg.Cursor[Any] | None = None
+        self._inherited: sa.Connection | None = None  # never closed
+        self._doubtful = False  # a group of ours may still be on its way in the server
+        self._epochs: dict[int, int] = {}
+        self.shards = 1
+        self.extended: dict[int, int] = {}
+        """When a group that extended a shard's lease was sent, monotonic ns; for the keeper."""
+        self.on_written: Callable[[Collection[int]], None] = _ignore
+        """Called with the shards of each group that was committed; quick, and never raises."""
+
+    # -- what is owned
+
+    def own(self, number: int, epoch: int) -> None:
+        """Write to a shard from now on; on the keeper's thread."""
+        self._epochs[number] = epoch
+
+    def disown(self, number: int) -> None:
+        """Write to a shard no more; on the keeper's thread."""
+        self._epochs.pop(number, None)
+        self.extended.pop(number, None)
+
+    def load(self) -> Mapping[int, Shard]:
+        """Where the owned shards end, their epochs raised if a group of ours may be under way."""
+        with translated(self._url):
+            cursor = self._open()
+            if self._doubtful:
+                self._raise_epochs(cursor)
+                self._doubtful = False
+            epochs = dict(self._epochs)
+            ends = read_ends(cursor, epochs, self._url).shards  # the keeper finds the others
+        return {n: shard for n, shard in ends.items() if shard.epoch == epochs[n]}
+
+    def _raise_epochs(self, cursor: psycopg.Cursor[Any]) -> None:
+        epochs = dict(self._epochs)
+        values = (self._lease, Integers(epochs), Integers(epochs.values()))
+        raised = dict(cursor.execute(sql.RAISE_EPOCHS, values).fetchall())
+        for number in epochs:
+            if number in raised:
+                self._epochs[number] = raised[number]
+            else:
+                self._epochs.pop(number, None)
+
+    # -- the connection
+
+    def _open(self) -> psycopg.Cursor[Any]:
+        if self._cursor is None:
+            self._connection = self._engine.connect()
+            driver = self._connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            self._driver, self._cursor = driver, driver.cursor(binary=True)
+        return self._cursor
+
+    def discard(self) -> None:
+        """Close the connection, in whatever state it is; a group on it may still be written."""
+        connection, self._connection = self._connection, None
+        self._cursor = self._driver = None
+        if connection is not None:
+            self._doubtful = True
+            with suppress(SQLAlchemyError, psycopg.Error):
+                connection.invalidate()
+                connection.close()
+
+    def close(self) -> None:
+        """Close the connection, on which nothing is under way; shards are nobody's any more."""
+        self.discard()
+        self._doubtful = False
+        self._epochs, self.extended = {}, {}
+
+    # -- appends
+
+    def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
+        """The heads of those of ``names`` that exist, in one query."""
+        texts = Texts(name for name in names if is_text(name))
+        with translated(self._url):
+            rows = self._open().execute(sql.FIND, (texts,), prepare=True).fetchall()
+        return [Head(*row) for row in rows]
+
+    def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
+        """The event id at each (stream id, version)."""
+        streams, versions = Integers(p[0] for p in places), Integers(p[1] for p in places)
+        with translated(self._url):
+            rows = self._open().execute(sql.EVENT_IDS, (streams, versions)).fetchall()
+        found = {(stream, version): event_id for stream, version, event_id in rows}
+        return [found.get(place) for place in places]
+
+    def write(self, plans: Sequence[ShardPlan]) -> None:
+        """Write a group in one transaction; the connection is for discarding if this raises.
+
+        Not if it raises StaleEpochError: then the transaction is rolled back, no more.
+        """
+        statements = statements_of(plans, self._lease, self._epochs)
+        with translated(self._url):
+            cursor = self._open()
+            sent = self._clock.monotonic()
+            try:
+                self._send(cursor, statements)
+            except psycopg.Error as error:
+                if sqlstate(error) != sql.DIVISION_BY_ZERO:
+                    raise
+                cursor.execute("ROLLBACK")
+                self._explain(cursor, plans)
+        numbers = [plan.before.number for plan in plans]
+        self.extended.update(dict.fromkeys(numbers, sent))
+        self.on_written(numbers)
+        self._failpoints.hit("commit.after")
+
+    def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -> None:
+        if self._failpoints.armed:
+            self._send_slowly(cursor, statements)
+        elif len(statements) == 1:  # its own transaction
+            cursor.execute(*statements[0], prepare=True)
+        else:
+            assert self._driver is not None
+            with self._driver.pipeline():
+                cursor.execute("BEGIN", prepare=True)
+                for statement, values in statements:
+                    cursor.execute(statement, values, prepare=True)
+                cursor.execute("COMMIT", prepare=True)
+
+    def _send_slowly(self, cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -> None:
+        """One after the other, so that a test may stop in between."""
+        cursor.execute("BEGIN")
+        self._failpoints.hit("commit.begun")
+        for statement, values in statements:
+            cursor.execute(statement, values, prepare=True)
+        self._failpoints.hit("commit.before")
+        cursor.execute("COMMIT")
+
+    def _explain(self, cursor: psycopg.Cursor[Any], plans: Sequence[ShardPlan]) -> None:
+        """Say which shard another process has taken."""
+        befores = {plan.before.number: plan.before for plan in plans}
+        for number, epoch, head in cursor.execute(sql.EPOCHS, (Integers(befores),)).fetchall():
+            if epoch != befores[number].epoch:
+                raise StaleEpochError(number, befores[number].epoch)
+            if head != befores[number].head:
+                found = f"shard {number} ends at {head}, not at {befores[number].head}"
+                raise StoreCorruptError(self._url, found)
+        raise StoreCorruptError(self._url, f"some of the shards {sorted(befores)} are missing")
+
+    def probe(self) -> None:
+        """Write and commit something that leaves no trace."""
+        with translated(self._url):
+            cursor = self._open()
+            cursor.execute("BEGIN")
+            self._failpoints.hit("commit.begun")
+            cursor.execute(sql.BLOBS, (Blobs([b""]), Blobs([bytes(_PROBE_BYTES)])))
+            cursor.execute(sql.NO_BLOB, (b"",))
+            cursor.execute("COMMIT")
+
+    def upkeep(self) -> None:
+        """Leave it to the server."""
+
+
+def _ignore(_: Collection[int]) -> None:
+    """Nobody wants to know."""
+
+
+class Ends(NamedTuple):
+    """Where shards end: those that may be written behind, and of the others why not."""
+
+    shards: dict[int, Shard]
+    damaged: dict[int, StoreCorruptError]
+
+
+def read_ends(
+    cursor: psycopg.Cursor[Any], numbers: Mapping[int, int], url: str, raised: int = 0
+) -> Ends:
+    """Where the shards ``numbers`` end, whose epochs were ``raised`` a moment ago."""
+    ends = Ends({}, {})
+    for row in cursor.execute(sql.ENDS, (Integers(numbers),)).fetchall():
+        end = End(*row)._replace(raised=raised)
+        if end.wrong:
+            found = f"the shard cannot be written: {end.wrong}"
+            place = min(end.head, end.last) + 1
+            ends.damaged[end.shard] = StoreCorruptError(url, found, shard=end.shard, position=place)
+        else:
+            ends.shards[end.shard] = end.as_shard
+    return ends

@@ -1,0 +1,1 @@
+"""Reading a SQLite file, and what a damaged row still says."""

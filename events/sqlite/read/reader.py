@@ -1,0 +1,275 @@
+"""Reading the log: short statements on read-only connections that hold nothing while they wait."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from hashlib import sha256
+from itertools import starmap
+from typing import Any
+
+import sqlalchemy as sa
+
+from indelible.errors import StoreCorruptError
+from indelible.events.codec.values import VALUE_LIMIT
+from indelible.events.commit.shard_plan import SHARD
+from indelible.events.model.event import RecordedEvent, by_stream
+from indelible.events.model.stream_names import is_text
+from indelible.events.read.stream_gaps import Span, whole
+from indelible.events.sqlite.driver_errors import is_of_a_row, translated
+from indelible.events.sqlite.engines import loading_at_most
+from indelible.events.sqlite.read.rows import EVENT, EVENT_BYTES, ROW_IDS, one_by_one
+from indelible.events.sqlite.write.many_rows import MOST
+from indelible.events.store import Cursor, Place, Sleepers, StreamHead
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 1_000  # events of one statement of read(): some 300 KiB
+_INT_MAX = 2**63 - 1
+
+_LAST = "SELECT id, version FROM streams WHERE name = ?"
+_STREAM = """
+    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name = ? AND e.version > ? AND e.version <= ? ORDER BY e.version LIMIT ?
+"""
+_FIRSTS = """
+    FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name IN ({names}) AND e.version <= ? ORDER BY s.id, e.version
+"""
+_OF_SHARD = (
+    "WHERE e.shard = ? AND e.position > ? AND typeof(e.position) = 'integer'"
+    " ORDER BY e.position LIMIT ?"
+)
+_SHARD = f"FROM events AS e JOIN streams AS s ON s.id = e.stream_id {_OF_SHARD}"
+_SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # the join may be what cannot be done
+_EVENT_ID = """
+    SELECT e.event_id FROM streams AS s JOIN events AS e ON e.stream_id = s.id
+    WHERE s.name = ? AND e.version = ?
+"""
+_HEAD = "SELECT name, category, version, status, wake_at"
+# What is no number, as damage may put it there, is greater than the highest.
+# Two searches: of one that compares pairs the index finds the first half of each only, or neither.
+_SLEEPING = """
+    SELECT * FROM (
+        SELECT wake_at, id FROM streams
+        WHERE wake_at > 0 AND wake_at = ?1 AND id > ?2 AND ?1 <= ?3 ORDER BY id LIMIT ?4
+    ) UNION ALL SELECT * FROM (
+        SELECT wake_at, id FROM streams
+        WHERE wake_at > max(?1, 0) AND wake_at > 0 AND wake_at <= ?3
+        ORDER BY wake_at, id LIMIT ?4
+    )
+"""
+_ENDS = """
+    SELECT shard, head, chain, coalesce((
+        SELECT max(position) FROM events
+        WHERE events.shard = shards.shard AND position <= 9223372036854775807
+    ), 0), epoch, streams
+    FROM shards
+"""  # text and bytes, as damage may put them there, are greater than all numbers
+
+
+class SqliteReader:
+    """Reads through a pool of connections; any thread may."""
+
+    def __init__(self, engine: sa.Engine, url: str) -> None:
+        """Connect on first use."""
+        self.engine = engine
+        self._url = url
+
+    def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
+        """Events of ``stream``, page by page."""
+        if not is_text(stream):
+            return ()
+        after, until = max(0, after), _INT_MAX if until is None else until
+        with self._cursor(EVENT_BYTES) as cursor:
+            # Where the stream ends is read first, so that its events reach as far at least.
+            ends = cursor.execute(_LAST, (stream,)).fetchall()
+            page = _events(cursor, _STREAM, (stream, after, until, _PAGE)) if ends else ()
+        if not ends:
+            return ()
+        span = Span.of(self._url, stream, ends[0], after, until, _PAGE)
+        return whole(
+            span,
+            page,
+            lambda version: self._events(_STREAM, (stream, version, until, _PAGE)),
+            self.read_shard,
+        )
+
+    def read_firsts(
+        self, streams: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[RecordedEvent]]:
+        """The first ``limit`` events of each of ``streams`` that has any."""
+        names = [name for name in streams if is_text(name)]
+        events: list[RecordedEvent] = []
+        for start in range(0, len(names), MOST):
+            part = names[start : start + MOST]
+            statement = _FIRSTS.format(names=", ".join("?" * len(part)))
+            events += self._events(statement, (*part, limit))
+        return by_stream(events)
+
+    def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most ``limit`` events behind position ``after``."""
+        return self._events(_SHARD, (shard, after, limit), _SHARD_ROWS)
+
+    def event_id(self, stream: str, version: int) -> bytes | None:
+        """The id of an event."""
+        rows = self._rows(_EVENT_ID, (stream, version)) if is_text(stream) else ()
+        return rows[0][0] if rows else None
+
+    def head(self, stream: str) -> StreamHead | None:
+        """Where ``stream`` ends."""
+        if not is_text(stream):
+            return None
+        try:
+            rows = self._rows(f"{_HEAD} FROM streams WHERE name = ?", (stream,))
+        except StoreCorruptError as error:
+            raise StoreCorruptError(self._url, error.found, stream=stream) from error
+        return _head(rows[0], self._url) if rows else None
+
+    def heads(
+        self,
+        category: str,
+        statuses: Sequence[str] | None,
+        shards: Collection[int] | None,
+        wake_at: int | None,
+    ) -> Sequence[StreamHead]:
+        """Heads of a category, in order of creation."""
+        if shards is not None and SHARD not in shards:
+            return []
+        marks = "" if statuses is None else f" AND status IN ({', '.join('?' * len(statuses))})"
+        due = "" if wake_at is None else " AND wake_at = ?"
+        which = f"FROM streams WHERE category = ?{marks}{due} ORDER BY id"
+        values = () if wake_at is None else (wake_at,)
+        return self._heads(which, (category, *(statuses or ()), *values))
+
+    def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
+        """Heads of those of ``streams`` that are found."""
+        names = [name for name in streams if is_text(name)]
+        heads: list[StreamHead] = []
+        for start in range(0, len(names), MOST):
+            part = names[start : start + MOST]
+            heads += self._heads(f"FROM streams WHERE name IN ({', '.join('?' * len(part))})", part)
+        return heads
+
+    def sleeping(
+        self, shards: Collection[int] | None, after: Place, until: int, limit: int
+    ) -> Sleepers:
+        """A page of those that want to be woken, the earliest first."""
+        if shards is not None and SHARD not in shards:
+            return Sleepers((), None)
+        places = sorted(self._rows(_SLEEPING, (*after, until, limit)))[:limit]
+        ids = [number for _, number in places]
+        marks = ", ".join("?" * len(ids))
+        heads = self._heads(f"FROM streams WHERE id IN ({marks}) ORDER BY wake_at, id", ids)
+        return Sleepers(heads, tuple(places[-1]) if len(places) == limit else None)
+
+    def _heads(self, which: str, parameters: Sequence[Any]) -> Sequence[StreamHead]:
+        heads: list[StreamHead] = []
+        for row in self._head_rows(which, parameters):
+            try:
+                heads.append(_head(row, self._url))
+            except StoreCorruptError as error:
+                _log.error("passed over: %s", error)
+        return heads
+
+    def _head_rows(self, which: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """Rows of ``streams``; one that cannot be read is logged and left out."""
+        try:
+            yield from self._rows(f"{_HEAD} {which}", parameters)
+        except StoreCorruptError:
+            for (number,) in self._rows(f"SELECT id {which}", parameters):
+                try:
+                    yield from self._rows(f"{_HEAD} FROM streams WHERE id = ?", (number,))
+                except StoreCorruptError as error:
+                    _log.error("stream number %d is passed over: %s", number, error.found)
+
+    def blob(self, digest: bytes) -> bytes:
+        """The payload with this sha256."""
+        try:
+            query = "SELECT content FROM blobs WHERE digest = ?"
+            rows = self._rows(query, (digest,), VALUE_LIMIT)
+        except StoreCorruptError as error:
+            found = f"blob {digest.hex()} cannot be read: {error.found}"
+            raise StoreCorruptError(self._url, found) from error
+        if not rows:
+            raise StoreCorruptError(self._url, f"blob {digest.hex()} is missing")
+        content = rows[0][0]
+        if not isinstance(content, bytes) or sha256(content).digest() != digest:
+            raise StoreCorruptError(self._url, f"blob {digest.hex()} has other contents")
+        return content
+
+    def positions(self) -> Cursor:
+        """The last committed position of every shard."""
+        rows = self._rows("SELECT shard, head FROM shards", ())
+        for row in rows:
+            if set(map(type, row)) != {int}:
+                raise StoreCorruptError(self._url, f"the row of a shard holds {tuple(row)!r:.80}")
+        return dict(rows)
+
+    def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
+        """What the rows of the shards say, and the position of the last event of each."""
+        return self._rows(_ENDS, ())
+
+    def _events(
+        self, which: str, parameters: tuple[Any, ...], rows: str = ""
+    ) -> Sequence[RecordedEvent]:
+        with self._cursor(EVENT_BYTES) as cursor:
+            return _events(cursor, which, parameters, rows)
+
+    def _rows(
+        self, statement: str, parameters: Sequence[Any], most: int = EVENT_BYTES
+    ) -> Sequence[Any]:
+        """All rows of a statement, none of whose values may have more than ``most`` bytes."""
+        with self._cursor(most) as cursor:
+            rows: Sequence[Any] = cursor.execute(statement, parameters).fetchall()
+            return rows
+
+    @contextmanager
+    def _cursor(self, most: int) -> Iterator[sqlite3.Cursor]:
+        """The driver's own cursor: SQLAlchemy's rows were measured to cost half as much again.
+
+        SQLite loads no value of more than ``most`` bytes.
+        """
+        with (
+            translated(self._url),
+            closing(self.engine.raw_connection()) as connection,
+            loading_at_most(most, connection.driver_connection) as driver,
+            closing(driver.cursor()) as cursor,
+        ):
+            yield cursor
+
+
+def _events(
+    cursor: sqlite3.Cursor, which: str, parameters: tuple[Any, ...], rows_of: str = ""
+) -> Sequence[RecordedEvent]:
+    """The events that ``which`` selects, the damaged ones as such; ``rows_of`` finds their rows."""
+    try:
+        rows = cursor.execute(f"{EVENT} {which}", parameters).fetchall()
+    except sqlite3.Error as error:
+        if not is_of_a_row(error):
+            raise
+        return one_by_one(
+            cursor, cursor.execute(f"{ROW_IDS} {rows_of or which}", parameters).fetchall()
+        )
+    return list(starmap(RecordedEvent, rows))
+
+
+def _head(row: Sequence[Any], url: str) -> StreamHead:
+    """A row of ``streams``, in which SQLite takes any type for any column.
+
+    Raises:
+        StoreCorruptError: One of them is of another type.
+    """
+    for value, (name, kind) in zip(row, _HEAD_COLUMNS, strict=True):
+        if not isinstance(value, kind):
+            found = f"its {name} in streams is {value!r:.80}, where {kind.__name__} was wanted"
+            raise StoreCorruptError(url, found, stream=str(row[0]))
+    return StreamHead(*row)
+
+
+_HEAD_COLUMNS = (
+    *(("name", str), ("category", str)),
+    *(("version", int), ("status", str), ("wake_at", int)),
+)

@@ -1,0 +1,87 @@
+"""Rows of the log as the driver gives them, and what can be read of those that it cannot give.
+
+Bytes that are no UTF-8, a value too large to be loaded, a damaged page: the driver answers each of
+these with an error for all rows of a statement.  The rows are then read one by one, and the damage
+stays in its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import starmap
+from typing import Any
+
+from indelible.events.codec.metadata import METADATA_LIMIT
+from indelible.events.model.event import UNREADABLE, DamagedEvent, RecordedEvent
+from indelible.events.model.event_types import EVENT_LIMIT
+from indelible.events.model.stream_names import NAME_LIMIT
+from indelible.events.sqlite.driver_errors import is_of_a_row
+
+EVENT_BYTES = EVENT_LIMIT + METADATA_LIMIT + 16 * 1024
+"""What SQLite may load of an event in one value, or in one row of a sorter."""
+
+EVENT = """
+    SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
+        e.payload, e.metadata, e.recorded_at, e.chain
+"""
+ROW_IDS = "SELECT e.rowid"
+_WHOLE = "FROM events AS e JOIN streams AS s ON s.id = e.stream_id WHERE e.rowid = ?"
+_ONE = "FROM events AS e WHERE e.rowid = ?"
+
+_FIELDS: dict[str, tuple[str, type, Any]] = {  # column, type, what stands for an unreadable one
+    "shard": ("e.shard", int, -1),
+    "position": ("e.position", int, 0),
+    "stream": ("(SELECT name FROM streams WHERE id = e.stream_id)", str, UNREADABLE),
+    "version": ("e.version", int, 0),
+    "event_id": ("e.event_id", bytes, b""),
+    "epoch": ("e.epoch", int, 0),
+    "type": ("e.type", str, UNREADABLE),
+    "schema": ("e.schema", int, 0),
+    "payload": ("e.payload", bytes, b""),
+    "metadata": ("e.metadata", bytes, b""),
+    "recorded_at": ("e.recorded_at", int, 0),
+    "chain": ("e.chain", bytes, b""),
+}
+
+
+def one_by_one(cursor: sqlite3.Cursor, rows: Sequence[tuple[int]]) -> list[RecordedEvent]:
+    """The events in ``rows``, which hold a row's number each; a damaged one says what is wrong."""
+    events: list[RecordedEvent] = []
+    for (number,) in rows:
+        try:
+            found = cursor.execute(f"{EVENT} {_WHOLE}", (number,)).fetchall()
+        except sqlite3.Error as error:
+            if not is_of_a_row(error):
+                raise
+            events.append(_damaged(cursor, number))
+        else:
+            events += starmap(RecordedEvent, found)  # none, if it is of no stream
+    return events
+
+
+def why_unreadable(error: BaseException, most: int) -> str:
+    """What the driver's ``error`` says about a value, of which ``most`` bytes were to be loaded."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG:
+        return f"has more than {most:,} bytes"
+    return f"cannot be read ({str(error)[:NAME_LIMIT]})"
+
+
+def _damaged(cursor: sqlite3.Cursor, number: int) -> DamagedEvent:
+    """The event of the row ``number``, read column by column."""
+    fields: dict[str, Any] = {}
+    found: list[str] = []
+    for name, (column, kind, instead) in _FIELDS.items():
+        try:
+            [(value,)] = cursor.execute(f"SELECT {column} {_ONE}", (number,)).fetchall()
+            why = "" if isinstance(value, kind) else f"is {value!r:.80}"
+        except sqlite3.Error as error:
+            if not is_of_a_row(error):
+                raise
+            value, why = instead, why_unreadable(error, EVENT_BYTES)
+        fields[name] = instead if why else value
+        if why:
+            found.append(f"its {name} {why}")
+    fields["payload"] = b""  # nobody is to decode a part of it
+    what = ", ".join(found) or "its row could not be read a moment ago"
+    return DamagedEvent(**fields, found=what)

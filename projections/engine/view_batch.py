@@ -1,0 +1,63 @@
+"""A piece of the log as views get it: decoded once for all of them, with what nobody can read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from indelible.errors import EventDecodeError, UnknownEventTypeError
+from indelible.events.model.event import UNREADABLE, Event, RecordedEvent
+from indelible.events.model.event_types import EventTypes
+from indelible.events.model.projection_events import PROJECTION_EVENTS, EventRetried, EventSkipped
+from indelible.events.store import Cursor
+from indelible.projections.views.view import Pair
+
+Bad = tuple[RecordedEvent, Exception]
+"""An event that cannot be applied, and why."""
+
+_DECISIONS = EventTypes(PROJECTION_EVENTS)
+_DECISION_TYPES = frozenset(cls.wire_name for cls in PROJECTION_EVENTS)
+
+
+class ViewBatch(NamedTuple):
+    """The next events of the log."""
+
+    pairs: list[Pair]
+    undecodable: list[Bad]
+    decisions: Sequence[EventRetried | EventSkipped]
+    positions: Cursor  # the last position of every shard in the batch
+
+
+def decode(
+    events: Iterable[RecordedEvent], wanted: Collection[str], types: EventTypes
+) -> tuple[list[Pair], list[Bad]]:
+    """The typed events of the ``wanted`` wire names, and those that cannot be read.
+
+    One whose type cannot be read may be a wanted one: it is among the latter.
+    """
+    wanted = {*wanted, UNREADABLE}
+    pairs: list[Pair] = []
+    undecodable: list[Bad] = []
+    for event in events:
+        if event.type in wanted:
+            try:
+                data = event.data  # of a live one, as it was encoded: a call less for each
+                pairs.append((event, types.decode(event) if data is None else data))
+            except (EventDecodeError, UnknownEventTypeError) as error:
+                undecodable.append((event, error))
+    return pairs, undecodable
+
+
+def make_batch(
+    events: Sequence[RecordedEvent], wanted: Collection[str], types: EventTypes
+) -> ViewBatch:
+    """The batch of ``events``, which follow each other within each shard."""
+    pairs, undecodable = decode(events, wanted, types)
+    made, _ = decode(events, _DECISION_TYPES, _DECISIONS)
+    decisions = [_decision(event) for _, event in made]
+    return ViewBatch(pairs, undecodable, decisions, {e.shard: e.position for e in events})
+
+
+def _decision(event: Event) -> EventRetried | EventSkipped:
+    assert isinstance(event, EventRetried | EventSkipped)
+    return event

@@ -1,0 +1,1 @@
+"""Events that a view could not apply, and what people decide about them."""

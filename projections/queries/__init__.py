@@ -1,0 +1,1 @@
+"""Questions to the views: now, as of a moment, and how far behind they are."""

@@ -1,0 +1,1 @@
+"""Few statements for many rows, and several of them in one turn to the server."""

@@ -1,0 +1,1 @@
+"""What callers give, looked at before any actor hears of it."""

@@ -1,0 +1,76 @@
+"""What a long-running service wants of a system: to know how it is, and to leave it in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from indelible.api.arguments.ids_and_timeouts import check_seconds
+from indelible.api.facade import Facade
+from indelible.assembly.async_calls import in_thread
+from indelible.assembly.lifecycle import drain
+
+if TYPE_CHECKING:
+    from indelible.results import SystemHealth
+
+
+class ServiceMethods(Facade):
+    """Health and draining of an open system; any thread may ask."""
+
+    def health(self) -> SystemHealth:
+        """Whether the system is ready, and its figures of this moment, for a probe's endpoint.
+
+        The keys are those of :class:`indelible.service.health.Health`.  A system that does not own
+        its store is ready if ready processes do.  It takes 3 seconds at most, also when the
+        database does not answer.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop.
+            StoreUnavailableError: It does not own the store, and cannot read it.
+        """
+        from indelible.service.health import PATIENCE, failed_consumers, take_health
+        from indelible.service.survey import HEALTHY, take_survey
+
+        self._access.check_may_block("health", "health_async")
+        parts = self._access.parts
+        with parts.store.within(PATIENCE):  # one limit for all that is read
+            health = take_health(parts)
+            survey = None if self.owns else take_survey(parts)
+        if survey is not None:
+            ready = survey.verdict == HEALTHY
+            health = replace(
+                health,
+                state="served" if ready else "unserved",
+                ready=ready,
+                why=(*(() if ready else survey.why), *failed_consumers(parts)),
+            )
+        mapping: SystemHealth = msgspec.to_builtins(health)
+        return mapping
+
+    async def health_async(self) -> SystemHealth:
+        """Do what :meth:`health` does without blocking the event loop."""
+        return await self._access.parts.off_loop.call(self.health)
+
+    def drain(self, timeout: float) -> list[str]:
+        """Take no command and start no step or call from now on, and wait for those that run.
+
+        For a service that is to end: the system stays open, so that its health can be seen, and
+        is to be closed next.
+
+        Returns:
+            Names of what has not returned after ``timeout`` seconds: steps as ``RUN/PATH``, calls
+            as ``STREAM/KEY``; they have been told that nobody waits for them.
+
+        Raises:
+            BlockingCallError: Called on the system's event loop.
+        """
+        self._access.check_may_block("drain", "drain_async")
+        timeout = check_seconds(timeout)
+        return drain(self._access.parts, timeout)
+
+    async def drain_async(self, timeout: float) -> list[str]:  # noqa: ASYNC109 - as drain()
+        """Do what :meth:`drain` does without blocking the event loop."""
+        self._access.check_process("drain_async()")
+        return await in_thread(self.drain, timeout)

@@ -1,0 +1,84 @@
+"""Which runs are this process's: taken on, given away after draining, or lost (invariant 3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from indelible.actors.durable.directory import Directory
+from indelible.actors.durable.timers.wake_service import PAGE, WakeService
+from indelible.actors.workflow.state.run_state import AWAKE
+from indelible.assembly.work_under_way import WorkUnderWay
+from indelible.errors import ShardNotOwnedError
+from indelible.events.store import EventStore
+from indelible.runs.doubtful_rows import Doubts
+from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
+
+logger = logging.getLogger("indelible.system")
+
+
+class ShardOwnership:
+    """Follows the store's shards; called on the store's own thread."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        directory: Directory,
+        work: WorkUnderWay,
+        wakes: WakeService,
+        doubtful_run_waker: DoubtfulRunWaker,
+        drain: float,
+    ) -> None:
+        """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
+        self._store = store
+        self._directory = directory
+        self._work = work
+        self._wakes = wakes
+        self._waker = doubtful_run_waker
+        self._drain = drain
+
+    def begin(self) -> int:
+        """Take on what is owned already and follow what changes; how many runs are resumed."""
+        self._store.on_drain(self.drain)
+        self._store.on_ownership(self.changed)
+        return self.take(self._store.owned())
+
+    def changed(self, gained: frozenset[int], lost: frozenset[int]) -> None:
+        """Shards have changed hands."""
+        if lost:
+            self.leave(lost)
+        if gained:
+            self.take(gained)
+
+    def take(self, shards: Collection[int]) -> int:
+        """Resume the runs of ``shards`` that do not only wait; nothing of them is in memory."""
+        self._directory.admit(shards)
+        self._work.take(shards)
+        heads = self._store.heads("run", AWAKE, shards, wake_at=0)
+        for at in range(0, len(heads), PAGE):
+            self._directory.wake_together(heads[at : at + PAGE])
+        self._wakes.take(shards)
+        self._waker.begin(Doubts(self._store, shards, {head.stream for head in heads}))
+        if heads:
+            logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
+        return len(heads)
+
+    def drain(self, shards: frozenset[int]) -> None:
+        """Bring the actors of ``shards`` to rest: another process goes on with them.
+
+        What began is waited for and recorded; what did not begin is given back, so that it does
+        not count as cut off.
+        """
+        self._work.hold(shards)
+        for name in self._work.finish(self._drain):
+            logger.warning("left behind: %s; its attempt counts as cut off", name)
+        if not self._directory.settle(shards, self._drain):
+            logger.warning("not all actors of the shards %s came to rest", sorted(shards))
+        self.leave(shards)
+
+    def leave(self, shards: frozenset[int]) -> None:
+        """Let go of ``shards`` at once: nothing of them is ours any more."""
+        why = ShardNotOwnedError(min(shards))
+        self._wakes.leave(shards)
+        self._work.leave(shards, why)
+        self._directory.evict(shards)

@@ -1,0 +1,248 @@
+"""What a system and its handles work through: the parts while it is open, and asking its actors.
+
+None of it is a user's: the system keeps it to itself, and so completing ``system.`` shows what may
+be called and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.step_types.base import StepTypes
+from indelible.actors.workflow.definition.compile import compile_definition
+from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plan_cache import PlanCache, content_of
+from indelible.api.caller import Caller
+from indelible.clock import Clock
+from indelible.errors import AskTimeoutError, StoreReadOnlyError
+from indelible.events.addresses import Mode
+from indelible.events.model.event import RecordedEvent
+from indelible.events.model.message_context import Context
+from indelible.events.read.as_of import AsOf, version_at
+from indelible.events.store import EventStore
+from indelible.ids import Ids
+from indelible.remote.remote_future import ASK_TIMEOUT, SLACK, RemoteFuture
+from indelible.threads import wanted
+
+if TYPE_CHECKING:  # what is made when a system is opened is imported then, with its parts
+    from indelible.actors.durable.directory import Directory
+    from indelible.actors.workflow.execute.executor import Executor
+    from indelible.assembly.work_under_way import WorkUnderWay
+    from indelible.remote.inbox_client import InboxClient
+    from indelible.runs.run_reader import RunReader
+
+_TRIES = 8
+"""Ids that are tried for each shard of the store: with one shard of its own, a process misses it
+once in 3,000 times, and then another process starts the run."""
+
+
+class SystemAccess(Caller):
+    """Access to the parts of a system while it is open; any thread may use it.
+
+    Attributes:
+        mode: How the system uses the store.
+        clock: Where the system's time comes from.
+        ids: Where its ids come from.
+        owns: Whether the system writes the store, rather than only reading it.
+        can_ask: Whether it may ask the actors of other processes.
+        tell_remotely: Whether the actors that it speaks to all live in other processes.
+    """
+
+    def __init__(
+        self, url: str, mode: Mode, *, clock: Clock, ids: Ids, step_types: StepTypes
+    ) -> None:
+        """Be closed."""
+        super().__init__(url)
+        self.mode: Mode = mode
+        self.owns = mode == "own"
+        self.can_ask = mode != "read"
+        self.tell_remotely = mode == "client"
+        self.clock = clock
+        self.ids = ids
+        self._step_types = step_types
+        self.plans = PlanCache()
+
+    @property
+    def store(self) -> EventStore:
+        """The log."""
+        return self.parts.store
+
+    @property
+    def directory(self) -> Directory:
+        """The actors in memory.
+
+        Raises:
+            StoreReadOnlyError: The system only reads.
+        """
+        parts = self.opened or self.parts  # every message comes through here
+        if not self.owns:
+            raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self.mode}"')
+        return parts.directory
+
+    @property
+    def inbox_client(self) -> InboxClient:
+        """What asks the actors of other processes.
+
+        Raises:
+            StoreReadOnlyError: The system only reads.
+        """
+        parts = self.parts
+        if self.mode == "read":
+            raise StoreReadOnlyError(self.url, 'the system was opened with mode="read"')
+        return parts.inbox_client
+
+    def new_run_id(self) -> str:
+        """An id for a run; one of this process's own shards where it owns any.
+
+        A start of that run needs no other process then.
+        """
+        run_id = self.ids.text()
+        store = self.parts.store
+        if not self.owns or not store.owned():
+            return run_id
+        owns, tries = self.parts.directory.owns, _TRIES * store.shards
+        while not owns(f"run-{run_id}") and tries > 0:  # shards may leave meanwhile, even all
+            run_id, tries = self.ids.text(), tries - 1
+        return run_id
+
+    @property
+    def executor(self) -> Executor:
+        """What executes steps."""
+        return self.parts.executor
+
+    @property
+    def work(self) -> WorkUnderWay:
+        """Steps and calls together."""
+        return self.parts.work
+
+    @property
+    def reader(self) -> RunReader:
+        """Runs as the log has them."""
+        return self.parts.reader
+
+    def fold(self, stream: str, as_of: AsOf | None) -> Any:
+        """The state that a stream of your own has, or had ``as_of``."""
+        return self.parts.fold(stream, as_of)
+
+    def read_stream(self, stream: str, as_of: AsOf | None) -> Sequence[RecordedEvent]:
+        """The events that ``stream`` has, or had ``as_of``."""
+        until = None if as_of is None else version_at(self.store, stream, as_of)
+        return list(self.store.read(stream, until=until))
+
+    def compile(self, definition: Mapping[str, Any] | str | Path) -> Plan:
+        """The plan of ``definition``, checked against the step types that are registered."""
+        self.check_process("compile()")
+        content = content_of(definition)
+        plan = self.plans.find(content)
+        if plan is None:
+            types = None if self.mode == "client" else self._step_types  # the owner's, there
+            plan = self.plans.add(compile_definition(definition, types), content)
+        return plan
+
+    def check_may_block(self, method: str, twin: str) -> None:
+        """Refuse a blocking call on the system's own event loop."""
+        self.parts.runtime.check_may_block(method, twin)
+
+    def wait(self, future: PooledFuture[Any], timeout: float | None) -> Any:
+        """Result of ``future``; ``TimeoutError`` after ``timeout`` seconds."""
+        try:
+            return self.parts.runtime.wait(future, timeout)
+        except pykka.Timeout:
+            raise TimeoutError from None
+
+    def send(
+        self,
+        stream: str,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        presume_new: bool = False,
+        message_id: str | None = None,
+        context: Context | None = None,
+    ) -> PooledFuture[Any]:
+        """Ask the actor of ``stream``, wherever it lives; a message with an id by the inbox.
+
+        ``context`` goes with it to the events that it causes.
+        """
+        if message_id is None and self.mode != "client":
+            return self.directory.ask(stream, message, context=context, presume_new=presume_new)
+        timeout = ASK_TIMEOUT if timeout is None else timeout
+        return self.inbox_client.ask(stream, message, timeout, message_id, context)
+
+    def ask(
+        self,
+        stream: str,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        presume_new: bool = False,
+        message_id: str | None = None,
+        context: Context | None = None,
+    ) -> Any:
+        """Ask the actor of ``stream`` and wait for its durable answer."""
+        future = self.send(
+            stream,
+            message,
+            timeout=timeout,
+            presume_new=presume_new,
+            message_id=message_id,
+            context=context,
+        )
+        return self.wait_for_answer(future, stream, timeout)
+
+    def wait_for_answer(
+        self, future: PooledFuture[Any], stream: str = "the actor", timeout: float | None = None
+    ) -> Any:
+        """The answer, or AskTimeoutError; an error that was answered is raised."""
+        timeout = ASK_TIMEOUT if timeout is None else timeout
+        future.asked = stream  # names deadlocks
+        try:
+            return self.wait(future, timeout + _slack(future))
+        except TimeoutError:
+            raise AskTimeoutError(stream, timeout, wanted.names()) from None
+
+    async def ask_async(
+        self,
+        stream: str,
+        message: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as ask()
+        presume_new: bool = False,
+        message_id: str | None = None,
+        context: Context | None = None,
+    ) -> Any:
+        """Do what :meth:`ask` does without blocking the event loop."""
+        future = self.send(
+            stream,
+            message,
+            timeout=timeout,
+            presume_new=presume_new,
+            message_id=message_id,
+            context=context,
+        )
+        return await self.await_answer(future, stream, timeout)
+
+    async def await_answer(
+        self,
+        future: PooledFuture[Any],
+        stream: str = "the actor",
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> Any:
+        """Do what :meth:`wait_for_answer` does without blocking the event loop."""
+        timeout = ASK_TIMEOUT if timeout is None else timeout
+        try:
+            async with asyncio.timeout(timeout + _slack(future)):
+                return await future
+        except TimeoutError:
+            raise AskTimeoutError(stream, timeout, wanted.names()) from None
+
+
+def _slack(future: PooledFuture[Any]) -> float:
+    """Seconds in which another process's answer, or the lack of one, is told."""
+    return SLACK if isinstance(future, RemoteFuture) else 0.0

@@ -1,0 +1,302 @@
+"""The parts of one open system, made in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from indelible.actors.decider import Decider
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.actor_host import NO_WORK_TRACKER, ActorHost
+from indelible.actors.durable.commit.promise_keeping import Again
+from indelible.actors.durable.commit.promises import check_key
+from indelible.actors.durable.directory import Directory
+from indelible.actors.durable.recovery.restart_intensity import RestartIntensity
+from indelible.actors.durable.recovery.snapshot_policy import Snapshots
+from indelible.actors.durable.recovery.snapshot_writer import SnapshotWriter
+from indelible.actors.durable.recovery.state_from_log import recover
+from indelible.actors.durable.timers.actor_timers import ActorTimers
+from indelible.actors.durable.timers.wake_service import PAGE, WakeService
+from indelible.actors.effects.calls.call_effects import CallEffects
+from indelible.actors.effects.calls.host_functions import CallFunction, CallFunctions
+from indelible.actors.effects.custom.custom_effects import CustomEffects
+from indelible.actors.effects.effect_port import EffectPort
+from indelible.actors.effects.effect_types import (
+    Alert,
+    Call,
+    CancelTimer,
+    Reply,
+    StartRun,
+    Tell,
+    TimerAt,
+)
+from indelible.actors.step_types.base import StepTypes
+from indelible.actors.workflow.decide.run_decider import RunDecider
+from indelible.actors.workflow.definition.plan_cache import PlanCache
+from indelible.actors.workflow.execute.executor import Executor
+from indelible.assembly.async_calls import AsyncCalls
+from indelible.assembly.passivation import Passivation
+from indelible.assembly.shard_ownership import ShardOwnership
+from indelible.assembly.thread_runtime import Runtime
+from indelible.assembly.work_under_way import WorkUnderWay
+from indelible.clock import Clock
+from indelible.effect_handlers.alerts import KIND, Alerts, Handler
+from indelible.effect_handlers.known_definitions import Definitions
+from indelible.effect_handlers.run_starter import RunStarter
+from indelible.effect_handlers.started_runs import StartedRuns
+from indelible.effect_handlers.tell_sender import TellSender
+from indelible.events.concurrency.task_thread import TaskThread
+from indelible.events.model.call_events import EFFECT_EVENTS
+from indelible.events.model.event_types import EventTypes
+from indelible.events.read.as_of import AsOf, version_at
+from indelible.events.snapshots import drop_snapshots
+from indelible.events.store import EventStore, StreamHead
+from indelible.failpoints import Failpoints
+from indelible.ids import Ids
+from indelible.projections.engine.runner import ProjectionRunner
+from indelible.projections.engine.view_ownership import LEASE
+from indelible.projections.queries.views_as_of import TimedViews
+from indelible.projections.views.custom import CustomView, Projection
+from indelible.projections.views.default_views import default_projections
+from indelible.readers.log_readers import LogReaders
+from indelible.readers.parked_events import ViewDecider
+from indelible.remote.command_reader import CommandReader
+from indelible.remote.inbox_client import InboxClient
+from indelible.remote.inbox_worker import InboxWorker
+from indelible.remote.process_commands import ProcessCommands
+from indelible.remote.remote_actors import RemoteActors
+from indelible.remote.remote_messages import message_types
+from indelible.remote.threadless_worker import InTurns, ThreadlessWorker
+from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
+from indelible.runs.remote_run_ends import RemoteRunEnds
+from indelible.runs.run_reader import RunReader
+from indelible.service.service_watch import ServiceWatch
+
+_LOOK_AGAIN_US = 100_000
+"""Microseconds between looks at a store that is unavailable; the store probes it by itself."""
+
+
+class SystemParts:
+    """Everything that lives from open to close; the store is open when this is made."""
+
+    def __init__(
+        self,
+        *,
+        store: EventStore,
+        runtime: Runtime,
+        deciders: Sequence[Decider[Any]],
+        projections: Sequence[Projection],
+        step_types: StepTypes,
+        plans: PlanCache,
+        calls: CallFunctions,
+        own: Mapping[type, CallFunction],
+        definitions: Definitions,
+        told_of_alerts: Sequence[Handler],
+        clock: Clock,
+        ids: Ids,
+        failpoints: Failpoints,
+        drain: float,
+        lease: float | None,
+        owns: bool,
+    ) -> None:
+        """Connect the parts; nothing runs yet."""
+        self.store = store
+        self.runtime = runtime
+        self.clock = clock
+        run_decider = RunDecider(plans)
+        self.types = EventTypes((*run_decider.event_types, *EFFECT_EVENTS))
+        view_decider = ViewDecider()
+        for handler in (*deciders, view_decider):
+            for event_type in handler.event_types:
+                self.types.register(event_type)
+        known = self.types.classes()
+        for event_type in {cls for projection in projections for cls in projection.handles}:
+            if event_type not in known:
+                self.types.register(event_type)
+        self.reader = RunReader(store, self.types, run_decider)
+        self.off_loop = AsyncCalls(threaded=runtime.threads)
+        self.service = ServiceWatch(store, clock)
+        self.ends = RemoteRunEnds(
+            store, self.reader.state, _nothing if owns else self.service.notice
+        )
+        self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
+        self.deciders[view_decider.category] = view_decider
+        self.deciders[run_decider.category] = run_decider
+        surroundings: dict[str, Any] = {
+            "pool": runtime.pool,
+            "loop": runtime.loop,
+            "timers": runtime.timers,
+            "clock": clock,
+            "failpoints": failpoints,
+            "shard_of": store.shard_of,
+            "is_ours": store.holds,
+        }
+        self.executor = Executor(
+            step_types=step_types,
+            plans=plans,
+            read_blob=store.blob,
+            retire=self._retire,
+            rest=self._rest,
+            remind=self._remind,
+            tell=self._tell,
+            wake=self._wake,
+            **surroundings,
+        )
+        self.calls = CallEffects(calls, remind=self._remind, **surroundings)
+        self.own = CustomEffects(own, **surroundings)
+        self.work = WorkUnderWay(self.executor, self.calls, self.own)
+        self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
+        categories = frozenset(d.category for d in deciders)
+        self.timers = ActorTimers(runtime.timers, self._remind)
+        effects = EffectPort()
+        effects.engine({**self.executor.performers, Again: self.calls.go_on})
+        effects.register(Call, self.calls.check, self.calls.perform)
+        effects.register(TimerAt, self.timers.check, self.timers.set)
+        effects.register(CancelTimer, self.timers.check, self.timers.cancel)
+        for kind in own:
+            effects.register(kind, self.own.check, self.own.perform, follows=True)
+        work_trackers = dict.fromkeys(self.deciders, NO_WORK_TRACKER) | {
+            run_decider.category: self.executor
+        }
+        self.host = ActorHost(
+            store=store,
+            types=self.types,
+            clock=clock,
+            ids=ids,
+            dispatcher=runtime.dispatcher,
+            deciders=self.deciders,
+            checked=categories,
+            effects=effects,
+            work_trackers=work_trackers,
+            intensity=RestartIntensity(),
+            snapshots=Snapshots(clock, self.snapshots),
+            retry_later=self._look_again,
+        )
+        types = message_types(self.deciders.values())
+        self.inbox_client = InboxClient(store, types, ids, clock)
+        told = {category: types[category] for category in categories}
+        tell_sender = TellSender(told, store.shard_of, self.inbox_client.sender)
+        effects.send(Tell, tell_sender.check, tell_sender.row)
+        effects.register(Reply, lambda reply: check_key("the key of a Reply", reply.key), _nothing)
+        self.alerts = Alerts(told_of_alerts, store.shard_of, self.inbox_client.sender)
+        store.on_ownership(self.alerts.moved)
+        effects.send(Alert, self.alerts.check, self.alerts.row)
+        run_starter = RunStarter(
+            definitions, store.shard_of, self.executor.held, clock, self.inbox_client.sender
+        )
+        self.directory = Directory(
+            self.host, RemoteActors(self.inbox_client, self.host), self._left
+        )
+        watch = StartedRuns(
+            run_starter, self.directory, self.executor, self.ends, store, runtime.timers, clock
+        )
+        effects.send(StartRun, run_starter.check, run_starter.row, watch.perform)
+        self.wakes = WakeService(
+            store, self.directory, runtime.dispatcher, runtime.timers, clock, self.host.woken
+        )
+        self.passivation = Passivation(self.directory, runtime.dispatcher, runtime.timers, clock)
+        self.services = ProcessCommands(
+            TaskThread if runtime.threads else lambda _: InTurns(runtime)
+        )
+        reception = CommandReader(
+            types=types,
+            step_types=step_types,
+            executor=self.executor,
+            clock=clock,
+            shard_of=store.shard_of,
+        )
+        new_inbox_worker = (
+            InboxWorker if runtime.threads else partial(ThreadlessWorker, runtime=runtime)
+        )
+        self.inbox_worker = new_inbox_worker(
+            store, self.directory, reception, self.services, clock, self.host.bury, failpoints
+        )
+        self.host.carrier = self.inbox_worker
+        doubtful_run_waker = DoubtfulRunWaker(
+            self.directory, runtime.dispatcher, runtime.timers, clock
+        )
+        self.ownership = ShardOwnership(
+            store, self.directory, self.work, self.wakes, doubtful_run_waker, drain
+        )
+        self.views = TimedViews(
+            store,
+            self.types,
+            lambda: (*default_projections(), *map(CustomView, projections)),
+        )
+        self.readers = LogReaders(
+            store, self.types, self.deciders, clock, ids, runtime, self.off_loop.call
+        )
+        self.projections = ProjectionRunner(
+            store,
+            self.types,
+            (*default_projections(), *map(CustomView, projections)),
+            clock,
+            failpoints,
+            owner=ids.text(),
+            lease=LEASE if lease is None else lease,
+        )
+        self.services.offer(KIND, self.alerts.tell, slow=True)
+        self.services.offer("rebuild", self.projections.rebuild, slow=True)
+        self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))
+        runtime.lead_with(store.lead)
+
+    def start(self) -> None:
+        """Start the timers.
+
+        Raises:
+            ThreadUnavailableError: The host gives no thread for them.
+        """
+        self.runtime.start()
+        self.passivation.begin()
+
+    def wake_unbegun(self) -> None:
+        """Bring runs into memory that are to record, before the end, what has not begun here."""
+        streams = dict.fromkeys(one.stream for one in self.executor.unregistered.unbegun(_all))
+        asleep = [StreamHead(stream, "run", 0, "", 0) for stream in streams]
+        for at in range(0, len(asleep), PAGE):
+            self.directory.wake_together(asleep[at : at + PAGE])
+
+    def fold(self, stream: str, as_of: AsOf | None) -> Any:
+        """The state that a stream of your own has, or had ``as_of``."""
+        decider = self.deciders[stream.partition("-")[0]]
+        until = None if as_of is None else version_at(self.store, stream, as_of)
+        return recover(self.store, self.types, decider, stream, until=until).state
+
+    def _retire(self, actor: DurableActor) -> None:
+        self.directory.passivate(actor)
+
+    def _tell(self, stream: str, item: Any) -> bool:
+        """Whether the actor of ``stream`` is in memory, has a state, and has got ``item``."""
+        actor = self.directory.live(stream)
+        return actor is not None and actor.state is not None and actor.actor_inbox.put(item)
+
+    def _wake(self, streams: Sequence[str]) -> None:
+        self.wakes.wake([StreamHead(stream, "run", 0, "", 0) for stream in streams])
+
+    def _rest(self, actor: DurableActor) -> None:
+        self.passivation.shortly(actor)
+
+    def _left(self, stream: str, due: int) -> None:
+        """Forget the timers of an actor that leaves memory; what is to wake it is its row."""
+        self.timers.left(stream)
+        self.calls.left(stream)
+        self.executor.left(stream)
+        if due:
+            self.wakes.left(stream, due)
+
+    def _remind(self, stream: str, item: Any) -> None:
+        self.directory.remind(stream, item)
+
+    def _look_again(self, actor: DurableActor) -> None:
+        due = self.clock.now() + _LOOK_AGAIN_US
+        self.runtime.timers.at(due, f"store/{actor.stream}", actor.look)
+
+
+def _all(_stream: str) -> bool:
+    """Every stream is held at the end."""
+    return True
+
+
+def _nothing(*_: object) -> None:
+    """This process serves its store itself, or has answered already."""

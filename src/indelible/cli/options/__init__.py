@@ -1,0 +1,1 @@
+"""Options with a meaning of their own, from text to values."""

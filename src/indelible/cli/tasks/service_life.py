@@ -1,0 +1,218 @@
+"""The life of a service: wait for the store if need be, serve, drain, leave; a line for each."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from indelible.actors.decider import Decider
+from indelible.api.facade import access_to
+from indelible.api.system import ActorSystem
+from indelible.assembly.lifecycle import GRACE
+from indelible.cli.options.step_modules import StepEquipment
+from indelible.cli.render.console import count
+from indelible.cli.render.service_log import last_words, note
+from indelible.cli.watching.blocked_runs_log import BlockedRunsLog
+from indelible.cli.watching.stop_signals import Stop
+from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
+from indelible.projections.views.custom import Projection
+from indelible.reports import Reporter
+from indelible.service.health import Health, take_calls
+
+if TYPE_CHECKING:
+    from indelible.assembly.system_parts import SystemParts
+
+_LOOK = 1.0
+"""Seconds between looks whether the store is still ours."""
+
+_TRY = 0.25
+"""Seconds between two tries to own a store that another process owns."""
+
+_NAMED = 10
+"""Steps and calls that a line names: more would not be read."""
+
+STOPPED, LEFT_BEHIND, STORE_LOST = 0, 3, 4
+"""Exit codes."""
+
+
+class ServiceLife(NamedTuple):
+    """What ``serve`` was asked to do."""
+
+    store: str
+    equipment: StepEquipment
+    deciders: Sequence[Decider[Any]]
+    name: str
+    drain: float
+    max_threads: int
+    standby: bool
+    ready_file: Path | None
+    as_json: bool
+    projections: Sequence[Projection] = ()
+    lease: float | None = None
+
+    @property
+    def place(self) -> str:
+        """The address of the store, without its password."""
+        try:
+            return sa.make_url(self.store).render_as_string()
+        except (ArgumentError, ValueError):
+            return self.store  # opening it will say what is wrong
+
+    def serve(self) -> int:
+        """Do it and return the exit code.
+
+        Raises:
+            StoreOwnedError: Another process owns the store, and nobody asked to stand by.
+            IndelibleError: The store cannot be opened.
+        """
+        system = ActorSystem(
+            self.store,
+            steps=self.equipment.steps,
+            connections=self.equipment.connections,
+            functions=self.equipment.functions,
+            actors=self.deciders,
+            projections=self.projections,
+            drain=self.drain,
+            lease=self.lease,
+            max_threads=self.max_threads,
+        )
+        readiness = Readiness(self.ready_file)
+        with ServiceStop(lambda: self._leave_at_once(system, readiness)) as stop:
+            note("start", f"process {os.getpid()} on {self.place}")
+            if not self._open(system, stop):
+                note("stop", "while standing by; nothing was begun")
+                return STOPPED
+            with system, Reporter(system, self.name, readiness.see) as reporter:
+                lost = self._wait(system, stop)
+                readiness.end()
+                left = [] if lost else self._drain(system, reporter)
+            return self._say_end(left, lost=lost)
+
+    def _open(self, system: ActorSystem, stop: ServiceStop) -> bool:
+        """Open ``system``, once the store is free; ``False`` if told to stop before."""
+        said = False
+        while not stop.requested:
+            try:
+                system.open()
+                return True
+            except StoreOwnedError as owned:
+                if not self.standby:
+                    raise
+                if not said:
+                    who = f"process {owned.pid} on {owned.host} owns {self.place}"
+                    note("standby", f"{who}; taking over when it ends")
+                said = True
+            stop.wait(_TRY)
+        return False
+
+    def _wait(self, system: ActorSystem, stop: ServiceStop) -> bool:
+        """Until told to stop; ``True`` if the store is lost before."""
+        attention = BlockedRunsLog(system, self.place)
+        while not stop.requested:
+            if system.store.state == "closed":
+                return True
+            # The next look has it, or there is none any more.
+            with suppress(StoreError, SystemClosedError), system.store.within(_LOOK):
+                attention.look()
+            stop.wait(_LOOK)
+        return False
+
+    def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
+        work = access_to(system).work
+        work.hold()  # first: nothing begins once it is said
+        reporter.soon()  # so that nobody is sent here who would have to wait
+        system.store.end_within(self.drain + GRACE)
+        running = _running(access_to(system).parts)
+        words = f"{running} running, {self.drain:g} s to return; a second signal ends it at once"
+        note("drain", words if running else "no step or call runs")
+        left = system.drain(self.drain)
+        system.store.end_within(GRACE)
+        return left
+
+    def _say_end(self, left: list[str], *, lost: bool) -> int:
+        if lost:
+            note("stop", f"{self.place} was taken away from this process", logging.ERROR)
+            return STORE_LOST
+        if left:
+            note("stop", f"{_left_behind(left)}; to run again at the next start", logging.WARNING)
+            return LEFT_BEHIND
+        note("stop", "all steps and calls had returned")
+        return STOPPED
+
+    def _leave_at_once(self, system: ActorSystem, readiness: Readiness) -> None:
+        """Say what is left; called in the handler of the second signal."""
+        left: list[str] = []
+        with suppress(SystemClosedError):
+            left = access_to(system).work.running()
+        readiness.remove()
+        words = f"at once; {_left_behind(left)}" if left else "at once; no step or call was running"
+        last_words("stop", words, as_json=self.as_json)
+
+
+class Readiness:
+    """Says when the service becomes ready or unready, and keeps the file that says so."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Not ready yet; a file that a killed process left is removed."""
+        self._file = file
+        self._ready = False
+        self._ended = False
+        self.remove()
+
+    def see(self, health: Health) -> None:
+        """Take note of a report; on the reporter's thread."""
+        if self._ended or health.ready == self._ready:
+            return
+        self._ready = health.ready
+        if health.ready:
+            if self._file is not None:
+                self._file.write_text(f"{os.getpid()}\n")
+            shards = f"{health.shards.held} of {count(health.shards.of, 'shard')}"
+            note("ready", f"{shards}, {count(health.actors, 'actor')} in memory")
+        else:
+            self.remove()
+            note("unready", "; ".join(health.why), logging.WARNING)
+
+    def end(self) -> None:
+        """The service is ready no more, whatever is reported."""
+        self._ended = True
+        self.remove()
+
+    def remove(self) -> None:
+        """Take the file away."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.unlink()
+
+
+class ServiceStop(Stop):
+    """A stop that says something before the second signal ends the process."""
+
+    def __init__(self, before_end: Callable[[], object]) -> None:
+        """``before_end`` is called in the second signal's handler."""
+        super().__init__()
+        self._before_end = before_end
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            self._before_end()
+        super()._note(number, frame)
+
+
+def _running(parts: SystemParts) -> str:
+    """What runs, in words; empty if nothing does."""
+    both = (len(parts.executor.running()), "step"), (take_calls(parts).running, "call")
+    return " and ".join(count(number, noun) for number, noun in both if number)
+
+
+def _left_behind(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"left behind: {', '.join(names[:_NAMED])}{more}"

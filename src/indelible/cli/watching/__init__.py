@@ -1,0 +1,1 @@
+"""What a command learns while it waits: progress, stops, who executes, what is blocked."""

@@ -1,0 +1,1 @@
+"""Performs effects that leave an actor: tell another, start a run, alert a person."""

@@ -1,0 +1,208 @@
+"""Starts runs whose end an actor waits for, and tells the actor of it.
+
+What is under way here is in memory only: after a crash ``pending`` brings it back, and a run that
+has been started already is not started twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from indelible.actors.durable.actor import DurableActor
+from indelible.actors.durable.commit.promise_keeping import Over
+from indelible.actors.durable.directory import Directory
+from indelible.actors.durable.envelope import Envelope
+from indelible.actors.effects.effect_types import Caused, RunEnded
+from indelible.actors.runtime.timers import Timers
+from indelible.actors.workflow.execute.executor import Executor
+from indelible.actors.workflow.state.node_results import ReadBlob
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.api.outcome import outcome_of
+from indelible.clock import Clock
+from indelible.effect_handlers.run_starter import RunStarter, run_id_of
+from indelible.errors import (
+    ActorStoppedError,
+    DefinitionError,
+    IndelibleError,
+    MissingExtraError,
+    PayloadTooLargeError,
+    RefusedError,
+    RunExistsError,
+    ShardNotOwnedError,
+    StoreCorruptError,
+    SystemClosedError,
+    UnknownConnectionError,
+)
+from indelible.errors.texts import message_of
+from indelible.events.store import EventStore
+from indelible.runs.local_run_end import on_end
+from indelible.runs.remote_run_ends import RemoteRunEnds
+
+_log = logging.getLogger("indelible.actors")
+
+_REFUSALS = (
+    DefinitionError,
+    MissingExtraError,
+    PayloadTooLargeError,
+    RefusedError,
+    RunExistsError,
+    UnknownConnectionError,
+)
+"""Answers after which there is no such run, and asking again changes nothing."""
+
+_CLOSED = SystemClosedError, ActorStoppedError
+
+_FIRST, _SLOWEST = 1.0, 60.0
+"""Seconds until what has failed is tried again: the first time, and at most."""
+
+
+class WatchedRun(NamedTuple):
+    """A run that an actor waits for."""
+
+    stream: str
+    run_id: str
+    caused: Caused
+
+    @property
+    def run(self) -> str:
+        """The run's stream."""
+        return f"run-{self.run_id}"
+
+
+class StartedRuns:
+    """The handler of :class:`StartRun` effects with a key; any thread may use it."""
+
+    def __init__(
+        self,
+        run_starter: RunStarter,
+        directory: Directory,
+        executor: Executor,
+        ends: RemoteRunEnds,
+        store: EventStore,
+        timers: Timers,
+        clock: Clock,
+    ) -> None:
+        """Start runs by ``run_starter``; ``ends`` are of those that other processes execute."""
+        self._run_starter = run_starter
+        self._directory = directory
+        self._executor = executor
+        self._ends = ends
+        self._store = store
+        self._timers = timers
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._under_way: set[tuple[str, str]] = set()  # streams of actors, and ids of effects
+
+    def perform(self, actor: DurableActor, caused: Caused) -> None:
+        """Start the run, or find it, unless that is under way."""
+        place = actor.stream, caused.id
+        with self._lock:
+            if place in self._under_way:
+                return
+            self._under_way.add(place)
+        self._start(WatchedRun(actor.stream, run_id_of(caused), caused), _FIRST)
+
+    def _start(self, watch: WatchedRun, pause: float) -> None:
+        try:
+            message = self._run_starter.message(watch.caused)
+        except RefusedError as refusal:  # of a program that has changed
+            self._tell(watch, partial(_refused, watch, refusal))
+            return
+        asked = self._directory.ask(watch.run, message, context=watch.caused.context)
+        asked.add_done_callback(partial(self._answered, watch, pause))
+
+    def _answered(self, watch: WatchedRun, pause: float, answer: Any) -> None:
+        try:
+            answer.get(timeout=0)
+        except _REFUSALS as refusal:
+            if not (isinstance(refusal, RunExistsError) and self._began_it(watch)):
+                self._tell(watch, partial(_refused, watch, refusal))
+                return
+        except Exception as error:  # noqa: BLE001 - it may have been started, or may be yet
+            self._later(watch, self._start, pause, error)
+            return
+        self._follow(watch, _FIRST)
+
+    def _began_it(self, watch: WatchedRun) -> bool:
+        """Whether the run is there by this very effect, of which ``pending`` says more now."""
+        try:
+            first = next(iter(self._store.read(watch.run, until=1)))
+            context = first.context
+        except (IndelibleError, StopIteration):
+            return False
+        return bool(context.causation_id) and context == watch.caused.context
+
+    def _follow(self, watch: WatchedRun, pause: float) -> None:
+        ended = partial(self._ended, watch, pause)
+        if self._directory.owns(watch.run):
+            on_end(self._executor, self._directory, watch.run, ended)
+            return
+        try:
+            end = self._ends.wait(watch.run_id)
+        except SystemClosedError:
+            return
+
+        def told(answer: Any) -> None:
+            try:
+                state = answer.get(timeout=0)
+            except Exception as error:  # noqa: BLE001 - as above
+                ended(error)
+            else:
+                ended(state)
+
+        end.add_done_callback(told)
+
+    def _ended(self, watch: WatchedRun, pause: float, end: RunState | BaseException) -> None:
+        """The run has ended, or nobody can say here whether it has; may be called twice."""
+        if isinstance(end, BaseException):
+            self._later(watch, self._follow, pause, end)
+        else:
+            self._tell(watch, partial(_told, watch, end, self._store.blob))
+
+    def _tell(self, watch: WatchedRun, told: Callable[[], RunEnded]) -> None:
+        with self._lock:
+            if (watch.stream, watch.caused.id) not in self._under_way:
+                return
+            self._under_way.discard((watch.stream, watch.caused.id))
+        over = Over(watch.caused.effect.key, watch.caused.id, told)
+        self._directory.remind(watch.stream, Envelope(over))
+
+    def _later(
+        self,
+        watch: WatchedRun,
+        again: Callable[[WatchedRun, float], None],
+        pause: float,
+        why: BaseException,
+    ) -> None:
+        """Try it ``again``, unless it is a matter of who comes next."""
+        if isinstance(why, _CLOSED) or not self._directory.owns(watch.stream):
+            with self._lock:
+                self._under_way.discard((watch.stream, watch.caused.id))
+            return
+        if not isinstance(why, ShardNotOwnedError):  # else another process goes on with the run
+            _log.warning("run %s of %s: %s; trying again", watch.run_id, watch.stream, why)
+        due = self._clock.now() + round(pause * 1_000_000)
+        then = partial(again, watch, min(2 * pause, _SLOWEST))
+        self._timers.at(due, f"{watch.stream}#{watch.caused.effect.key}", then)
+
+
+def _told(watch: WatchedRun, state: RunState, read_blob: ReadBlob) -> RunEnded:
+    key = watch.caused.effect.key
+    try:
+        outcome = outcome_of(state, read_blob)
+        result, status = outcome["result"], outcome["status"]
+    except StoreCorruptError as error:  # of the run; the actor is sound
+        return RunEnded(key, watch.run_id, "failed", {}, _error(error))
+    return RunEnded(key, watch.run_id, status, result, outcome["error"])
+
+
+def _refused(watch: WatchedRun, error: BaseException) -> RunEnded:
+    return RunEnded(watch.caused.effect.key, watch.run_id, "refused", {}, _error(error))
+
+
+def _error(error: BaseException) -> dict[str, Any]:
+    return {"step": "", "type": type(error).__name__, "message": message_of(error), "steps": []}

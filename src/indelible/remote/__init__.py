@@ -1,0 +1,1 @@
+"""Commands between processes: who sends them, who takes them, what they say."""

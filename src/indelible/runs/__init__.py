@@ -1,0 +1,1 @@
+"""Runs from outside of their actors: read from the log, their ends, those in doubt."""

@@ -1,0 +1,48 @@
+"""Hearing of the end of a run that this process executes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from indelible.actors.runtime.future import PooledFuture
+from indelible.actors.workflow.run_messages import AskEnd
+from indelible.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from indelible.actors.durable.directory import Directory
+    from indelible.actors.workflow.execute.executor import Executor
+    from indelible.actors.workflow.execute.run_endings import EndListener
+
+
+def on_end(
+    executor: Executor, directory: Directory, stream: str, ended: EndListener
+) -> Callable[[], None]:
+    """Have ``ended`` called when the run in ``stream`` has ended; the result takes that back.
+
+    It gets the run's last state, or why it is not told here, and may be called twice.
+    """
+    forget = executor.endings.add(stream, ended)
+    recent = executor.endings.recent(stream)  # after add(): none ends in between unseen
+    if recent is not None:
+        ended(recent)
+        return forget
+    actor = directory.live(stream)
+    state = None if actor is None else actor.state
+    if state is not None and state.accepted is not None and state.end is None:
+        return forget  # it goes on in memory: its end will be told
+    asked = directory.ask(stream, AskEnd())
+
+    def answered(answer: PooledFuture[Any]) -> None:
+        try:
+            state = answer.get(timeout=0)
+        except StoreUnavailableError:
+            return  # the run goes on by itself, and its end will be told
+        except Exception as error:  # noqa: BLE001 - the waiter gets it
+            ended(error)
+            return
+        if state is not None:
+            ended(state)
+
+    asked.add_done_callback(answered)
+    return forget

@@ -1,0 +1,1 @@
+"""How a process is and who serves a store: health, a survey from outside, a watch."""

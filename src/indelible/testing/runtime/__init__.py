@@ -1,0 +1,1 @@
+"""The threads of a system played by one, in an order drawn from a seed."""
