@@ -121,6 +121,7 @@ def test_read_only_media_can_be_read_and_not_owned(public_folder: Path) -> None:
     database = public_folder / "store.db"
     store = open_store(url_of(database))
     store.append("run-1", some_events(3), expected=0)
+    assert store.verify() == 3  # its code is imported now, which that user may not read
     store.close()
     Path(f"{database}-owner").unlink()
     database.chmod(0o444)
@@ -133,6 +134,7 @@ def test_a_read_only_file_in_a_writable_folder_is_not_owned(public_folder: Path)
     database = public_folder / "store.db"
     store = open_store(url_of(database))
     store.append("run-1", some_events(3), expected=0)
+    assert store.verify() == 3  # as above
     store.close()
     Path(f"{database}-owner").chmod(0o666)
     database.chmod(0o444)

@@ -14,7 +14,7 @@ import pytest
 from pykka import ActorRegistry
 
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.runtime.pooled import PooledActor, default_dispatcher
+from indelible.actors.runtime.pooled_actor import PooledActor, default_dispatcher
 
 from .log_handler import PykkaTestLogHandler
 from .mocker import Mocker
