@@ -1,4 +1,4 @@
-"""Effects: actors decide, append, and only then act; they are the only writers of their streams."""
+"""Actors decide, append, and only then perform effects; an actor alone writes to its stream."""
 
 from indelible.actors.decider import Decider, Decision
 from indelible.actors.runtime.pooled_actor import PooledActor

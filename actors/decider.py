@@ -1,6 +1,6 @@
 """The pure core of every durable actor: messages in, events out, state folded from events.
 
-Nothing here reads a clock or does I/O: ``decide`` gets the time in the message (invariant 11).
+Nothing here reads a clock or does I/O: ``decide`` gets the time with the message (invariant 11).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ else:
 
 
 class Decision(msgspec.Struct, gc=False, frozen=True):
-    """What a message causes; everything but ``events`` waits until they are durable.
+    """What a message causes; reply and effects are held back until the events are durable.
 
     Attributes:
         events: Facts to append, in order; none when nothing changes.
         reply: Answer for the asker; an exception is raised at the asker, and a ``Later`` keeps it
             waiting for another decision.
-        effects: What is to be done once they are durable: ``Tell``, ``Call`` and the like.
+        effects: Actions to perform once the events are durable: ``Tell``, ``Call`` and the like.
         blobs: (sha256, bytes) that the events refer to.
     """
 
@@ -49,26 +49,25 @@ NOTHING = Decision()
 class Decider(Generic[S, R]):
     """Describes one category of streams; subclass it to make an event-sourced actor.
 
-    ``Decider[State]`` or ``Decider[State, Reply]`` says which state it folds, and what it replies;
-    from there handles have their types.
+    ``Decider[State]`` or ``Decider[State, Reply]`` names the types of its state and of its
+    replies; handles take their types from it.
 
     The methods run on worker threads, one message at a time for each stream.  They must not
     block, read a clock, or keep anything outside the state.  An instance serves all streams of
     its category.  Call their parameters what your domain calls them.
 
     A category whose streams grow long may define :meth:`snapshot` and :meth:`restore`, both or
-    neither: then its actors come into memory from a cached state and the events behind it.
+    neither: then an actor loads the newest snapshot and replays only the events after it.
 
     Attributes:
-        category: What stands before the first dash of the stream's name.
+        category: The part of the stream's name before the first dash.
         event_types: Event classes that the category's streams hold.
         message_types: msgspec Structs that other processes may send besides plain values, and get
             as replies; a name once used should keep its meaning for a week.
-        snapshot_schema: Name it anew whenever ``snapshot``, ``restore``, ``evolve`` or an upcast
+        snapshot_schema: Change it whenever ``snapshot``, ``restore``, ``evolve`` or an upcast
             gives other states: snapshots of another schema are ignored.
-        snapshot_every: Events from one snapshot to the next; 0 is by what replaying them costs.
-        inherits: Whether every event goes on with the context of the stream's first one, as those
-            of a run do.
+        snapshot_every: Events between two snapshots; 0 derives it from the cost of replay.
+        inherits: Whether every event gets the context of the stream's first event, as in runs.
     """
 
     if not TYPE_CHECKING:
@@ -95,21 +94,21 @@ class Decider(Generic[S, R]):
     ) -> Decision | Iterable[Event]:
         """Events (and reply, effects) that ``message`` causes; must not change ``state``.
 
-        Define it as ``decide(self, state, message)``, or with a third parameter: that gets the
-        message's :class:`~indelible.events.model.message_context.MessageContext`, who it is from
-        and the time.
+        Define it as ``decide(self, state, message)``, or with a third parameter, which gets the
+        message's :class:`~indelible.events.model.message_context.MessageContext`: its sender and
+        the time.
 
-        Raise :class:`indelible.errors.RefusedError` to say no: the asker gets it, the actor goes
-        on.  Any other exception restarts the actor from its events.
+        Raise :class:`indelible.errors.RefusedError` to refuse the message: the asker gets the
+        error, and the actor continues.  Any other exception restarts the actor from its events.
         """
         raise NotImplementedError(f"{type(self).__name__} must define decide()")
 
     def evolve(self, state: S, event: Any, /) -> S:
         """State after ``event``; owns ``state`` and may change it in place.
 
-        Must accept every event ever written to the category: what it raises, a ``RefusedError``
-        too, is a fault of the program.  The decision is dropped whole, the asker gets the error (of
-        a refusal an ``ActorFailedError``), and the actor is read back from its events.
+        Must accept every event ever written to the category: any exception, a ``RefusedError``
+        too, is a fault of the program.  The whole decision is dropped, the asker gets the error (an
+        ``ActorFailedError`` for a refusal), and the actor is rebuilt from its events.
         """
         raise NotImplementedError(f"{type(self).__name__} must define evolve()")
 
@@ -118,11 +117,11 @@ class Decider(Generic[S, R]):
         return "", 0
 
     def pending(self, state: S, /) -> Iterable[Any]:  # noqa: ARG002 - the default ignores it
-        """The effects that ``state`` waits for: those with a key that have not come back.
+        """The effects that ``state`` waits for: effects with a key that have no result yet.
 
-        Asked when the actor has been read back from its events, after a crash, a take-over or an
-        error: then they are issued again, each with the id that it had.  Asked, too, whenever the
-        actor has decided, to know when to wake the stream; so it must be quick.
+        Called after the actor was rebuilt from its events (crash, take-over, error): these effects
+        are issued again, each with its old id.  Also called after each decision, to learn when the
+        stream must be woken; so it must be quick.
         """
         return ()
 
@@ -133,24 +132,24 @@ class Decider(Generic[S, R]):
     def snapshot(self, state: S, /) -> Any:
         """``state`` as a value that can be stored, see :mod:`indelible.events.codec.values`.
 
-        It is encoded before the next event changes the state, so it may share parts with it.
-        Called on the actor's thread, or for one that has left memory on a thread of its own.
+        The value is encoded before the next event changes the state, so the two may share parts.
+        Called on the actor's thread; after the actor has left memory, on the snapshot writer's.
         """
         raise NotImplementedError(f"{type(self).__name__} takes no snapshots")
 
     def restore(self, value: Any, /) -> S:
-        """The state that :meth:`snapshot` made ``value`` of; owns ``value``.
+        """The state from which :meth:`snapshot` made ``value``; owns ``value``.
 
-        Whatever it raises has the state folded from all events instead.
+        If it raises any exception, the state is folded from all events instead.
         """
         raise NotImplementedError(f"{type(self).__name__} takes no snapshots")
 
 
 def takes_snapshots(decider: Decider[Any]) -> bool:
-    """Whether ``decider`` defines how its states are kept.
+    """Whether ``decider`` defines snapshots.
 
     Raises:
-        TypeError: It defines half of it, no schema, or a negative number of events.
+        TypeError: It defines only one of the two methods, no schema, or a negative interval.
     """
     cls = type(decider)
     keeps = cls.snapshot is not Decider.snapshot
@@ -163,14 +162,14 @@ def takes_snapshots(decider: Decider[Any]) -> bool:
     return keeps
 
 
-def sees_context(decider: Decider[Any]) -> bool:
-    """Whether ``decide`` is to be given the context of each message: it has a third parameter.
+def takes_context(decider: Decider[Any]) -> bool:
+    """Whether ``decide`` has a third parameter, for the context of each message.
 
     Raises:
-        TypeError: It takes neither two nor three.
+        TypeError: It takes neither two nor three parameters.
     """
     signature = inspect.signature(decider.decide)
-    places = [p for p in signature.parameters.values() if p.kind in _BY_PLACE]
+    places = [p for p in signature.parameters.values() if p.kind in _POSITIONAL]
     wanted = 3 if len(places) >= 3 else 2
     try:
         signature.bind(*range(wanted))
@@ -182,7 +181,7 @@ def sees_context(decider: Decider[Any]) -> bool:
     return wanted == 3
 
 
-_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def fold(decider: Decider[S, Any], state: S, events: Iterable[Event]) -> S:

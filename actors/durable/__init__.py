@@ -1,1 +1,1 @@
-"""Durable identities: actors whose state is a fold of their stream, and who act only after it."""
+"""Durable actors: the state is the fold of the stream; effects follow the commit of the events."""

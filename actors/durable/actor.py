@@ -1,4 +1,4 @@
-"""An actor whose state is the fold of its stream: recover, decide, append, and only then act."""
+"""An actor whose state is the fold of its stream: recover, decide, append, then reply and act."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from indelible.actors.decider import Decision
 from indelible.actors.durable.actor_host import ActorHost
 from indelible.actors.durable.commit.decision_check import wrong_decision
-from indelible.actors.durable.commit.in_flight import InFlight, Owed, PendingAppend, answer
+from indelible.actors.durable.commit.in_flight import InFlight, PendingAppend, PendingReply, answer
 from indelible.actors.durable.commit.late_replies import check_later
-from indelible.actors.durable.commit.promise_keeping import OWN, PASSED
+from indelible.actors.durable.commit.promise_keeping import DROPPED, ENGINE_MESSAGES
 from indelible.actors.durable.commit.promises import row_of
 from indelible.actors.durable.commit.stored_answers import answers_among, mark_stored
 from indelible.actors.durable.envelope import Envelope
@@ -37,38 +37,38 @@ logger = logging.getLogger("indelible.actors")
 
 
 class DurableActor(PassivatingActor):
-    """The one writer of one stream, in memory for as long as there is something to do.
+    """The only writer of one stream, in memory while the actor has work.
 
     Messages are handled one at a time on worker threads.  An actor may decide on state whose
-    events are still being committed; answers and effects wait for the commit of the newest event
+    events are still being committed; replies and effects wait for the commit of the newest event
     they rest on.  When an append fails, the actor drops that state and reads the stream again.
     """
 
     registered: ClassVar[bool] = False
-    ahead: ReadAhead | None = None  # its events, until it reads them for the first time
+    ahead: ReadAhead | None = None  # events read in a batch; used by the first recovery
 
     def __init__(self, stream: str, host: ActorHost, *, presume_new: bool) -> None:
         """Start without state; ``presume_new`` saves reading a stream that is likely empty."""
-        # pykka's constructor is left out on purpose: its urn, event and reference, which nobody
-        # sees of an actor that is known by its stream, cost a third of a short run's start.
+        # pykka's constructor is not called on purpose: it makes a urn, an event and a reference
+        # that durable actors do not use, and that cost a third of a short run's start.
         self.actor_inbox = self._create_actor_inbox()
         self.actor_inbox.owner = self
         self.actor_urn = self.stream = stream
         self.category, _, self.identity = stream.partition("-")
-        self.touched = True  # since the last look for idle actors
+        self.touched = True  # since the last search for idle actors
         self._host = host
         self._decider = host.deciders[self.category]
-        self._sees = self.category in host.seeing
+        self._takes_context = self.category in host.context_categories
         self._effects, self._work_tracker = host.effects, host.work_trackers[self.category]
-        self._promises, self._waits = {}, self.category in host.waiting
-        self._is_engines = self.category not in host.checked
+        self._promises, self._awaits_effects = {}, self.category in host.awaiting_categories
+        self._is_builtin = self.category not in host.checked
         self._in_flight = InFlight()
         self._restarts = None
         self._metadata = correlated(self.identity)
         self._recovery_stash = None if presume_new else RecoveryStash(None)
         self._refusal = None
-        self._presumed = presume_new
-        self._since = None
+        self._presumed_new = presume_new
+        self._recovered_version = None
         self._state = self._decider.initial_state() if presume_new else None
         self._version = 0
         self._snapshot_at = host.snapshots.first(self._decider)
@@ -79,18 +79,18 @@ class DurableActor(PassivatingActor):
         return DurableMailbox()
 
     def __str__(self) -> str:
-        """The name that people know."""
+        """The stream's name."""
         return self.stream
 
     @property
     def state(self) -> Any:
-        """The live state, ``None`` while it is to be read again; look, never change."""
+        """The live state, ``None`` until it has been read again; callers must not change it."""
         return None if self._recovery_stash is not None else self._state
 
     # -- messages in
 
     def deliver(self, message: Any) -> None:
-        """Add a message that no bound concerns: a result, a timer; lost if the actor has gone."""
+        """Add a result or a timer, beyond the mailbox's bound; lost if the actor left memory."""
         self.actor_inbox.put(message)
 
     def deliver_here(self, message: Any) -> None:
@@ -99,71 +99,71 @@ class DurableActor(PassivatingActor):
         if inbox.add(message) and inbox.try_acquire():
             self.run_activation()
 
-    def look(self) -> None:
-        """Go on with what waits, if it can go on now."""
+    def wake(self) -> None:
+        """Schedule the actor, so that it handles waiting messages if it can."""
         self.deliver(WAKE)
 
     def busy(self) -> bool:
-        """Whether messages wait, or appends are under way."""
-        return bool(len(self.actor_inbox)) or not self._in_flight.over
+        """Whether messages wait or appends are in flight."""
+        return bool(len(self.actor_inbox)) or not self._in_flight.drained
 
     def evict(self, why: IndelibleError) -> None:
-        """Refuse everything from now on with ``why``: the stream has another writer."""
+        """Refuse all messages from now on with ``why``: the stream has another writer."""
         self._refusal = why
         self.deliver(WAKE)
 
     def leave_snapshot(self) -> None:
-        """Spare the next one of this stream reading it all; called once, out of memory."""
+        """Store a snapshot for the stream's next actor; called once, after it left memory."""
         leave = self._host.snapshots.leave
         known = self._version, self._snapshot, self._state, self._promises
         leave(self._decider, self.stream, *known)
 
-    def go(self) -> None:
-        """Have a worker thread run the actor; for the holder of the mailbox's flag."""
+    def schedule(self) -> None:
+        """Have a worker thread run the actor; the caller holds the mailbox's flag."""
         try:
             self._host.dispatcher.schedule(self)
         except ActorStoppedError as stopped:
-            self._leave(stopped)
+            self._refuse_all(stopped)
 
-    def _leave(self, stopped: ActorStoppedError) -> None:
-        """Say no to whoever asks: the threads have ended; what the log has waits there."""
+    def _refuse_all(self, stopped: ActorStoppedError) -> None:
+        """Refuse all waiting messages: the worker threads have ended; the log is unaffected."""
         inbox = self.actor_inbox
         while True:
             waiting = inbox.take_all()
             if self._recovery_stash is not None:
                 waiting += self._recovery_stash.take_all()
-            refuse([item for item in waiting if type(item) is Envelope], stopped, self.bury)
+            refuse([item for item in waiting if type(item) is Envelope], stopped, self.dead_letter)
             if not inbox.release():
                 return
 
     # -- one activation
 
     def run_activation(self) -> None:
-        """Handle up to 64 messages with one append; for the holder of the mailbox's flag."""
+        """Handle up to 64 messages with one append; the caller holds the mailbox's flag."""
         inbox = self.actor_inbox
         if self._in_flight.park():
-            return  # with the flag: the leader has it run again when enough have landed
+            return  # keeps the flag: the commit's leader schedules it when enough have landed
         batch = inbox.take_some(ACTIVATION)
         try:
             self._handle_batch(batch)
         except BaseException as error:
             logger.exception("%s is read again from its events", self)
-            self._give_up(error)
+            self._discard_state(error)
         if inbox.release():
-            self.go()
+            self.schedule()
 
     def _handle_batch(self, batch: list[Any]) -> None:
         if self._refusal is not None:
-            self.let_askers_go(self._refusal)
-            refuse(batch, self._refusal, self.bury)
+            self.fail_late_replies(self._refusal)
+            refuse(batch, self._refusal, self.dead_letter)
             return
         stash = self._recovery_stash
         if stash is not None:
             if stash.paused and not any(item is WAKE for item in batch):
-                stash.turn_away(batch, self.bury)
+                stash.refuse_or_keep(batch, self.dead_letter)
                 return
             stash.keep(batch)
-            if not self._in_flight.over or not self._read_back(stash):
+            if not self._in_flight.drained or not self._read_back(stash):
                 return
             self._recovery_stash = None
             batch = stash.take_all()
@@ -173,9 +173,9 @@ class DurableActor(PassivatingActor):
     def _work(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
         host, decider = self._host, self._decider
         decide, evolve, types, next_id = decider.decide, decider.evolve, host.types, host.ids.uuid7
-        sees, engines = self._sees, self._is_engines
+        takes_context, builtin = self._takes_context, self._is_builtin
         encoded: list[EncodedEvent] = []
-        replies: list[Owed] = []
+        replies: list[PendingReply] = []
         effects: list[Any] = []
         blobs: list[tuple[bytes, bytes]] = []
         commands: list[Command] = []
@@ -195,21 +195,21 @@ class DurableActor(PassivatingActor):
             decision: Any
             made: Any
             decision = made = ()
-            over = None
+            ended = None
             try:
-                if not engines and type(message) in OWN:
-                    message, over, context = self._own(message, encoded, effects)
-                    if message is PASSED:
+                if not builtin and type(message) in ENGINE_MESSAGES:
+                    message, ended, context = self._handle_engine_message(message, encoded, effects)
+                    if message is DROPPED:
                         continue
                     metadata = encode_metadata(context)
                 made = (
                     decide(self._state, message, self._seen(context))
-                    if sees
+                    if takes_context
                     else decide(self._state, message)
                 )
                 if type(made) is not Decision:
                     made = Decision(tuple(made))
-                if not engines and made.effects:
+                if not builtin and made.effects:
                     self._effects.check(decider, made)
                 if type(made.reply) is Later:
                     check_later(decider, made.reply, future)
@@ -219,10 +219,10 @@ class DurableActor(PassivatingActor):
                     self._state = evolve(self._state, event)
                 if context is not None and decider.inherits and self._begins(decision, encoded):
                     self._inherit(context)
-                if engines:
+                if builtin:
                     effects += decision.effects
                 else:
-                    self._look_after(decision, context, over, encoded, commands, effects)
+                    self._add_effects(decision, context, ended, encoded, commands, effects)
                 if decision.blobs:
                     blobs += decision.blobs
             except BaseException as error:
@@ -234,8 +234,8 @@ class DurableActor(PassivatingActor):
                     return
                 if future is not None:
                     replies.append((future, error))
-                elif over is not None:
-                    self.bury(message, in_words(error))
+                elif ended is not None:
+                    self.dead_letter(message, in_words(error))
             else:
                 if future is not None:
                     reply = decision.reply
@@ -243,52 +243,54 @@ class DurableActor(PassivatingActor):
                         reply = self._keep_waiting(reply, future)
                     replies.append((future, reply))
                 if self._askers is not None:
-                    replies += self._askers.owed(decision.effects)
+                    replies += self._askers.replies_for(decision.effects)
         try:
-            self._send(encoded, blobs, commands, PendingAppend(replies or (), effects or (), batch))
+            self._submit(
+                encoded, blobs, commands, PendingAppend(replies or (), effects or (), batch)
+            )
             if self._askers is not None:
                 self._askers.sent()
         except BaseException as error:  # unfinished() raised; nothing has been sent
             logger.exception("%s fails and is read again from its events", self)
-            self._give_up(error)
-            refuse(batch, as_failure(self.stream, error), self.bury)
+            self._discard_state(error)
+            refuse(batch, as_failure(self.stream, error), self.dead_letter)
 
     def _begins(self, decision: Decision, encoded: Sequence[EncodedEvent]) -> bool:
-        """Whether ``decision``, whose events are the last of ``encoded``, begins the stream."""
+        """Whether ``decision``, whose events end ``encoded``, begins the stream."""
         return not self._version and 0 < len(decision.events) == len(encoded)
 
     def _crashed(self, error: BaseException, batch: list[Any], at: int) -> None:
-        """Decide the others again, by a state that the message ``at`` has not touched.
+        """Decide the rest of ``batch`` again, on a state that message ``at`` has not changed.
 
-        A result is kept, too: losing it would have its run wait for ever.
+        If that message is a result it is kept, too: without it a run would never end.
         """
         item = batch[at]
-        stash = self._give_up(error)
+        stash = self._discard_state(error)
         if type(item) is not Envelope:
             stash.keep(batch)
         else:
             stash.keep(batch[:at] + batch[at + 1 :])
             if item.reply_to is not None:
-                self._send_after_others(PendingAppend([(item.reply_to, error)], (), ()))
+                self._submit_without_events(PendingAppend([(item.reply_to, error)], (), ()))
             else:
-                self.bury(item.message, in_words(error))
+                self.dead_letter(item.message, in_words(error))
         self.deliver(WAKE)
 
-    def _send(
+    def _submit(
         self,
         encoded: list[EncodedEvent],
         blobs: list[tuple[bytes, bytes]],
         commands: list[Command],
         pending_append: PendingAppend,
     ) -> None:
-        """Append the events; let what rests on them, or on older ones under way, wait."""
+        """Submit the append; replies and effects wait for it and for older ones in flight."""
         if not encoded:
-            self._send_after_others(pending_append)
+            self._submit_without_events(pending_append)
             return
         status: str | None = None
         wake_at: int | None = None
         unfinished = self._decider.unfinished(self._state)
-        if self._waits:
+        if self._awaits_effects:
             unfinished = row_of(unfinished, self._outstanding(), self._promises)
         if unfinished != self._unfinished:
             self._unfinished = unfinished
@@ -315,7 +317,7 @@ class DurableActor(PassivatingActor):
         self._host.store.submit(append)
 
     def _capture(self, pending_append: PendingAppend) -> None:
-        """Let ``pending_append`` carry a snapshot of the state that it leads to."""
+        """Attach to ``pending_append`` a snapshot of the state after it, if one is due."""
         snapshots, version = self._host.snapshots, self._version
         captured, self._snapshot_at = snapshots.capture(
             self._decider, self.stream, self._state, version, self._promises
@@ -324,30 +326,29 @@ class DurableActor(PassivatingActor):
             self._snapshot = version
             pending_append.snapshot = version, captured
 
-    def _send_after_others(self, pending_append: PendingAppend) -> None:
-        """Let what caused no event wait for the events that it was decided on."""
+    def _submit_without_events(self, pending_append: PendingAppend) -> None:
+        """Hold replies of a batch without events until the events of its state are durable."""
         in_flight = self._in_flight
         if in_flight.join_last(pending_append):
             return
-        if in_flight.error is not None:  # the state that it was decided on is lost
-            self._give_back(pending_append, in_flight.error)
+        if in_flight.error is not None:  # the batch was decided on a state that is lost
+            self._return_messages(pending_append, in_flight.error)
             self.deliver(WAKE)
-        elif self._presumed and not self._version and pending_append.messages:
-            self._give_up(None).keep(
-                pending_append.messages
-            )  # no append will tell whether it was right
+        elif self._presumed_new and not self._version and pending_append.messages:
+            # no append will show whether the stream is really new: read it and decide again
+            self._discard_state(None).keep(pending_append.messages)
             self.deliver(WAKE)
         else:
-            self._depart(pending_append)
+            self._reply_and_perform(pending_append)
 
-    def _depart(self, pending_append: PendingAppend) -> None:
+    def _reply_and_perform(self, pending_append: PendingAppend) -> None:
         effects = pending_append.effects
-        if effects and not self._is_engines:  # first: who has an answer may close the system
+        if effects and not self._is_builtin:  # first: a caller with its answer may close the system
             self._effects.perform(self, effects)
             effects = ()
         if pending_append.replies:
             answer(pending_append.replies)
-        if effects:  # what a run has begun is known by its events, so that its asker goes first
+        if effects:  # the events record a run's effects, so its asker is answered first
             self._effects.perform(self, effects)
         if pending_append.snapshot is not None:
             self._host.snapshots.keep(self._decider, self.stream, *pending_append.snapshot)
@@ -359,20 +360,20 @@ class DurableActor(PassivatingActor):
         pending_append = in_flight.landed(error)
         try:
             if error is None:
-                if self._presumed:
-                    self._presumed, self._since = False, 0
+                if self._presumed_new:
+                    self._presumed_new, self._recovered_version = False, 0
                 if append.answers:
                     mark_stored(append.answers, pending_append.replies)
                 if append.commands:
                     self._host.carrier.sent(append.commands)
-                self._depart(pending_append)
+                self._reply_and_perform(pending_append)
             else:
                 if append.commands:
                     self._host.carrier.not_sent(append.commands)
-                self._give_back(pending_append, in_flight.error or error)
+                self._return_messages(pending_append, in_flight.error or error)
         finally:
             in_flight.landing = False
         if in_flight.unpark():
-            self.go()
+            self.schedule()
         if self._recovery_stash is not None and not len(in_flight):
             self.deliver(WAKE)

@@ -1,4 +1,4 @@
-"""What every durable actor of a system shares: the log, the clock, and who performs effects."""
+"""Parts that all durable actors of a system share: store, clock, deciders and effect port."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from indelible.actors.decider import Decider, sees_context
-from indelible.actors.durable.commit.promises import waits
+from indelible.actors.decider import Decider, takes_context
+from indelible.actors.durable.commit.promises import awaits_effects
 from indelible.actors.durable.recovery.restart_intensity import RestartIntensity
 from indelible.actors.durable.recovery.snapshot_policy import Snapshots
 from indelible.actors.durable.recovery.state_from_log import RecoveredState, recover
@@ -28,7 +28,7 @@ logger = logging.getLogger("indelible.actors")
 
 
 class DeadLetter(NamedTuple):
-    """A message that no actor took."""
+    """A message that no actor handled."""
 
     stream: str
     message: Any
@@ -36,56 +36,56 @@ class DeadLetter(NamedTuple):
 
 
 class WorkTracker(Protocol):
-    """Knows what else goes on for the actors of one category; quick, and never raises."""
+    """Tracks work outside the actors of one category, such as attempts; quick, never raises."""
 
     def resumption(self, actor: DurableActor, state: Any, own: Sequence[Event], /) -> Any:
-        """The first message for an actor that was read back from the log, or ``None``.
+        """The first message for an actor that was rebuilt from the log, or ``None``.
 
-        ``own`` are the events that this very object has appended, the newest of the stream.
+        ``own`` are the events that this actor object has appended, the newest of the stream.
         """
         ...
 
     def rests(self, actor: DurableActor, state: Any, /) -> bool:
-        """Whether all that goes on by ``state`` waits for something else than this actor."""
+        """Whether no open work of ``state`` needs this actor in memory."""
         ...
 
     def set_aside(self, actor: DurableActor, why: BaseException, /) -> None:
-        """Know that ``actor`` takes no message any more."""
+        """Note that ``actor`` handles no more messages."""
         ...
 
 
 class Carrier(Protocol):
-    """Hands messages over that are stored with the events of who sent them; never raises.
+    """Delivers messages that are stored with their sender's events; never raises.
 
-    What it does not hand over waits in the inbox, and is found there.
+    A message that it does not deliver stays in the inbox, where the inbox worker finds it.
     """
 
     def sending(self, commands: Sequence[Command], /) -> None:
-        """Know ``commands`` before they are stored; one of the others follows."""
+        """Note ``commands`` before they are stored; ``sent`` or ``not_sent`` follows."""
         ...
 
     def sent(self, commands: Sequence[Command], /) -> None:
-        """Hand over ``commands``, which are durable, on the thread that led the commit."""
+        """Deliver ``commands``, which are durable, on the thread that led the commit."""
         ...
 
     def not_sent(self, commands: Sequence[Command], /) -> None:
-        """Forget ``commands``: their append has failed, or nobody knows what became of it."""
+        """Forget ``commands``: their append has failed, or its outcome is unknown."""
         ...
 
 
 class NoWorkTracker:
-    """Keeps nothing: users' actors have what they wait for in their state."""
+    """Tracks nothing: the state of users' actors holds everything that they wait for."""
 
     def resumption(self, _actor: DurableActor, _state: Any, _own: Sequence[Event]) -> None:
-        """They go on when the next message comes."""
+        """No message: the actor continues with the next one that comes."""
         return
 
     def rests(self, _actor: DurableActor, _state: Any) -> bool:
-        """Only their deciders know."""
+        """No: the decider alone knows."""
         return False
 
     def set_aside(self, actor: DurableActor, why: BaseException) -> None:
-        """Who asks it hears of it; nobody else waits."""
+        """Nothing to do: each asker gets the error from the actor."""
 
 
 NO_WORK_TRACKER: WorkTracker = NoWorkTracker()
@@ -112,9 +112,9 @@ class ActorHost:
     ) -> None:
         """Keep the parts; ``retry_later`` wakes an actor whose store is unavailable.
 
-        Effects of the categories ``checked`` are looked at before anything is stored.  ``seeing``
-        are those whose deciders are given the context of each message, ``waiting`` those whose
-        streams wait for effects, ``woken`` those whose streams are woken when their rows say so.
+        Effects of the categories ``checked`` are checked before anything is stored.  Deciders of
+        ``context_categories`` take the context of each message; streams of ``awaiting_categories``
+        wait for effects; streams of ``wakeable_categories`` are woken at the time in their rows.
         """
         self.store = store
         self.types = types
@@ -122,9 +122,13 @@ class ActorHost:
         self.ids = ids
         self.dispatcher = dispatcher
         self.deciders = deciders
-        self.seeing = frozenset(c for c, decider in deciders.items() if sees_context(decider))
-        self.waiting = frozenset(c for c, decider in deciders.items() if waits(decider))
-        self.woken = self.waiting | {
+        self.context_categories = frozenset(
+            c for c, decider in deciders.items() if takes_context(decider)
+        )
+        self.awaiting_categories = frozenset(
+            c for c, decider in deciders.items() if awaits_effects(decider)
+        )
+        self.wakeable_categories = self.awaiting_categories | {
             c for c, work_tracker in work_trackers.items() if work_tracker is not NO_WORK_TRACKER
         }
         self.checked = frozenset(checked)
@@ -134,20 +138,20 @@ class ActorHost:
         self.snapshots = snapshots
         self.retry_later = retry_later
         self.carrier: Carrier  # set before the first actor is made
-        self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest ones
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest
 
     def recover(self, actor: DurableActor, since: int | None) -> RecoveredState:
-        """What the log has of ``actor``; read together with others if it is one of many.
+        """The state of ``actor`` from the log; from a batch if streams were read together.
 
         Raises:
-            StoreError: The log cannot be read, or holds what nobody can decode.
+            StoreError: The log cannot be read, or an event cannot be decoded.
         """
-        ahead, actor.ahead = actor.ahead, None  # once: later it appends itself
+        ahead, actor.ahead = actor.ahead, None  # used once: the actor appends events afterwards
         whole = None if ahead is None else ahead.take(actor.stream)
         decider = self.deciders[actor.category]
         return recover(self.store, self.types, decider, actor.stream, since=since, whole=whole)
 
-    def bury(self, stream: str, message: Any, why: str) -> None:
-        """Keep a message that nobody takes where people can see it."""
+    def dead_letter(self, stream: str, message: Any, why: str) -> None:
+        """Log and keep a message that no actor handles."""
         self.dead_letters.append(DeadLetter(stream, message, why))
         logger.warning("dead letter for %s (%s): %r", stream, why, type(message).__name__)

@@ -1,4 +1,4 @@
-"""Identities: a message finds its actor by the stream's name, in memory or not (passivation)."""
+"""Finds the actor of a message by its stream's name; brings actors in and out of memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_host import ActorHost
 from indelible.actors.durable.envelope import Envelope
-from indelible.actors.durable.recovery.read_ahead import together
+from indelible.actors.durable.recovery.read_ahead import read_together
 from indelible.actors.durable.recovery.recovery_stash import WAKE
 from indelible.actors.runtime.future import PooledFuture
 from indelible.errors import ActorStoppedError, ShardNotOwnedError
@@ -21,7 +21,7 @@ from indelible.events.store import StreamHead
 logger = logging.getLogger("indelible.actors")
 
 
-class Elsewhere(Protocol):
+class RemoteActors(Protocol):
     """Reaches the actors of other processes; any thread may call, and no call blocks."""
 
     def ask(self, stream: str, message: Any, context: Context | None, /) -> PooledFuture[Any]:
@@ -29,34 +29,39 @@ class Elsewhere(Protocol):
         ...
 
     def tell(self, stream: str, message: Any, context: Context | None, /) -> None:
-        """Send ``message``: once it is submitted it waits for its actor, for ever if need be."""
+        """Send ``message``; it is stored until its actor handles it, without a time limit."""
         ...
 
 
-Left = Callable[[str, int], None]
-"""Gets a stream whose actor leaves memory, and when it is to be woken: 0 if not by us."""
+OnPassivated = Callable[[str, int], None]
+"""Gets the stream of an actor that leaves memory, and its wake time: 0 if this process has none."""
 
 _SETTLE_S = 0.005
-"""Seconds between two looks whether an actor has come to rest."""
+"""Seconds between two checks whether an actor is idle."""
 
 
 class Directory:
     """The live actors of a system, by stream.  Any thread may use it.
 
-    An actor that is not in memory is made when a message comes for it, and reads its stream
-    before it handles that message.  A message for a shard of another process goes there.
+    An actor that is not in memory is created when a message comes for it, and reads its stream
+    before it handles that message.  A message for another process's shard is sent there.
     """
 
     def __init__(
-        self, host: ActorHost, elsewhere: Elsewhere | None = None, left: Left = lambda *_: None
+        self,
+        host: ActorHost,
+        remote: RemoteActors | None = None,
+        left: OnPassivated = lambda *_: None,
     ) -> None:
-        """Start with nobody in memory; without ``elsewhere`` foreign messages are refused."""
+        """Start without actors; without ``remote`` messages for other shards are refused."""
         self._host = host
         self._store = host.store
-        self._elsewhere = elsewhere
-        self._left = left
-        self._several = host.store.shards > 1
-        self._mine: frozenset[int] = frozenset()  # owned, and not about to leave
+        self._remote = remote
+        self._on_passivated = left
+        self._many_shards = host.store.shards > 1
+        self._owned_shards: frozenset[int] = (
+            frozenset()
+        )  # shards owned and not about to be given away
         self._lock = threading.Lock()
         self._actors: dict[str, DurableActor] = {}
         self._closed = False
@@ -79,14 +84,14 @@ class Directory:
     ) -> PooledFuture[Any]:
         """Send ``message`` and return the future of its answer.
 
-        ``context`` goes with it to the events that it causes.
+        The events that the message causes get its ``context``.
 
         Raises (through the future):
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
-        if self._several and self._elsewhere is not None and not self.owns(stream):
-            return self._elsewhere.ask(stream, message, context)
+        if self._many_shards and self._remote is not None and not self.owns(stream):
+            return self._remote.ask(stream, message, context)
         future: PooledFuture[Any] = PooledFuture()
         self.ask_here(stream, message, future, context=context, presume_new=presume_new)
         return future
@@ -100,7 +105,7 @@ class Directory:
         context: Context | None = None,
         presume_new: bool = False,
     ) -> None:
-        """As :meth:`ask`, but into ``future``, and never to another process."""
+        """As :meth:`ask`, but sets ``future``, and never sends to another process."""
         try:
             self._deliver(stream, Envelope(message, future, context), presume_new=presume_new)
         except Exception as error:  # noqa: BLE001 - the asker gets it
@@ -109,22 +114,22 @@ class Directory:
     def tell(self, stream: str, message: Any, context: Context | None = None) -> None:
         """Send ``message`` without waiting for an answer.
 
-        What another process is to have, and cannot be sent to it, is a dead letter here.
+        A message that cannot be sent to another process becomes a dead letter here.
 
         Raises:
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
-        if self._several and self._elsewhere is not None and not self.owns(stream):
-            self._elsewhere.tell(stream, message, context)
+        if self._many_shards and self._remote is not None and not self.owns(stream):
+            self._remote.tell(stream, message, context)
             return
         self._deliver(stream, Envelope(message, None, context))
 
     def remind(self, stream: str, item: Any) -> None:
-        """Bring what a timer says to an actor of this process, in memory or not.
+        """Deliver a timer's ``item`` to an actor of this process, loading the actor if needed.
 
-        No bound concerns it.  Another owner of the stream has the timer as well, and after closing
-        the next one will.
+        The mailbox's bound does not apply.  If this process does not own the stream or is closing,
+        the item is dropped: the stream's next owner process has the timer, too.
         """
         with suppress(ActorStoppedError, ShardNotOwnedError):
             while True:
@@ -135,19 +140,19 @@ class Directory:
                     continue
 
     def wake_together(self, heads: Sequence[StreamHead]) -> None:
-        """Bring the actors of ``heads`` into memory, and have them go on with what is unfinished.
+        """Load the actors of ``heads`` into memory, so that they continue unfinished work.
 
-        Their events are read together; those of other processes are passed over.
+        Their events are read read_together; streams of other processes are skipped.
 
         Raises:
             ActorStoppedError: The system is closing.
         """
         if self._closed:
             raise ActorStoppedError("sleeping streams", "the system is closing")
-        with self._lock:  # all are there before the first can read for all
+        with self._lock:  # all are admitted before the first of them reads the whole batch
             missing = [h for h in heads if h.stream not in self._actors and self.owns(h.stream)]
             admitted: dict[str, DurableActor] = {}
-            for stream, ahead in together(self._store, missing):
+            for stream, ahead in read_together(self._store, missing):
                 admitted[stream] = actor = DurableActor(stream, self._host, presume_new=False)
                 actor.ahead = ahead
             self._actors.update(admitted)
@@ -155,28 +160,28 @@ class Directory:
             self.remind(head.stream, WAKE)
 
     def live(self, stream: str) -> DurableActor | None:
-        """The actor of ``stream`` if it is in memory."""
+        """The actor of ``stream``, if it is in memory."""
         return self._actors.get(stream)
 
     # -- shards
 
     def owns(self, stream: str) -> bool:
         """Whether the actor of ``stream`` lives in this process."""
-        return not self._several or self._store.shard_of(stream) in self._mine
+        return not self._many_shards or self._store.shard_of(stream) in self._owned_shards
 
     def admit(self, shards: Collection[int]) -> None:
-        """Let actors of ``shards`` live here from now on."""
+        """Let actors of ``shards`` live in this process from now on."""
         with self._lock:
-            self._mine |= frozenset(shards)
+            self._owned_shards |= frozenset(shards)
 
     def settle(self, shards: Collection[int], timeout: float) -> bool:
-        """Take no more messages for ``shards``; wait until their actors have nothing under way.
+        """Take no more messages for ``shards``, and wait until their actors are not busy.
 
         Returns:
-            False if one still had after ``timeout`` seconds.
+            False if an actor was still busy after ``timeout`` seconds.
         """
         with self._lock:
-            self._mine -= frozenset(shards)
+            self._owned_shards -= frozenset(shards)
         monotonic, pause = self._host.clock.monotonic, threading.Event()
         end = monotonic() + round(timeout * 1e9)
         for actor in self._of(shards):
@@ -187,12 +192,12 @@ class Directory:
         return True
 
     def evict(self, shards: Collection[int]) -> None:
-        """Drop the actors of ``shards`` from memory, whatever they do: they live elsewhere."""
+        """Drop the actors of ``shards`` from memory, busy or not: another process has them."""
         with self._lock:
-            self._mine -= frozenset(shards)
+            self._owned_shards -= frozenset(shards)
             gone = self._of(shards)
             for actor in gone:
-                self._left(actor.stream, 0)
+                self._on_passivated(actor.stream, 0)
                 del self._actors[actor.stream]
         for actor in gone:
             actor.evict(ShardNotOwnedError(self._store.shard_of(actor.stream)))
@@ -209,19 +214,19 @@ class Directory:
         due = None if len(inbox) else actor.sleeps_until()
         if due is None:
             if inbox.release():
-                actor.go()
+                actor.schedule()
             return False
-        with self._lock:  # whoever finds the mailbox closed waits here for the successor
+        with self._lock:  # a sender that finds the mailbox closed waits here for the successor
             left = inbox.close()
             if not left:
-                self._left(actor.stream, due)  # before another takes its place
+                self._on_passivated(actor.stream, due)  # before a new actor of the stream exists
                 self._forget(actor)
                 actor.leave_snapshot()
                 return True
             successor = DurableActor(actor.stream, self._host, presume_new=False)
-            for item in left:  # came at the last moment; later ones find the successor
+            for item in left:  # later messages reach the successor by themselves
                 successor.actor_inbox.add(item)
-            if self._actors.get(actor.stream) is actor:  # not evicted meanwhile
+            if self._actors.get(actor.stream) is actor:  # it was not evicted meanwhile
                 self._actors[actor.stream] = successor
         successor.deliver(WAKE)
         return True
@@ -230,13 +235,13 @@ class Directory:
         if self._actors.get(actor.stream) is actor:
             del self._actors[actor.stream]
 
-    def let_askers_go(self) -> None:
-        """Tell those who wait for late replies that the system has closed; after its threads."""
+    def fail_late_replies(self) -> None:
+        """Fail all late replies: the system has closed.  Called after its threads have ended."""
         for actor in self:
-            actor.let_askers_go(ActorStoppedError(actor.stream, "the system was closed"))
+            actor.fail_late_replies(ActorStoppedError(actor.stream, "the system was closed"))
 
     def close(self) -> None:
-        """Take no message from now on; what is under way goes on."""
+        """Take no message from now on; work under way continues."""
         self._closed = True
 
     def _deliver(self, stream: str, item: Any, *, presume_new: bool = False) -> None:
@@ -246,7 +251,7 @@ class Directory:
                 actor = self._admit(stream, presume_new=presume_new)
             if actor.actor_inbox.put_command(item, stream):
                 return
-            with self._lock:  # it left memory between the look-up and the put
+            with self._lock:  # the actor left memory between the look-up and the put
                 continue
 
     def _admit(self, stream: str, *, presume_new: bool) -> DurableActor:

@@ -1,6 +1,6 @@
-"""A message on its way to a durable actor: a command or a question, with where it comes from.
+"""A command or a query on its way to a durable actor, with its context and its asker's future.
 
-Results and timers have no envelope: they belong to what their actor is doing already.
+Results and timers have no envelope: they belong to work that their actor has begun.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from indelible.events.model.message_context import Context
 
 
 class Envelope(msgspec.Struct, eq=False):
-    """What a mailbox holds of a message from outside.
+    """A message from outside the actor, as the mailbox holds it.
 
     Attributes:
-        message: What ``decide`` is given.
-        reply_to: The future of the answer, if anybody waits for one.
-        context: What goes with it to the events that it causes; ``None`` is nothing.
+        message: The message for ``decide``.
+        reply_to: The future of the answer; ``None`` if no asker waits.
+        context: Context for the events that the message causes; ``None`` if there is none.
     """
 
     message: Any

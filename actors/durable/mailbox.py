@@ -11,15 +11,15 @@ COMMANDS = 10_000
 
 
 class MailboxRunner(Protocol):
-    """The actor behind an inbox."""
+    """The actor that owns a mailbox."""
 
-    def go(self) -> None:
+    def schedule(self) -> None:
         """Have a worker thread run the actor."""
         ...
 
 
 class DurableMailbox(Mailbox):
-    """A mailbox that wakes its owner; any thread may put."""
+    """A mailbox that schedules its owner; any thread may put."""
 
     __slots__ = ("owner",)
 
@@ -30,18 +30,18 @@ class DurableMailbox(Mailbox):
         super().__init__(COMMANDS)
 
     add = Mailbox.put
-    """Adds a message; the caller sees that the actor runs."""
+    """Adds a message; the caller schedules the actor."""
 
     def put(self, message: object) -> bool:
-        """Add a message and see that the actor runs; ``False`` if the actor has left memory."""
+        """Add a message and schedule the actor; ``False`` if the actor has left memory."""
         if not self.add(message):
             return False
         if self.try_acquire():
-            self.owner.go()
+            self.owner.schedule()
         return True
 
     def take_all(self) -> list[object]:
-        """Remove and return everything that waits; for the flag's holder."""
+        """Remove and return all messages; the caller holds the mailbox's flag."""
         taken = []
         while len(self):
             taken.append(self.take())

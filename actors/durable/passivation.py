@@ -1,4 +1,4 @@
-"""The part of a durable actor that knows whether it may leave memory, and until when."""
+"""The part of a durable actor that decides whether it may leave memory, and until when."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger("indelible.actors")
 
 SOON = 5_000_000
-"""Microseconds: an actor that is to be woken within them stays in memory."""
+"""Microseconds: an actor with a wake time within this time stays in memory."""
 
 
 def _is_watched(effect: Any) -> bool:
-    """Whether ``effect`` is watched by who performs it, and the actor told, in memory or not."""
+    """Whether the performer of ``effect`` reports its end, even to an actor out of memory."""
     return type(effect) not in (TimerAt, Call)
 
 
 class PassivatingActor(RestartingActor):
-    """Leaves memory for as long as its stream only waits: then its row says when to wake it."""
+    """Leaves memory while its stream only waits; the stream's row holds its wake time."""
 
     def at_rest(self) -> bool:
-        """Whether nothing goes on that needs the state; asked while no message is handled."""
+        """Whether no work needs the state; called while no message is handled."""
         if self._recovery_stash is not None or len(self._in_flight) or self._askers:
             return False
         actor = cast("DurableActor", self)
@@ -37,16 +37,16 @@ class PassivatingActor(RestartingActor):
         )
 
     def sleeps_until(self) -> int | None:
-        """When the actor is to be woken that leaves memory now, 0 for never.
+        """The wake time of this actor if it leaves memory now; 0 means never.
 
-        ``None`` if it stays, as something is going on or soon will be, or as its row is wrong: then
-        nothing would wake it.  Never raises.
+        ``None`` if it must stay: it has work now or soon, or its row has another wake time, so
+        that nothing would wake it.  Never raises.
         """
         host, actor = self._host, cast("DurableActor", self)
         try:
             if not self.at_rest():
                 return None
-            if actor.category not in host.woken:
+            if actor.category not in host.wakeable_categories:
                 return 0
             unfinished = self._decider.unfinished(self._state)
             outstanding = self._outstanding()
@@ -60,7 +60,7 @@ class PassivatingActor(RestartingActor):
                 head = host.store.head(self.stream)
                 self._unfinished = None if head is None else (head.status, head.wake_at)
         except StoreError:
-            return None  # it cannot be read now
+            return None  # the row cannot be read now
         except Exception:
             logger.exception("%s stays in memory: its decider cannot say whether it rests", self)
             return None

@@ -1,1 +1,1 @@
-"""What a decision asks of the world, by type; performed once it is durable, retried by policy."""
+"""Effects of decisions, by type: performed after the commit, and retried by policy."""

@@ -1,4 +1,4 @@
-"""What runs here: the context of a step, or of an actor's call; others are empty."""
+"""The attempt that runs on this thread or task: the context of a step or of an actor's call."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from contextvars import ContextVar
 from typing import Any
 
 RUNNING: ContextVar[Any] = ContextVar("indelible.running")
-"""Each attempt begins without any other variable.  What it holds has an ``envelope``."""
+"""The only context variable that an attempt starts with.  Its value has an ``envelope``."""

@@ -1,7 +1,7 @@
-"""The port of effects: one table a system says who performs an effect, by its type.
+"""The port of effects: a table for each system that maps an effect's type to its performer.
 
-What ``decide`` returns is looked at before anything is stored, and performed after the commit.
-One that fails touches no other effect, reply or snapshot.
+Effects are checked before anything is stored, and performed after the commit.  An effect that
+fails does not disturb other effects, replies or snapshots.
 """
 
 from __future__ import annotations
@@ -21,63 +21,65 @@ if TYPE_CHECKING:
 logger = logging.getLogger("indelible.actors")
 
 Perform = Callable[["DurableActor", Any], object]
-"""Acts on an effect, or on a :class:`Caused` one, on the thread that led the commit: quickly."""
+"""Performs an effect (as :class:`Caused`) on the thread that led the commit; must be quick."""
 
 Check = Callable[[Any], object]
-"""Raises what the asker is to get, if an effect cannot be performed."""
+"""Raises the error for the asker if an effect cannot be performed."""
 
 Row = Callable[[Caused], Command | None]
-"""What the inbox is to hold of an effect; raises what the asker is to get if it cannot.
+"""Makes the inbox row of an effect; raises the error for the asker if it cannot.
 
-``None`` if it is performed after the commit instead.
+``None`` if the effect is performed after the commit instead.
 """
 
 
 class EffectPort:
-    """Who performs which effect; filled before the system opens, then read by any thread."""
+    """The performers of effects; filled before the system opens, then read by any thread."""
 
     def __init__(self) -> None:
-        """Perform nothing yet."""
+        """Start without performers."""
         self._performers: dict[type, Perform] = {Caused: self._perform_caused}
         self._checks: dict[type, Check] = {}
-        self._of_actors: dict[type, Perform] = {}
+        self._performers_of_actors: dict[type, Perform] = {}
         self._rows: dict[type, Row] = {}
-        self._following: set[type] = set()  # returned with an event only
+        self._need_event: set[type] = set()  # allowed only together with an event
 
-    def engine(self, performers: Mapping[type, Perform]) -> None:
-        """Perform effects of the engine's own deciders, which nobody needs to check."""
+    def register_builtin(self, performers: Mapping[type, Perform]) -> None:
+        """Add performers for effects of the engine's own deciders, which need no check."""
         self._performers.update(performers)
 
     def register(
-        self, kind: type, check: Check, perform: Perform, *, follows: bool = False
+        self, kind: type, check: Check, perform: Perform, *, needs_event: bool = False
     ) -> None:
-        """Perform effects of type ``kind`` of users' actors; ``perform`` gets them as caused.
+        """Add a performer for effects of type ``kind`` of users' actors, as :class:`Caused`.
 
-        Those that must have an id ``follow`` from an event.
+        With ``needs_event`` its decision must have an event, which gives the effect its id.
         """
         self._checks[kind] = check
-        self._of_actors[kind] = perform
-        if follows:
-            self._following.add(kind)
+        self._performers_of_actors[kind] = perform
+        if needs_event:
+            self._need_event.add(kind)
 
-    def send(self, kind: type, check: Check, row: Row, perform: Perform | None = None) -> None:
-        """Have effects of type ``kind`` be rows of the inbox, stored with their events.
+    def register_row(
+        self, kind: type, check: Check, row: Row, perform: Perform | None = None
+    ) -> None:
+        """Store effects of type ``kind`` as rows of the inbox, together with their events.
 
-        ``perform`` gets those of which there is no row.
+        ``perform`` gets the effects for which ``row`` makes no row.
         """
         if perform is not None:
-            self._of_actors[kind] = perform
+            self._performers_of_actors[kind] = perform
         self._checks[kind] = check
         self._rows[kind] = row
-        self._following.add(kind)
+        self._need_event.add(kind)
 
     def check(self, decider: object, decision: Decision) -> None:
-        """See that somebody performs each effect of ``decision``, which ``decider`` made.
+        """Check that each effect of ``decision``, made by ``decider``, can be performed.
 
         Raises:
-            UnknownEffectError: There is no one for an effect of that type.
-            EffectWithoutEventError: There is no event that one could be stored with.
-            RefusedError: One of them cannot be performed.
+            UnknownEffectError: An effect's type has no performer.
+            EffectWithoutEventError: An effect needs an event, and the decision has none.
+            RefusedError: An effect cannot be performed.
         """
         for effect in decision.effects:
             kind = type(effect)
@@ -85,12 +87,12 @@ class EffectPort:
             if check is None:
                 known = [kind.__name__ for kind in self._checks]
                 raise UnknownEffectError(type(decider).__name__, kind.__name__, known)
-            if not decision.events and kind in self._following:
+            if not decision.events and kind in self._need_event:
                 raise EffectWithoutEventError(type(decider).__name__, kind.__name__)
             check(effect)
 
     def sort(self, caused: Sequence[Caused], commands: list[Command], effects: list[Any]) -> None:
-        """Add to ``commands`` what is stored with the events, to ``effects`` everything else."""
+        """Add effects that have an inbox row to ``commands``, and all others to ``effects``."""
         for one in caused:
             row = self._rows.get(type(one.effect))
             command = None if row is None else row(one)
@@ -100,7 +102,7 @@ class EffectPort:
                 commands.append(command)
 
     def perform(self, actor: DurableActor, effects: Sequence[Any]) -> None:
-        """Act on ``effects``, whose events are durable; never raises."""
+        """Perform ``effects``, whose events are durable; never raises."""
         performers = self._performers
         for effect in effects:
             try:
@@ -110,4 +112,4 @@ class EffectPort:
                 logger.exception("an effect of %s failed: %r", actor, kind.__name__)
 
     def _perform_caused(self, actor: DurableActor, caused: Caused) -> None:
-        self._of_actors[type(caused.effect)](actor, caused)
+        self._performers_of_actors[type(caused.effect)](actor, caused)

@@ -1,4 +1,4 @@
-"""Effects that the decider of any category may return, and how they travel to who performs them."""
+"""Effects that any decider may return, and the form in which their performers get them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from indelible.events.model.message_context import Context
 
 
 class Tell(msgspec.Struct, frozen=True):
-    """Send ``message`` to the actor ``id`` of ``category``, in whatever process that lives.
+    """Send ``message`` to the actor ``id`` of ``category``, in this or another process.
 
-    It is stored in the transaction of this decision's events, of which there must be one, and waits
-    for its actor for as long as it takes.  No crash loses it, and it takes effect once: its row is
-    deleted in the transaction of the events that it causes.  Of one that causes none ``decide`` may
-    hear again after a crash.  The messages of one actor to another arrive in the order in which
-    they were sent, as long as none has to wait in the inbox: for a busy recipient, for a database
+    The decision must have an event.  The message is stored in the transaction of the events, and
+    waits for its actor without a time limit.  No crash loses it, and it takes effect once: its row
+    is deleted in the transaction of the events that it causes.  If it causes no event, ``decide``
+    may get it again after a crash.  The messages from one actor to another arrive in the order in
+    which they were sent, unless one has to wait in the inbox: for a busy recipient, for a database
     that fails, or for the next process after a crash.
 
-    What the other one refuses, and what makes it fail, is a dead letter, and not sent again.
+    If the recipient refuses the message or fails on it, the message becomes a dead letter, and is
+    not sent again.
 
     Attributes:
         category: One of the categories that the system was given.
         id: 1 to 200 printable characters.
-        message: A storable value, or one of the ``message_types`` of that actor's decider; up to
-            4 MiB.  The other one gets a copy.
+        message: A storable value, or one of the ``message_types`` of the recipient's decider; up to
+            4 MiB.  The recipient gets a copy.
     """
 
     category: str
@@ -36,16 +37,16 @@ class Tell(msgspec.Struct, frozen=True):
 
 
 class TimerAt(msgspec.Struct, frozen=True):
-    """Have ``decide`` get ``message`` at ``due`` or soon after, whatever happens meanwhile.
+    """Set a timer: ``decide`` gets ``message`` at ``due`` or soon after, even after a crash.
 
-    It is set once the events of this decision are durable, in the place of one with the same
-    ``key``.  ``Decider.pending`` must return it for as long as the state waits for it: that is
-    where it comes from after a crash, and one that is not there when it is due is passed over.
+    The timer is set once the events of this decision are durable, and replaces a timer with the
+    same ``key``.  ``Decider.pending`` must return it while the state waits for it: after a crash
+    the timer is set again from there, and a timer that is not there when it is due does not fire.
 
     Attributes:
-        key: What no other effect that this stream waits for has.
+        key: Unique among the effects that this stream waits for.
         due: Microseconds UTC, as ``now`` of the message's context; the past means at once.
-        message: What ``decide`` gets; it is never stored.
+        message: The message for ``decide``; it is never stored.
     """
 
     key: str
@@ -54,24 +55,24 @@ class TimerAt(msgspec.Struct, frozen=True):
 
 
 class CancelTimer(msgspec.Struct, frozen=True):
-    """Forget the timer ``key``, which ``Decider.pending`` does not return any more."""
+    """Cancel the timer ``key``; ``Decider.pending`` must not return it any more."""
 
     key: str
 
 
 class Call(msgspec.Struct, frozen=True):
-    """Call a function of the host, and have ``decide`` get what comes of it.
+    """Call a function of the host; ``decide`` gets the result.
 
-    That is a :class:`CallReturned` or a :class:`CallFailed` with the same ``key``.
-    ``Decider.pending`` must return the call for as long as the state waits for that.  A call that a
-    crash has cut off is made again, with the same idempotency key; what has come back is not.
+    The result is a :class:`CallReturned` or a :class:`CallFailed` with the same ``key``.
+    ``Decider.pending`` must return the call while the state waits for the result.  A call that was
+    cut off by a crash is made again, with the same idempotency key; a call with a result is not.
 
     Attributes:
-        key: What no other effect that this stream waits for has.
+        key: Unique among the effects that this stream waits for.
         function: Name of a function that the system was given: ``ActorSystem(calls={...})``.
-        argument: What the function gets; it is never stored.
+        argument: The function's argument; it is never stored.
         timeout: Seconds that one attempt may take, or ``None``.
-        retry: How often, and how soon, it is tried again; a number is how many attempts in all.
+        retry: The retry policy, or the number of attempts in all.
         on_unknown_outcome: ``retry``, or ``fail``: whether a call that was cut off is made again.
     """
 
@@ -84,21 +85,21 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class StartRun(msgspec.Struct, frozen=True):
-    """Start a run of a workflow, in whatever process.
+    """Start a run of a workflow, in this or another process.
 
-    There must be an event with it.  Without a ``key`` nobody waits for the run: that it is to be
-    started is stored in the transaction of the event, and no crash loses it.  With one, ``decide``
-    gets a :class:`RunEnded` with the same key when the run has ended, and ``Decider.pending`` must
-    return the effect for as long as the state waits for that: from there it is started after a
-    crash, unless it has been.
+    The decision must have an event.  Without a ``key`` the actor does not wait for the run: the
+    start is stored in the transaction of the event, and no crash loses it.  With a ``key``,
+    ``decide`` gets a :class:`RunEnded` with the same key when the run has ended, and
+    ``Decider.pending`` must return the effect while the state waits for that: after a crash the run
+    is started from there, unless it was started before.
 
     Attributes:
         agent: Name of the workflow agent.
         definition: A mapping, or the name of a definition that the system was given:
             ``ActorSystem(definitions={...})``.
-        input: What the steps see: a mapping of storable values; empty by default.
-        run_id: Empty is the effect's id, ``STREAM/VERSION/N``, so that it is started once.
-        key: What no other effect that this stream waits for has.
+        input: The run's input: a mapping of storable values; empty by default.
+        run_id: By default the effect's id, ``STREAM/VERSION/N``, so that it is started once.
+        key: Unique among the effects that this stream waits for.
     """
 
     agent: str
@@ -114,9 +115,9 @@ class RunEnded(msgspec.Struct, frozen=True):
     Attributes:
         key: Of the effect.
         run_id: Of the run.
-        status: ``success``, ``partial`` or ``failed``; ``refused`` if it could not be started, as
-            one with that id and other contents is there, for instance.
-        result: Maps the names of the outermost steps and blocks to what they returned.
+        status: ``success``, ``partial`` or ``failed``; ``refused`` if the run could not be started,
+            for instance because a run with this id and other contents exists.
+        result: Maps the names of the outermost steps and blocks to their results.
         error: ``None`` after success; else ``{step, type, message, steps}``, as in an outcome.
     """
 
@@ -128,15 +129,15 @@ class RunEnded(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Tell a person, through the handlers that the system was given: ``ActorSystem(alerts=[...])``.
+    """Alert a person through the system's handlers: ``ActorSystem(alerts=[...])``.
 
-    It is stored in the transaction of this decision's events, of which there must be one.  It is a
-    record of the logger ``indelible.alerts``, and each handler is told until it has returned.
+    The decision must have an event; the alert is stored in the transaction of the events.  It is
+    logged on ``indelible.alerts``, and each handler is called until it has returned.
 
     Attributes:
         severity: ``info``, ``warning``, ``error`` or ``critical``.
-        text: What to tell, up to 10,000 characters.
-        about: What it is about, up to 200 characters, so that handlers can put alerts together.
+        text: The text, up to 10,000 characters.
+        about: The subject, up to 200 characters, by which handlers can group alerts.
         details: A storable value.
     """
 
@@ -147,27 +148,27 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """As the reply of a decision: the asker waits on, until a later one answers with a ``Reply``.
+    """The reply of a decision that replies later, with the effect ``Reply`` of a later decision.
 
-    The asker is one of this process; who asks from another, or with a ``message_id``, gets a
-    ``LateReplyError``.  It waits as long as its time-out says, and gets an error if the actor's
+    The asker must be in this process: an asker in another process, or with a ``message_id``, gets a
+    ``LateReplyError``.  The asker waits until its own time-out, and gets an error if the actor's
     shard leaves this process or the system closes.
 
     Attributes:
-        key: Of the replies that it waits for; several may wait for one.
+        key: Key of the ``Reply``; several askers may wait for the same key.
     """
 
     key: str
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """Answer all who wait for ``key``, once the events of this decision are durable.
+    """Reply to all askers that wait for ``key``, once the events of this decision are durable.
 
-    After a crash nobody waits any more; then it does nothing.
+    After a crash no asker waits any more; then it has no effect.
 
     Attributes:
         key: As in :class:`Later`.
-        value: What they get; an exception is raised at them.
+        value: The reply; an exception is raised at the askers.
     """
 
     key: str
@@ -179,8 +180,8 @@ class CallReturned(msgspec.Struct, frozen=True):
 
     Attributes:
         key: Of the call.
-        value: What the function returned, by the rule for results of steps.
-        attempt: The number of the attempt that did, from 1.
+        value: The function's result, converted as results of steps are.
+        attempt: Number of the attempt that returned, from 1.
     """
 
     key: str
@@ -195,8 +196,8 @@ class CallFailed(msgspec.Struct, frozen=True):
         key: Of the call.
         error_type: Name of the last error's class.
         error_message: Its text.
-        attempt: The number of the last attempt, from 1.
-        unknown: Whether the outcome is not known: a crash has cut the call off.
+        attempt: Number of the last attempt, from 1.
+        unknown: Whether the outcome is unknown, because a crash cut the call off.
     """
 
     key: str
@@ -207,13 +208,13 @@ class CallFailed(msgspec.Struct, frozen=True):
 
 
 class Caused(msgspec.Struct, frozen=True):
-    """An effect on its way to who performs it.
+    """An effect on its way to its performer.
 
     Attributes:
-        effect: What the decision said.
-        context: What goes with all that it causes.
-        id: ``STREAM/VERSION/N``: of the last event of its decision, and its place among the
-            decision's effects, from 0.  The same whenever it is issued again.
+        effect: The effect that the decision returned.
+        context: Context of all messages and calls that the effect causes.
+        id: ``STREAM/VERSION/N``: the version of its decision's last event, and the effect's place
+            among the decision's effects, from 0.  It stays the same when it is issued again.
     """
 
     effect: Any

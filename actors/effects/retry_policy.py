@@ -1,4 +1,4 @@
-"""How often and how soon a failed step is tried again: data and a pure function, never a sleep."""
+"""How often and how soon a failed step is retried: data and a pure function, never a sleep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
         delay: Seconds before the second attempt, from 0.
         backoff: Factor from one delay to the next, from 1.
         max_delay: Seconds that no delay exceeds.
-        jitter: Share of a delay, 0 to 1, that chance may take off it.
+        jitter: Share of a delay, 0 to 1, by which it may be shortened at random.
     """
 
     attempts: int = 1
@@ -31,8 +31,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, gc=False):
 def retry_delay(policy: RetryPolicy, run_id: str, path: str, attempt: int) -> float:
     """Seconds to wait after ``attempt`` (from 1) of a step has failed.
 
-    The jitter follows from the arguments alone, so that a replay decides as the live run did,
-    and it only shortens, so that ``max_delay`` holds and steps that fail together spread out.
+    The jitter follows from the arguments alone, so that a replay decides as the live run did.  It
+    only shortens, so that ``max_delay`` holds, and it spreads steps that fail together.
 
     >>> policy = RetryPolicy(attempts=5, delay=2.0, backoff=3.0, max_delay=10.0, jitter=0.0)
     >>> [retry_delay(policy, "run", "load", attempt) for attempt in (1, 2, 3)]
@@ -41,7 +41,7 @@ def retry_delay(policy: RetryPolicy, run_id: str, path: str, attempt: int) -> fl
     try:
         factor: float = policy.backoff ** (attempt - 1)
         delay: float = min(policy.delay * factor, policy.max_delay)
-    except OverflowError:  # a float ends near 1e308, long after any limit
+    except OverflowError:  # beyond the largest float, 1e308: far above any limit
         delay = policy.max_delay if policy.delay else 0.0
     if not policy.jitter:
         return delay

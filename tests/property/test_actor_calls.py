@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from indelible import ActorSystem, RetryPolicy
-from indelible.actors.effects.calls.call_decisions import CUT_OFFS
+from indelible.actors.effects.calls.call_decisions import MAX_CUT_OFFS
 from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.events.memory.store import MemoryEventStore
@@ -112,7 +112,7 @@ class Orders(RuleBasedStateMachine):
             if order.state()["is"] == "charged":
                 assert calls[-1][1] == "paid"
             elif unknown:
-                assert self.policy == "fail" or len(calls) <= CUT_OFFS
+                assert self.policy == "fail" or len(calls) <= MAX_CUT_OFFS
             else:
                 assert failures == ATTEMPTS
                 assert [outcome for _, outcome in calls].count("failed") >= ATTEMPTS

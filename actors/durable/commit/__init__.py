@@ -1,1 +1,1 @@
-"""From a decision to what follows its commit: checked, appended, answered, its promises kept."""
+"""From a decision to its commit and after it: checks, appends in flight, replies, promises."""

@@ -1,4 +1,4 @@
-"""What ``decide`` may return, said to those whose ``decide`` returns something else."""
+"""Explains why a value that ``decide`` returned is not a valid decision."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SHOWN = 80
 
 
 def wrong_decision(decider: Decider[Any], decision: Any) -> WrongDecisionError | None:
-    """Why ``decision``, which ``decider`` returned, is none; ``None`` if it is one.
+    """The error for an invalid ``decision`` of ``decider``; ``None`` if it is valid.
 
-    Asked only after it has led to an error, for which it may be the reason.
+    Called only after an exception, for which an invalid decision may be the reason.
     """
     found = _found(decision)
     return None if found is None else WrongDecisionError(type(decider).__name__, found)
@@ -37,7 +37,7 @@ def _found(decision: Any) -> str | None:
     if isinstance(decision, str | bytes) or not isinstance(decision, Iterable):
         return _shown(decision)
     if not isinstance(decision, tuple | list):
-        return None  # what has been looked at once may be at its end
+        return None  # an iterator may be used up already
     other = [value for value in decision if not isinstance(value, Event)]
     return f"{_shown(other[0])} among its events" if other else None
 

@@ -1,4 +1,4 @@
-"""The part of a durable actor that knows where its events come from."""
+"""The part of a durable actor that gives its events their context."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from indelible.events.model.message_context import (
 
 
 class ContextualActor(PooledActor):
-    """Gives each event the context of its message, over what its stream inherits.
+    """Gives each event the context of its message, on top of the context its stream inherits.
 
     Attributes:
         stream: Name of the stream.
-        identity: What stands in it after the category.
-        context: What its events inherit from the first one; only runs do.
+        identity: The part of that name after the category.
+        context: Context that events inherit from the first one; empty except in runs.
     """
 
     stream: str
@@ -34,29 +34,29 @@ class ContextualActor(PooledActor):
     context: Context = NO_CONTEXT
     _host: ActorHost
     _decider: Decider[Any]
-    _sees: bool  # decide has a third parameter
-    _metadata: bytes  # of events whose message has no context
+    _takes_context: bool  # decide has a third parameter
+    _metadata: bytes  # for events whose message has no context
     _version: int
 
     def _in_full(self, context: Context) -> Context:
-        """The context of the events of a message that came with ``context``."""
+        """The context for the events of a message that came with ``context``."""
         return named(over(self.context, context), self.identity)
 
     def _seen(self, context: Context | None) -> MessageContext:
-        """What ``decide`` sees of a message, whose events are to have ``context``."""
+        """The context for ``decide``, of a message whose events are to have ``context``."""
         known = named(self.context, self.identity) if context is None else context
         return seen_at(self._host.clock.now(), known)
 
     def _inherit(self, context: Context) -> None:
-        """Have later events go on with ``context``, that of the first one."""
+        """Give later events ``context``, which is that of the first event."""
         self.context = inherited(context)
         self._metadata = encode_metadata(self.context)
 
     def _inherit_again(self, first: RecordedEvent | None) -> None:
-        """The same of a stream that was read back, whose ``first`` event is this one.
+        """Inherit from ``first``, the first event of a stream that was read from the log.
 
         Raises:
-            EventDecodeError: Its context is damaged.
+            EventDecodeError: The context of that event is damaged.
         """
         self.context, self._metadata = NO_CONTEXT, correlated(self.identity)
         if self._decider.inherits and first is not None and first.metadata != self._metadata:

@@ -1,4 +1,4 @@
-"""Appends on their way to the disk, and what waits for each of them (invariants 2 and 5)."""
+"""Appends in flight, and the replies and effects that wait for each (invariants 2 and 5)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from indelible.actors.effects.effect_types import Later
 from indelible.events.store import Pipeline
 from indelible.forks import process_wide
 
-Owed = tuple[pykka.Future[Any], Any]
-"""Who asked, and the answer; an exception is raised at the asker, a ``Later`` is none yet."""
+PendingReply = tuple[pykka.Future[Any], Any]
+"""The asker's future and its reply; an exception is raised there, a ``Later`` keeps it waiting."""
 
 
-def answer(replies: Sequence[Owed]) -> None:
-    """Give each asker its answer."""
+def answer(replies: Sequence[PendingReply]) -> None:
+    """Give each asker its reply."""
     for future, value in replies:
         if type(value) is Later:
             continue  # the asker waits on
@@ -29,39 +29,39 @@ def answer(replies: Sequence[Owed]) -> None:
 
 
 class PendingAppend(msgspec.Struct, gc=False, eq=False):
-    """One append under way.
+    """One append in flight.
 
     Attributes:
-        replies: Answers that may go out once it is durable.
-        effects: Effects that may be performed once it is durable.
-        messages: What caused it; put back if it fails and nobody waits for an answer.
-        snapshot: Version and encoded state that may be kept once it is durable.
-        behind: The one that was sent after it, while both are under way.
+        replies: Replies to give once the append is durable.
+        effects: Effects to perform once the append is durable.
+        messages: The messages that caused it; decided again if it fails and no asker waits.
+        snapshot: Version and encoded state to store once the append is durable.
+        behind: The next append, while both are in flight.
     """
 
-    replies: Sequence[Owed]
+    replies: Sequence[PendingReply]
     effects: Sequence[Any]
     messages: Sequence[Any]
     snapshot: tuple[int, bytes] | None = None
     behind: PendingAppend | None = None
 
 
-CROWDED = 1_000
-"""Appends of one actor under way, from which on it waits: as many events as one group takes."""
+MAX_IN_FLIGHT = 1_000
+"""Appends in flight at which an actor pauses: as many events as one group commit takes."""
 
 
 class InFlight(Pipeline):
     """The appends of one actor, oldest first; one thread adds, the commit's leader removes.
 
-    After one has failed all later ones fail, too; the actor then begins anew.
+    After one append has failed all later ones fail, too; the actor then reads its stream again.
 
-    They are linked to each other, not held in a queue, and those of all actors share one lock: most
-    actors are small and live shortly, and there are many.  It is re-entrant, for a finaliser may
-    come to another actor's appends at any place.
+    The appends form a linked list instead of a queue, and all actors share one lock: there are many
+    actors, most of them small and short-lived.  The lock is re-entrant because a finaliser may need
+    another actor's appends at any point.
 
     Attributes:
-        error: Why the first one failed.
-        landing: Whether the leader is still busy with one that it has removed.
+        error: Why the first failed append failed.
+        landing: Whether the leader still handles an append that it has removed.
     """
 
     __slots__ = ("_count", "_first", "_last", "_parked", "error", "landing")
@@ -69,7 +69,7 @@ class InFlight(Pipeline):
     lock: ClassVar = process_wide(threading.RLock())
 
     def __init__(self) -> None:
-        """Nothing is under way."""
+        """Start empty."""
         super().__init__()
         self.error: BaseException | None = None
         self.landing = False
@@ -83,12 +83,12 @@ class InFlight(Pipeline):
         return self._count
 
     @property
-    def over(self) -> bool:
-        """Whether nothing is under way, and nothing of what has landed is still to be done."""
+    def drained(self) -> bool:
+        """Whether no append is in flight, and the leader has handled all that have landed."""
         return not self._count and not self.landing
 
     def add(self, pending_append: PendingAppend) -> None:
-        """Add the newest."""
+        """Add the newest append."""
         with self.lock:
             if self._last is None:
                 self._first = pending_append
@@ -98,9 +98,9 @@ class InFlight(Pipeline):
             self._count += 1
 
     def landed(self, error: BaseException | None) -> PendingAppend:
-        """Remove the oldest: its append is durable, or has failed with ``error``.
+        """Remove the oldest append: it is durable, or has failed with ``error``.
 
-        The leader takes back :attr:`landing` when he has done what waited for it.
+        The leader resets :attr:`landing` after it has given the replies and performed the effects.
         """
         with self.lock:
             self.landing = True
@@ -115,23 +115,23 @@ class InFlight(Pipeline):
             return pending_append
 
     def park(self) -> bool:
-        """Whether too many are under way; then :meth:`unpark` will say when to go on."""
-        if self._count < CROWDED:
+        """Whether too many appends are in flight; :meth:`unpark` then tells when to continue."""
+        if self._count < MAX_IN_FLIGHT:
             return False
         with self.lock:
-            self._parked = self._count >= CROWDED
+            self._parked = self._count >= MAX_IN_FLIGHT
             return self._parked
 
     def unpark(self) -> bool:
-        """Whether an actor is parked and may go on; says so once."""
-        if not self._parked or self._count > CROWDED // 2:
+        """Whether the actor is parked and may continue; true only once."""
+        if not self._parked or self._count > MAX_IN_FLIGHT // 2:
             return False
         with self.lock:
             parked, self._parked = self._parked, False
             return parked
 
     def join_last(self, pending_append: PendingAppend) -> bool:
-        """Let an append without events wait for the newest one; ``False`` if none is under way."""
+        """Merge a batch without events into the newest append; ``False`` if none is in flight."""
         with self.lock:
             last = self._last
             if last is None:

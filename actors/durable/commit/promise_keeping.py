@@ -1,4 +1,4 @@
-"""The part of a durable actor that keeps its promises: effects that its state waits for."""
+"""The part of a durable actor that tracks its promises: effects that its state waits for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from indelible.actors.durable.commit.promises import (
     AT_ONCE,
     Promise,
     Wanted,
-    check_over,
+    apply_engine_event,
+    check_ended,
     check_promises,
     forget_old,
     key_of,
-    note_own,
     outstanding,
 )
 from indelible.actors.effects.calls.call_decisions import (
@@ -27,7 +27,7 @@ from indelible.actors.effects.calls.call_decisions import (
     CallDue,
     CallNotBegun,
     CallOver,
-    settle,
+    decide_call,
 )
 from indelible.actors.effects.effect_port import EffectPort
 from indelible.actors.effects.effect_types import Call, Caused, TimerAt
@@ -40,58 +40,58 @@ if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
 
 
-class Due(NamedTuple):
-    """The time of a timer has come; its message is what ``pending`` says now."""
+class TimerDue(NamedTuple):
+    """A timer is due; its message is taken from ``pending`` when the actor handles this."""
 
     key: str
     due: int
 
 
-class Over(NamedTuple):
-    """What an effect has come to, which is told once: the state waits for it no more then.
+class EffectEnded(NamedTuple):
+    """An effect has ended; ``decide`` is told once, and the state then waits for it no more.
 
     Attributes:
         key: Of the effect.
         id: Of the effect.
-        told: Makes what ``decide`` gets; on the actor's thread.
+        make_message: Makes the message for ``decide``, on the actor's thread.
     """
 
     key: str
     id: str
-    told: Callable[[], Any]
+    make_message: Callable[[], Any]
 
 
-class Again(NamedTuple):
-    """What is done next about a call, by the engine's own decision."""
+class CallAction(NamedTuple):
+    """The next action for a call, decided by the engine."""
 
     caused: Caused
     then: BeginCall | CallAt | ResumeCall
 
 
 class ResumeCall(NamedTuple):
-    """The attempt is under way by the log: see whether it is, in this process."""
+    """The log says that this attempt is under way: check whether it is, in this process."""
 
     attempt: int
 
 
-PASSED = object()
-"""The message that comes of what the state does not wait for any more, or not yet."""
+DROPPED = object()
+"""Stands for a message that is dropped: the state does not wait for that effect."""
 
-OWN = frozenset((Due, Over, CallOver, CallDue, CallCutOff, CallNotBegun))
-"""Types of messages that are of the engine; ``decide`` gets what comes of them."""
+ENGINE_MESSAGES = frozenset((TimerDue, EffectEnded, CallOver, CallDue, CallCutOff, CallNotBegun))
+"""Types of the engine's own messages; ``decide`` gets the messages made from them."""
 
 
 class PromisingActor(ContextualActor):
-    """Gives each effect its id, and issues again what the state waits for."""
+    """Gives each effect its id, and issues again the effects that the state waits for."""
 
     _effects: EffectPort
     _promises: dict[str, Promise]  # the newest of each key, outstanding or not
     _state: Any
-    _waits: bool  # the decider defines pending
-    _wanted: Wanted | None = None  # what the state waits for, once it was asked
+    _awaits_effects: bool  # the decider defines pending
+    _wanted: Wanted | None = None  # cached result of pending for this state
 
     def _outstanding(self) -> Wanted:
-        """The effects that the state waits for; its decider is asked once for each state."""
+        """The effects that the state waits for; ``pending`` is called once for each state."""
         if self._wanted is None:
             self._wanted = outstanding(self._decider, self._state)
         return self._wanted
@@ -99,11 +99,11 @@ class PromisingActor(ContextualActor):
     def _promise(
         self, decision: Decision, context: Context | None, encoded: list[EncodedEvent]
     ) -> Sequence[Caused]:
-        """The effects of ``decision``, whose events are the last of ``encoded``, with their ids."""
+        """The effects of ``decision`` with their ids; its events are the last of ``encoded``."""
         effects, promised = decision.effects, bool(decision.events)
         version = self._version + len(encoded)
         keys = [key_of(effect) for effect in effects]
-        if self._waits or any(keys):
+        if self._awaits_effects or any(keys):
             check_promises(self._decider, self._outstanding(), effects)
         if promised and any(keys):
             metadata = promising(encoded[-1].metadata or self._metadata, keys)
@@ -120,7 +120,7 @@ class PromisingActor(ContextualActor):
             for place, effect in enumerate(effects)
         ]
 
-    def _look_after(
+    def _add_effects(
         self,
         decision: Decision,
         context: Context | None,
@@ -129,75 +129,75 @@ class PromisingActor(ContextualActor):
         commands: list[Command],
         effects: list[Any],
     ) -> None:
-        """Add the effects of ``decision``, which has been evolved, to those that go with it.
+        """Add the effects of ``decision`` to ``commands`` and ``effects``; its events are evolved.
 
-        ``over`` is the effect that has come back with its message, if one has.
+        ``over`` is the effect whose end was the message, if it was one.
         """
         if decision.events:
             self._wanted = None
         if over is not None:
-            check_over(self._decider, self._outstanding(), over, decision.effects)
+            check_ended(self._decider, self._outstanding(), over, decision.effects)
         if decision.effects:
             caused = self._promise(decision, context, encoded)
             self._effects.sort(caused, commands, effects)
 
-    def _own(
+    def _handle_engine_message(
         self, message: Any, encoded: list[EncodedEvent], effects: list[Any]
     ) -> tuple[Any, Any, Context]:
-        """What comes of a ``message`` of the engine: what ``decide`` gets, of which effect, whence.
+        """Turn the engine's ``message`` into (message for ``decide``, its effect, its context).
 
-        :data:`PASSED` if it gets nothing.  Events and effects of the engine are added.
+        The message is :data:`DROPPED` if there is none.  Adds the engine's events and effects.
         """
         key = message.key
         effect, promise = self._outstanding().get(key), self._promises.get(key)
-        caused = None if effect is None else self._again(key, effect)
-        told: Any = PASSED
+        caused = None if effect is None else self._as_caused(key, effect)
+        told: Any = DROPPED
         if caused is None:
-            return PASSED, effect, self.context
-        if type(message) is Due:
+            return DROPPED, effect, self.context
+        if type(message) is TimerDue:
             if type(effect) is TimerAt and effect.due <= message.due:
                 told = effect.message
-        elif type(message) is Over:
+        elif type(message) is EffectEnded:
             if message.id == caused.id:
-                told = message.told()
+                told = message.make_message()
         elif type(effect) is Call and promise is not None and _is_of(message, caused, promise):
-            settled = settle(effect, promise.cut_offs, message)
+            settled = decide_call(effect, promise.cut_offs, message)
             metadata = encode_metadata(caused.context)
             for event in settled.events:
                 host = self._host
                 encoded.append(host.types.encode(event, host.ids.uuid7(), metadata))
-                note_own(self._promises, event)
+                apply_engine_event(self._promises, event)
             if settled.then is not None:
-                effects.append(Again(caused, settled.then))
-            if settled.told is not None:
-                told = settled.told
+                effects.append(CallAction(caused, settled.then))
+            if settled.message is not None:
+                told = settled.message
         return told, effect, caused.context
 
-    def _issue_again(self) -> None:
-        """Issue what the state waits for, which was read back from the log.
+    def _reissue_effects(self) -> None:
+        """Issue again all effects that the recovered state waits for.
 
         Raises:
-            EventDecodeError: The context of an event that promised something is damaged.
-            WrongPendingError: ``pending`` does not say what is outstanding.
+            EventDecodeError: The context of an event that promised an effect is damaged.
+            WrongPendingError: ``pending`` returned something that is not a valid effect.
         """
-        if not self._waits:
+        if not self._awaits_effects:
             return
         again: list[Any] = []
         for key, effect in self._outstanding().items():
-            if key not in self._promises:  # by events that an earlier version has written
+            if key not in self._promises:  # promised by events of an earlier program version
                 unpromised = Promise(0, 0, self._metadata, attempt=0, retry_at=AT_ONCE)
                 self._promises[key] = unpromised
-            caused, promise = self._again(key, effect), self._promises[key]
+            caused, promise = self._as_caused(key, effect), self._promises[key]
             if type(effect) is not Call:
                 again.append(caused)
             elif promise.retry_at:
-                again.append(Again(caused, CallAt(promise.attempt, promise.retry_at)))
+                again.append(CallAction(caused, CallAt(promise.attempt, promise.retry_at)))
             else:
-                again.append(Again(caused, ResumeCall(promise.attempt)))
+                again.append(CallAction(caused, ResumeCall(promise.attempt)))
         self._effects.perform(cast("DurableActor", self), again)
 
-    def _again(self, key: str, effect: Any) -> Caused:
-        """``effect``, which the state waits for, as it was caused."""
+    def _as_caused(self, key: str, effect: Any) -> Caused:
+        """``effect`` with the context and the id of its first issue."""
         promise = self._promises[key]
         cause = f"{self.stream}/{promise.version}"
         context = caused_by(
@@ -209,5 +209,5 @@ class PromisingActor(ContextualActor):
 
 
 def _is_of(message: Any, caused: Caused, promise: Promise) -> bool:
-    """Whether ``message`` says something of the last attempt, rather than of one before it."""
+    """Whether ``message`` is about the call's last attempt, and not about an earlier one."""
     return bool(message.id == caused.id and message.attempt == promise.attempt)

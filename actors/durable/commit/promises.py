@@ -1,8 +1,8 @@
-"""What the state of a stream waits for, and which event promised it (invariant 5).
+"""The effects that a stream's state waits for, and the events that promised them (invariant 5).
 
-``Decider.pending`` says what is outstanding; the metadata of the event that an effect was returned
-with names its key.  So an effect has the same id, and what it causes the same context, before and
-after a crash.
+``Decider.pending`` returns the outstanding effects; the metadata of the event that was decided
+together with an effect holds the effect's key.  So an effect has the same id, and its messages the
+same context, before and after a crash.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from indelible.events.model.call_events import EFFECT_EVENTS, CallAttemptFailed,
 from indelible.events.model.event import RecordedEvent
 
 AT_ONCE = 1
-"""When to wake a stream that waits for something else than a time: microseconds UTC."""
+"""Wake time of a stream that waits for something other than a time: microseconds UTC."""
 
 KEY_LIMIT = 200
-"""Characters of an effect's key, which stands in the metadata of its event."""
+"""Characters of an effect's key, which is stored in the metadata of its event."""
 
 
 class Promise(NamedTuple):
-    """Where an effect was promised.
+    """The event that promised an effect, and the state of its attempts if it is a call.
 
     Attributes:
         version: Of the event.
-        place: Of the effect among those of its decision, from 0.
+        place: Of the effect among the effects of its decision, from 0.
         metadata: Of the event, as stored.
-        attempt: Number of a call's last attempt, which has begun or is about to.
+        attempt: Number of a call's last attempt, which has begun or is about to begin.
         cut_offs: How many of its attempts were cut off.
         retry_at: When the next attempt is due, microseconds UTC; 0 while one is under way.
     """
@@ -45,8 +45,8 @@ class Promise(NamedTuple):
     retry_at: int = 0
 
 
-OWN_EVENTS = frozenset(EFFECT_EVENTS)
-"""Events of the engine in the streams of actors; their deciders do not see them."""
+ENGINE_EVENTS = frozenset(EFFECT_EVENTS)
+"""The engine's own events in the streams of actors; deciders do not see them."""
 
 Promises = Mapping[str, Promise]
 
@@ -56,23 +56,23 @@ Wanted = Mapping[str, Any]
 NO_PROMISES: Promises = MappingProxyType({})
 
 
-def waits(decider: Decider[Any]) -> bool:
-    """Whether streams of ``decider`` wait for effects: it defines ``pending``."""
+def awaits_effects(decider: Decider[Any]) -> bool:
+    """Whether streams of ``decider`` may wait for effects: it defines ``pending``."""
     return type(decider).pending is not Decider.pending
 
 
 def key_of(effect: Any) -> str:
-    """The key of an effect that a stream waits for; empty for any other."""
+    """The key of an effect that a stream may wait for; empty for other effects."""
     key = "" if type(effect) in _NOT_AWAITED else getattr(effect, "key", "")
     return key if isinstance(key, str) else ""
 
 
 _NOT_AWAITED = frozenset((CancelTimer, Reply))
-"""Effects whose key is that of something else."""
+"""Effects whose ``key`` refers to a timer or to askers, not to themselves."""
 
 
 def check_key(what: str, key: object) -> None:
-    """Refuse a ``key`` that cannot stand in the metadata of an event; ``what`` names it.
+    """Refuse a ``key`` that cannot be stored in an event's metadata; ``what`` names it.
 
     Raises:
         RefusedError: It is not text of 1 to 200 characters.
@@ -85,7 +85,7 @@ def outstanding(decider: Decider[Any], state: Any) -> Wanted:
     """The effects that ``state`` waits for, by key.
 
     Raises:
-        WrongPendingError: One has no good key, the key of another, or is none to wait for.
+        WrongPendingError: An effect has no valid key, or two have the same key.
     """
     found: dict[str, Any] = {}
     for effect in decider.pending(state):
@@ -99,10 +99,10 @@ def outstanding(decider: Decider[Any], state: Any) -> Wanted:
 
 
 def row_of(unfinished: tuple[str, int], wanted: Wanted, promises: Promises) -> tuple[str, int]:
-    """Status of a stream as its row has it, and when to wake it (microseconds UTC, 0 is never).
+    """Status and wake time for a stream's row (microseconds UTC, 0 is never).
 
-    ``unfinished`` is the same without what the state waits for.  A call whose next attempt is due
-    later waits for that; one that is under way wants its actor in memory, at once.
+    ``unfinished`` is the same pair without the outstanding effects.  A call whose next attempt is
+    due later sets that time; a call under way needs its actor in memory, at once.
     """
     status, wake_at = unfinished
     times = [
@@ -118,8 +118,8 @@ def _attempt_at(promise: Promise | None) -> int:
     return AT_ONCE if promise is None else promise.retry_at or AT_ONCE
 
 
-def note_own(promises: dict[str, Promise], event: Any) -> None:
-    """Take down what an event of the engine says of a call."""
+def apply_engine_event(promises: dict[str, Promise], event: Any) -> None:
+    """Update a call's promise by an event of the engine."""
     promise = promises.get(event.key)
     if promise is None:
         return
@@ -133,18 +133,18 @@ def note_own(promises: dict[str, Promise], event: Any) -> None:
     promises[event.key] = promise
 
 
-def note(promises: dict[str, Promise], recorded: RecordedEvent) -> None:
-    """Take down what ``recorded`` has promised."""
+def note_promises(promises: dict[str, Promise], recorded: RecordedEvent) -> None:
+    """Add the promises that ``recorded`` has made."""
     for place, key in enumerate(promises_in(recorded.metadata)):
         if key:
             promises[key] = Promise(recorded.version, place, recorded.metadata)
 
 
 def check_promises(decider: Decider[Any], wanted: Wanted, effects: Sequence[Any]) -> None:
-    """See that the state after a decision waits for the ``effects`` that this has promised.
+    """Check that the state after a decision waits for the ``effects`` that the decision promised.
 
     Raises:
-        WrongPendingError: A crash would lose one of them, or bring back one that was cancelled.
+        WrongPendingError: After a crash an effect would be lost, or a cancelled one come back.
     """
     for effect in effects:
         key = key_of(effect)
@@ -157,35 +157,35 @@ def check_promises(decider: Decider[Any], wanted: Wanted, effects: Sequence[Any]
         raise WrongPendingError(type(decider).__name__, words)
 
 
-def check_over(decider: Decider[Any], wanted: Wanted, over: Any, effects: Sequence[Any]) -> None:
-    """See that the state waits no more for ``over``, which has come back, unless asked anew.
+def check_ended(decider: Decider[Any], wanted: Wanted, over: Any, effects: Sequence[Any]) -> None:
+    """Check that the state waits no more for the ended effect ``over``, unless it is issued anew.
 
     Raises:
-        WrongPendingError: It does: it would come back again after each crash.
+        WrongPendingError: It still waits: the effect would be performed again after each crash.
     """
     if over not in effects and wanted.get(over.key) == over:
         raise WrongPendingError(type(decider).__name__, f"{over!r:.80}, which has come back")
 
 
 def forget_old(promises: dict[str, Promise], ask: Callable[[], Wanted]) -> None:
-    """Remove from ``promises`` what the state does not wait for, now and then: keys may be many.
+    """Now and then, remove ``promises`` that the state does not wait for: there may be many keys.
 
-    Its cost is a part of what putting so many in has cost.
+    It runs when their number is a power of two, so its cost is a fraction of adding them.
     """
-    if len(promises) & (len(promises) - 1) or len(promises) < _FEW:
-        return  # only at powers of two
+    if len(promises) & (len(promises) - 1) or len(promises) < _MIN_PRUNED:
+        return
     wanted = ask()
     for key in [key for key in promises if key not in wanted]:
         del promises[key]
 
 
-_FEW = 64
+_MIN_PRUNED = 64
 
 
 def to_value(decider: Decider[Any], state: Any, promises: Promises) -> Any:
-    """What a snapshot of ``state`` keeps: the promises that it waits for, too."""
+    """The value that a snapshot stores: ``state`` and its outstanding promises."""
     value = decider.snapshot(state)
-    if not waits(decider):
+    if not awaits_effects(decider):
         return value
     wanted = outstanding(decider, state)
     kept = {key: list(promises[key]) for key in wanted if key in promises}
@@ -193,8 +193,8 @@ def to_value(decider: Decider[Any], state: Any, promises: Promises) -> Any:
 
 
 def from_value(decider: Decider[Any], value: Any) -> tuple[Any, Promises]:
-    """The state and the promises that :func:`to_value` made ``value`` of; raises anything."""
-    if not waits(decider):
+    """The state and promises from which :func:`to_value` made ``value``; may raise anything."""
+    if not awaits_effects(decider):
         return decider.restore(value), {}
     promises = {key: Promise(*promise) for key, promise in value[_PROMISES].items()}
     return decider.restore(value[_STATE]), promises

@@ -1,7 +1,7 @@
-"""Answers that are stored: beside the events that they rest on, or by themselves.
+"""Answers that are stored for askers in other processes.
 
 Keeps invariant 2 between processes: the answer to a command that caused events is part of their
-append, so that nobody finds the one without the other.
+append, so that a reader never finds the one without the other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from indelible.actors.durable.commit.in_flight import Owed
+from indelible.actors.durable.commit.in_flight import PendingReply
 from indelible.actors.runtime.future import PooledFuture
 
 
@@ -18,16 +18,16 @@ class StoredAnswer(PooledFuture[Any]):
 
     Attributes:
         message_id: Of the message.
-        encode: Turns a reply, or an exception that is one, into bytes; never raises.  ``None`` if
-            nobody will ask for them, and the message is to be deleted.
-        awaited: Whether anybody waits for it.
-        stored: Whether the answer was in the same append as the events, which is durable.
+        encode: Turns a reply or an exception into bytes; never raises.  Returns ``None`` if no
+            asker will read the answer, so that the message can be deleted.
+        awaited: Whether an asker waits for the answer.
+        stored: Whether the answer was part of the events' append, which is durable.
     """
 
     def __init__(
         self, message_id: str, encode: Callable[[Any], bytes | None], *, awaited: bool = True
     ) -> None:
-        """Nothing is answered yet."""
+        """Start without an answer."""
         super().__init__()
         self.message_id = message_id
         self.encode = encode
@@ -35,8 +35,8 @@ class StoredAnswer(PooledFuture[Any]):
         self.stored = False
 
 
-def answers_among(replies: Sequence[Owed]) -> Sequence[tuple[str, bytes | None]]:
-    """What an append is to store of ``replies``: (message id, encoded answer)."""
+def answers_among(replies: Sequence[PendingReply]) -> Sequence[tuple[str, bytes | None]]:
+    """The answers among ``replies`` for an append to store: (message id, encoded answer)."""
     return [
         (future.message_id, future.encode(reply))
         for future, reply in replies
@@ -44,8 +44,10 @@ def answers_among(replies: Sequence[Owed]) -> Sequence[tuple[str, bytes | None]]
     ]
 
 
-def mark_stored(answers: Sequence[tuple[str, bytes | None]], replies: Sequence[Owed]) -> None:
-    """Say of ``replies`` which are durable with their append; others have joined it since."""
+def mark_stored(
+    answers: Sequence[tuple[str, bytes | None]], replies: Sequence[PendingReply]
+) -> None:
+    """Mark the futures of ``replies`` whose answers the append stored; others joined it later."""
     stored = {message_id for message_id, _ in answers}
     for future, _ in replies:
         if type(future) is StoredAnswer and future.message_id in stored:

@@ -1,4 +1,4 @@
-"""When an actor is set aside rather than restarted, and what it answers from then on."""
+"""When an actor is set aside instead of restarted, and the error that it then answers with."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ logger = logging.getLogger("indelible.actors")
 
 
 def as_failure(stream: str, error: BaseException) -> BaseException:
-    """What askers are told of ``error``, which was raised where nobody may refuse.
+    """The error for askers after ``error`` was raised outside of ``decide``.
 
-    A refusal there is a fault of the program: it would tell them that all is well.
+    A refusal raised there is a fault of the program: askers must not take it for a valid refusal.
     """
     if not isinstance(error, RefusedError):
         return error
@@ -34,7 +34,7 @@ def as_failure(stream: str, error: BaseException) -> BaseException:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether the log holds what this process cannot read, however often it tries."""
+    """Whether the log holds data that this process cannot read; another try cannot help."""
     return isinstance(error, StoreCorruptError | UnknownEventTypeError)
 
 
@@ -45,10 +45,10 @@ def refusal_after(
     now: int,
     before: IndelibleError | None,
 ) -> IndelibleError | None:
-    """What the actor of ``stream`` refuses all messages with after ``failure``.
+    """The error with which the actor of ``stream`` refuses all messages after ``failure``.
 
-    ``None`` if it may try again: that was not one failure too many among the ``recent`` ones at
-    ``now`` (monotonic nanoseconds).  ``before`` is what it refuses with already.
+    ``None`` if it may restart: at ``now`` (monotonic nanoseconds) the ``recent`` failures are not
+    too many.  ``before`` is the error with which it already refuses messages.
     """
     if isinstance(failure, StaleEpochError):
         return ActorStoppedError(stream, str(failure))

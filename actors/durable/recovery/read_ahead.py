@@ -1,7 +1,7 @@
 """Reading short streams together: many actors that wake at once cost few statements.
 
-A stream is read when the first actor of its batch comes up, not before: no more is in memory than
-the batches that are being worked on, each as large as a page of a long stream.
+A batch of streams is read when its first actor recovers, not before: memory holds only batches
+whose actors are recovering, each as large as a page of a long stream.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from indelible.events.read.stream_gaps import gapless
 from indelible.events.store import EventStore, StreamHead
 
 _EVENTS = 1_000
-"""Events of one batch: as many as one statement reads of a long stream."""
+"""Events of one batch: as many as one statement reads from a long stream."""
 
 
 class ReadAhead:
-    """The events of some streams, each of which one actor of this process takes once."""
+    """The events of a batch of streams; the actor of each takes them once."""
 
     def __init__(self, store: EventStore, streams: Mapping[str, int]) -> None:
-        """Read nothing yet; nobody else may write to ``streams``, by version, from now on."""
+        """Read nothing yet; only this process may write to ``streams`` (versions by name)."""
         self._store = store
         self._streams = streams
         self._lock = threading.Lock()
         self._read: dict[str, Sequence[RecordedEvent]] | None = None
 
     def take(self, stream: str) -> Sequence[RecordedEvent] | None:
-        """All events of ``stream``; ``None`` if it is to be read by itself.
+        """All events of ``stream``; ``None`` if its actor must read the stream separately.
 
-        That is if it has become too long, or is not whole: then its reader says what is missing.
+        This is so if the stream is too long or has gaps: the separate read reports the gap.
 
         Raises:
             StoreError: The log cannot be read now.
@@ -46,10 +46,10 @@ class ReadAhead:
         return events if gapless([event.version for event in events], 0) == count else None
 
 
-def together(
+def read_together(
     store: EventStore, heads: Sequence[StreamHead]
 ) -> Iterator[tuple[str, ReadAhead | None]]:
-    """The streams of ``heads`` in their order, each with what it is read together with, if any."""
+    """The streams of ``heads`` in order, each with its batch; ``None`` for long streams."""
     ahead = dict(_batches(store, [head for head in heads if head.version < SHORT]))
     for head in heads:
         yield head.stream, ahead.get(head.stream)

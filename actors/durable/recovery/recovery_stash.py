@@ -1,4 +1,4 @@
-"""Why an actor must read its stream again, and what waits until it has."""
+"""Holds the messages of an actor, and the failure before, while it must read its stream again."""
 
 from __future__ import annotations
 
@@ -13,71 +13,73 @@ from indelible.errors import ActorStoppedError, StaleEpochError
 from indelible.errors.texts import message_of
 
 WAKE = object()
-"""A message that does nothing but have the actor look around."""
+"""A message without content: it makes the actor run an activation."""
 
 
 class RecoveryStash:
-    """Exists only while an actor has no state to decide on; most actors never have one.
+    """Exists only while an actor has no state to decide on; most new actors never need one.
 
     Attributes:
-        error: What happened; ``None`` if the state has just not been read yet.
-        returned: Messages whose append failed; older than the stash.  The commit's leader adds.
-        stash: Messages that came meanwhile.  The actor's own thread adds.
-        paused: Whether the stream cannot be read now, and a timer will wake the actor.
+        error: The failure; ``None`` if the state was never read.
+        returned: Messages whose append failed, older than ``stash``; added by the commit's leader.
+        stash: Messages that arrived since; added by the actor's own thread.
+        paused: Whether the stream cannot be read now; a timer will wake the actor.
     """
 
     __slots__ = ("error", "paused", "returned", "stash")
 
     def __init__(self, error: BaseException | None) -> None:
-        """Nothing waits yet."""
+        """Start empty."""
         self.error = error
         self.paused = False
         self.returned: deque[Any] = deque()
         self.stash: deque[Any] = deque()
 
     def take_all(self) -> list[Any]:
-        """Remove and return what waits, oldest first."""
+        """Remove and return all messages, oldest first."""
         waiting = [*self.returned, *self.stash]
         self.returned.clear()
         self.stash.clear()
         return waiting
 
     def keep(self, items: Iterable[Any]) -> None:
-        """Let ``items`` wait."""
+        """Add ``items`` to the stash."""
         self.stash.extend(items)
 
-    def turn_away(self, items: Iterable[Any], bury: Callable[[Any, str], None]) -> None:
-        """Answer the askers while the log cannot be read; keep everything else, within bounds.
+    def refuse_or_keep(self, items: Iterable[Any], dead_letter: Callable[[Any, str], None]) -> None:
+        """Fail all asks while the log cannot be read; keep other messages, up to the bound.
 
-        What is too much goes to ``bury``, with the reason.
+        Messages beyond the bound go to ``dead_letter``, with the reason.
         """
         for item in items:
             if type(item) is Envelope and item.reply_to is not None:
                 answer([(item.reply_to, self.error)])
             elif type(item) is Envelope and len(self.stash) >= inboxes.COMMANDS:
-                bury(item.message, str(self.error))
+                dead_letter(item.message, str(self.error))
             elif item is not WAKE:
                 self.keep((item,))
 
 
-def refuse(items: Iterable[Any], why: BaseException, bury: Callable[[Any, str], None]) -> None:
-    """Answer the askers among ``items`` with ``why``; everything else goes to ``bury``.
+def refuse(
+    items: Iterable[Any], why: BaseException, dead_letter: Callable[[Any, str], None]
+) -> None:
+    """Fail all asks among ``items`` with ``why``; other messages go to ``dead_letter``.
 
-    Results and timers of a stream that has left this process are the new owner's matter.
+    Results and timers of a stream that has left this process are dropped: its new owner has them.
     """
     left = isinstance(why, StaleEpochError | ActorStoppedError)
     for item in items:
         if type(item) is Envelope and item.reply_to is not None:
             answer([(item.reply_to, why)])
         elif item is not WAKE and not (left and type(item) is not Envelope):
-            bury(item.message if type(item) is Envelope else item, message_of(why))
+            dead_letter(item.message if type(item) is Envelope else item, message_of(why))
 
 
 def in_order(arrived: Sequence[Any], resumption: Any) -> Sequence[Any]:
-    """What an actor that was read back takes first of what has ``arrived`` meanwhile.
+    """The order in which a recovered actor handles the messages that ``arrived`` meanwhile.
 
-    A result comes before ``resumption``, since its attempt was not cut off; a command or a
-    question after it, since it means a run that goes on.
+    Results come before ``resumption``, because their attempts were not cut off; commands and
+    queries come after it, because they expect a resumed run.
     """
     if resumption is None:
         return arrived

@@ -1,4 +1,4 @@
-"""The half of a durable actor that fails: it gives up its state, and reads it back from the log."""
+"""The part of a durable actor that handles failures: drop the state, rebuild it from the log."""
 
 from __future__ import annotations
 
@@ -27,53 +27,56 @@ if TYPE_CHECKING:
 
 
 class RestartingActor(PromisingActor):
-    """Knows when there is no state to decide on, and how there is one again.
+    """Drops the state after a failure, and recovers it before the next message.
 
     Attributes:
         actor_inbox: The mailbox.
     """
 
-    actor_inbox: DurableMailbox  # type: ignore[assignment] # pykka's inbox, but nobody stops a stream
+    actor_inbox: DurableMailbox  # type: ignore[assignment] # not pykka's: a stream is never stopped
     _work_tracker: WorkTracker
     _in_flight: InFlight
     _restarts: Restarts | None  # made by the first failure
-    _recovery_stash: RecoveryStash | None  # why there is no state
-    _askers: Askers | None = None  # who waits for a late reply
-    _refusal: IndelibleError | None  # set aside or stopped: nothing is taken
-    _presumed: bool
-    _since: int | None  # versions behind this one are of this object's making
+    _recovery_stash: RecoveryStash | None  # set while there is no state
+    _askers: Askers | None = None  # asks that wait for a late reply
+    _refusal: IndelibleError | None  # set aside or stopped: all messages are refused
+    _presumed_new: bool
+    _recovered_version: int | None  # this object has appended all versions after this one
     _state: Any
-    _snapshot = 0  # version of the newest one that is known; most have none
+    _snapshot = 0  # version of the newest known snapshot; most streams have none
     _snapshot_at: int
     _unfinished: tuple[str, int] | None  # as the stream's head has it
 
     def _keep_waiting(self, later: Later, asker: Asker) -> Any:
-        """Have ``asker`` wait for a later decision; what to answer now."""
+        """Let ``asker`` wait for a later decision; returns the reply for now."""
         if self._askers is None:
             self._askers = Askers(str(self))
         return self._askers.keep(later, asker)
 
-    def let_askers_go(self, error: BaseException) -> None:
-        """Tell those who wait for a late reply that there will be none; not while it decides."""
+    def fail_late_replies(self, error: BaseException) -> None:
+        """Fail all late replies with ``error``; must not be called while the actor decides."""
         if self._askers is not None:
-            self._askers.let_go(error)
+            self._askers.fail_all(error)
 
-    def bury(self, message: Any, why: str) -> None:
-        """Keep a message of this actor that nobody takes where people can see it."""
-        self._host.bury(self.stream, message, why)
+    def dead_letter(self, message: Any, why: str) -> None:
+        """Make a message that this actor does not handle a dead letter."""
+        self._host.dead_letter(self.stream, message, why)
 
     def set_aside(self, why: StoreError) -> None:
-        """Take no message any more: what the state refers to is damaged; any thread may call."""
-        self._give_up(why)
-        cast("DurableActor", self).look()
+        """Refuse all messages from now on: stored data is damaged; any thread may call."""
+        self._discard_state(why)
+        cast("DurableActor", self).wake()
 
-    def _give_back(self, pending_append: PendingAppend, error: BaseException) -> None:
-        """Keep what caused a failed append, unless somebody waits for its answer: he may retry.
+    def _return_messages(self, pending_append: PendingAppend, error: BaseException) -> None:
+        """Keep the messages of a failed append; fail those with an asker, which may retry.
 
-        What was refused for a version is decided again, or refused for damage, once that is read.
+        If the stream was presumed new, or its row may lag, all messages are kept: they are decided
+        again after the stream was read, or refused if the log is damaged.
         """
-        unread = may_lag(error) or (self._presumed and isinstance(error, WrongExpectedVersionError))
-        returned = self._give_up(error).returned
+        unread = may_lag(error) or (
+            self._presumed_new and isinstance(error, WrongExpectedVersionError)
+        )
+        returned = self._discard_state(error).returned
         kept: set[int] = set()
         for item in pending_append.messages:
             if unread or type(item) is not Envelope or item.reply_to is None:
@@ -82,36 +85,36 @@ class RestartingActor(PromisingActor):
                     kept.add(id(item.reply_to))
         answer([(future, error) for future, _ in pending_append.replies if id(future) not in kept])
 
-    def _give_up(self, error: BaseException | None) -> RecoveryStash:
-        """Give up the state; the actor's own thread and the commit's leader may both call it."""
+    def _discard_state(self, error: BaseException | None) -> RecoveryStash:
+        """Drop the state; the actor's own thread and the commit's leader may both call it."""
         with self._in_flight.lock:
             if self._recovery_stash is None:
                 self._recovery_stash = RecoveryStash(error)
             return self._recovery_stash
 
     def _read_back(self, stash: RecoveryStash) -> bool:
-        """Drop the state and fold the stream; ``False`` if that cannot be done now."""
-        actor = cast("DurableActor", self)  # there are no others
+        """Rebuild the state from the stream; ``False`` if that is not possible now."""
+        actor = cast("DurableActor", self)  # the only subclass
         if self._is_final(stash.error):
             assert self._refusal is not None
-            self.let_askers_go(self._refusal)
-            refuse(stash.take_all(), self._refusal, self.bury)
+            self.fail_late_replies(self._refusal)
+            refuse(stash.take_all(), self._refusal, self.dead_letter)
             self._work_tracker.set_aside(actor, self._refusal)
             return False
         host, decider = self._host, self._decider
-        self._presumed = False
+        self._presumed_new = False
         begun = host.clock.monotonic()
         try:
             if host.store.state == "unavailable":
                 raise StoreUnavailableError("it is being probed")
-            found = host.recover(actor, self._since)
+            found = host.recover(actor, self._recovered_version)
             check_row(host.store, stash.error, found.version)
             self._inherit_again(found.first)
-        except Exception as error:  # noqa: BLE001 - whatever the log holds, others go on
+        except Exception as error:  # noqa: BLE001 - a damaged stream must not stop other actors
             stash.error = as_failure(self.stream, error)
             if is_damage(error):
                 return self._read_back(stash)  # which sets it aside
-            stash.turn_away(stash.take_all(), self.bury)
+            stash.refuse_or_keep(stash.take_all(), self.dead_letter)
             stash.paused = True
             host.retry_later(actor)
             return False
@@ -120,21 +123,21 @@ class RestartingActor(PromisingActor):
         self._state, self._version, self._unfinished = found.state, found.version, None
         self._wanted = None
         self._promises = dict(found.promises)
-        if self._since is None:
-            self._since = found.version
+        if self._recovered_version is None:
+            self._recovered_version = found.version
         self._snapshot = found.snapshot
         self._snapshot_at = host.snapshots.next_after(decider, found, took)
         resumption = None
         if found.version:
             resumption = self._work_tracker.resumption(actor, self._state, found.own)
         stash.keep(in_order(self.actor_inbox.take_all(), resumption))
-        self._issue_again()
+        self._reissue_effects()
         return True
 
     def _is_final(self, failure: BaseException | None) -> bool:
         """Whether the actor is to be set aside after ``failure``."""
         if failure is not None and not isinstance(failure, StoreUnavailableError):
-            if self._presumed and isinstance(failure, WrongExpectedVersionError):
+            if self._presumed_new and isinstance(failure, WrongExpectedVersionError):
                 return False
             if self._restarts is None:
                 self._restarts = Restarts(self._host.intensity)

@@ -29,7 +29,7 @@ class Restarts:
         self._failures: deque[int] = deque(maxlen=intensity.restarts + 1)
 
     def exceeded_by(self, now: int) -> bool:
-        """Count a failure at ``now`` (monotonic nanoseconds): is that one too many?"""
+        """Count a failure at ``now`` (monotonic nanoseconds), and tell whether that is too many."""
         self._failures.append(now)
         horizon = now - round(self.intensity.within * 1_000_000_000)
         while self._failures[0] < horizon:

@@ -1,7 +1,7 @@
-"""When an actor's state is worth a snapshot, and capturing it.
+"""Decides when an actor's state is worth a snapshot, and captures the state.
 
-It is captured on the actor's thread, before the next event changes it, and written on another
-after its own events are durable.
+The state is captured on the actor's thread before the next event changes it, and written on
+another thread after its events are durable.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ logger = logging.getLogger("indelible.actors")
 NEVER = 2**63
 """A version that no stream reaches."""
 
-MOST = 2_000
+MAX_EVENTS = 2_000
 """Events from one snapshot to the next, at most."""
 
-WORTH = 5_000_000
-"""Nanoseconds of replaying that are worth a snapshot: people do not notice a tenth of a second."""
+REPLAY_BUDGET = 5_000_000
+"""Nanoseconds of replay that are worth a snapshot: users do not notice a tenth of a second."""
 
-_USUAL = 5_000.0
-"""Nanoseconds to read, decode and fold an event, until a category's own cost is measured."""
+_DEFAULT_COST = 5_000.0
+"""Nanoseconds to read, decode and fold one event, until a category's own cost is measured."""
 
-_CAPTURES = 8
-"""Replaying may cost this many times as much as capturing: large states are kept less often.
+_CAPTURE_RATIO = 8
+"""Replay may cost this many times a capture: large states get snapshots less often.
 
-Loading costs less, so that a stream is awake within ten times its capture.
+Loading a snapshot costs less than capturing it, so a stream recovers within ten times its capture.
 """
 
 
@@ -49,30 +49,30 @@ def interval(cost: float, capture: int = 0) -> int:
     >>> interval(5_000.0, capture=5_000_000)
     8000
     """
-    usual = min(MOST, max(SHORT, round(WORTH / cost)))
-    return max(usual, round(_CAPTURES * capture / cost))
+    usual = min(MAX_EVENTS, max(SHORT, round(REPLAY_BUDGET / cost)))
+    return max(usual, round(_CAPTURE_RATIO * capture / cost))
 
 
 class Snapshots:
     """Takes the snapshots of one system's actors; any thread may use it."""
 
     def __init__(self, clock: Clock, writer: SnapshotWriter) -> None:
-        """Give to ``writer`` what is to be kept."""
+        """Pass the snapshots to ``writer``."""
         self._clock = clock
         self._writer = writer
-        self._costs: dict[str, float] = {}  # ns a replayed event, by category
-        self._firsts: dict[str, int] = {}  # what first() said, by category
+        self._costs: dict[str, float] = {}  # ns to replay one event, by category
+        self._first_versions: dict[str, int] = {}  # cached results of first(), by category
 
     def first(self, decider: Decider[Any]) -> int:
-        """The version at which a new stream is worth its first snapshot."""
-        first = self._firsts.get(decider.category)
+        """The version of the first snapshot of a new stream."""
+        first = self._first_versions.get(decider.category)
         if first is None:
             first = self._interval(decider, 0) if takes_snapshots(decider) else NEVER
-            self._firsts[decider.category] = first
+            self._first_versions[decider.category] = first
         return first
 
     def next_after(self, decider: Decider[Any], found: RecoveredState, took: int) -> int:
-        """The version of the next snapshot of an actor that was read back in ``took`` ns."""
+        """The version of the next snapshot of an actor that was recovered in ``took`` ns."""
         if not takes_snapshots(decider):
             return NEVER
         events = found.version - found.snapshot
@@ -80,7 +80,7 @@ class Snapshots:
             before = self._costs.get(decider.category)
             cost = took / events
             self._costs[decider.category] = cost if before is None else (before + cost) / 2
-            self._firsts.pop(decider.category, None)
+            self._first_versions.pop(decider.category, None)
         return found.snapshot + self._interval(decider, 0)
 
     def capture(
@@ -93,17 +93,17 @@ class Snapshots:
     ) -> tuple[bytes | None, int]:
         """The encoded ``state`` and the version of the next snapshot; never raises.
 
-        On the thread that owns ``state``; ``None`` if it cannot be kept, which is logged.
+        Called on the thread that owns ``state``; ``None`` if it cannot be encoded: that is logged.
         """
         begun = self._clock.monotonic()
         encoded = _encoded(decider, stream, state, promises)
         took = self._clock.monotonic() - begun
         if encoded is None:
-            return None, 2 * version + MOST  # it will fail again: ask less and less often
+            return None, 2 * version + MAX_EVENTS  # it will fail again: try less and less often
         return encoded, version + self._interval(decider, took)
 
     def keep(self, decider: Decider[Any], stream: str, version: int, encoded: bytes) -> None:
-        """Have the captured state after ``version``, which is committed, written soon."""
+        """Write the captured state after ``version``, which is committed, soon."""
         self._put(decider, stream, version, lambda: encoded, len(encoded))
 
     def leave(
@@ -115,9 +115,9 @@ class Snapshots:
         state: Any,
         promises: Promises = NO_PROMISES,
     ) -> None:
-        """Have the ``state`` of an actor that leaves memory written, if that is worth it.
+        """Write the ``state`` of an actor that left memory, if enough events follow the last one.
 
-        Nobody changes ``state`` any more; ``snapshot`` is the version of the one there is.
+        ``state`` changes no more; ``snapshot`` is the version of the stored snapshot, 0 for none.
         """
         behind = version - snapshot
         if behind < SHORT and not decider.snapshot_every:
@@ -126,7 +126,7 @@ class Snapshots:
             self._put(decider, stream, version, partial(_encoded, decider, stream, state, promises))
 
     def _interval(self, decider: Decider[Any], capture: int) -> int:
-        cost = self._costs.get(decider.category, _USUAL)
+        cost = self._costs.get(decider.category, _DEFAULT_COST)
         return decider.snapshot_every or interval(cost, capture)
 
     def _put(
@@ -148,7 +148,7 @@ def _encoded(decider: Decider[Any], stream: str, state: Any, promises: Promises)
         encoded = encode_value(to_value(decider, state, promises))
         if len(encoded) > SNAPSHOT_LIMIT:
             raise PayloadTooLargeError("the state", len(encoded), SNAPSHOT_LIMIT)
-    except Exception as error:  # noqa: BLE001 - user code; the actor goes on without
+    except Exception as error:  # noqa: BLE001 - user code; the actor continues without a snapshot
         logger.warning("no snapshot of %s is taken: %s", stream, error)
         return None
     return encoded

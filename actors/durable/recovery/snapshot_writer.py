@@ -1,6 +1,7 @@
-"""Writes captured states where no append waits for them: now and then, the newest of each stream.
+"""Writes captured states on its own thread, now and then, only the newest of each stream.
 
-Nothing depends on it: a failed write is logged, and what is too much is left out.
+No append waits for it and nothing depends on it: a failed write is logged, and states beyond the
+bounds are dropped.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ from indelible.threads import wanted
 logger = logging.getLogger("indelible.actors")
 
 PAUSE = 1.0
-"""Seconds between two looks at what waits: a busy stream then needs one write a second at most."""
+"""Seconds between two writes: a busy stream then causes one write a second at most."""
 
-_STREAMS = 1_000
-"""Streams whose states may wait; more would only fill the memory ..."""
+_MAX_STREAMS = 1_000
+"""Streams whose states may wait: bounds the memory ..."""
 
-_BYTES = 64 * 1024 * 1024
-"""... and so would more bytes of states that are captured already, the first one apart."""
+_MAX_BYTES = 64 * 1024 * 1024
+"""... as does this bound on the bytes of encoded states that wait; a single state may exceed it."""
 
-_TOGETHER = 1024 * 1024
-"""Bytes of states of one transaction, unless one alone is larger: as of a group of appends."""
+_TRANSACTION_BYTES = 1024 * 1024
+"""Bytes of states in one transaction, as of a group commit; a single state may exceed it."""
 
 
 class PendingSnapshot(NamedTuple):
-    """A state on its way.
+    """A state that waits to be written.
 
     Attributes:
         stream, version, schema, taken_at: As of :class:`~indelible.events.snapshots.Taken`.
-        encode: Gives its bytes, or ``None`` if it cannot be kept; called by the writer.
-        size: How many bytes wait in memory for it, beside what lives there anyway.
+        encode: Returns its bytes, or ``None`` if it cannot be encoded; called by the writer.
+        size: Bytes of memory held only for this snapshot.
     """
 
     stream: str
@@ -62,7 +63,7 @@ class SnapshotWriter:
         self._stopping = False
 
     def put(self, waiting: PendingSnapshot) -> None:
-        """Write ``waiting`` soon, unless a newer one of its stream comes before."""
+        """Write ``waiting`` soon, unless a newer state of its stream replaces it."""
         if not self._threaded:
             self._write([waiting])
             return
@@ -70,9 +71,9 @@ class SnapshotWriter:
             if self._stopping:
                 return
             others = [one for one in self._waiting.values() if one.stream != waiting.stream]
-            if len(others) >= _STREAMS:
+            if len(others) >= _MAX_STREAMS:
                 return
-            if others and sum(one.size for one in others) + waiting.size > _BYTES:
+            if others and sum(one.size for one in others) + waiting.size > _MAX_BYTES:
                 return
             self._waiting[waiting.stream] = waiting
             self._changed.notify_all()
@@ -88,7 +89,7 @@ class SnapshotWriter:
                     self._thread = thread
 
     def stop(self) -> None:
-        """Write what waits and end the thread; takes nothing from now on."""
+        """Write the waiting states and end the thread; later states are dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -121,7 +122,7 @@ class SnapshotWriter:
             encoded = one.encode()
             if encoded is None:
                 continue
-            if together and size + len(encoded) > _TOGETHER:
+            if together and size + len(encoded) > _TRANSACTION_BYTES:
                 self._keep(together)
                 together, size = [], 0
             together.append(Taken(*one[:4], encoded))
@@ -134,6 +135,6 @@ class SnapshotWriter:
             self._failpoints.hit("snapshot.before")
             keep_snapshots(self._store, taken)
             self._failpoints.hit("snapshot.after")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the events are safe
+        except Exception as error:  # noqa: BLE001 - the events are safe in any case
             names = ", ".join(f"{one.stream} at version {one.version}" for one in taken)
             logger.warning("snapshots are lost (%s): %s", error, names)

@@ -1,6 +1,6 @@
-"""From the log to a state: the newest usable snapshot and the events behind it, or all events.
+"""Builds a state from the log: the newest usable snapshot and the events after it, or all events.
 
-Keeps invariant 4: both give the same state.  No more of a stream is in memory than a page.
+Keeps invariant 4: both give the same state.  Only one page of a stream is in memory at a time.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 from indelible.actors.decider import Decider, takes_snapshots
 from indelible.actors.durable.commit.promises import (
+    ENGINE_EVENTS,
     NO_PROMISES,
-    OWN_EVENTS,
     Promises,
+    apply_engine_event,
+    awaits_effects,
     forget_old,
     from_value,
-    note,
-    note_own,
+    note_promises,
     outstanding,
-    waits,
 )
 from indelible.errors import EventNotFoldedError, RefusedError
 from indelible.events.codec.values import decode_value
@@ -33,19 +33,19 @@ from indelible.events.store import EventStore
 logger = logging.getLogger("indelible.actors")
 
 SHORT = 100
-"""Events below which nobody looks for a snapshot: reading them takes as long as looking."""
+"""Number of events up to which no snapshot is looked up: reading them takes as long."""
 
 
 class RecoveredState(NamedTuple):
-    """A state as the log has it.
+    """A state that was built from the log.
 
     Attributes:
-        state: What the stream's decider has folded.
+        state: The state that the stream's decider has folded.
         version: Of the last event in it.
-        snapshot: Version of the snapshot that it was folded from; 0 if from the first event.
-        own: The events behind the version that was asked for, decoded.
+        snapshot: Version of the snapshot that the fold began with; 0 if from the first event.
+        own: The events after version ``since``, decoded.
         first: The first event of the stream.
-        promises: Where the effects were promised that it may wait for.
+        promises: The promises of the effects that the state may wait for.
     """
 
     state: Any
@@ -70,17 +70,17 @@ def recover(
     """The state of ``stream``, as of version ``until`` if that is given.
 
     Args:
-        store: Where the stream is.
+        store: The store that has the stream.
         types: Decodes its events.
         decider: Folds them.
-        stream: Name of the stream; one without events has the initial state.
-        until: The last version that counts.
-        since: Events behind this version are returned as well, however old the snapshot is.
-        whole: All events of the stream, if somebody has read them already.
-        snapshots: Whether a snapshot may spare reading the events before it.
+        stream: Name of the stream; a stream without events has the initial state.
+        until: The last version to fold.
+        since: Events after this version are returned as well, however old the snapshot is.
+        whole: All events of the stream, if they have been read already.
+        snapshots: Whether to use a snapshot instead of the events before it.
 
     Raises:
-        StoreError: The log cannot be read, or holds what nobody can decode.
+        StoreError: The log cannot be read, or an event cannot be decoded.
     """
     if whole is not None:
         return _fold(types, decider, whole, since, first=next(iter(whole), None))
@@ -111,7 +111,7 @@ def _restore(
     version = snapshot.version
     try:
         state, promises = from_value(decider, decode_value(snapshot.state))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the events tell
+    except Exception as error:  # noqa: BLE001 - the state is folded from the events instead
         logger.warning(
             "the snapshot of %s at version %d cannot be restored (%r): all its events are read",
             stream,
@@ -130,28 +130,28 @@ def _fold(
     base: RecoveredState | None = None,
     first: RecordedEvent | None = None,
 ) -> RecoveredState:
-    """Fold ``events`` onto ``base``, leaving out those that it holds; ``first`` is passed on."""
+    """Fold ``events`` onto ``base``, skipping the events that it contains."""
     base = base or RecoveredState(decider.initial_state(), 0)
     state, version, snapshot = base[:3]
-    promises, notes = dict(base.promises), waits(decider)
+    promises, notes = dict(base.promises), awaits_effects(decider)
     decode, evolve = types.decode, decider.evolve
     own: list[Event] = []
     for recorded in events:
         event = decode(recorded)
-        if notes and type(event) in OWN_EVENTS:
+        if notes and type(event) in ENGINE_EVENTS:
             if recorded.version > snapshot:
-                note_own(promises, event)
+                apply_engine_event(promises, event)
                 version = recorded.version
         elif recorded.version > snapshot:
             try:
                 state = evolve(state, event)
-            except RefusedError:  # the actor tells that only decide() may refuse
+            except RefusedError:  # the actor reports that only decide() may refuse
                 raise
             except Exception as error:
                 raise _not_folded(recorded, error) from error
             version = recorded.version
             if notes:
-                note(promises, recorded)
+                note_promises(promises, recorded)
                 forget_old(promises, partial(outstanding, decider, state))
         if since is not None and recorded.version > since:
             own.append(event)

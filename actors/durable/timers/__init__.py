@@ -1,1 +1,1 @@
-"""What is due later: timers of actors in memory, and the wake-up of streams that sleep."""
+"""Timers of actors in memory, and the wake-up of streams that sleep."""

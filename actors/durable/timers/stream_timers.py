@@ -1,4 +1,4 @@
-"""Timers of streams that are in memory: each has a key in its stream, and goes with its actor."""
+"""Timers of streams in memory: each has a key in its stream, and ends with its actor."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from indelible.actors.runtime.timers import Timer, Timers
 
 
 class StreamTimers:
-    """What waits in this process, by stream and key; any thread may use it."""
+    """The timers of this process, by stream and key; any thread may use it."""
 
     def __init__(self, timers: Timers) -> None:
-        """Wait with ``timers``."""
+        """Use ``timers``."""
         self._timers = timers
         self._lock = threading.Lock()
         self._set: dict[str, dict[str, tuple[int, Timer]]] = {}
 
     def __len__(self) -> int:
-        """How many wait."""
+        """How many timers wait."""
         with self._lock:
             return sum(map(len, self._set.values()))
 
     def set(self, stream: str, key: str, due: int, fire: Callable[[], None]) -> None:
-        """Call ``fire`` at ``due`` (microseconds UTC), in the place of one with the same key."""
+        """Call ``fire`` at ``due`` (microseconds UTC); replaces a timer with the same key."""
         with self._lock:
             of_stream = self._set.setdefault(stream, {})
             before, timer = of_stream.get(key, (-1, None))
             if before == due:
-                return  # issued again while it waits
+                return  # the same timer, issued again
             if timer is not None:
                 self._timers.cancel(timer)
             late = partial(self._fire, stream, key, due, fire)
             of_stream[key] = due, self._timers.at(due, f"{stream}#{key}", late)
 
     def cancel(self, stream: str, key: str) -> None:
-        """Forget a timer; one that is not set does no harm."""
+        """Forget a timer, if it is set."""
         timer = self._pop(stream, key)
         if timer is not None:
             self._timers.cancel(timer)
 
     def forget(self, stream: str) -> None:
-        """Forget all of ``stream``, which has left memory, or this process."""
+        """Forget all timers of ``stream``, which has left memory or this process."""
         if stream not in self._set:  # as nearly always
             return
         with self._lock:
@@ -55,7 +55,7 @@ class StreamTimers:
         fire()
 
     def _pop(self, stream: str, key: str, due: int | None = None) -> Timer | None:
-        """Remove a timer, if it is the one that is due then."""
+        """Remove a timer, if it is due at ``due``."""
         with self._lock:
             of_stream = self._set.get(stream, {})
             found, timer = of_stream.get(key, (-1, None))

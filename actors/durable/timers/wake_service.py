@@ -1,7 +1,7 @@
-"""Streams that sleep are rows: this wakes them when their time comes, a page at a time.
+"""Wakes sleeping streams when they are due, a page at a time.
 
-Nothing of a stream that waits is in memory but what its row says.  It is brought back a moment
-before it is due, so that it fires on time however many are due at once.
+A sleeping stream is only a row in the store, with its wake time.  Its actor is loaded a moment
+before that time, so that timers fire on time even if many are due at once.
 """
 
 from __future__ import annotations
@@ -21,29 +21,28 @@ from indelible.events.store import FIRST, NEVER, EventStore, Place, StreamHead
 logger = logging.getLogger("indelible.actors")
 
 AHEAD = 2_000_000
-"""Microseconds before its time at which a stream is brought into memory: room for 10,000 and more
-that are due at once.  Less than :data:`~indelible.actors.durable.passivation.SOON`, so that none
-comes back that has just left."""
+"""Microseconds before its wake time at which a stream is loaded: enough for more than 10,000
+streams that are due at once.  Less than :data:`~indelible.actors.durable.passivation.SOON`, so
+that a stream is not loaded just after it left memory."""
 
 PAGE = 500
-"""Streams that are woken before others get their turn."""
+"""Streams that are woken before other actors get their turn."""
 
-CROWD = 50_000
-"""Actors in memory from which on none is brought there ahead of its time."""
+MAX_LOADED = 50_000
+"""Number of actors in memory at which streams are no longer loaded ahead of their time."""
 
 _HORIZON = 60_000_000
-"""Microseconds after which it looks again at the latest."""
+"""Microseconds to the next search, at most."""
 
-_AGAIN = 1_000_000
-"""Microseconds between looks at a store that cannot be read."""
+_RETRY_AFTER = 1_000_000
+"""Microseconds between searches while the store cannot be read."""
 
 
 class WakeService:
-    """Has one timer, for its next look; any thread may call any method.
+    """Has one timer, for its next search; any thread may call any method.
 
-    Each look is an activation of the dispatcher, behind the actors that the one before has woken:
-    a database that is slow holds up no timer, and many that are due are woken as fast as they are
-    worked on.
+    Each search is an activation of the dispatcher, queued behind the actors that the last search
+    woke: a slow database delays no timer, and streams are woken as fast as they are handled.
     """
 
     def __init__(
@@ -64,46 +63,46 @@ class WakeService:
         self._categories = categories
         self._lock = threading.Lock()
         self._shards: frozenset[int] = frozenset()
-        self._place: Place = FIRST  # all up to there have been woken
-        self._taken = 0  # how often it began anew
-        self._until = 0  # and all that were due until then, or are being woken
-        self._asked: deque[Sequence[StreamHead]] = deque()
+        self._place: Place = FIRST  # all streams up to this place have been woken
+        self._generation = 0  # how often the search began anew
+        self._due_until = 0  # streams due up to this time have been woken, or are being woken
+        self._requested: deque[Sequence[StreamHead]] = deque()
         self._scheduled = False
-        self._next = NEVER  # when the timer is due
+        self._next_search = NEVER  # when the timer is due
         self._timer: Timer | None = None
 
     def __str__(self) -> str:
-        """The name that errors have for it."""
+        """The name for errors."""
         return "the wake service"
 
     def take(self, shards: Collection[int]) -> None:
-        """Wake the streams of ``shards``, too, from now on: the first page on this thread."""
+        """Also wake the streams of ``shards`` from now on; the first page on this thread."""
         with self._lock:
             self._shards |= frozenset(shards)
-            self._place = FIRST  # those of other shards that are awake do not mind
-            self._taken += 1
+            self._place = FIRST  # waking a stream that is awake has no effect
+            self._generation += 1
             first, self._scheduled = not self._scheduled, True
         if first:
             self.run_activation()
 
     def leave(self, shards: Collection[int]) -> None:
-        """Wake no stream of ``shards`` any more."""
+        """Stop waking the streams of ``shards``."""
         with self._lock:
             self._shards -= frozenset(shards)
 
     def wake(self, heads: Sequence[StreamHead]) -> None:
         """Wake the streams of ``heads`` soon, in pages."""
         with self._lock:
-            self._asked.extend(heads[at : at + PAGE] for at in range(0, len(heads), PAGE))
-        self._look_soon()
+            self._requested.extend(heads[at : at + PAGE] for at in range(0, len(heads), PAGE))
+        self._search_soon()
 
     def left(self, stream: str, due: int) -> None:
-        """A stream has left memory, whose row says that it wants to be woken at ``due``."""
+        """A stream has left memory; its row has the wake time ``due``."""
         with self._lock:
-            missed = due <= self._until
+            missed = due <= self._due_until
             if not missed:
-                self._look_at(due - AHEAD)
-        if missed:  # the row was passed while the stream was in memory still
+                self._search_at(due - AHEAD)
+        if missed:  # the search passed the row while the stream was still in memory
             self.wake([StreamHead(stream, stream.partition("-")[0], 0, "", due)])
 
     # -- its activations
@@ -114,21 +113,21 @@ class WakeService:
         try:
             more = self._turn()
         except ActorStoppedError:
-            return  # the system is closing; the next one looks from the first
-        except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+            return  # the system is closing; the next one searches from the first place
+        except Exception as error:  # noqa: BLE001 - it is tried again after any error
             level = logging.WARNING if isinstance(error, IndelibleError) else logging.ERROR
-            logger.log(level, "streams that sleep cannot be looked for: %r", error)
+            logger.log(level, "the search for sleeping streams failed: %r", error)
             with self._lock:
-                self._look_at(self._clock.now() + _AGAIN)
+                self._search_at(self._clock.now() + _RETRY_AFTER)
         with self._lock:
             self._scheduled = False
         if more:
-            self._look_soon()
+            self._search_soon()
 
     def _turn(self) -> bool:
-        """Wake what was asked for, or what is due; whether there may be more at once."""
+        """Wake requested or due streams; returns whether there may be more now."""
         with self._lock:
-            heads = self._asked.popleft() if self._asked else None
+            heads = self._requested.popleft() if self._requested else None
         if heads is not None:
             self._directory.wake_together(heads)
             return True
@@ -136,9 +135,9 @@ class WakeService:
         with self._lock:
             if not self._shards:
                 return False
-            crowded = len(self._directory) >= CROWD
-            self._until = until = max(self._until, now if crowded else now + AHEAD)
-            shards, place, taken = self._shards, self._place, self._taken
+            crowded = len(self._directory) >= MAX_LOADED
+            self._due_until = until = max(self._due_until, now if crowded else now + AHEAD)
+            shards, place, generation = self._shards, self._place, self._generation
         page = self._store.sleeping(shards, after=place, until=until, limit=PAGE)
         known = [head for head in page.heads if head.category in self._categories]
         self._directory.wake_together(known)
@@ -148,28 +147,28 @@ class WakeService:
             early = 0 if crowded else AHEAD
             due = min((head.wake_at - early for head in later), default=NEVER)
             with self._lock:
-                self._look_at(max(now, min(due, now + _HORIZON)))
+                self._search_at(max(now, min(due, now + _HORIZON)))
         with self._lock:
-            if self._taken != taken:
+            if self._generation != generation:
                 return True
             self._place = end
         return page.place is not None
 
-    def _look_at(self, due: int) -> None:
-        """Look at ``due`` at the latest; under the lock."""
-        if due >= self._next:
+    def _search_at(self, due: int) -> None:
+        """Search at ``due`` at the latest; called under the lock."""
+        if due >= self._next_search:
             return
         if self._timer is not None:
             self._timers.cancel(self._timer)
-        self._next = due
+        self._next_search = due
         self._timer = self._timers.at(due, "wakes", self._due)
 
     def _due(self) -> None:
         with self._lock:
-            self._next, self._timer = NEVER, None
-        self._look_soon()
+            self._next_search, self._timer = NEVER, None
+        self._search_soon()
 
-    def _look_soon(self) -> None:
+    def _search_soon(self) -> None:
         with self._lock:
             if self._scheduled:
                 return
@@ -177,4 +176,4 @@ class WakeService:
         try:
             self._dispatcher.schedule(self)
         except ActorStoppedError:
-            return  # closed: `_scheduled` stays, nothing will be looked at
+            return  # closed: `_scheduled` stays set, so that there is no further search

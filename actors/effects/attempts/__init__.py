@@ -1,1 +1,1 @@
-"""One attempt at a function: queued, held, run, timed out, and what is kept of its failure."""
+"""Attempts at functions: queue, holds, execution, time-out, and the record of a failure."""

@@ -1,6 +1,6 @@
-"""The attempts that this process has taken on: queued, running, timed out, held, left behind.
+"""The attempts of this process: queued, running, timed out, held, or left to another process.
 
-Knows nothing of runs or actors' own calls: what an attempt is comes from who makes it.
+It knows nothing of runs, calls or effects: its subclasses do.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from indelible.forks import watch
 
 logger = logging.getLogger("indelible.workflow")
 
-_NAMED = 3  # attempts in a line of log
+_NAMED = 3  # attempts named in one log line
 
 
 class Attempt(Protocol):
     """One call of a function, on the pool if it blocks, else on the event loop.
 
     Attributes:
-        actor: Who gets its result.
-        key: What no other attempt has; its first part is the actor's stream.
+        actor: The actor that gets the result.
+        key: Unique among attempts; its first part is the actor's stream.
         blocking: Whether it runs on a thread of the pool.
-        timeout: Seconds after which nobody waits for it any more, if there is such a limit.
-        context: What its function gets, from when it begins; ``cancelled`` says to it that nobody
-            waits for it any more.
+        timeout: Seconds after which the attempt is given up, or ``None``.
+        context: The context for the function, set when the attempt begins; its ``cancelled`` is
+            set when the attempt is given up.
         begun: Whether its function has been called, or is about to be.
     """
 
@@ -48,26 +48,26 @@ class Attempt(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name for logs."""
         ...
 
     @property
     def running(self) -> bool:
-        """Whether its function is being called, and somebody waits for it."""
+        """Whether its function runs and the attempt was not given up."""
         ...
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether the attempt was given up."""
         ...
 
     @property
     def timer_key(self) -> str:
-        """Orders its time-out among others of the same instant."""
+        """Orders time-outs that are due at the same instant."""
         ...
 
     def cancel(self) -> None:
-        """Say to the function that nobody waits for it any more."""
+        """Give the attempt up, and tell its function through the context."""
         ...
 
     def __call__(self) -> None:
@@ -79,7 +79,7 @@ class Attempt(Protocol):
         ...
 
     def timed_out(self, timeout: float) -> Any:
-        """What to tell the actor, as ``timeout`` seconds have passed."""
+        """The message for the actor after ``timeout`` seconds have passed."""
         ...
 
 
@@ -87,10 +87,10 @@ A = TypeVar("A", bound=Attempt)
 
 
 class Attempts(Generic[A]):
-    """Begins attempts, and sees that each is told of once or left to the next owner.
+    """Begins attempts; each reports to its actor once, or is left to the stream's next owner.
 
-    They are listed from the moment they are queued until their result is in the actor's mailbox;
-    recovery leaves them alone.
+    An attempt is listed from the moment it is queued until its result is in the actor's mailbox;
+    recovery does not repeat a listed attempt.
     """
 
     def __init__(
@@ -104,13 +104,13 @@ class Attempts(Generic[A]):
         shard_of: Callable[[str], int],
         is_ours: Callable[[str], bool],
     ) -> None:
-        """Execute on ``pool`` and ``loop``, as long as ``is_ours`` says so of the stream."""
+        """Execute on ``pool`` and ``loop``; ``is_ours`` tells if this process owns a stream."""
         self.clock = clock
         self.meters = ProcessorMeters(clock)
         self.failpoints = failpoints
-        self.closed = False  # take no result any more
-        self.parent = 0  # in a forked child, the process whose attempts these are
-        self.late_results = 0  # came back when nobody waited for them any more
+        self.closed = False  # results are dropped
+        self.parent = 0  # in a forked child: the process that owns these attempts
+        self.late_results = 0  # results of attempts that had been given up
         self.pool = pool
         self._shard_of = shard_of
         self.holds = Holds(shard_of, is_ours)
@@ -119,45 +119,45 @@ class Attempts(Generic[A]):
         self._attempts: dict[tuple[Any, ...], A] = {}
         self._deadlines: dict[A, Timer] = {}
         self._calls: dict[A, LoopCall] = {}  # of asynchronous ones
-        self._begins = threading.Lock()  # so that nothing begins once it is held
-        self._returned = threading.Condition()  # tells who waits for running attempts
+        self._begins = threading.Lock()  # no attempt begins after hold() has held its stream
+        self._returned = threading.Condition()  # notified when an attempt ends
         watch(self)
 
     def _forked(self, parent: int) -> None:
-        """In a child, which may be inside a step: that ends with the step's function."""
+        """In a forked child, which may be inside a step: it ends when the step's function does."""
         self.parent = parent
 
-    # -- what those who make attempts do
+    # -- for subclasses
 
-    def _give_back(self, actor: DurableActor, attempts: Sequence[A]) -> None:
-        """Have ``actor`` record that ``attempts`` have not begun, and will not here."""
+    def _report_unbegun(self, actor: DurableActor, attempts: Sequence[A]) -> None:
+        """Let ``actor`` record that ``attempts`` have not begun, and will not in this process."""
         raise NotImplementedError
 
     # -- attempts
 
     def _enqueue(self, attempt: A) -> None:
-        """Take on ``attempt``, which is durable."""
+        """Queue ``attempt``, which is recorded."""
         key = attempt.key
         self._attempts[key] = attempt
-        # looked at last: hold() sees this attempt, or is seen here
+        # checked after listing: either hold() finds this attempt, or the hold is found here
         if self.holds.any and self.held(attempt.actor.stream):
-            self._give_back(attempt.actor, [attempt])
+            self._report_unbegun(attempt.actor, [attempt])
             return
         if attempt.blocking:
             self.pool.enqueue(attempt)
             self.pool.kick()
         else:
             self._calls[attempt] = self._loop.enqueue(attempt.run, _logged)
-            if key not in self._attempts:  # the loop was awake, and it is over already
+            if key not in self._attempts:  # the loop was awake, and the attempt has ended already
                 self._calls.pop(attempt, None)
             self._loop.kick()
 
     def begins(self, attempt: A) -> bool:
-        """Called on the attempt's thread before its function: may it begin?"""
+        """Whether the attempt may begin; called on its thread before its function."""
         stream, holds = attempt.actor.stream, self.holds
         with self._begins:
             if (holds.any and holds.cover(stream)) or not holds.is_ours(stream):
-                return False  # it stays listed as not begun, and is released or left
+                return False  # stays listed as not begun: hold() reports it, or leave() drops it
             attempt.begun = True
         if self.failpoints.armed:
             self.failpoints.hit("step.before")
@@ -169,32 +169,32 @@ class Attempts(Generic[A]):
         return True
 
     def ended(self, attempt: A, message: Any) -> None:
-        """Called on the attempt's thread after its function: deliver the result from here."""
+        """Deliver the result; called on the attempt's thread after its function."""
         if attempt.timeout is not None:
             deadline = self._deadlines.pop(attempt, None)
             if deadline is not None:
                 self._timers.cancel(deadline)
         if self._attempts.get(attempt.key) is not attempt:
-            self.late_results += 1  # its actor has left, as leave() has said
+            self.late_results += 1  # its shard has left this process; leave() has logged that
             return
         if attempt.context.cancelled:
             self.late_results += 1
             logger.info("late result of %s", attempt.name)
         if self.closed:
-            return  # the store may have another owner by now
+            return  # another process may own the store by now
         actor = attempt.actor
         if attempt.blocking:
             actor.deliver_here(message)
         else:
             actor.deliver(message)  # the event loop must neither decide nor commit
-        self._attempts.pop(attempt.key, None)  # as _forget() does, a call less a step
+        self._attempts.pop(attempt.key, None)  # _forget() inlined: saves a call for each step
         if not attempt.blocking:
             self._calls.pop(attempt, None)
         if self.holds.any:
-            self._tell_who_waits()
+            self._notify_waiters()
 
     def abandoned(self, attempt: A) -> None:
-        """Called for an asynchronous attempt that was cancelled, and whose result nobody awaits."""
+        """Forget an asynchronous attempt that was cancelled and given up."""
         self._forget(attempt)
 
     def _forget(self, attempt: A) -> None:
@@ -202,9 +202,9 @@ class Attempts(Generic[A]):
         if not attempt.blocking:
             self._calls.pop(attempt, None)
         if self.holds.any:
-            self._tell_who_waits()
+            self._notify_waiters()
 
-    def _tell_who_waits(self) -> None:
+    def _notify_waiters(self) -> None:
         with self._returned:
             self._returned.notify_all()
 
@@ -216,21 +216,21 @@ class Attempts(Generic[A]):
         call = self._calls.get(attempt)
         if call is not None:
             self._loop.cancel(call)
-        self._tell_who_waits()
+        self._notify_waiters()
 
     # -- closing, and giving shards away
 
     @property
     def holding(self) -> bool:
-        """Whether the system closes: nothing more begins."""
+        """Whether the system is closing: no attempt begins."""
         return self.holds.everything
 
     def held(self, stream: str) -> bool:
-        """Whether nothing more may begin in ``stream``."""
+        """Whether no attempt may begin in ``stream``."""
         return self.holds.any and self.holds.cover(stream)
 
     def hold(self, shards: Collection[int] | None = None) -> None:
-        """Start nothing more, and give back the attempts that were recorded and have not begun.
+        """Begin no more attempts, and report those that are recorded and have not begun.
 
         With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
         """
@@ -241,13 +241,12 @@ class Attempts(Generic[A]):
         for attempt in waiting:
             unbegun.setdefault(attempt.actor, []).append(attempt)
         for actor, attempts in unbegun.items():
-            self._give_back(actor, attempts)
+            self._report_unbegun(actor, attempts)
 
     def finish(self, timeout: float) -> list[str]:
-        """Wait for running attempts that are held, and name those not back in ``timeout`` seconds.
+        """Wait ``timeout`` seconds for held attempts that run; cancel and name those still running.
 
-        These are told that nobody waits for them any more.  For one that has exceeded its own
-        time-out nobody waits here, either.
+        An attempt that has exceeded its own time-out is not waited for.
         """
         with self._returned:
             self._returned.wait_for(lambda: not self._held_running(), timeout)
@@ -257,7 +256,7 @@ class Attempts(Generic[A]):
         return [attempt.name for attempt in left]
 
     def find(self, key: tuple[Any, ...]) -> A | None:
-        """The attempt with ``key`` that this process has taken on and that is not over."""
+        """The attempt with ``key``, if this process has it and it has not ended."""
         return self._attempts.get(key)
 
     def running(self) -> list[str]:
@@ -265,28 +264,27 @@ class Attempts(Generic[A]):
         return [attempt.name for attempt in self._all() if attempt.running]
 
     def queued(self) -> int:
-        """How many attempts are recorded as started and wait for a thread or for the loop."""
+        """How many recorded attempts wait for a thread or for the loop."""
         return sum(not attempt.begun for attempt in self._all())
 
     def _held_running(self) -> list[A]:
         return [a for a in self._all() if a.running and self.held(a.actor.stream)]
 
     def take(self, shards: Collection[int]) -> None:
-        """Let actors of ``shards``, which are this process's from now on, begin attempts."""
+        """Let actors of ``shards``, which this process owns from now on, begin attempts."""
         self.holds.release(shards)
 
-    def leave(self, shards: Collection[int], why: BaseException) -> None:  # noqa: ARG002 - for who waits
-        """Forget the attempts of ``shards``, which another process goes on with; never waits.
+    def leave(self, shards: Collection[int], why: BaseException) -> None:  # noqa: ARG002 - in runs
+        """Forget the attempts of ``shards``, which another process continues; never waits.
 
-        Those that run are told that nobody waits for them, and who waits for what comes of them
-        gets ``why``.
+        Running attempts are cancelled; callers that wait for the end of a run there get ``why``.
         """
         self.hold(shards)
         gone = [a for a in self._all() if self._shard_of(a.actor.stream) in shards]
         if late := [attempt.name for attempt in gone if attempt.running]:
             logger.warning(
-                "%d steps run on though their shards %s have left this process, such as %s; what"
-                " they return is ignored",
+                "%d steps still run although their shards %s have left this process, such as %s;"
+                " their results are ignored",
                 len(late),
                 sorted(shards),
                 ", ".join(late[:_NAMED]),
@@ -299,11 +297,11 @@ class Attempts(Generic[A]):
             self._forget(attempt)
 
     def occupied(self) -> int:
-        """How many threads are held by blocking attempts that have not returned."""
+        """How many threads are occupied by blocking attempts that have not returned."""
         return sum(a.begun and a.blocking for a in self._all())
 
     def close(self) -> None:
-        """Let go of everyone who waits; after the threads have ended."""
+        """Forget all attempts; called after the threads have ended."""
         self.closed = True
         for table in (self._attempts, self._deadlines, self._calls):
             table.clear()
@@ -314,4 +312,4 @@ class Attempts(Generic[A]):
 
 def _logged(_result: Any, error: BaseException | None) -> None:
     if error is not None:
-        logger.error("an attempt ended outside its step", exc_info=error)
+        logger.error("an attempt raised outside of its function", exc_info=error)

@@ -1,6 +1,6 @@
-"""What is kept of an exception: type, text, traceback and causes, each within its bounds.
+"""The record of an exception: type, text, traceback and causes, each with a size limit.
 
-All of it is code of users, too.  Nothing here raises, so that an attempt that failed always ends
+Reading them may call users' code.  Nothing here raises, so that a failed attempt is always recorded
 as failed.
 """
 
@@ -24,7 +24,7 @@ DETAIL_LIMIT = 512
 """Characters of a note, and of the text of a cause."""
 
 NOTES, CAUSES, DEPTH = 16, 16, 8
-"""Notes and causes in all, and how far behind the step's own exception a cause may stand."""
+"""Notes in all, causes in all, and links from the step's own exception to a cause."""
 
 _ENGINE = (
     "indelible.actors.effects.",
@@ -32,13 +32,13 @@ _ENGINE = (
     "indelible.actors.step_types.functions",
     "indelible.events.",
 )
-"""Modules whose frames at the head of a traceback say nothing of the step's own code."""
+"""Modules whose frames at the head of a traceback are not the step's own code."""
 
-_Related = tuple[str, BaseException]
+_RelatedError = tuple[str, BaseException]
 
 
 class ErrorRecord(NamedTuple):
-    """An exception as plain values, as ``run.step_failed`` has them."""
+    """An exception as plain values, as in the event ``run.step_failed``."""
 
     error_type: str
     message: str
@@ -47,7 +47,7 @@ class ErrorRecord(NamedTuple):
 
 
 def record_of(error: BaseException) -> ErrorRecord:
-    """What the log keeps of ``error``; never raises.
+    """The record of ``error`` for the log; never raises.
 
     >>> record_of(ValueError("no such day"))
     ErrorRecord(error_type='ValueError', message='no such day', traceback='', causes=())
@@ -80,21 +80,21 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _place(error: BaseException) -> str:
-    """What to say of an error that says nothing."""
+    """The text for an error without a text: its ``repr`` and its place."""
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     where = f" (at {frames[0].name}, line {frames[0].lineno})" if frames else ""
     return clean(repr(error) + where, MESSAGE_LIMIT)
 
 
 def _traceback(error: BaseException) -> str:
-    frames = traceback.extract_tb(_of_the_step(error.__traceback__), limit=-FRAMES)
+    frames = traceback.extract_tb(_without_engine_frames(error.__traceback__), limit=-FRAMES)
     text = "".join(frames.format()).encode(errors="replace").decode()
     if len(text) <= TRACEBACK_LIMIT:
         return text
     return "  …\n" + text[-TRACEBACK_LIMIT:].partition("\n")[2]
 
 
-def _of_the_step(trace: TracebackType | None) -> TracebackType | None:
+def _without_engine_frames(trace: TracebackType | None) -> TracebackType | None:
     """``trace`` without the frames of the engine that lead to the step's function."""
     while trace is not None and _is_engine(trace):
         trace = trace.tb_next
@@ -109,7 +109,7 @@ def _is_engine(trace: TracebackType) -> bool:
 
 
 def _causes(error: BaseException) -> tuple[Cause, ...]:
-    """The errors behind ``error``, each before those behind it; none twice, none without end."""
+    """The causes of ``error``, each before its own causes; each once, and bounded in number."""
     found: list[Cause] = []
     seen = {id(error)}
     waiting = [(1, _related(error))]
@@ -126,7 +126,7 @@ def _causes(error: BaseException) -> tuple[Cause, ...]:
     return tuple(found)
 
 
-def _related(error: BaseException) -> Iterator[_Related]:
+def _related(error: BaseException) -> Iterator[_RelatedError]:
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield "member", member
@@ -141,11 +141,11 @@ def _cause(relation: str, depth: int, error: BaseException) -> Cause:
         lambda: "\n".join([clean(str(error), DETAIL_LIMIT), *_notes(error)[:2]]), unreadable
     )
     return Cause(
-        relation, depth, type_name(error), message, guarded(lambda: _at(error), lambda _: "")
+        relation, depth, type_name(error), message, guarded(lambda: _location(error), lambda _: "")
     )
 
 
-def _at(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     where = f"{frames[0].filename}:{frames[0].lineno} in {frames[0].name}" if frames else ""
     return clean(where, DETAIL_LIMIT)

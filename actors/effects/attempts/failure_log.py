@@ -25,8 +25,8 @@ def log_failure(
 ) -> None:
     """Log one record of ``what`` with the traceback and the attributes ``names`` and ``attempt``.
 
-    It is a warning if it is tried ``again``, else an error.  What a handler raises is
-    dropped: the log of a program does not decide how its steps end.
+    The level is warning if there will be another attempt (``again``), else error.  An exception of
+    a log handler is dropped: logging must not change how a step ends.
     """
     with suppress(BaseException):  # a formatter calls the error's own text
         logger.log(

@@ -1,4 +1,4 @@
-"""Calling a function once, for an attempt: on a thread of the pool, or on the event loop."""
+"""Calls a function once, for an attempt: on a thread of the pool, or on the event loop."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class FunctionAttempt:
-    """The part that all attempts have in common; the others say what is called and what to tell.
+    """The common part of all attempts; subclasses define the function and the message.
 
     Attributes:
-        task: The identity of the asyncio task that runs it; 0 if none does.
+        task: The identity of the asyncio task that runs it; 0 if there is none.
     """
 
     __slots__ = ()
 
     if TYPE_CHECKING:
-        attempts: Any  # the table that it stands in: each kind has its own
+        attempts: Any  # the Attempts that lists it: each kind has its own
         actor: DurableActor
         context: Any
         begun: bool
@@ -29,25 +29,25 @@ class FunctionAttempt:
 
         @property
         def name(self) -> str:
-            """What people call it."""
+            """Name for logs."""
             ...
 
     def __str__(self) -> str:
-        """Its name."""
+        """The name."""
         return self.name
 
     @property
     def waits_as(self) -> object:
-        """What cannot come while this waits: nothing that others would know."""
+        """The node for it in the graph of waits: here, the attempt itself."""
         return self
 
     @property
     def may_last(self) -> bool:
-        """Whether no time-out gives it up."""
+        """Whether it has no time-out."""
         return self.timeout is None
 
     def prepare(self) -> Any:
-        """Make what the function gets."""
+        """Make the context for the function."""
         raise NotImplementedError
 
     def call(self, context: Any) -> Any:
@@ -55,26 +55,26 @@ class FunctionAttempt:
         raise NotImplementedError
 
     def message(self, value: Any, error: BaseException | None, took: int, cpu: int) -> Any:
-        """What to tell the actor; times in ns.  Never raises, whatever the value or error does."""
+        """The message for the actor; times in ns.  Never raises, even if users' code does."""
         raise NotImplementedError
 
     @property
     def running(self) -> bool:
-        """Whether its function is being called, and somebody waits for it."""
+        """Whether its function runs and the attempt was not given up."""
         return self.begun and not self.cancelled
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether the attempt was given up."""
         return self.context is not None and bool(self.context.cancelled)
 
     def cancel(self) -> None:
-        """Say to the function that nobody waits for it any more."""
+        """Give the attempt up, and tell its function through the context."""
         if self.context is not None:
             self.context.cancelled = True
 
     def __call__(self) -> None:
-        """Call a blocking function on this thread and deliver its result from here."""
+        """Call a blocking function and deliver its result, both on this thread."""
         attempts = self.attempts
         monotonic, meter = attempts.clock.monotonic, attempts.meters.mine
         context = self.prepare()
@@ -84,10 +84,10 @@ class FunctionAttempt:
         cpu = meter.begin(started)
         error: BaseException | None = None
         value: Any = None
-        own = Context()  # nothing of what other attempts on this thread have set
+        own = Context()  # without the variables that other attempts on this thread have set
         try:
             value = own.run(self.call, context)
-        except BaseException as raised:  # noqa: BLE001 - SystemExit in it is its failure
+        except BaseException as raised:  # noqa: BLE001 - SystemExit is a failure of the attempt
             error = raised
         ended = monotonic()
         cpu = meter.used(cpu, started, ended)

@@ -1,4 +1,4 @@
-"""What may not begin at the moment: all while a system closes, or what leaves this process."""
+"""Holds: no attempt may begin while the system closes, or in shards that leave this process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 
 
 class Holds:
-    """Held runs, by shard.  Changed under the lock of the attempts' beginning, read by anyone.
+    """Held shards.  Changed under the lock of :class:`Attempts`, read by any thread.
 
     Attributes:
-        any: Whether anything is held; looked at first, where every step passes.
-        everything: Whether all runs are: the system closes.
-        is_ours: Tells whether a stream still is this process's; nothing begins in another.
+        any: Whether anything is held; checked first, because every step passes here.
+        everything: Whether all streams are held: the system closes.
+        is_ours: Tells whether this process still owns a stream; no attempt begins in others.
     """
 
     def __init__(self, shard_of: Callable[[str], int], is_ours: Callable[[str], bool]) -> None:
@@ -23,7 +23,7 @@ class Holds:
         self._shards: frozenset[int] = frozenset()
 
     def hold(self, shards: Collection[int] | None = None) -> None:
-        """Hold the runs of ``shards``; ``None`` is all, for ever."""
+        """Hold the streams of ``shards``; ``None`` holds all streams, and is never released."""
         if shards is None:
             self.everything = True
         else:
@@ -31,10 +31,10 @@ class Holds:
         self.any = True
 
     def release(self, shards: Collection[int]) -> None:
-        """Let runs of ``shards`` go on."""
+        """End the hold of ``shards``."""
         self._shards -= frozenset(shards)
         self.any = self.everything or bool(self._shards)
 
     def cover(self, stream: str) -> bool:
-        """Whether the run in ``stream`` is held."""
+        """Whether ``stream`` is held."""
         return self.everything or self._shard_of(stream) in self._shards

@@ -1,6 +1,6 @@
-"""Processor time of short pieces of work, without asking the kernel twice for each of them.
+"""Processor time of short tasks, without two system calls for each task.
 
-Asking was measured to cost one to two microseconds, as much as deciding what a run does next.
+One such call was measured to take one to two microseconds, as long as a decision of a run.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import threading
 from indelible.clock import Clock
 
 SHORT = 50_000
-"""Nanoseconds: what took no longer was hardly interrupted, and counts as processor time whole."""
+"""Nanoseconds: a task that took no longer was hardly interrupted; its time counts as a whole."""
 
 FRESH = 100_000
-"""Nanoseconds that a reading serves: until then the thread is taken to have been running."""
+"""Nanoseconds for which a reading is used: the thread is assumed to have run since then."""
 
 
 class ProcessorMeter:
-    """Meters work on one thread; what it says is at most ``SHORT`` too much, ``FRESH`` too little.
+    """Meters tasks on one thread; a result is at most ``SHORT`` too high or ``FRESH`` too low.
 
     >>> from indelible.clock import ManualClock
     >>> meter = ProcessorMeter(ManualClock())
@@ -28,7 +28,7 @@ class ProcessorMeter:
     __slots__ = ("_at", "_clock", "_reading")
 
     def __init__(self, clock: Clock) -> None:
-        """Ask ``clock`` when it must."""
+        """Read the processor time from ``clock``."""
         self._clock = clock
         self._at = -1 - FRESH  # monotonic ns of the newest reading
         self._reading = 0
@@ -51,10 +51,10 @@ class ProcessorMeter:
 
 
 class ProcessorMeters(threading.local):
-    """A meter for each thread that asks.
+    """A meter for each thread.
 
     Attributes:
-        mine: The calling thread's.
+        mine: The calling thread's meter.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -24,19 +24,19 @@ from indelible.forks import leave
 if TYPE_CHECKING:
     from indelible.actors.effects.calls.call_effects import CallEffects
 
-_UNFIT = (ValueNotStorableError, PayloadTooLargeError)
-"""A value that the log does not take: another attempt would meet it again."""
+_NOT_STORABLE = (ValueNotStorableError, PayloadTooLargeError)
+"""Errors of a result that the log cannot store: another attempt would have the same result."""
 
 
 class CallAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
     """A callable for the pool, or a coroutine for the event loop.
 
     Attributes:
-        number: From 1.
-        key: What no other attempt has: stream, call and number.
+        number: Number of the attempt, from 1.
+        key: Unique among attempts: stream, call and number.
         blocking: Whether it runs on a thread of the pool.
-        timeout: Seconds after which nobody waits for it any more, if there is such a limit.
-        context: What the function gets; made when it begins.
+        timeout: Seconds after which the attempt is given up, or ``None``.
+        context: The context for the function; made when the attempt begins.
         begun: Whether the function has been called, or is about to be.
     """
 
@@ -54,12 +54,12 @@ class CallAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
 
     @property
     def name(self) -> str:
-        """What people call it: ``STREAM/KEY``."""
+        """Name for logs: ``STREAM/KEY``."""
         return f"{self.actor.stream}/{self._call.key}"
 
     @property
     def timer_key(self) -> str:
-        """Orders its time-out among others of the same instant."""
+        """Orders time-outs that are due at the same instant."""
         return f"{self.actor.stream}#{self._call.key}"
 
     @property
@@ -68,19 +68,19 @@ class CallAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         return call
 
     def prepare(self) -> CallContext:
-        """Make what the function gets."""
+        """Make the context for the function."""
         self.context = CallContext(self.actor.stream, self.caused, self.number)
         return self.context
 
     def call(self, context: CallContext) -> Any:
-        """Call the function; an asynchronous one gives the coroutine."""
+        """Call the function; an asynchronous function returns its coroutine."""
         RUNNING.set(context)
-        function, sees, _ = self.function
+        function, takes_context, _ = self.function
         argument = self._call.argument
-        return function(context, argument) if sees else function(argument)
+        return function(context, argument) if takes_context else function(argument)
 
     def message(self, value: Any, error: BaseException | None, took: int, cpu: int) -> CallOver:  # noqa: ARG002 - runs meter it
-        """What to tell the actor: the encoded value, or why there is none; times in ns."""
+        """The message for the actor: the encoded result, or the error; times in ns."""
         calls = self.attempts
         if calls.parent:  # the function has forked, and this is the child
             leave(error)
@@ -98,27 +98,27 @@ class CallAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         return self._failure(error, duration, late=self.cancelled)
 
     def timed_out(self, timeout: float) -> CallOver:
-        """What to tell the actor, as ``timeout`` seconds have passed."""
+        """The message for the actor after ``timeout`` seconds have passed."""
         error = CallTimeoutError(self._call.function, timeout)
         return self._failure(error, round(timeout * 1_000_000))
 
     def not_begun(self) -> CallNotBegun:
-        """What to tell the actor, as this will not begin in this process."""
+        """The message for the actor if the attempt will not begin in this process."""
         now = self.attempts.clock.now()
         return CallNotBegun(self._call.key, self.caused.id, self.number, now)
 
     def _explained(self, error: BaseException, value: Any) -> BaseException:
-        if isinstance(error, _UNFIT):
+        if isinstance(error, _NOT_STORABLE):
             error.add_note(f"It is the result of the call {self._call.key!r}.")
             if iscoroutine(value):
-                with suppress(BaseException):  # or the interpreter warns that nothing awaited it
+                with suppress(BaseException):  # avoids the warning "never awaited"
                     value.close()
                 error.add_note("The function calls an async one and does not await it.")
         return error
 
     def _failure(self, error: BaseException, duration: int, *, late: bool = False) -> CallOver:
         record = record_of(error)
-        retryable = not isinstance(error, _UNFIT)
+        retryable = not isinstance(error, _NOT_STORABLE)
         if not late:
             again = retryable and self.number < policy_of(self._call).attempts
             names = {"stream": self.actor.stream, "call": self._call.key}

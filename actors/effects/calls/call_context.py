@@ -1,4 +1,4 @@
-"""What functions of the host are told of the call or the effect that they are for."""
+"""The context that functions of the host get: the call or the effect that they are called for."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from indelible.events.model.message_context import Context
 
 
 class CallContext:
-    """What a function or handler of the host gets, if it takes two parameters.
+    """The first argument of a function or handler of the host that takes two parameters.
 
     Attributes:
         key: Of the call or the effect; empty if it has none.
         stream: Of the actor.
         attempt: Number of this attempt, from 1.
         idempotency_key: The same for every attempt of this call or effect, and for no other.
-        envelope: What goes with the calls that the function makes: on whose behalf, for which
-            request, with the event that promised it as cause.
-        cancelled: True once nobody waits for this attempt any more: its time-out has passed or the
-            system closes.  A long function should look and return early.
+        envelope: Context for calls that the function makes: principal, request, and as cause the
+            event that promised the call or effect.
+        cancelled: True once the attempt was given up: its time-out has passed or the system closes.
+            A long function should check it and return early.
     """
 
     __slots__ = ("attempt", "cancelled", "envelope", "idempotency_key", "key", "stream")

@@ -1,8 +1,8 @@
-"""What becomes of a call when something is known of an attempt: pure.
+"""Decides the next action for a call after a message about an attempt; pure.
 
-An attempt behind the first is an event before it is made; the first is counted by the event that
-promised the call.  One that failed is followed by another as its policy says; one that was cut off
-by a crash does not use the policy up, but ten of them end the call.
+Each attempt after the first is recorded as an event before it is made; the first is implied by the
+event that promised the call.  A failed attempt is retried by the policy.  An attempt that was cut
+off by a crash does not count against the policy, but ten of them end the call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from indelible.events.codec.values import decode_value
 from indelible.events.model.call_events import CallAttemptFailed, CallBegan, CallReleased
 from indelible.events.model.event import Event
 
-CUT_OFFS = 10
+MAX_CUT_OFFS = 10
 """Attempts of one call that a crash may cut off."""
 
 
@@ -38,7 +38,7 @@ class CallOver(msgspec.Struct, frozen=True):
 
 
 class CallDue(msgspec.Struct, frozen=True):
-    """It is time for the attempt behind ``attempt``, which failed or has not begun."""
+    """The attempt after ``attempt``, which failed or has not begun, is due."""
 
     key: str
     id: str
@@ -47,7 +47,7 @@ class CallDue(msgspec.Struct, frozen=True):
 
 
 class CallCutOff(msgspec.Struct, frozen=True):
-    """An attempt is under way by the log, and not in this process."""
+    """The log says that an attempt is under way, but this process does not run it."""
 
     key: str
     id: str
@@ -56,7 +56,7 @@ class CallCutOff(msgspec.Struct, frozen=True):
 
 
 class CallNotBegun(msgspec.Struct, frozen=True):
-    """An attempt that the log has has not begun, and will not in this process."""
+    """An attempt that is recorded in the log has not begun, and will not begin in this process."""
 
     key: str
     id: str
@@ -65,53 +65,55 @@ class CallNotBegun(msgspec.Struct, frozen=True):
 
 
 class BeginCall(msgspec.Struct, frozen=True):
-    """Make the attempt, which is durable."""
+    """Make the attempt, which is recorded."""
 
     attempt: int
 
 
 class CallAt(msgspec.Struct, frozen=True):
-    """Say :class:`CallDue` at ``due``, microseconds UTC."""
+    """Send :class:`CallDue` at ``due``, microseconds UTC."""
 
     attempt: int
     due: int
 
 
-class Settled(msgspec.Struct, frozen=True):
-    """What follows.
+class CallDecision(msgspec.Struct, frozen=True):
+    """The engine's decision about a call.
 
     Attributes:
-        events: Of the engine.
-        then: What is done after their commit.
-        told: What the actor's decider gets, if the call is over.
+        events: The engine's events to append.
+        then: The action after their commit.
+        message: The message for the actor's decider, if the call has ended.
     """
 
     events: Sequence[Event] = ()
     then: BeginCall | CallAt | None = None
-    told: CallReturned | CallFailed | None = None
+    message: CallReturned | CallFailed | None = None
 
 
-def settle(call: Call, cut_offs: int, message: Any) -> Settled:
-    """What follows from ``message`` about the last attempt of ``call``.
+def decide_call(call: Call, cut_offs: int, message: Any) -> CallDecision:
+    """Decide after ``message`` about the last attempt of ``call``.
 
-    ``cut_offs`` of its attempts were cut off.
+    ``cut_offs`` is how many of its attempts were cut off.
     """
     key, number, at = call.key, message.attempt, message.at
     if type(message) is CallDue:
-        return Settled([CallBegan(key, number + 1, at)], BeginCall(number + 1))
+        return CallDecision([CallBegan(key, number + 1, at)], BeginCall(number + 1))
     if type(message) is CallNotBegun:
-        return Settled([CallReleased(key, number, at)])
+        return CallDecision([CallReleased(key, number, at)])
     if type(message) is CallCutOff:
-        if call.on_unknown_outcome == "fail" or cut_offs + 1 >= CUT_OFFS:
+        if call.on_unknown_outcome == "fail" or cut_offs + 1 >= MAX_CUT_OFFS:
             words = f"attempt {number} was cut off, and its outcome is unknown"
-            return Settled(told=CallFailed(key, "CallCutOff", words, number, unknown=True))
-        return Settled([CallBegan(key, number + 1, at, cut_off=True)], BeginCall(number + 1))
+            return CallDecision(message=CallFailed(key, "CallCutOff", words, number, unknown=True))
+        return CallDecision([CallBegan(key, number + 1, at, cut_off=True)], BeginCall(number + 1))
     assert type(message) is CallOver
     if message.value is not None:
-        return Settled(told=CallReturned(key, decode_value(message.value), number))
+        return CallDecision(message=CallReturned(key, decode_value(message.value), number))
     policy = policy_of(call)
     if not message.retryable or number - cut_offs >= policy.attempts:
-        return Settled(told=CallFailed(key, message.error_type, message.error_message, number))
+        return CallDecision(
+            message=CallFailed(key, message.error_type, message.error_message, number)
+        )
     retry_at = at + round(retry_delay(policy, message.id, key, number) * 1_000_000)
     failed = CallAttemptFailed(
         key,
@@ -123,10 +125,10 @@ def settle(call: Call, cut_offs: int, message: Any) -> Settled:
         message.duration,
         message.traceback,
     )
-    return Settled([failed], CallAt(number, retry_at))
+    return CallDecision([failed], CallAt(number, retry_at))
 
 
 def policy_of(call: Call) -> RetryPolicy:
-    """When a failed attempt is followed by another."""
+    """The retry policy of ``call``."""
     retry = call.retry
     return retry if isinstance(retry, RetryPolicy) else RetryPolicy(attempts=retry)

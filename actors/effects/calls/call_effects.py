@@ -1,4 +1,4 @@
-"""Performs what actors call: attempts at functions of the host."""
+"""Performs the calls of actors: attempts at functions of the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from indelible.actors.durable.actor import DurableActor
-from indelible.actors.durable.commit.promise_keeping import Again, ResumeCall
+from indelible.actors.durable.commit.promise_keeping import CallAction, ResumeCall
 from indelible.actors.durable.commit.promises import check_key
 from indelible.actors.durable.timers.stream_timers import StreamTimers
 from indelible.actors.effects.attempts.attempt_queue import Attempts
@@ -28,14 +28,14 @@ _MAX_SECONDS = 10 * 366 * 86_400
 
 
 class CallEffects(Attempts[CallAttempt]):
-    """The handler of :class:`Call`."""
+    """The performer of :class:`Call`."""
 
     def __init__(
         self, functions: CallFunctions, remind: Callable[[str, Any], None], **surroundings: Any
     ) -> None:
-        """Call ``functions``; the ``surroundings`` are those of all attempts.
+        """Call ``functions``; ``surroundings`` are the arguments of :class:`Attempts`.
 
-        ``remind`` reaches the actor of a stream that is this process's, in memory or not.
+        ``remind`` delivers to the actor of a stream that this process owns, loading it if needed.
         """
         super().__init__(**surroundings)
         self._functions = functions
@@ -43,10 +43,10 @@ class CallEffects(Attempts[CallAttempt]):
         self._later = StreamTimers(self._timers)
 
     def check(self, call: Call) -> None:
-        """See that ``call`` can be made.
+        """Check that ``call`` can be made.
 
         Raises:
-            RefusedError: It cannot, and why.
+            RefusedError: It cannot be made; the error says why.
         """
         self._functions.check(call.function)
         check_key("a call's key", call.key)
@@ -65,9 +65,9 @@ class CallEffects(Attempts[CallAttempt]):
         """Make the first attempt."""
         self._begin(actor, caused, 1)
 
-    def go_on(self, actor: DurableActor, again: Again) -> None:
-        """Do what the engine has decided about a call."""
-        caused, then = again
+    def perform_action(self, actor: DurableActor, action: CallAction) -> None:
+        """Perform the action that the engine has decided for a call."""
+        caused, then = action
         if type(then) is BeginCall:
             self._begin(actor, caused, then.attempt)
         elif type(then) is CallAt:
@@ -80,11 +80,11 @@ class CallEffects(Attempts[CallAttempt]):
                 actor.deliver(CallCutOff(caused.effect.key, caused.id, then.attempt, now))
 
     def left(self, stream: str) -> None:
-        """Forget what is due later in a stream that has left memory: its row says when."""
+        """Forget the timers of a stream that has left memory: its row has the wake time."""
         self._later.forget(stream)
 
     def _due(self, stream: str, caused: Caused, then: CallAt) -> None:
-        if not self.held(stream):  # or it is a matter of who comes next
+        if not self.held(stream):  # otherwise the stream's next owner process makes the attempt
             now = max(self.clock.now(), then.due)
             self._remind(stream, CallDue(caused.effect.key, caused.id, then.attempt, now))
 
@@ -98,6 +98,6 @@ class CallEffects(Attempts[CallAttempt]):
             CallAttempt(self, actor, caused, number, function, key, function.blocking, call.timeout)
         )
 
-    def _give_back(self, actor: DurableActor, attempts: Sequence[CallAttempt]) -> None:
+    def _report_unbegun(self, actor: DurableActor, attempts: Sequence[CallAttempt]) -> None:
         for attempt in attempts:
             actor.deliver(attempt.not_begun())

@@ -1,4 +1,4 @@
-"""The functions of the host that actors may call, by name, or that perform their effects."""
+"""Functions of the host: those that actors may call by name, and handlers of effects."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _WITH_CONTEXT = 2
 
 
 class CallFunction(NamedTuple):
-    """A function as it is called.
+    """A function of the host, and how to call it.
 
     Attributes:
-        function: What the user gave.
-        sees: Whether it takes the context of the call before the argument.
+        function: The user's function.
+        takes_context: Whether it takes the context of the call before the argument.
         blocking: Whether it runs on a thread; a coroutine function runs on the event loop.
     """
 
     function: Callable[..., Any]
-    sees: bool
+    takes_context: bool
     blocking: bool
 
 
 class CallFunctions:
-    """Read by any thread."""
+    """Functions by name; any thread may read them."""
 
     def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
         """Take ``functions`` by name.
@@ -35,14 +35,14 @@ class CallFunctions:
         Raises:
             TypeError: One cannot be called with an argument, or with a context and an argument.
         """
-        self._functions = {name: _named(name, one) for name, one in functions.items()}
+        self._functions = {name: _check_named(name, one) for name, one in functions.items()}
 
     def get(self, name: str) -> CallFunction | None:
         """The function called ``name``."""
         return self._functions.get(name)
 
     def check(self, name: Any) -> None:
-        """See that there is a function called ``name``.
+        """Check that there is a function called ``name``.
 
         Raises:
             RefusedError: There is none.
@@ -59,12 +59,12 @@ class CallFunctions:
 
 
 def performers_of(effects: Mapping[type, Callable[..., Any]]) -> Mapping[type, CallFunction]:
-    """What performs ``effects`` of users' own types.
+    """The performers of ``effects`` of users' own types.
 
     Raises:
-        TypeError: A key is no type, or a handler cannot be called with an effect, or with a context
-            and an effect.
-        ValueError: A type is one of the engine's.
+        TypeError: A key is not a type, or a handler cannot be called with an effect, or with a
+            context and an effect.
+        ValueError: A type is one of the engine's own.
     """
     handlers: dict[type, CallFunction] = {}
     for kind, function in effects.items():
@@ -72,18 +72,18 @@ def performers_of(effects: Mapping[type, Callable[..., Any]]) -> Mapping[type, C
             raise TypeError(f"effects: {kind!r:.80} is no type; map types to their handlers")
         if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
             raise ValueError(f"effects: {kind.__name__} is the engine's own; give types of yours")
-        handlers[kind] = taken(f"effects: {kind.__name__}", function)
+        handlers[kind] = inspect_function(f"effects: {kind.__name__}", function)
     return handlers
 
 
-def _named(name: str, function: Callable[..., Any]) -> CallFunction:
+def _check_named(name: str, function: Callable[..., Any]) -> CallFunction:
     if not isinstance(name, str) or not name:
         raise TypeError(f"calls: {name!r} is no name; give a mapping of names to functions")
-    return taken(f"calls: {name!r}", function)
+    return inspect_function(f"calls: {name!r}", function)
 
 
-def taken(what: str, function: Callable[..., Any]) -> CallFunction:
-    """``function`` as it is called; ``what`` names it.
+def inspect_function(what: str, function: Callable[..., Any]) -> CallFunction:
+    """Find out how to call ``function``; ``what`` names it.
 
     Raises:
         TypeError: It cannot be called with an argument, or with a context and an argument.
@@ -93,7 +93,7 @@ def taken(what: str, function: Callable[..., Any]) -> CallFunction:
     wanted = 1
     try:
         signature = inspect.signature(function)
-        places = [p for p in signature.parameters.values() if p.kind in _BY_PLACE]
+        places = [p for p in signature.parameters.values() if p.kind in _POSITIONAL]
         wanted = min(_WITH_CONTEXT, sum(p.default is p.empty for p in places) or 1)
         signature.bind(*range(wanted))
     except (TypeError, ValueError) as error:
@@ -106,4 +106,4 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
 
-_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -1,4 +1,4 @@
-"""One performance of an effect of a user's own type."""
+"""One attempt at an effect of a user's own type."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class CustomAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
     """A callable for the pool, or a coroutine for the event loop.
 
     Attributes:
-        key: What no other one has: stream, and the effect's id.
+        key: Unique among attempts: stream and the effect's id.
         blocking: Whether it runs on a thread of the pool.
-        timeout: Always ``None``: nobody waits for what it returns.
-        context: What the handler gets; made when it begins.
+        timeout: Always ``None``: its result is not used.
+        context: The context for the handler; made when the attempt begins.
         begun: Whether the handler has been called, or is about to be.
     """
 
@@ -44,7 +44,7 @@ class CustomAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
 
     @property
     def name(self) -> str:
-        """What people call it: ``STREAM/TYPE``."""
+        """Name for logs: ``STREAM/TYPE``."""
         return f"{self.actor.stream}/{type(self.caused.effect).__name__}"
 
     @property
@@ -53,19 +53,19 @@ class CustomAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         return self.name
 
     def prepare(self) -> CallContext:
-        """Make what the handler gets."""
+        """Make the context for the handler."""
         self.context = CallContext(self.actor.stream, self.caused, 1)
         return self.context
 
     def call(self, context: CallContext) -> object:
-        """Call the handler; an asynchronous one gives the coroutine."""
+        """Call the handler; an asynchronous handler returns its coroutine."""
         RUNNING.set(context)
-        function, sees, _ = self.function
+        function, takes_context, _ = self.function
         effect = self.caused.effect
-        return function(context, effect) if sees else function(effect)
+        return function(context, effect) if takes_context else function(effect)
 
-    def message(self, value: Any, error: BaseException | None, took: int, cpu: int) -> None:  # noqa: ARG002 - nothing is told
-        """Nothing is told; an error is logged."""
+    def message(self, value: Any, error: BaseException | None, took: int, cpu: int) -> None:  # noqa: ARG002 - no message
+        """There is no message for the actor; an error is logged."""
         if self.attempts.parent:  # the handler has forked, and this is the child
             leave(error)
         if error is not None:

@@ -1,4 +1,4 @@
-"""Performs effects of users' own types: each by the handler that the system was given for it."""
+"""Performs effects of users' own types with the handlers that the system was given."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from indelible.actors.effects.effect_types import Caused
 
 
 class CustomEffects(Attempts[CustomAttempt]):
-    """The handler of all types that ``ActorSystem(effects={...})`` names.
+    """The performer of all types that ``ActorSystem(effects={...})`` names.
 
-    What is durable is performed, also while a system closes or a shard leaves, as long as there is
-    time: unless the state waits for it, nobody would do so later.
+    Durable effects are also performed while a system closes or a shard leaves, as far as there is
+    time: an effect that the state does not wait for would be lost otherwise.
     """
 
     def __init__(self, handlers: Mapping[type, CallFunction], **surroundings: Any) -> None:
-        """Call ``handlers``; the ``surroundings`` are those of all attempts."""
+        """Call ``handlers``; ``surroundings`` are the arguments of :class:`Attempts`."""
         super().__init__(**surroundings)
         self._handlers = handlers
         self._leaving = Holds(self._shard_of, self.holds.is_ours)
 
     def check(self, effect: Any) -> None:
-        """See that the key of ``effect`` is one, if it has any.
+        """Check the key of ``effect``, if it has one.
 
         Raises:
-            RefusedError: It is not.
+            RefusedError: The key is not valid.
         """
         if getattr(effect, "key", ""):
             check_key(f"the key of a {type(effect).__name__}", effect.key)
 
     def perform(self, actor: DurableActor, caused: Caused) -> None:
-        """Have the handler called, unless it is being called for this very effect."""
+        """Call the handler, unless it is being called for the same effect."""
         key = (actor.stream, caused.id)
         if self.find(key) is None:
             function = self._handlers[type(caused.effect)]
             self._enqueue(CustomAttempt(self, actor, caused, function, key, function.blocking))
 
-    def ended(self, attempt: CustomAttempt, message: Any) -> None:  # noqa: ARG002 - nothing is told
-        """The handler has returned, or failed."""
+    def ended(self, attempt: CustomAttempt, message: Any) -> None:  # noqa: ARG002 - there is none
+        """Forget the attempt: its handler has returned or failed."""
         self._forget(attempt)
-        self._tell_who_waits()
+        self._notify_waiters()
 
     # -- closing, and giving shards away
 
     def hold(self, shards: Collection[int] | None = None) -> None:
-        """Give nothing back: :meth:`finish` waits for it."""
+        """Report no attempts as not begun: :meth:`finish` waits for them."""
         self._leaving.hold(shards)
 
     def take(self, shards: Collection[int]) -> None:
-        """See that ``shards`` are this process's."""
+        """Note that this process owns ``shards``."""
         self._leaving.release(shards)
 
     def finish(self, timeout: float) -> list[str]:
-        """Wait for what was to be performed, and name what is not in ``timeout`` seconds."""
+        """Wait for the effects of held shards; name those not performed in ``timeout`` seconds."""
         with self._returned:
             self._returned.wait_for(lambda: not self._left(), timeout)
             left = self._left()

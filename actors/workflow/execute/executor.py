@@ -285,7 +285,7 @@ class Executor(Attempts[StepAttempt]):
 
     # -- closing, and giving shards away
 
-    def _give_back(self, actor: DurableActor, attempts: Sequence[StepAttempt]) -> None:
+    def _report_unbegun(self, actor: DurableActor, attempts: Sequence[StepAttempt]) -> None:
         keys = tuple((attempt.node.index, attempt.number) for attempt in attempts)
         actor.deliver(Release(keys, self.clock.now()))
 

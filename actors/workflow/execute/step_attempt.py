@@ -39,10 +39,10 @@ from indelible.forks import leave
 if TYPE_CHECKING:
     from indelible.actors.workflow.execute.executor import Executor
 
-_UNFIT = (ValueNotStorableError, PayloadTooLargeError)
+_NOT_STORABLE = (ValueNotStorableError, PayloadTooLargeError)
 """A result that the log does not take."""
 
-_FINAL = (*_UNFIT, FailedReferenceError)
+_FINAL = (*_NOT_STORABLE, FailedReferenceError)
 """Errors that another attempt would meet again."""
 
 
@@ -167,7 +167,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
 
     def _explained(self, error: BaseException, value: Any) -> BaseException:
         """``error``, which the result brought about, with a note on where it comes from."""
-        if isinstance(error, _UNFIT):
+        if isinstance(error, _NOT_STORABLE):
             error.add_note(f"It is the result of step {self.node.name!r}.")
             if inspect.iscoroutine(value):
                 with suppress(BaseException):  # it may have begun, and its end is the user's code

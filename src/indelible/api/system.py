@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from indelible.actors.decider import Decider, R, S, sees_context, takes_snapshots
+from indelible.actors.decider import Decider, R, S, takes_context, takes_snapshots
 from indelible.actors.effects.calls.host_functions import CallFunctions, performers_of
 from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
@@ -147,7 +147,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         check_projections(self._projections)
         for decider in self._deciders:
             takes_snapshots(decider)  # refuses half of it
-            sees_context(decider)  # refuses what takes neither
+            takes_context(decider)  # refuses what takes neither
         self._steps = StepRegistry(dict(connections or {}), dict(functions or {}), self.url)
         self._access = SystemAccess(
             self.url, mode, clock=self.clock, ids=self.ids, step_types=self._steps.types

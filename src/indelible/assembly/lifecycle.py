@@ -58,7 +58,7 @@ def shut_down(parts: SystemParts, timeout: float) -> None:
         then.callback(parts.snapshots.stop)
         then.callback(parts.inbox_client.close)
         then.callback(parts.work.close)
-        then.callback(parts.directory.let_askers_go)
+        then.callback(parts.directory.fail_late_replies)
         then.callback(lambda: parts.runtime.close(parts.work.occupied()))
         for name in drain(parts, timeout):
             logger.warning("left behind: %s; its attempt counts as cut off", name)

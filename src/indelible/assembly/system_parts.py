@@ -9,7 +9,7 @@ from typing import Any
 from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_host import NO_WORK_TRACKER, ActorHost
-from indelible.actors.durable.commit.promise_keeping import Again
+from indelible.actors.durable.commit.promise_keeping import CallAction
 from indelible.actors.durable.commit.promises import check_key
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.recovery.restart_intensity import RestartIntensity
@@ -150,12 +150,14 @@ class SystemParts:
         categories = frozenset(d.category for d in deciders)
         self.timers = ActorTimers(runtime.timers, self._remind)
         effects = EffectPort()
-        effects.engine({**self.executor.performers, Again: self.calls.go_on})
+        effects.register_builtin(
+            {**self.executor.performers, CallAction: self.calls.perform_action}
+        )
         effects.register(Call, self.calls.check, self.calls.perform)
         effects.register(TimerAt, self.timers.check, self.timers.set)
         effects.register(CancelTimer, self.timers.check, self.timers.cancel)
         for kind in own:
-            effects.register(kind, self.own.check, self.own.perform, follows=True)
+            effects.register(kind, self.own.check, self.own.perform, needs_event=True)
         work_trackers = dict.fromkeys(self.deciders, NO_WORK_TRACKER) | {
             run_decider.category: self.executor
         }
@@ -177,11 +179,11 @@ class SystemParts:
         self.inbox_client = InboxClient(store, types, ids, clock)
         told = {category: types[category] for category in categories}
         tell_sender = TellSender(told, store.shard_of, self.inbox_client.sender)
-        effects.send(Tell, tell_sender.check, tell_sender.row)
+        effects.register_row(Tell, tell_sender.check, tell_sender.row)
         effects.register(Reply, lambda reply: check_key("the key of a Reply", reply.key), _nothing)
         self.alerts = Alerts(told_of_alerts, store.shard_of, self.inbox_client.sender)
         store.on_ownership(self.alerts.moved)
-        effects.send(Alert, self.alerts.check, self.alerts.row)
+        effects.register_row(Alert, self.alerts.check, self.alerts.row)
         run_starter = RunStarter(
             definitions, store.shard_of, self.executor.held, clock, self.inbox_client.sender
         )
@@ -191,9 +193,14 @@ class SystemParts:
         watch = StartedRuns(
             run_starter, self.directory, self.executor, self.ends, store, runtime.timers, clock
         )
-        effects.send(StartRun, run_starter.check, run_starter.row, watch.perform)
+        effects.register_row(StartRun, run_starter.check, run_starter.row, watch.perform)
         self.wakes = WakeService(
-            store, self.directory, runtime.dispatcher, runtime.timers, clock, self.host.woken
+            store,
+            self.directory,
+            runtime.dispatcher,
+            runtime.timers,
+            clock,
+            self.host.wakeable_categories,
         )
         self.passivation = Passivation(self.directory, runtime.dispatcher, runtime.timers, clock)
         self.services = ProcessCommands(
@@ -210,7 +217,13 @@ class SystemParts:
             InboxWorker if runtime.threads else partial(ThreadlessWorker, runtime=runtime)
         )
         self.inbox_worker = new_inbox_worker(
-            store, self.directory, reception, self.services, clock, self.host.bury, failpoints
+            store,
+            self.directory,
+            reception,
+            self.services,
+            clock,
+            self.host.dead_letter,
+            failpoints,
         )
         self.host.carrier = self.inbox_worker
         doubtful_run_waker = DoubtfulRunWaker(
@@ -290,7 +303,7 @@ class SystemParts:
 
     def _look_again(self, actor: DurableActor) -> None:
         due = self.clock.now() + _LOOK_AGAIN_US
-        self.runtime.timers.at(due, f"store/{actor.stream}", actor.look)
+        self.runtime.timers.at(due, f"store/{actor.stream}", actor.wake)
 
 
 def _all(_stream: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from indelible.actors.effects.calls.host_functions import taken
+from indelible.actors.effects.calls.host_functions import inspect_function
 from indelible.actors.effects.effect_types import Alert, Caused
 from indelible.actors.effects.retry_policy import RetryPolicy, retry_delay
 from indelible.errors import (
@@ -84,10 +84,10 @@ def handlers_of(given: Iterable[Handler]) -> Sequence[Handler]:
     handlers = list(given)
     for handler in handlers:
         try:
-            function = taken("alerts", handler)
+            function = inspect_function("alerts", handler)
         except TypeError as error:
             raise TypeError(f"alerts: {handler!r:.80}: {_WANTED}") from error
-        if function.sees or not function.blocking:
+        if function.takes_context or not function.blocking:
             raise TypeError(f"alerts: {handler!r:.80}: {_WANTED}")
     return handlers
 

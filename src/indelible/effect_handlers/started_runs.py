@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from indelible.actors.durable.actor import DurableActor
-from indelible.actors.durable.commit.promise_keeping import Over
+from indelible.actors.durable.commit.promise_keeping import EffectEnded
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.envelope import Envelope
 from indelible.actors.effects.effect_types import Caused, RunEnded
@@ -168,7 +168,7 @@ class StartedRuns:
             if (watch.stream, watch.caused.id) not in self._under_way:
                 return
             self._under_way.discard((watch.stream, watch.caused.id))
-        over = Over(watch.caused.effect.key, watch.caused.id, told)
+        over = EffectEnded(watch.caused.effect.key, watch.caused.id, told)
         self._directory.remind(watch.stream, Envelope(over))
 
     def _later(

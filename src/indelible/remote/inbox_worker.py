@@ -82,11 +82,11 @@ class InboxWorker:
         reception: CommandReader,
         services: ProcessCommands,
         clock: Clock,
-        bury: Callable[[str, Any, str], None],
+        dead_letter: Callable[[str, Any, str], None],
         failpoints: Failpoints,
     ) -> None:
-        """Start no thread yet; ``bury`` gets what was told and not taken, and why."""
-        self._bury = bury
+        """Start no thread yet; ``dead_letter`` gets what was told and not taken, and why."""
+        self._dead_letter = dead_letter
         self._failpoints = failpoints
         self._store = store
         self._directory = directory
@@ -331,7 +331,7 @@ class InboxWorker:
     def _bury_told(self, command: Command, message: Any, why: BaseException) -> None:
         """Keep what was told and not taken where people can see it: nobody asks for its answer."""
         if is_told(command):
-            self._bury(command.stream, message, message_of(why))
+            self._dead_letter(command.stream, message, message_of(why))
 
     def _answer(self, key: Key, command: Command, encode: Callable[[], bytes | None]) -> None:
         self._answered.append((key, command.message_id, encode))

@@ -37,4 +37,4 @@ class RemoteActors:
         try:
             sent.get(timeout=0)
         except Exception as error:  # noqa: BLE001 - whatever kept it from being sent
-            self._host.bury(stream, message, str(error))
+            self._host.dead_letter(stream, message, str(error))

@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic
 
-from indelible.actors.decider import Decider, Decision, R, S, fold, sees_context
+from indelible.actors.decider import Decider, Decision, R, S, fold, takes_context
 from indelible.actors.durable.commit.decision_check import wrong_decision
-from indelible.actors.durable.commit.promises import check_promises, key_of, outstanding, waits
+from indelible.actors.durable.commit.promises import (
+    awaits_effects,
+    check_promises,
+    key_of,
+    outstanding,
+)
 from indelible.errors import RefusedError
 from indelible.events.model.event import Event
 from indelible.events.model.event_types import EventTypes
@@ -69,7 +74,7 @@ class Given(Generic[S, R]):
             AssertionError: ``decide`` has changed the state.
         """
         decider, state = self._decider, self.state
-        more = [MessageContext(**context)] if sees_context(decider) else []
+        more = [MessageContext(**context)] if takes_context(decider) else []
         self._new, self.reply, self.effects, self.refusal = (), None, (), None
         made: Any = ()
         try:
@@ -83,7 +88,7 @@ class Given(Generic[S, R]):
             assert state == self.state, f"{type(decider).__name__}.decide() has changed the state"
             self._new, self.reply, self.effects = decision.events, decision.reply, decision.effects
             self._append(decision.events)
-            if waits(decider) or any(map(key_of, decision.effects)):
+            if awaits_effects(decider) or any(map(key_of, decision.effects)):
                 check_promises(decider, outstanding(decider, self.state), decision.effects)
         return self
 

@@ -10,7 +10,7 @@ import pytest
 
 from alarms import Alarm
 from indelible import ActorHandle, ActorSystem, Context
-from indelible.actors.durable.commit.promise_keeping import Due
+from indelible.actors.durable.commit.promise_keeping import TimerDue
 from indelible.actors.durable.envelope import Envelope
 from indelible.api.facade import access_to
 from indelible.clock import ManualClock
@@ -97,9 +97,9 @@ def test_a_timer_that_was_on_its_way_when_it_was_cancelled_is_passed_over(
     alarm, directory = system.actor(Alarm, "a"), access_to(system).parts.directory
     alarm.ask(("set", "one", 105 * SECOND), timeout=10)
     alarm.ask(("off", "one"), timeout=10)
-    directory.remind("alarm-a", Envelope(Due("one", 105 * SECOND)))
+    directory.remind("alarm-a", Envelope(TimerDue("one", 105 * SECOND)))
     alarm.ask(("set", "one", 200 * SECOND), timeout=10)
-    directory.remind("alarm-a", Envelope(Due("one", 105 * SECOND)))  # of the one before
+    directory.remind("alarm-a", Envelope(TimerDue("one", 105 * SECOND)))  # of the one before
     alarm.ask(("set", "two", 300 * SECOND), timeout=10)
     assert alarm.state()["rang"] == []
     assert "ERROR" not in {record.levelname for record in caplog.records}

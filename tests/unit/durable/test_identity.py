@@ -194,7 +194,7 @@ def test_a_full_mailbox_refuses_commands_and_says_so(bank: Any, monkeypatch: Any
 
 def test_a_stalled_disk_fills_the_mailbox_and_not_the_memory(bank: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(inbox, "COMMANDS", 50)
-    monkeypatch.setattr(flight, "CROWDED", 4)
+    monkeypatch.setattr(flight, "MAX_IN_FLIGHT", 4)
     bank.commit.close()
     ann = bank.account("ann")
     ann.tell(("deposit", 1))

@@ -313,7 +313,7 @@ def test_of_those_that_wait_only_the_newest_of_a_stream_is_written(bench: Bench)
 def test_what_is_too_much_to_wait_is_left_out(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot_writer, "_STREAMS", 0)
+    monkeypatch.setattr(snapshot_writer, "_MAX_STREAMS", 0)
     bench.add(*range(1, 11))
     bench.system.close()
     bench.store.open()
@@ -324,7 +324,7 @@ def test_captured_states_that_wait_have_a_bound_in_bytes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_writer, "PAUSE", 1_000.0)
-    monkeypatch.setattr(snapshot_writer, "_BYTES", 35)  # ten numbers are eleven bytes
+    monkeypatch.setattr(snapshot_writer, "_MAX_BYTES", 35)  # ten numbers are eleven bytes
     for name in "abc":
         for number in range(1, 21):
             bench.system.actor("sum", name).ask(number, timeout=10)
@@ -338,7 +338,7 @@ def test_many_states_are_written_in_as_many_transactions_as_their_size_asks(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     monkeypatch.setattr(snapshot_writer, "PAUSE", 1_000.0)
-    monkeypatch.setattr(snapshot_writer, "_TOGETHER", room)
+    monkeypatch.setattr(snapshot_writer, "_TRANSACTION_BYTES", room)
     for name in "abc":
         for number in range(1, 11):
             bench.system.actor("sum", name).ask(number, timeout=10)

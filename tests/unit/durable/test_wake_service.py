@@ -179,7 +179,7 @@ def test_a_look_that_fails_is_made_again(
 
     eventually(rings_in_the_end)
     assert not store.failing
-    assert "streams that sleep cannot be looked for" in caplog.text
+    assert "the search for sleeping streams failed" in caplog.text
 
 
 def test_streams_of_categories_that_were_not_given_are_left_alone(

@@ -181,7 +181,7 @@ def test_a_batch_that_fails_after_it_has_answered_answers_once_it_is_decided_aga
 def test_an_asker_whose_message_is_decided_again_waits_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late, "MOST", 1)
+    monkeypatch.setattr(late, "MAX_ASKERS", 1)
     hold = Hold()
     hold.close()
     world.system.store.subscribe(lambda *_: hold())
@@ -252,7 +252,7 @@ def test_closing_lets_askers_go() -> None:
 def test_there_are_no_more_askers_than_messages(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late, "MOST", 2)
+    monkeypatch.setattr(late, "MAX_ASKERS", 2)
     kept = [world.ask("x") for _ in range(2)]
     with pytest.raises(MailboxFullError):
         world.ask("x").get(timeout=20)

@@ -103,6 +103,6 @@ def test_what_returns_late_is_one_line_of_the_log(caplog: pytest.LogCaptureFixtu
         assert not access_to(late.one).parts.host.dead_letters
         [line] = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert line.getMessage().startswith(
-            f"{RUNS} steps run on though their shards [1] have left"
+            f"{RUNS} steps still run although their shards [1] have left"
         )
         assert late.finish_elsewhere() == [{"only": "second"}] * RUNS

@@ -205,7 +205,7 @@ def test_a_recovery_that_is_interrupted_by_the_store_starts_nothing_twice(
     flow: Flow, ran: Counter[str]
 ) -> None:
     # as if killed there
-    access_to(flow.system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
+    access_to(flow.system).parts.host.effects.register_builtin({Begin: lambda _actor, _begin: None})
     steps = [{"name": f"s{i}", "type": "note"} for i in range(5)]
     flow.start({"pattern": "parallel", "steps": steps})
     flow.cut_off()

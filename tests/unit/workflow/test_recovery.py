@@ -327,7 +327,9 @@ def test_types_that_come_one_after_the_other_start_each_step_once(
     with flow.make(drain=0):
         steps = [{"name": name, "type": name} for name in names]
         # as if killed there
-        access_to(flow.system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
+        access_to(flow.system).parts.host.effects.register_builtin(
+            {Begin: lambda _actor, _begin: None}
+        )
         flow.start({"pattern": "parallel", "steps": steps})
         flow.cut_off()
     missing = dict(flow.steps)
@@ -365,7 +367,7 @@ def test_a_type_that_comes_while_its_run_is_being_read_is_not_missed(
         return 1
 
     with flow.system as system:
-        access_to(system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
+        access_to(system).parts.host.effects.register_builtin({Begin: lambda _actor, _begin: None})
         flow.start({"steps": [{"name": "s", "type": "late"}]})
         flow.cut_off()
     del flow.steps["late"]
@@ -389,7 +391,7 @@ def test_a_resumed_step_may_use_its_system_at_once(flow: Flow) -> None:
     def self_aware(context: Any, step: Any) -> str:
         return flow.system.run(context.run_id).run_id
 
-    access_to(flow.system).parts.host.effects.engine({Begin: lambda _actor, _begin: None})
+    access_to(flow.system).parts.host.effects.register_builtin({Begin: lambda _actor, _begin: None})
     flow.start({"steps": [{"name": "s", "type": "self_aware"}]})
     flow.cut_off()
     with flow.make() as system:

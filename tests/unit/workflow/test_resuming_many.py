@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.actors.durable.recovery.read_ahead import ReadAhead, together
+from indelible.actors.durable.recovery.read_ahead import ReadAhead, read_together
 from indelible.actors.durable.recovery.state_from_log import SHORT
 from indelible.errors import StoreUnavailableError
 from indelible.events.memory.store import MemoryEventStore
@@ -96,7 +96,7 @@ def test_the_runs_of_a_dead_process_are_read_in_batches_and_all_go_on(
 def test_a_batch_is_read_when_its_first_stream_is_wanted_and_only_once(log: Counting) -> None:
     for number in range(3):
         log.append(f"run-{number}", some_events(number + 1), expected=0)
-    found = dict(together(log, log.heads("run")))
+    found = dict(read_together(log, log.heads("run")))
     assert log.batches == []
     for number in (2, 0, 1):
         ahead = found[f"run-{number}"]
@@ -117,7 +117,7 @@ def test_what_was_taken_is_not_kept(log: Counting) -> None:
 def test_a_batch_holds_no_more_events_than_a_page(log: Counting) -> None:
     for number in range(30):
         log.append(f"run-{number}", some_events(SHORT - 1), expected=0)
-    for stream, ahead in together(log, log.heads("run")):
+    for stream, ahead in read_together(log, log.heads("run")):
         assert ahead is not None
         ahead.take(stream)
     assert [len(batch) for batch in log.batches] == [10, 10, 10]
@@ -126,12 +126,12 @@ def test_a_batch_holds_no_more_events_than_a_page(log: Counting) -> None:
 def test_long_streams_are_read_by_themselves(log: Counting) -> None:
     log.append("run-long", some_events(SHORT), expected=0)
     log.append("run-short", some_events(2), expected=0)
-    assert [ahead is None for _, ahead in together(log, log.heads("run"))] == [True, False]
+    assert [ahead is None for _, ahead in read_together(log, log.heads("run"))] == [True, False]
 
 
 def test_a_stream_that_has_become_long_meanwhile_is_not_taken_for_whole(log: Counting) -> None:
     log.append("run-1", some_events(SHORT - 1), expected=0)
-    [(stream, ahead)] = together(log, log.heads("run"))
+    [(stream, ahead)] = read_together(log, log.heads("run"))
     log.append("run-1", some_events(2), expected=SHORT - 1)
     assert ahead is not None
     assert ahead.take(stream) is None

@@ -191,7 +191,7 @@ def test_a_result_that_comes_first_wins_against_the_time_out(
     executor = access_to(slow.system).parts.executor
     executor._time_out(attempt)  # its timer was firing at that very moment
     if actor.actor_inbox.release():
-        actor.go()
+        actor.schedule()
     assert run.result(20)["result"] == {"s": "in time"}
     assert flow.types() == ["accepted", "step_completed", "completed"]
 
