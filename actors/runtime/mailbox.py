@@ -69,7 +69,7 @@ class Mailbox:
             if self._commands >= self._bound:
                 raise MailboxFullError(str(owner), self._bound)
             self._commands += 1
-        return self.put(_Command(message))
+        return self.put(_Counted(message))
 
     def try_acquire(self) -> bool:
         """Take the flag, if nobody has it."""
@@ -82,7 +82,7 @@ class Mailbox:
             IndexError: No message waits.
         """
         message = self._messages.popleft()
-        if type(message) is _Command:
+        if type(message) is _Counted:
             with _counting:
                 self._commands -= 1
             return message.message
@@ -114,7 +114,7 @@ class Mailbox:
         with _closing:
             self.closed = True
             left = self._pop_all()
-        return [item.message if type(item) is _Command else item for item in left]
+        return [item.message if type(item) is _Counted else item for item in left]
 
     def _kept(self, message: object) -> bool:
         """Take ``message`` out of the closed mailbox, unless somebody has it already."""
@@ -131,7 +131,7 @@ class Mailbox:
         return items
 
 
-class _Command:
+class _Counted:
     __slots__ = ("message",)
 
     def __init__(self, message: object) -> None:

@@ -19,13 +19,13 @@ Ends = Callable[[], Sequence[ShardEnd]]
 """The rows of all shards as they are now."""
 
 
-class _Reference(msgspec.Struct, gc=False):
+class _BlobReference(msgspec.Struct, gc=False):
     """What of an event's payload refers to a blob."""
 
     blob: bytes = b""
 
 
-_reference = msgspec.msgpack.Decoder(_Reference).decode
+_reference = msgspec.msgpack.Decoder(_BlobReference).decode
 
 
 def anchor_of(ends: Sequence[ShardEnd]) -> Anchor:

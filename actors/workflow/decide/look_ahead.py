@@ -58,8 +58,8 @@ class _LookAhead(RunState):
         self.accepted, self.plan = state.accepted, state.plan
         self.status = bytearray(state.status)
         self.next_child, self.unsettled = dict(state.next_child), dict(state.unsettled)
-        self.results, self.errors = _Over(state.results), _Over(state.errors)
-        self.skip_reasons = _Over(state.skip_reasons)
+        self.results, self.errors = _Overlay(state.results), _Overlay(state.errors)
+        self.skip_reasons = _Overlay(state.skip_reasons)
         self._steps: list[int] = []
         self._skips: list[Skip] = []
         self._to_open: list[int] = []
@@ -153,7 +153,7 @@ class _LookAhead(RunState):
             self._to_open.append(following)
 
 
-class _Over(dict[int, Any]):
+class _Overlay(dict[int, Any]):
     """Changes to a mapping, over the mapping itself."""
 
     def __init__(self, below: dict[int, Any]) -> None:

@@ -26,7 +26,7 @@ _MANY = (list, *_MAPPING)
 _SHOWN = 3  # parts of a path that an endless nesting shows
 
 
-class _Stop(Exception):  # noqa: N818 - control flow inside this module
+class _LimitExceeded(Exception):  # noqa: N818 - control flow inside this module
     def __init__(self, found: str, fix: str) -> None:
         super().__init__(found)
         self.problem = Problem("", found, fix)
@@ -46,7 +46,7 @@ def measure(source: Mapping[str, Any]) -> Problem | None:
     walk = _SizeWalk()
     try:
         walk.visit(source)
-    except _Stop as stop:
+    except _LimitExceeded as stop:
         shown = walk.trail[:_SHOWN]
         path = "".join(shown).removeprefix(".") + ("…" if len(walk.trail) > _SHOWN else "")
         return stop.problem._replace(path=path or "definition")
@@ -67,7 +67,9 @@ class _SizeWalk:
             return _size(value), 0
         key = id(value)
         if key in self._open:
-            raise _Stop("a part of the definition that contains itself", "write it out instead")
+            raise _LimitExceeded(
+                "a part of the definition that contains itself", "write it out instead"
+            )
         known = self._known.get(key)
         if known is None:
             self._open.add(key)
@@ -75,9 +77,13 @@ class _SizeWalk:
             self._open.remove(key)
         size, height = known
         if len(self.trail) + height > MAX_DEPTH:
-            raise _Stop(f"more than {MAX_DEPTH} levels", f"nest blocks at most {MAX_BLOCKS} deep")
+            raise _LimitExceeded(
+                f"more than {MAX_DEPTH} levels", f"nest blocks at most {MAX_BLOCKS} deep"
+            )
         if size > MAX_BYTES:
-            raise _Stop(f"more than {MAX_BYTES:,} bytes", "move data into the input or a file")
+            raise _LimitExceeded(
+                f"more than {MAX_BYTES:,} bytes", "move data into the input or a file"
+            )
         return known
 
     def _inside(self, value: Any) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from indelible.actors.workflow.state.run_state import Failure, RunState
 from indelible.errors import FailedReferenceError, StepDataError
 
 
-class _InBlob(Exception):  # noqa: N818 - no error: it ends a look at what is not at hand
+class _BlobNeeded(Exception):  # noqa: N818 - no error: it ends a look at what is not at hand
     """A value is in a blob, which the pure core does not read."""
 
 
@@ -23,7 +23,7 @@ IN_BLOB: Final = None
 
 
 def _refuse(_digest: bytes) -> bytes:
-    raise _InBlob
+    raise _BlobNeeded
 
 
 def answer_of(state: RunState, index: int, values: ConditionValues) -> str | Failure | None:
@@ -42,7 +42,7 @@ def answer_of(state: RunState, index: int, values: ConditionValues) -> str | Fai
         return ""
     try:
         return block.pattern.skip_reason(state, block, node, values)
-    except _InBlob:
+    except _BlobNeeded:
         return IN_BLOB
     except FailedReferenceError as error:
         ref, target, why = (error.__dict__[name] for name in ("ref", "target", "why"))

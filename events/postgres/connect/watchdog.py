@@ -135,7 +135,7 @@ class Watchdog:
         Raises:
             ConnectionError: It took longer, or the time of the call or of everything is over.
         """
-        attempt = _Attempt(make, self._changed)
+        attempt = _Connecting(make, self._changed)
         until = self._clock.monotonic() + round(seconds * 1e9)
         with self._changed:
             self._check(until)
@@ -210,7 +210,7 @@ class Watchdog:
                 one.cut("the database has not answered in the time that there was")
 
 
-class _Attempt(Generic[C]):
+class _Connecting(Generic[C]):
     """One try to connect, on a thread of its own."""
 
     def __init__(self, make: Callable[[], C], changed: threading.Condition) -> None:

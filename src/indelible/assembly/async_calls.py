@@ -31,7 +31,7 @@ class AsyncCalls:
         """Start no thread yet; without ``threaded`` calls run where they are made."""
         self._threaded = threaded
         self._pool = BlockingPool(AT_ONCE, "indelible-calls", replace_waiters=False)
-        self._calls: set[_Call] = set()
+        self._calls: set[_ThreadCall] = set()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``function`` returns; the event loop goes on meanwhile.
@@ -41,7 +41,7 @@ class AsyncCalls:
         """
         if not self._threaded:
             return function(*args, **kwargs)
-        call = _Call(partial(function, *args, **kwargs), self._calls.discard)
+        call = _ThreadCall(partial(function, *args, **kwargs), self._calls.discard)
         self._calls.add(call)
         self._pool.submit(call)
         return await call.future  # type: ignore[no-any-return]
@@ -59,16 +59,16 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     Raises:
         ThreadUnavailableError: The host gives no thread; nothing has been called.
     """
-    call = _Call(partial(function, *args, **kwargs), lambda _: None)
+    call = _ThreadCall(partial(function, *args, **kwargs), lambda _: None)
     name = f"indelible-{getattr(function, '__name__', 'call')}"
     start_now(threading.Thread(target=call, name=name, daemon=True))
     return await call.future  # type: ignore[no-any-return]
 
 
-class _Call:
+class _ThreadCall:
     """One call, made on another thread, and the future that an event loop waits for."""
 
-    def __init__(self, function: Callable[[], Any], done: Callable[[_Call], object]) -> None:
+    def __init__(self, function: Callable[[], Any], done: Callable[[_ThreadCall], object]) -> None:
         self._function = function
         self._done = done
         self._context = contextvars.copy_context()

@@ -65,7 +65,7 @@ from indelible.remote.command_reader import CommandReader
 from indelible.remote.inbox_client import InboxClient
 from indelible.remote.inbox_worker import InboxWorker
 from indelible.remote.process_commands import ProcessCommands
-from indelible.remote.remote_actors import RemoteActors
+from indelible.remote.remote_actors import InboxRemoteActors
 from indelible.remote.remote_messages import message_types
 from indelible.remote.threadless_worker import InTurns, ThreadlessWorker
 from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
@@ -188,7 +188,7 @@ class SystemParts:
             definitions, store.shard_of, self.executor.held, clock, self.inbox_client.sender
         )
         self.directory = Directory(
-            self.host, RemoteActors(self.inbox_client, self.host), self._left
+            self.host, InboxRemoteActors(self.inbox_client, self.host), self._left
         )
         watch = StartedRuns(
             run_starter, self.directory, self.executor, self.ends, store, runtime.timers, clock

@@ -12,7 +12,7 @@ from indelible.remote.inbox_client import InboxClient
 from indelible.remote.remote_future import ASK_TIMEOUT
 
 
-class RemoteActors:
+class InboxRemoteActors:
     """Asks and tells through the inbox; any thread may use it."""
 
     def __init__(self, inbox_client: InboxClient, host: ActorHost) -> None:

@@ -9,7 +9,7 @@ import pytest
 from indelible import Context, step
 from indelible.api.facade import access_to
 from indelible.errors import RefusedError
-from indelible.remote.remote_actors import RemoteActors
+from indelible.remote.remote_actors import InboxRemoteActors
 from unit.inbox.counters import TWO
 from unit.inbox.pairs import Pair
 
@@ -71,7 +71,7 @@ def test_what_no_caller_may_say_is_refused_before_it_is_sent(pair: Pair) -> None
 
 def test_actors_of_one_process_reach_those_of_another_in_a_context(pair: Pair) -> None:
     parts = access_to(pair.client).parts
-    others = RemoteActors(parts.inbox_client, parts.host)
+    others = InboxRemoteActors(parts.inbox_client, parts.host)
     others.tell("counter-c", 1, GIVEN)
     assert others.ask("counter-c", 2, GIVEN).get(timeout=20) == 3
     events = pair.client.actor("counter", "c").events()

@@ -12,7 +12,7 @@ from indelible.clock import ManualClock
 from indelible.errors import AskTimeoutError
 from indelible.events.inbox.inbox import Command
 from indelible.events.memory.store import MemoryEventStore
-from indelible.remote.remote_actors import RemoteActors
+from indelible.remote.remote_actors import InboxRemoteActors
 from unit.inbox.counters import Counter
 
 
@@ -50,7 +50,7 @@ def test_a_command_may_be_handled_for_30_seconds_unless_its_asker_says_otherwise
     futures = [
         client.send("counter-a", 1),
         client.send("counter-b", 1, message_id="b"),
-        RemoteActors(client.inbox_client, client.parts.host).ask("counter-c", 1),
+        InboxRemoteActors(client.inbox_client, client.parts.host).ask("counter-c", 1),
         client.send("counter-d", 1, timeout=5),
     ]
     found = {command.stream: command.timeout for command in unserved.submitted(4)}
