@@ -1,4 +1,4 @@
-"""The pages for developers name things that exist."""
+"""The pages link what exists, and their indexes are complete."""
 
 from __future__ import annotations
 
@@ -8,14 +8,50 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DECISIONS = ROOT / "docs" / "decisions"
+DOCS = ROOT / "docs"
+DECISIONS = DOCS / "decisions"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "examples").rglob("*.md"),
+]
 
 
-def test_every_folder_on_the_map_exists() -> None:
-    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    places = [place for row in rows for place in re.findall(r"`(.*?)`", row)]
-    assert len(places) > 10
-    assert [place for place in places if not (ROOT / place).exists()] == []
+def test_every_link_of_a_page_leads_to_a_file_and_to_a_heading_in_it() -> None:
+    assert len(PAGES) > 30
+    lost = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in PAGES
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", _prose(page))
+        if not _leads_somewhere(page, link)
+    ]
+    assert lost == []
+
+
+def _prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    path, _, heading = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not heading or heading in _headings(target))
+
+
+def _headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as those who show it make them."""
+    titles = re.findall(r"^#+ (.*)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_the_index_of_pages_lists_each_page_once() -> None:
+    listed = re.findall(
+        r"^\| \[.*?\]\(([\w-]+\.md)\)", (DOCS / "README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(
+        path.name for path in DOCS.glob("*.md") if path.stem != "README"
+    )
 
 
 def test_the_index_of_decisions_lists_each_page_once_in_order() -> None:
