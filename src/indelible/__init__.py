@@ -1,4 +1,4 @@
-"""The names a user needs, each imported on first use; everything else is reached by subpackage."""
+"""The public names, each imported on first use; import all other names from their subpackages."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ __all__ = [
     "step",
 ]
 
-# Without it Python prints warnings of a logger that nobody has configured to stderr.
+# Without a handler Python prints the warnings of an unconfigured logger to stderr.
 logging.getLogger("indelible").addHandler(logging.NullHandler())
 
 

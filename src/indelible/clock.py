@@ -1,4 +1,4 @@
-"""Time as the system sees it: read only at the edges, replaced whole in tests."""
+"""Clocks: only the edges of the library read one, and tests replace it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where instants and durations come from; every method may be called from any thread."""
+    """A source of instants and durations; every method may be called from any thread."""
 
     def now(self) -> int:
         """Microseconds since 1970-01-01 UTC; may step back when the host's clock is set."""
@@ -33,13 +33,13 @@ class SystemClock:
         """Microseconds since 1970-01-01 UTC."""
         return time.time_ns() // 1_000
 
-    # The functions themselves: every step asks several times, and a method around them costs more.
+    # The functions themselves: every step reads them several times, and a method costs more.
     monotonic = staticmethod(time.monotonic_ns)
     cpu = staticmethod(time.thread_time_ns)
 
 
 class ManualClock:
-    """A clock that moves only when told to, so that weeks pass in a test without waiting.
+    """A clock that only :meth:`advance` moves, so that weeks pass in a test without waiting.
 
     Instants and durations move together; processor time stays 0.
 
@@ -50,7 +50,7 @@ class ManualClock:
     """
 
     def __init__(self, now: int = 1_700_000_000_000_000) -> None:
-        """Stand still at ``now``, microseconds since 1970-01-01 UTC."""
+        """Start at ``now``, microseconds since 1970-01-01 UTC."""
         self._lock = threading.Lock()
         self._now = now
         self._monotonic = 0
@@ -71,7 +71,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move both instants and durations forward by ``seconds`` (>= 0).
 
-        The timers of open systems that have this clock fire on threads of their own then.
+        The due timers of open systems with this clock then fire, on those systems' own threads.
 
         Raises:
             ValueError: ``seconds`` is negative; nothing has moved.
@@ -86,16 +86,19 @@ class ManualClock:
             listener()
 
     def on_advance(self, listener: Callable[[], object]) -> Callable[[], None]:
-        """Call ``listener`` after each :meth:`advance`, on its thread; the result ends it.
+        """Call ``listener`` after each :meth:`advance`, on the thread of that call.
 
-        It must be quick and may not raise.
+        ``listener`` must be quick and may not raise.
+
+        Returns:
+            A function that removes ``listener``.
         """
         key = object()
         with self._lock:
             self._listeners[key] = listener
 
-        def end() -> None:
+        def remove() -> None:
             with self._lock:
                 self._listeners.pop(key, None)
 
-        return end
+        return remove

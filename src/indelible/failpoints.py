@@ -1,6 +1,6 @@
 """Named places where a test may stop, fail or kill the process.
 
-A place calls ``failpoints.hit(name)``; unless a test armed that name nothing happens.
+A place calls ``failpoints.hit(name)``, which does nothing unless a test has armed that name.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ NAMES = (
     "migrate.inside",  # tables are made, the transaction is open
     "append.queued",  # an append waits for a leader
     "commit.begun",  # the write transaction is open and empty
-    "commit.before",  # every row of the group is written, COMMIT is not
-    "commit.after",  # COMMIT has returned, nobody has been told
+    "commit.before",  # every row of the group is written, COMMIT has not been sent
+    "commit.after",  # COMMIT has returned, no append of the group has been completed
     "tell.before",  # a message is durable with its event, its receiver has not got it
-    "ack.after",  # every follower of the group has been told
+    "ack.after",  # every append of the group has been completed
     "step.before",  # an attempt is recorded, its function has not been called
     "step.after",  # the function has returned, its result is not recorded
     "view.before",  # a projection's batch is written, not committed
@@ -34,16 +34,16 @@ class Failpoints:
         """Arm ``actions``, by name.
 
         Raises:
-            ValueError: A name that no place carries.
+            ValueError: There is no failpoint of that name.
         """
         self._actions = dict(actions or {})
-        self.armed = bool(self._actions)  # whether any place does anything: a hot path looks once
+        self.armed = bool(self._actions)  # whether any is armed: a hot path checks this once
         for name in self._actions:
             if name not in NAMES:
                 raise ValueError(f"no failpoint {name!r}; there are {', '.join(NAMES)}")
 
     def hit(self, name: str) -> None:
-        """Do what was armed for ``name``; whatever that raises goes to the caller."""
+        """Run the action armed for ``name``; an error of the action propagates to the caller."""
         action = self._actions.get(name)
         if action is not None:
             action()

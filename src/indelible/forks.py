@@ -1,8 +1,8 @@
-"""What a forked child inherits and must not use: in the child, each such object is told at once.
+"""Objects that a forked child inherits and must not use: each is notified in the child at once.
 
-Only the thread that forks goes on in a child: what other threads did is never finished there, their
-locks are never released, and the connections and files are still the parent's.  So nothing in a
-child waits, and nothing closes what it has inherited.
+Only the thread that forks continues in a child.  The work of the other threads is never finished
+there, their locks are never released, and connections and files still belong to the parent.  So a
+child never waits for an inherited object and never closes one.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Lock = TypeVar("Lock")
 
 
 class Inherited(Protocol):
-    """What has locks, threads, connections or files."""
+    """An object that has locks, threads, connections or files."""
 
     def _forked(self, parent: int, /) -> None:
-        """Be in a child of process ``parent``, on its only thread; never wait, never raise."""
+        """Called in a child of process ``parent``, on its only thread; may not wait or raise."""
         ...
 
 
@@ -31,27 +31,27 @@ _process = os.getpid()
 
 
 def watch(thing: Inherited) -> None:
-    """Tell ``thing`` when it finds itself in a forked child; it is held weakly."""
+    """Call ``thing._forked`` in every forked child; ``thing`` is held weakly."""
     _watched.add(thing)
 
 
 def renew_in_child(renewal: Callable[[], object]) -> None:
-    """Call ``renewal`` in every forked child; for the locks of a module, which a child uses too."""
+    """Call ``renewal`` in every forked child; for locks of a module, which a child uses too."""
     _renewals.append(renewal)
 
 
 def process_wide(lock: Lock) -> Lock:
-    """``lock``, which is free in every child; for one that no object of a system has for itself."""
-    renewal = "_at_fork_reinit"  # which the standard library calls for locks of its own
+    """Return ``lock``, a lock of a module, which every forked child gets released."""
+    renewal = "_at_fork_reinit"  # the standard library calls it for its own locks
     renew_in_child(getattr(lock, renewal))
     return lock
 
 
 def leave(error: BaseException | None) -> NoReturn:
-    """End this child, which has come back from a user's code into a thread of ours.
+    """End this forked child, in which user code has returned to one of our threads.
 
-    As the interpreter ends a program: 0 after a return, the status of a SystemExit, or 1 after the
-    traceback of anything else.  Nothing that was inherited is closed.
+    The exit status is the interpreter's: 0 after a return, the status of a SystemExit, or 1 after
+    the traceback of any other error.  No inherited object is closed.
     """
     status = 0
     if isinstance(error, SystemExit):
@@ -66,10 +66,10 @@ def leave(error: BaseException | None) -> NoReturn:
 
 
 def leave_loop() -> NoReturn:
-    """End this child, which has come back to a loop that goes on in its parent alone."""
+    """End this forked child, which has returned to a loop that runs in its parent only."""
     leave(
         RuntimeError(
-            "a forked child went on in a thread of its parent's system, where nothing runs for it: "
+            "a forked child continued in a thread of its parent's system, which it does not run: "
             "end it with os._exit() in the function that forks"
         )
     )

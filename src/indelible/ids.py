@@ -17,8 +17,8 @@ _VARIANT = 0x8000_0000_0000_0000
 _TAIL = 0x3FFF_FFFF_FFFF_FFFF
 
 _DRAWS = 256
-"""Random tails read from the host at once: each reading was measured to cost 40 microseconds of a
-busy process, for whoever waits for the interpreter lock gets it then."""
+"""Random tails read from the host at once: a read was measured to cost 40 microseconds in a busy
+process, because it releases the interpreter lock and another thread takes it."""
 
 _pack = Struct(">QQ").pack
 _tails = Struct(f">{_DRAWS}Q").unpack
@@ -27,9 +27,9 @@ _tails = Struct(f">{_DRAWS}Q").unpack
 class Ids:
     """Makes UUIDv7 values that rise within one instance.
 
-    The 12 bits behind the millisecond count (RFC 9562 §6.2, method 1): more than 4,096 ids in one
-    millisecond borrow from the next one.  The random tail is drawn anew each millisecond and
-    counted up within it (method 2).  Any thread may call it.
+    The 12 bits after the millisecond are a counter (RFC 9562 §6.2, method 1): more than 4,096 ids
+    in one millisecond use the next one.  The random tail is drawn for each millisecond and
+    incremented within it (method 2).  Any thread may call the methods.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Ids:
         self._tail = 0
         self._drawn = -1  # the millisecond for which the tail was drawn
         self._tails: list[int] = []  # for the next milliseconds, last first
-        self._process = -1  # whose they are: a forked child must draw its own
+        self._process = -1  # the process that drew them: a forked child must draw its own
         watch(self)
 
     def uuid7(self) -> bytes:
@@ -71,7 +71,7 @@ class Ids:
         return self._tails.pop()
 
     def _forked(self, _parent: int) -> None:
-        """In a child: wait for no thread of the parent, and go on with another tail at once."""
+        """In a forked child: replace the lock, which the parent may hold, and draw a new tail."""
         self._lock = threading.Lock()
         self._drawn = -1
 

@@ -1,6 +1,6 @@
-"""Loops of our own threads: none ends by an error, which is logged once and shows in health.
+"""Loops of our own threads: an error does not end a loop; it is logged once and shown in health.
 
-The list of those that fail is the process's, as that of the threads it waits for.
+The list of failing loops belongs to the process, like the list of threads that it waits for.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from indelible.errors.logged import log_error
 from indelible.forks import process_wide
 
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
-"""Seconds until a loop goes on after an error; doubled from one to the next."""
+"""Seconds until a loop continues after an error; doubled with each further error."""
 
 logger = logging.getLogger(__name__)
 
-_lock = process_wide(threading.Lock())  # held for look-ups alone
+_lock = process_wide(threading.Lock())  # held only for look-ups
 _failing: dict[Loop, BaseException] = {}
 
 
 def failing_loops() -> list[str]:
-    """The loops of this process whose last turn has failed, and why; in words."""
+    """The loops of this process whose last turn failed, each with its error, as text."""
     with _lock:
         return [f"{loop.name} ({type(e).__name__}: {e})" for loop, e in _failing.items()]
 
@@ -31,20 +31,21 @@ class Loop:
     """The loop of one thread.
 
     Attributes:
-        name: The thread's.
+        name: Name of the thread.
     """
 
     def __init__(self, name: str) -> None:
-        """Nothing has failed yet."""
+        """Begin without an error."""
         self.name = name
         self._failed = False
 
     def run(self, turn: Callable[[], bool], pause: Callable[[float], object]) -> None:
-        """Call ``turn`` until it says ``False``, whatever it raises.
+        """Call ``turn`` until it returns ``False``; an error does not end the loop.
 
         Args:
-            turn: A part of the loop; or all of it, if it calls :meth:`well` now and then.
-            pause: Waits some seconds after an error, and returns early when the loop shall end.
+            turn: One turn of the loop; or the whole loop, if it calls :meth:`succeeded` now and
+                then.
+            pause: Waits some seconds after an error, and returns early when the loop is to end.
         """
         wait = FIRST_PAUSE
         try:
@@ -57,20 +58,20 @@ class Loop:
                     self.failed(error)
                     pause(wait)
                 else:
-                    self.well()
+                    self.succeeded()
         finally:
-            self.well()
+            self.succeeded()
 
     def failed(self, error: BaseException) -> None:
-        """Show ``error`` in health until :meth:`well`, and log the first one."""
+        """Show ``error`` in health until :meth:`succeeded`, and log the first one."""
         if not self._failed:
             log_error(logger, error, "%s failed and goes on after a pause", self.name)
         self._failed = True
         with _lock:
             _failing[self] = error
 
-    def well(self) -> None:
-        """Take note that a turn has gone well; nearly free."""
+    def succeeded(self) -> None:
+        """Record that a turn succeeded; nearly free."""
         if self._failed:
             self._failed = False
             with _lock:

@@ -1,7 +1,7 @@
-"""What processes say of their health, one row each in the table ``processes``, for other processes.
+"""Health reports of processes, for other processes: one row each in the table ``processes``.
 
-A row that was not renewed for a while says that its process died or hangs; nobody is asked.
-Only the database's clock is used, so that the clocks of hosts need not agree.
+A row that is not renewed shows that its process has died or hangs; no process is contacted.
+All times are of the database's clock, so that the clocks of hosts need not agree.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("indelible.reports")
 
 INTERVAL = 1.0
-"""Seconds between two reports: what a person who watches takes for live."""
+"""Seconds between two reports: to a person who watches, the figures look live."""
 
 STALE = 5.0
-"""Seconds without a report after which a process counts as dead or hanging: five are missing."""
+"""Seconds without a report (five reports) after which a process counts as dead or hanging."""
 
 _KEPT = 3_600
-"""Seconds that the row of a dead process is kept, for whoever asks what became of it."""
+"""Seconds that the row of a dead process is kept, so that users can see how it ended."""
 
 _REPORT_LIMIT = 1024 * 1024
-"""Bytes of a report: it names each view and consumer, and some threads."""
+"""Bytes of a report: it lists each view and consumer, and some threads."""
 
 _REPLACED = -1
-"""As the end of a lease: the store, which one process at a time can own, has another owner."""
+"""A value of ``lease_until``: the store has one owner at a time, and another process owns it
+now."""
 
 PROCESSES = sa.table(
     "processes",
@@ -62,15 +63,16 @@ _SHARDS = sa.table("shards", sa.column("owner", sa.Text), sa.column("lease_until
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """One process as its row has it.
+    """One process, as its row describes it.
 
     Attributes:
         since: Microseconds UTC, by the database's clock.
-        shards: Shards it holds now: by their leases, or where there are none as it says itself.
-        report_age_s: Seconds since its last report, ``None`` if there never was one.
+        shards: Shards it holds now: by their leases, or by its last report if the store has no
+            leases.
+        report_age_s: Seconds since its last report, ``None`` if it has never reported.
         alive: Whether it has reported lately, or holds a lease.
-        replaced: Whether it is known to be dead, since another process has its store.
-        health: What it said last; ``None`` if nothing, or nothing that can be read.
+        replaced: Whether it is known to be dead, because another process owns its store.
+        health: Its last report; ``None`` if there is none, or none that can be read.
     """
 
     id: str
@@ -86,7 +88,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_processes(connection: sa.Connection) -> list[Process]:
-    """All processes that have a row, the one that began last first."""
+    """All processes that have a row, the latest to start first."""
     now = _now(connection)
     leased: dict[str, int] | None = None
     if is_leased(connection):
@@ -100,7 +102,7 @@ def read_processes(connection: sa.Connection) -> list[Process]:
 
 
 def _cut(column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
-    """Its value, no more of it than a process writes."""
+    """The value of ``column``, cut to the size that a process writes at most."""
     most = {"name": TEXT_LIMIT, "host": TEXT_LIMIT, "report": _REPORT_LIMIT}.get(column.name)
     return column if most is None else sa.func.substr(column, 1, most).label(column.name)
 
@@ -128,7 +130,7 @@ def _decoded(report: bytes) -> Health | None:
     try:
         return msgspec.msgpack.decode(report, type=Health)
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
-        return None  # none yet, damaged, or of a version that knows other figures
+        return None  # none yet, damaged, or from a version with other fields
 
 
 def _number(value: object) -> int:
@@ -146,9 +148,9 @@ def _now(connection: sa.Connection) -> sa.ColumnElement[int]:
 
 
 class Reporter:
-    """Keeps the row of one open system up to date while entered, on a daemon thread of its own.
+    """Keeps the row of one open system up to date while entered, on its own daemon thread.
 
-    A store that cannot be written is no error here: the row grows old, which says just that.
+    A store that cannot be written is no error here: the row grows old, and readers see that.
     """
 
     def __init__(
@@ -160,8 +162,8 @@ class Reporter:
         """Report nothing yet.
 
         Args:
-            system: Open and owning its store until :meth:`stop` has returned.
-            name: What people are to call the process.
+            system: Must stay open, and own its store, until :meth:`stop` has returned.
+            name: A name of the process for people.
             on_report: Called with each report, on the reporter's thread; quick, never raises.
         """
         self._system = system
@@ -174,7 +176,7 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="indelible-reports", daemon=True)
 
     def __enter__(self) -> Self:
-        """Report once, then go on on the thread.
+        """Report once, then continue on the reporter's thread.
 
         Raises:
             ThreadUnavailableError: The host gives no thread; there is no row.
@@ -197,7 +199,7 @@ class Reporter:
         self.stop()
 
     def stop(self) -> None:
-        """Report no more and take the row away; may be called twice."""
+        """Stop reporting and delete the row; may be called twice."""
         self._stopped = True
         self._woken.set()
         if self._thread.is_alive():
@@ -205,44 +207,44 @@ class Reporter:
         store = self._system.store
         try:
             with store.within(PATIENCE), store.write_views() as connection:
-                # a row of the store's own stays
+                # a row that the store has made stays
                 connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.id == self._own_id))
         except (StoreError, SystemClosedError) as error:
-            logger.warning("the row of this process stays, and will grow old: %s", error)
+            logger.warning("the health report of this process could not be deleted: %s", error)
 
-    def soon(self) -> None:
-        """Report at once, on the reporter's thread: something has changed that others wait for."""
+    def report_now(self) -> None:
+        """Report at once, on the reporter's thread, after a change that others wait for."""
         self._woken.set()
 
     def report(self) -> None:
-        """Take the system's health and write it down."""
+        """Measure the system's health and store it."""
         health = take_health(access_to(self._system).parts)
         if not health.ready:
             self._on_report(health)  # first: the database may not answer
-        self._put_down(health)
+        self._store_report(health)
         if health.ready:
             self._on_report(health)  # then others can see it
 
-    def _put_down(self, health: Health) -> None:
+    def _store_report(self, health: Health) -> None:
         store = self._system.store
         try:
             with store.within(PATIENCE), store.write_views() as connection:
                 self._write(connection, msgspec.msgpack.encode(health))
         except StoreError as error:
             if not self._failing:
-                logger.warning("nobody can see how this process is: %s", error)
+                logger.warning("the health report of this process could not be stored: %s", error)
             self._failing = True
         else:
             self._failing = False
 
     def _write(self, connection: sa.Connection, report: bytes) -> None:
         now = _now(connection)
-        of_store = self._system.store.process
-        mine = sa.update(PROCESSES).where(PROCESSES.c.id == (of_store or self._own_id))
+        stores_row = self._system.store.process  # the store has made a row for this process
+        mine = sa.update(PROCESSES).where(PROCESSES.c.id == (stores_row or self._own_id))
         values = {"name": self._name, "report": report, "reported_at": now}
-        if connection.execute(mine.values(values)).rowcount or of_store:
-            return  # a row that the store lacks at the moment will come with its next lease
-        if not is_leased(connection):  # the kernel's lock is ours: nobody else lives
+        if connection.execute(mine.values(values)).rowcount or stores_row:
+            return  # if that row is missing, the store makes it with its next lease
+        if not is_leased(connection):  # this process has the kernel's lock: all others have ended
             connection.execute(sa.update(PROCESSES).values(lease_until=_REPLACED))
         old = (PROCESSES.c.lease_until < now) & (PROCESSES.c.reported_at < now - _KEPT * 1_000_000)
         connection.execute(sa.delete(PROCESSES).where(old))

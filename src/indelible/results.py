@@ -1,6 +1,6 @@
-"""The types of what handles, systems and views take and return, for annotations and type checkers.
+"""Types of the arguments and results of handles, systems and views, for annotations.
 
-Mappings are TypedDicts with exactly the keys that are named; rows of views are immutable structs.
+Mappings are TypedDicts with exactly the keys listed; rows of views are immutable structs.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ __all__ = [
 ]
 
 HealthWord = Literal["ready", "draining", "unavailable", "served", "unserved"]
-"""How a system is; the last two are those of a system that does not own its store."""
+"""State of a system; the last two are states of a system that does not own its store."""
 
 
 class ShardHealth(TypedDict):
-    """Shards that the process may write, and how many the store has."""
+    """Shards that the process may write, and the number of all shards of the store."""
 
     held: int
     of: int
 
 
 class MailboxHealth(TypedDict):
-    """Messages that wait for actors in memory: of all, of the worst, and which that is."""
+    """Messages in mailboxes: of all actors together, in the longest mailbox, and its stream."""
 
     messages: int
     longest: int
@@ -77,21 +77,21 @@ class StepHealth(TypedDict):
 
 
 class CallHealth(TypedDict):
-    """Calls and own effects of actors under way, and waiting for a thread."""
+    """Calls and custom effects being executed, and waiting for a thread."""
 
     running: int
     queued: int
 
 
 class TimerHealth(TypedDict):
-    """Timers to come, and by how many seconds the oldest is late; 0 if none is due."""
+    """Timers that have not fired, and by how many seconds the oldest is late; 0 if none is due."""
 
     pending: int
     late_s: float
 
 
 class ViewHealth(TypedDict):
-    """What a view lacks, as :class:`indelible.projections.queries.view_lag.ViewLag` has it."""
+    """How far a view is behind, see :class:`indelible.projections.queries.view_lag.ViewLag`."""
 
     events: int
     seconds: float
@@ -99,7 +99,7 @@ class ViewHealth(TypedDict):
 
 
 class SystemHealth(TypedDict):
-    """What ``system.health()`` returns, explained in :class:`indelible.service.health.Health`."""
+    """Result of ``system.health()``; :class:`indelible.service.health.Health` explains the keys."""
 
     state: HealthWord
     ready: bool

@@ -1,7 +1,7 @@
-"""Starting threads where the host may have none to give: what is refused is tried again.
+"""Starting threads when the host may refuse one: a refused thread is tried again.
 
-The limit (pids of a container, RLIMIT_NPROC of a user) is the process's, so the list of what waits
-for it is the process's too; it holds nothing else, and its lock is held for table look-ups alone.
+The limit (pids of a container, RLIMIT_NPROC of a user) applies to the process, so the list of
+refused threads belongs to the process too; its lock is held only for look-ups.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from indelible.errors import ThreadUnavailableError
 from indelible.forks import renew_in_child
 
 Again = Callable[[], object]
-"""Starts a thread by :meth:`WantedThreads.start`, if it is still needed; quick."""
+"""Starts a thread with :meth:`WantedThreads.start` if it is still needed; quick."""
 
 RETRY_S = 0.05
-"""Seconds between two tries: a refusal costs some 20 us, and a run waits for the thread."""
+"""Seconds between two tries: a refusal costs about 20 us, and a run waits for the thread."""
 
-_REFUSED = (RuntimeError, MemoryError)  # what Thread.start() raises
+_REFUSED = (RuntimeError, MemoryError)  # Thread.start() raises one of them
 
 logger = logging.getLogger(__name__)
 
 
 class WantedThreads:
-    """Threads that the host refused, and how to try again; any thread may call any method."""
+    """Threads that the host refused, each with a function that tries again; for any thread."""
 
     def __init__(self) -> None:
-        """Nothing waits for a thread."""
-        self._lock = threading.RLock()  # re-entrant: a finaliser may send a message at any place
+        """Begin with an empty list."""
+        self._lock = threading.RLock()  # re-entrant: a finaliser may send a message at any point
         self._waiting: dict[Again, tuple[str, int]] = {}  # name and number of refusals
 
     def __bool__(self) -> bool:
-        """Whether anything waits for a thread."""
+        """Whether any thread was refused and is still needed."""
         return bool(self._waiting)
 
     def names(self) -> list[str]:
-        """What the threads that could not be started are called."""
+        """Names of the threads that could not be started."""
         with self._lock:
             return [name for name, _ in self._waiting.values()]
 
     def start(self, thread: threading.Thread, again: Again) -> bool:
-        """Start ``thread``, or have ``again`` called until it has started what was needed.
+        """Start ``thread``; if the host refuses, have ``again`` called until a thread has started.
 
         Returns:
-            False if the host gives no thread: ``thread`` is to be dropped.
+            False if the host refuses the thread: drop ``thread``.
         """
         try:
             thread.start()
@@ -57,47 +57,47 @@ class WantedThreads:
         return True
 
     def refused(self, name: str, error: BaseException, again: Again) -> None:
-        """Have ``again`` called: ``error`` has kept the thread ``name`` from being started."""
+        """Have ``again`` called: the thread ``name`` could not be started because of ``error``."""
         with self._lock:
             _, refusals = self._waiting.get(again, ("", 0))
             self._waiting[again] = (name, refusals + 1)
         if not refusals:
-            logger.warning("%s waits for a thread (%s); it is tried again", name, error)
+            logger.warning("thread %s could not be started (%s); it is tried again", name, error)
 
     def forget(self, again: Again) -> None:
-        """Call ``again`` no more: it is needed no more, or its thread runs."""
+        """Stop calling ``again``: its thread runs, or is not needed any more."""
         with self._lock:
             self._waiting.pop(again, None)
 
     def try_again(self) -> None:
-        """Try to start all that waits, on this thread."""
+        """Try to start every refused thread, on the calling thread."""
         with self._lock:
             waiting = list(self._waiting.items())
         for again, (name, refusals) in waiting:
             try:
                 again()
             except Exception:
-                logger.exception("%s cannot be started", name)
+                logger.exception("thread %s could not be started", name)
             with self._lock:
-                if self._waiting.get(again) == (name, refusals):  # it wanted none any more
+                if self._waiting.get(again) == (name, refusals):  # not needed any more
                     del self._waiting[again]
 
     def reset(self) -> None:
-        """In a forked child: forget what the parent's threads waited for."""
-        self._lock, self._waiting = threading.RLock(), {}  # a parent's lock may be held for ever
+        """In a forked child: empty the list, which is the parent's."""
+        self._lock, self._waiting = threading.RLock(), {}  # the parent's lock may never be released
 
 
 wanted = WantedThreads()
-"""What this process waits for; whoever has a thread that looks at a clock tries again."""
+"""The refused threads of this process; each thread that reads a clock calls ``try_again``."""
 
 renew_in_child(wanted.reset)
 
 
 def start_now(thread: threading.Thread) -> None:
-    """Start ``thread``, without which its owner cannot begin.
+    """Start ``thread``, which its owner needs to begin.
 
     Raises:
-        ThreadUnavailableError: The host gives no more threads; nothing has been started.
+        ThreadUnavailableError: The host gives no more threads; ``thread`` was not started.
     """
     try:
         thread.start()

@@ -100,7 +100,7 @@ class NotifyListener:
         while not self._stopped:
             for hint in driver.notifies(timeout=0):
                 self._channels[hint.channel](hint.payload)
-            self._loop.well()
+            self._loop.succeeded()
             if not (self._stopped or self._wait([driver.fileno()], self._patience)):
                 driver.execute("")
 

@@ -1,1 +1,1 @@
-"""What a user holds: the system, handles of runs, agents and actors, and their methods."""
+"""The public objects: the system, the handles of runs, agents and actors, and their methods."""

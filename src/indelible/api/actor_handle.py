@@ -1,4 +1,4 @@
-"""A handle of one of your own event-sourced actors."""
+"""A handle to one of your own event-sourced actors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from indelible.remote.remote_future import ASK_TIMEOUT
 
 
 class ActorHandle(Generic[S, R]):
-    """Speaks to the actor behind one stream; any thread may use it.
+    """Sends messages to the actor of one stream; any thread may use it.
 
-    ``ActorHandle[State, Reply]`` has the types that its Decider declares.
+    The types in ``ActorHandle[State, Reply]`` are those of the actor's Decider.
 
     Attributes:
         stream: Name of the actor's stream, ``category-id``.
@@ -29,7 +29,7 @@ class ActorHandle(Generic[S, R]):
         __class_getitem__ = classmethod(GenericAlias)  # as Decider
 
     def __init__(self, access: SystemAccess, stream: str) -> None:
-        """Point at an identity; it need not exist yet."""
+        """Refer to the actor of ``stream``, which need not have events yet."""
         self.stream = stream
         self._access = access
 
@@ -47,26 +47,30 @@ class ActorHandle(Generic[S, R]):
         why: str | None = None,
         correlation_id: str | None = None,
     ) -> R:
-        """Send ``message`` and return the reply, once all that it rests on is durable.
+        """Send ``message`` and return the reply, once every event behind the reply is durable.
 
         Args:
-            message: What the actor's ``decide`` understands.  To another process go storable
-                values, and the types that the decider lists as ``message_types``.
+            message: A message for the actor's ``decide``.  To an actor in another process you can
+                send storable values, and the types that its decider lists as ``message_types``.
             timeout: Seconds; the system's default is 30.
-            message_id: The same id with the same message is handled once, and answered as it was
-                then, for 7 days: so that asking again after an error is safe.
-            by: On whose behalf; recorded with every event that the message causes.
-            why: The reason; likewise.
-            correlation_id: The request that it belongs to; likewise.
+            message_id: For 7 days the same id with the same message is handled once, and later
+                calls
+                get the first answer: so a retry after an error is safe.
+            by: The principal on whose behalf you call; recorded in every event that the message
+                causes.
+            why: The reason; recorded likewise.
+            correlation_id: The request to which the message belongs; recorded likewise.
 
         Raises:
-            RefusedError: The actor said no, or ``by`` and the like are no text; nothing changed.
-            AskTimeoutError: No reply in time; it may have happened.
-            StoreUnavailableError: The commit failed; it may have happened.
-            MailboxFullError, ActorQuarantinedError, ActorStoppedError: It was not taken.
+            RefusedError: The actor refused the message, or ``by``, ``why`` or an id is not valid
+                text; nothing has changed.
+            AskTimeoutError: No reply in time; the message may have been handled.
+            StoreUnavailableError: The commit failed; the message may have been handled.
+            MailboxFullError, ActorQuarantinedError, ActorStoppedError: The message was not
+                accepted.
             MessageExistsError: ``message_id`` belongs to another message.
-            ActorFailedError: The actor failed on it in another process, or refused it outside of
-                ``decide``; nothing changed.
+            ActorFailedError: The actor, in another process, failed on the message or refused it
+                outside of ``decide``; nothing has changed.
         """
         self._access.check_may_block("ask", "ask_async")
         timeout = check_timeout(timeout)
@@ -102,15 +106,16 @@ class ActorHandle(Generic[S, R]):
         why: str | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Send ``message`` without an answer; it is lost if the process dies before its commit.
+        """Send ``message`` without waiting; it is lost if the process dies before its commit.
 
         The parameters are those of :meth:`ask`.
-        What cannot be handled, or kept any longer while the store is unavailable, is a dead letter.
-        In mode ``client`` it returns once the message is durable in the inbox of the store.
+        A message that cannot be handled, or not kept while the store is unavailable, becomes a dead
+        letter.  In mode ``client`` the call returns when the message is durable in the store's
+        inbox.
 
         Raises:
-            RefusedError, MailboxFullError, ActorStoppedError: It was not taken.
-            BlockingCallError: Mode ``client``, and called on the system's event loop.
+            RefusedError, MailboxFullError, ActorStoppedError: The message was not accepted.
+            BlockingCallError: Called on the system's event loop in mode ``client``.
         """
         context = self._access.calling(by, why, correlation_id)
         if self._access.tell_remotely:
@@ -139,7 +144,7 @@ class ActorHandle(Generic[S, R]):
         return tell(self.stream, message, ASK_TIMEOUT, context=context)
 
     def state(self, *, as_of: AsOf | None = None) -> S:
-        """The fold of the stored events, all there are or those that there were ``as_of``.
+        """The actor's state: the fold of all stored events, or of those stored ``as_of`` a moment.
 
         Args:
             as_of: A version of the stream, a position or cursor, or a time; ``None`` is now.
@@ -156,7 +161,7 @@ class ActorHandle(Generic[S, R]):
         return await self._access.parts.off_loop.call(self.state, as_of=as_of)
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
-        """Every event of the stream so far, or of what it was ``as_of``, in order."""
+        """Every event of the stream now, or ``as_of`` a moment, in order."""
         self._access.check_may_block("events", "events_async")
         return self._access.read_stream(self.stream, as_of)
 

@@ -1,4 +1,4 @@
-"""A workflow agent: a durable name under which runs are started."""
+"""A workflow agent: a durable name that starts runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from indelible.events.model.message_context import Context
 
 
 class WorkflowAgent:
-    """An identity: the same name in the same store is the same agent, in any process.
+    """A named agent: the same name in the same store is the same agent, in any process.
 
     Attributes:
         name: Name of the agent.
@@ -43,23 +43,26 @@ class WorkflowAgent:
         why: str | None = None,
         correlation_id: str | None = None,
     ) -> RunHandle:
-        """Start a run and return when that is durable: after a crash it is finished.
+        """Start a run and return when its start is durable: after a crash the run is finished.
 
         Args:
             definition: The workflow.
             run_id: Unique in the store, 1 to 200 printable characters; a new one by default.
-            input: What the steps see: a mapping of storable values; empty by default.
-            by: On whose behalf; recorded with every event of the run, and with what it causes.
-            why: The reason; likewise.
-            correlation_id: The request that it belongs to; likewise, and the run's id by default.
+            input: The run's input, which steps can refer to: a mapping of storable values; empty by
+                default.
+            by: The principal on whose behalf you call; recorded in every event of the run, and in
+                those that the run causes elsewhere.
+            why: The reason; recorded likewise.
+            correlation_id: The request to which the run belongs; recorded likewise; the run's id by
+                default.
 
         Raises:
-            RefusedError: An id, ``by`` or the like is no text that can be recorded; nothing was
-                started.
+            RefusedError: An id, ``by`` or ``why`` is not valid text; nothing was started.
             DefinitionError: The definition or the input cannot be run; nothing was started.
             RunExistsError: The id belongs to a run with other contents; nothing was started.
             ValueNotStorableError, PayloadTooLargeError: About ``input``; nothing was started.
-            StoreUnavailableError, AskTimeoutError: It may have started; retry with the same id.
+            StoreUnavailableError, AskTimeoutError: The run may have started; retry with the same
+                id.
         """
         self._access.check_may_block("start", "start_async")
         context = self._access.calling(by, why, correlation_id)
@@ -88,12 +91,12 @@ class WorkflowAgent:
         why: str | None = None,
         correlation_id: str | None = None,
     ) -> list[RunHandle]:
-        """Start a run for each (run_id, input) and return when all are durable.
+        """Start a run for each (run_id, input) and return when all starts are durable.
 
         The other parameters are those of :meth:`start`.
 
         Raises:
-            As :meth:`start` does, for the first that cannot start; the others have been started.
+            Errors of :meth:`start`, for the first run that cannot start; the others have started.
         """
         self._access.check_may_block("start_many", "start_many_async")
         asked = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
@@ -129,10 +132,10 @@ class WorkflowAgent:
     ) -> Outcome:
         """Start a run and wait for its end: :meth:`start`, then :meth:`RunHandle.result`.
 
-        ``timeout`` seconds are for both together; ``None`` waits for the end for ever.
+        ``timeout``, in seconds, covers both together; ``None`` sets no limit.
 
         Raises:
-            As these two do: AskTimeoutError, too, if it was not accepted in time.
+            The errors of these two methods; AskTimeoutError if the run was not accepted in time.
         """
         self._access.check_may_block("execute_workflow", "execute_workflow_async")
         context = self._access.calling(by, why, correlation_id)
@@ -185,7 +188,7 @@ class WorkflowAgent:
         return RunHandle(self._access, message.run_id)
 
     def _time_left(self, timeout: float | None) -> Callable[[], float | None]:
-        """What is left of ``timeout`` seconds from now on, whenever the result is called."""
+        """Return a function that returns the seconds left of ``timeout``, counted from now."""
         timeout = check_timeout(timeout)
         if timeout is None:
             return lambda: None

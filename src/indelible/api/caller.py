@@ -1,4 +1,4 @@
-"""Who calls a system, and why: parameters of calls, and what is in force where they are made."""
+"""The caller's context: from parameters of a call, the enclosing block, or the running step."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from indelible.api.arguments.caller_context import check_cause, checked
 from indelible.assembly.process_guard import ProcessGuard
 from indelible.events.model.message_context import NO_CONTEXT, Context, over
 
-_GIVEN: ContextVar[Mapping[object, Context]] = ContextVar("indelible.given")
-"""The innermost block of each system that is in force here."""
+_BLOCKS: ContextVar[Mapping[object, Context]] = ContextVar("indelible.caller_blocks")
+"""For each system, the context of the innermost enclosing block."""
 
 
 class Caller(ProcessGuard):
-    """Knows who calls a system, and why; any thread may ask."""
+    """Determines the context of calls to one system; any thread may use it."""
 
     @contextmanager
     def block(self, given: Context) -> Iterator[Context]:
-        """Have ``given``, over what is in force already, go with every call made in the block."""
-        context = over(self._in_force(), given)
-        token = _GIVEN.set({**_GIVEN.get({}), self: context})
+        """Attach ``given``, merged over the current context, to every call made in the block."""
+        context = over(self._current(), given)
+        token = _BLOCKS.set({**_BLOCKS.get({}), self: context})
         try:
             yield context
         finally:
-            _GIVEN.reset(token)
+            _BLOCKS.reset(token)
 
     def calling(
         self,
@@ -37,17 +37,17 @@ class Caller(ProcessGuard):
         correlation_id: str | None = None,
         message_id: str | None = None,
     ) -> Context | None:
-        """What goes with a call made here, with these parameters; ``None`` if nothing does.
+        """The context of a call made here with these parameters; ``None`` if it is empty.
 
         Raises:
-            RefusedError: A parameter is no name, no id, or no reason.
+            RefusedError: A parameter is not a valid name, id or reason.
         """
         if self.parent:
             self.check_process("calling()")
         bare = by is None and why is None and correlation_id is None and message_id is None
-        if bare and RUNNING.get(None) is None and _GIVEN.get(None) is None:
-            return None  # as nearly always: this is part of every message
-        context = self._in_force()
+        if bare and RUNNING.get(None) is None and _BLOCKS.get(None) is None:
+            return None  # the common case; this code runs for every message
+        context = self._current()
         if by is not None or why is not None or correlation_id is not None:
             context = over(context, checked(by=by, why=why, correlation_id=correlation_id))
         if message_id is not None and not context.causation_id:
@@ -55,9 +55,9 @@ class Caller(ProcessGuard):
             context = replace(context, causation_id=message_id)
         return context if context is not NO_CONTEXT else None
 
-    def _in_force(self) -> Context:
-        """What is set here without a parameter: by a block, or by the step or call that runs."""
-        blocks = _GIVEN.get(None)
+    def _current(self) -> Context:
+        """The context that a block, or else the running step or call, sets here."""
+        blocks = _BLOCKS.get(None)
         if blocks is not None and self in blocks:
             return blocks[self]
         running = RUNNING.get(None)

@@ -1,4 +1,4 @@
-"""Saying once for many calls who makes them, why, and for which request."""
+"""One context for many calls: principal, reason, tenant, request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indelible.events.model.message_context import Context
 
 
 class CallerScope(Facade):
-    """What goes with calls beside their own parameters; any thread may use it."""
+    """A context that calls get beside their own parameters; any thread may use it."""
 
     def context(
         self,
@@ -24,23 +24,24 @@ class CallerScope(Facade):
         tracestate: str | None = None,
         agent: str | None = None,
     ) -> AbstractContextManager[Context]:
-        """Have this go with every call on this system in the block, and with all that it causes.
+        """Attach this context to every call on this system in the block, and to its consequences.
 
-        It holds across ``await`` and in tasks that begin in the block, not in threads.  What a
-        block does not set is as around it.  A parameter of a call comes before any block.
+        It holds across ``await`` and in tasks started in the block, but not in threads.  A field
+        that a block does not set keeps its value from outside.  A call's parameter overrides it.
 
         Args:
-            by: On whose behalf; like all but ``why`` text of 1 to 200 printable characters.
+            by: The principal on whose behalf the calls are made.  Each but ``why`` is text of
+                1 to 200 printable characters.
             why: The reason, up to 1,000 characters.
-            tenant: For which customer.
-            correlation_id: The request that it belongs to.
-            causation_id: The message that it follows from, of a broker for instance.
-            traceparent: A W3C trace context, as the header has it.
-            tracestate: What belongs to that, as the header has it.
-            agent: The agent at work.
+            tenant: The customer.
+            correlation_id: The request to which the calls belong.
+            causation_id: The message that caused the calls, for instance one of a broker.
+            traceparent: A W3C trace context, as in the header ``traceparent``.
+            tracestate: Its trace state, as in the header ``tracestate``.
+            agent: The agent that makes the calls.
 
         Raises:
-            RefusedError: One of them is none of this; the message names it.
+            RefusedError: A parameter is not valid; the message names it.
         """
         self._access.check_process("context()")
         given = checked(

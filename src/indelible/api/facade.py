@@ -1,4 +1,4 @@
-"""What the public methods of a system have in common: they work through its access."""
+"""The common base of the classes that hold the public methods of a system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from indelible.events.store import EventStore
 
 
 class Facade:
-    """A part of what a system shows to users; any thread may use it.
+    """A group of a system's public methods; any thread may use it.
 
     Attributes:
         url: Address of the store.
@@ -18,12 +18,12 @@ class Facade:
 
     @property
     def owns(self) -> bool:
-        """Whether this system writes the store, rather than only reading it."""
+        """Whether this system writes the store; otherwise it only reads it."""
         return self._access.owns
 
     @property
     def store(self) -> EventStore:
-        """The log.
+        """The event store.
 
         Raises:
             SystemClosedError: The system is not open.
@@ -32,5 +32,5 @@ class Facade:
 
 
 def access_to(system: Facade) -> SystemAccess:
-    """What ``system`` works through, for other modules of this library."""
+    """The internal parts behind ``system``, for other modules of this library."""
     return system._access

@@ -19,11 +19,11 @@ class Outcome(TypedDict):
     """The end of a run: ``outcome["status"]`` is success, partial or failed.
 
     ``result`` maps the names of the workflow's outermost steps and blocks to what they returned;
-    it is decoded when it is first looked at, unless it must be fetched from the store.
-    ``error`` is ``None`` after success; else ``{step, type, message, steps}``: what ended the run,
-    or the first failure of a partial one, and in ``steps`` the first ten steps that failed.
-    ``execution_time_ms`` runs from acceptance to the end, waiting included.  Every look at
-    ``result`` gives the same object; it is yours.
+    it is decoded on first access, unless it must be fetched from the store.
+    ``error`` is ``None`` after success; else ``{step, type, message, steps}``: the failure that
+    ended the run, or the first failure of a partial run, and in ``steps`` the first ten failed
+    steps. ``execution_time_ms`` counts from acceptance to the end, waiting included.  Every access
+    to ``result`` returns the same object, which you may change.
     """
 
     run_id: ReadOnly[str]
@@ -71,7 +71,7 @@ class _Outcome(Mapping[str, Any]):
             self._values["result"] = outcome_value(state, read_blob)  # while the store is open
 
     def __getitem__(self, key: str) -> Any:
-        """One of ``KEYS``."""
+        """The value of ``key``, one of ``KEYS``."""
         if key == "result" and "result" not in self._values:
             self._values["result"] = outcome_value(self._state, self._read_blob)
         return self._values[key]
@@ -81,7 +81,7 @@ class _Outcome(Mapping[str, Any]):
         return iter(KEYS)
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """The number of keys."""
         return len(KEYS)
 
     def __repr__(self) -> str:
@@ -92,9 +92,9 @@ class _Outcome(Mapping[str, Any]):
 
 if not TYPE_CHECKING:
     _Outcome.__name__ = _Outcome.__qualname__ = "Outcome"
-    Outcome = _Outcome  # what the names of the types say, and isinstance() goes by
+    Outcome = _Outcome  # so that isinstance() and the name of the type agree with the annotation
 
 
 def outcome_of(state: RunState, read_blob: ReadBlob) -> Outcome:
-    """The outcome of a run that has ended, as ``state`` has it."""
+    """The outcome of an ended run with this last ``state``."""
     return cast("Outcome", _Outcome(state, read_blob))

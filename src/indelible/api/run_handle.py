@@ -1,4 +1,4 @@
-"""A handle of one run: its result, its status, its events; nothing in it is the run itself."""
+"""A handle to one run: its result, its status, its events; the handle holds no state of the run."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from indelible.runs.local_run_end import on_end
 if TYPE_CHECKING:
     from indelible.actors.workflow.state.status_types import RunStatus
 
-_DESCRIBED_IN = 5.0
-"""Seconds to wait for the process that executes a run to say what it waits for."""
+_DESCRIBE_TIMEOUT = 5.0
+"""Seconds to wait for the status from the process that executes the run."""
 
 
 class RunHandle:
@@ -46,7 +46,7 @@ class RunHandle:
     """
 
     def __init__(self, access: SystemAccess, run_id: str) -> None:
-        """Point at a run that exists."""
+        """Refer to an existing run."""
         self.run_id = run_id
         self._access = access
         self._stream = f"run-{run_id}"
@@ -58,22 +58,24 @@ class RunHandle:
     # -- result
 
     def result(self, timeout: float | None = None) -> Outcome:
-        """Wait for the end of the run and return how it ended; a failed run returns too.
+        """Wait for the end of the run and return its outcome, also if the run failed.
 
         Args:
-            timeout: Seconds; ``None`` waits for ever.
+            timeout: Seconds; ``None`` sets no limit.
 
         Raises:
-            RefusedError: ``timeout`` is no number of seconds from 0.
-            DeadlockError: Called in a step, whose run this one waits for, without ``timeout``.
-            ResultTimeoutError: It has not ended; it goes on, and the error says what it waits for.
-            SystemClosedError: The system closes; the run goes on at the next open.
+            RefusedError: ``timeout`` is not a number, or below 0.
+            DeadlockError: Called without ``timeout`` in a step, and this run waits for that step's
+                run.
+            ResultTimeoutError: The run has not ended; it continues, and the error says what the run
+                waits for.
+            SystemClosedError: The system closes; the run continues at the next open.
             BlockingCallError: Called on the system's event loop.
         """
         self._access.check_may_block("result", "result_async")
         timeout = check_timeout(timeout)
-        if not self._here():
-            return self._outcome(self._wait_elsewhere(timeout))
+        if not self._is_local():
+            return self._outcome(self._wait_remotely(timeout))
         recent = self._access.executor.endings.recent(self._stream)
         if recent is not None:
             return self._outcome(recent)
@@ -83,62 +85,66 @@ class RunHandle:
             return self._outcome(self._access.wait(ending, timeout))
         except TimeoutError:
             raise self._timed_out(timeout, self._waiting_for()) from None
-        except ShardNotOwnedError:  # another process goes on with the run
-            return self._outcome(self._wait_elsewhere(self._left(timeout, began)))
+        except ShardNotOwnedError:  # another process executes the run from now on
+            return self._outcome(self._wait_remotely(self._time_left(timeout, began)))
         finally:
             forget()
 
     async def result_async(self, timeout: float | None = None) -> Outcome:  # noqa: ASYNC109 - as result()
         """Do what :meth:`result` does without blocking the event loop."""
         timeout = check_timeout(timeout)
-        if not self._here():
-            return self._outcome(await self._wait_elsewhere_async(timeout))
+        if not self._is_local():
+            return self._outcome(await self._wait_remotely_async(timeout))
         began = self._access.clock.monotonic()
         ending, forget = self._ending()
         try:
-            return self._outcome(await self._await_here(ending, timeout))
+            return self._outcome(await self._await_locally(ending, timeout))
         except TimeoutError:
             waiting = await self._access.parts.off_loop.call(self._waiting_for)
             raise self._timed_out(timeout, waiting) from None
         except ShardNotOwnedError:  # as above
-            left = self._left(timeout, began)
-            return self._outcome(await self._wait_elsewhere_async(left))
+            left = self._time_left(timeout, began)
+            return self._outcome(await self._wait_remotely_async(left))
         finally:
             forget()
 
-    async def _await_here(self, ending: PooledFuture[RunState], timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
+    async def _await_locally(
+        self,
+        ending: PooledFuture[RunState],
+        timeout: float | None,  # noqa: ASYNC109 - as result()
+    ) -> RunState:
         if timeout is not None:
             return await asyncio.wait_for(_awaited(ending), timeout)
         with awaiting(self._access.executor, self._stream):
             return await ending
 
-    def _wait_elsewhere(self, timeout: float | None) -> RunState:
-        """Wait for another process to end the run; a step's thread is replaced meanwhile."""
+    def _wait_remotely(self, timeout: float | None) -> RunState:
+        """Wait until another process ends the run; the thread of a waiting step is replaced."""
         ends = self._access.parts.ends
         end = ends.wait(self.run_id)
         end.asked = self._stream
         try:
             state: RunState = end.get(timeout=timeout)
         except pykka.Timeout:
-            raise self._late_elsewhere(timeout or 0.0) from None
+            raise self._remote_timeout(timeout or 0.0) from None
         finally:
             ends.forget(self.run_id, end)
         return state
 
-    async def _wait_elsewhere_async(self, timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
+    async def _wait_remotely_async(self, timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
         parts = self._access.parts
         end = parts.ends.wait(self.run_id)
         try:
             state: RunState = await asyncio.wait_for(_awaited(end), timeout)
         except TimeoutError:
-            late = await parts.off_loop.call(self._late_elsewhere, timeout or 0.0)
+            late = await parts.off_loop.call(self._remote_timeout, timeout or 0.0)
             raise late from None
         finally:
             parts.ends.forget(self.run_id, end)
         return state
 
-    def _late_elsewhere(self, timeout: float) -> ResultTimeoutError:
-        """What is known of a run that another process has not ended in time."""
+    def _remote_timeout(self, timeout: float) -> ResultTimeoutError:
+        """The error for a run that another process has not ended in time."""
         parts = self._access.parts
         waiting = parts.reader.waiting_for(self.run_id)
         unserved = ""
@@ -147,17 +153,17 @@ class RunHandle:
                 unserved = parts.service.absence()
         return ResultTimeoutError(self.run_id, timeout, waiting, unserved)
 
-    def _here(self) -> bool:
+    def _is_local(self) -> bool:
         """Whether this process executes the run."""
         return self._access.owns and self._access.directory.owns(self._stream)
 
-    def _left(self, timeout: float | None, began: int) -> float | None:
+    def _time_left(self, timeout: float | None, began: int) -> float | None:
         if timeout is None:
             return None
         return max(0.0, timeout - (self._access.clock.monotonic() - began) / 1e9)
 
     def _ending(self) -> tuple[PooledFuture[RunState], Any]:
-        """A future of the run's last state, and how to give it up."""
+        """A future of the run's last state, and a function that gives it up."""
         executor, directory = self._access.executor, self._access.directory
         ending: PooledFuture[RunState] = PooledFuture()
         ending.asked = RunEnd(id(executor), self._stream)  # names deadlocks
@@ -177,17 +183,17 @@ class RunHandle:
 
     def _waiting_for(self) -> Sequence[str]:
         try:
-            return self._status_here(MORE)["waiting_for"]
+            return self._local_status(MORE)["waiting_for"]
         except IndelibleError:
             return ()
 
     def _timed_out(self, timeout: float | None, waiting: Sequence[str]) -> ResultTimeoutError:
         return ResultTimeoutError(self.run_id, timeout or 0.0, waiting)
 
-    # -- looking
+    # -- status and events
 
     def status(self, *, as_of: AsOf | None = None) -> RunStatus:
-        """What the run is doing: its steps, times, attempts, errors, and what it waits for.
+        """The run's status: its steps, times, attempts, errors, and what it waits for.
 
         Args:
             as_of: A version of its stream, a position or cursor, or a time; ``None`` is now.
@@ -196,22 +202,22 @@ class RunHandle:
             AsOfError: There is no such moment, or the run did not exist then.
         """
         self._access.check_may_block("status", "status_async")
-        if as_of is not None or not self._here():
-            status = self._stored(as_of)
-            return status if as_of is not None else self._ask_elsewhere(status)
-        return self._status_here()
+        if as_of is not None or not self._is_local():
+            status = self._stored_status(as_of)
+            return status if as_of is not None else self._remote_status(status)
+        return self._local_status()
 
-    def _stored(self, as_of: AsOf | None) -> RunStatus:
-        """The status as the log has it."""
+    def _stored_status(self, as_of: AsOf | None) -> RunStatus:
+        """The status computed from the log."""
         reader = self._access.reader
         return reader.describe(self.run_id, reader.version(self.run_id, as_of))
 
-    def _status_here(self, timeout: float | None = None) -> RunStatus:
+    def _local_status(self, timeout: float | None = None) -> RunStatus:
         answer: RunStatus | None = self._access.ask(self._stream, Describe(), timeout=timeout)
-        return self._described(answer)
+        return self._with_unregistered(answer)
 
-    def _described(self, answer: RunStatus | None) -> RunStatus:
-        """The status that this process knows, and the step types for which it waits."""
+    def _with_unregistered(self, answer: RunStatus | None) -> RunStatus:
+        """The actor's answer, with unregistered step types added to ``waiting_for``."""
         if answer is None:
             raise UnknownRunError(self.run_id, self._access.store.url)
         answer["waiting_for"] += self._access.executor.unregistered.of(self._stream)
@@ -219,25 +225,30 @@ class RunHandle:
 
     async def status_async(self, *, as_of: AsOf | None = None) -> RunStatus:
         """Do what :meth:`status` does without blocking the event loop."""
-        if as_of is None and self._here():
-            return self._described(await self._access.ask_async(self._stream, Describe()))
+        if as_of is None and self._is_local():
+            answer = await self._access.ask_async(self._stream, Describe())
+            return self._with_unregistered(answer)
         call = self._access.parts.off_loop.call
-        status = await call(self._stored, as_of)
+        status = await call(self._stored_status, as_of)
         if as_of is not None or not await call(self._can_be_asked, status):
             return status
         try:
-            answer = await self._access.ask_async(self._stream, Describe(), timeout=_DESCRIBED_IN)
+            answer = await self._access.ask_async(
+                self._stream, Describe(), timeout=_DESCRIBE_TIMEOUT
+            )
         except AskTimeoutError:
             return status
         return answer or status
 
-    def _ask_elsewhere(self, status: RunStatus) -> RunStatus:
-        """The status as the process that executes the run knows it; the log's if none answers."""
+    def _remote_status(self, status: RunStatus) -> RunStatus:
+        """The status from the process that executes the run; ``status`` if none answers."""
         access = self._access
         if not self._can_be_asked(status):
             return status
         try:
-            answer: RunStatus | None = access.ask(self._stream, Describe(), timeout=_DESCRIBED_IN)
+            answer: RunStatus | None = access.ask(
+                self._stream, Describe(), timeout=_DESCRIBE_TIMEOUT
+            )
         except AskTimeoutError:
             return status
         return answer or status
@@ -248,7 +259,7 @@ class RunHandle:
         return status["outcome"] is None and access.can_ask and bool(access.store.owners())
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
-        """Every event of the run so far, or of what it was ``as_of``, in order."""
+        """Every event of the run now, or ``as_of`` a moment, in order."""
         self._access.check_may_block("events", "events_async")
         return self._access.read_stream(self._stream, as_of)
 
@@ -256,7 +267,7 @@ class RunHandle:
         """Do what :meth:`events` does without blocking the event loop."""
         return await self._access.parts.off_loop.call(self.events, as_of=as_of)
 
-    # -- acting
+    # -- commands
 
     def resolve_step(
         self,
@@ -268,24 +279,26 @@ class RunHandle:
         why: str | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Say how an attempt ended that a crash cut off and whose policy is ``ask``.
+        """Resolve a step whose attempt was interrupted by a crash and whose policy is ``ask``.
 
         Args:
-            step: Name of the step that waits.
-            action: ``retry`` runs it again, ``fail`` gives it up, ``complete`` takes ``result``.
-            by: Who says so; recorded with the event of this decision, like what follows.
-            result: What the step would have returned, for ``complete``.
-            why: The reason.
-            correlation_id: The request that it belongs to; that of the run by default.
+            step: Name of the waiting step.
+            action: ``retry`` runs it again, ``fail`` fails it, ``complete`` completes it with
+                ``result``.
+            by: The person or program that decides; recorded in the event of this decision.
+            result: For ``complete``: the step's result.
+            why: The reason; recorded likewise.
+            correlation_id: The request to which the decision belongs; recorded likewise; that of
+                the run by default.
 
         Raises:
-            RefusedError: The run does not wait for that step, or ``why`` and the like are no text
-                that can be recorded; nothing has changed.
+            RefusedError: The run does not wait for that step, or ``why`` or an id is not valid
+                text; nothing has changed.
             ValueNotStorableError: ``result`` cannot be stored; nothing has changed.
         """
         self._access.check_may_block("resolve_step", "resolve_step_async")
         context = self._access.calling(by, why, correlation_id)
-        message = self._resolve(step, action, by, result)
+        message = self._resolve_message(step, action, by, result)
         self._access.ask(self._stream, message, context=context)
 
     async def resolve_step_async(
@@ -300,10 +313,10 @@ class RunHandle:
     ) -> None:
         """Do what :meth:`resolve_step` does without blocking the event loop."""
         context = self._access.calling(by, why, correlation_id)
-        message = self._resolve(step, action, by, result)
+        message = self._resolve_message(step, action, by, result)
         await self._access.ask_async(self._stream, message, context=context)
 
-    def _resolve(self, step: str, action: Resolution, by: str, result: Any) -> Resolve:
+    def _resolve_message(self, step: str, action: Resolution, by: str, result: Any) -> Resolve:
         check_id("step", step)
         check_id("by", by)
         now, hold = self._access.clock.now(), self._access.executor.held(self._stream)

@@ -1,4 +1,4 @@
-"""What a long-running service wants of a system: to know how it is, and to leave it in order."""
+"""Methods for a long-running service: the system's health, and draining before it closes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class ServiceMethods(Facade):
-    """Health and draining of an open system; any thread may ask."""
+    """Health and draining of an open system; any thread may call the methods."""
 
     def health(self) -> SystemHealth:
-        """Whether the system is ready, and its figures of this moment, for a probe's endpoint.
+        """Whether the system is ready, and its current figures, for the endpoint of a probe.
 
-        The keys are those of :class:`indelible.service.health.Health`.  A system that does not own
-        its store is ready if ready processes do.  It takes 3 seconds at most, also when the
+        :class:`indelible.service.health.Health` explains the keys.  A system that does not own its
+        store is ready if ready processes own it.  The call takes 3 seconds at most, also when the
         database does not answer.
 
         Raises:
             BlockingCallError: Called on the system's event loop.
-            StoreUnavailableError: It does not own the store, and cannot read it.
+            StoreUnavailableError: The system does not own the store, and cannot read it.
         """
         from indelible.service.health import PATIENCE, failed_consumers, take_health
         from indelible.service.survey import HEALTHY, take_survey
 
         self._access.check_may_block("health", "health_async")
         parts = self._access.parts
-        with parts.store.within(PATIENCE):  # one limit for all that is read
+        with parts.store.within(PATIENCE):  # one limit for all reads together
             health = take_health(parts)
             survey = None if self.owns else take_survey(parts)
         if survey is not None:
@@ -54,14 +54,14 @@ class ServiceMethods(Facade):
         return await self._access.parts.off_loop.call(self.health)
 
     def drain(self, timeout: float) -> list[str]:
-        """Take no command and start no step or call from now on, and wait for those that run.
+        """Accept no command and start no step or call from now on; wait for running ones.
 
-        For a service that is to end: the system stays open, so that its health can be seen, and
-        is to be closed next.
+        For a service that is about to end: the system stays open so that its health can be read;
+        close it afterwards.
 
         Returns:
-            Names of what has not returned after ``timeout`` seconds: steps as ``RUN/PATH``, calls
-            as ``STREAM/KEY``; they have been told that nobody waits for them.
+            Names of the steps (``RUN/PATH``) and calls (``STREAM/KEY``) that have not returned
+            after ``timeout`` seconds; their contexts now say that they are cancelled.
 
         Raises:
             BlockingCallError: Called on the system's event loop.

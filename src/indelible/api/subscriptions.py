@@ -1,4 +1,4 @@
-"""Reading the log of a system as it grows: subscriptions and durable consumers."""
+"""Reading the log of a system while it grows: subscriptions and durable consumers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Subscriptions(Facade):
-    """Batches of committed events, for one reader or for a durable name; any thread may ask.
+    """Batches of committed events, for one reader or for a durable name; for any thread.
 
-    Order is kept within a shard, so within every stream.  No event is left out: positions of a
-    shard come one by one.  Whoever wants an event is given it at least once.
+    Events of one shard, and so of one stream, come in order.  No event is left out: the positions
+    of a shard are gapless.  Every selected event is delivered at least once.
     """
 
     def events(
@@ -38,27 +38,27 @@ class Subscriptions(Facade):
     ) -> Subscription:
         """Committed events as batches, for ``for`` or ``async for``, until the system closes.
 
-        Nothing is read before it is asked for, so a slow reader holds up nobody.  While the
-        database is away a live reader waits for it.
+        A batch is read when the reader asks for it, so a slow reader delays no other work.  While
+        the database is unavailable a live reader waits for it.
 
         Args:
-            after: The cursor to go on from, of a batch or of a delivery; the beginning of the log
-                by default, ``"end"`` for what is committed from now on.
+            after: The cursor, of a batch or of a delivery, after which to continue; the beginning
+                of the log by default; ``"end"`` for events committed from now on.
             types: Event classes or wire names; all by default.
             category: Only streams of this category, such as ``run``.
             streams: Only these streams.
-            correlation_id: Only what belongs to this request, wherever it is.
-            live: Wait for more at the end of the log, instead of ending there.
-            max_batch: Events of a batch.
-            max_bytes: Bytes of their payloads and metadata; one event may be larger.
+            correlation_id: Only events of this request, in whichever stream.
+            live: Wait for more events at the end of the log, instead of ending there.
+            max_batch: Limit of events in a batch.
+            max_bytes: Limit of bytes of payloads and metadata in a batch; one event may be larger.
 
         Raises:
             ValueError: ``after`` is no cursor, or a bound is below 1.
             CursorAheadError: While reading: the log ends before the cursor.
             EventGapError: While reading: an event that must be there cannot be read.
-            UnknownFilterError: While reading from the beginning: the log has nothing of the
-                category or type, and the system was given one with nearly that name.  With
-                ``after``, and for consumers, that is a warning on ``indelible.consumers``.
+            UnknownFilterError: While reading from the beginning: the log has no event of the
+                category or type, and the system knows one with nearly that name.  With ``after``,
+                and for consumers, this is a warning on the logger ``indelible.consumers``.
         """
         return self._access.parts.readers.subscription(
             after,
@@ -79,28 +79,28 @@ class Subscriptions(Facade):
         max_batch: int = MAX_BATCH,
         max_bytes: int = MAX_BYTES,
     ) -> Consumer:
-        """The consumer ``name``: batches behind the position that it has committed last.
+        """The consumer ``name``: batches after the position that it has committed last.
 
-        The position is stored under the name when :meth:`Consumer.commit` is called.  One
-        consumer of a name is given batches at a time, over all processes; another waits, and
-        goes on when that one is closed or dies (on PostgreSQL: within its lease of 10 seconds).
+        :meth:`Consumer.commit` stores the position under the name.  Of all consumers of one name,
+        in all processes, one at a time gets batches.  Another waits, and takes over when that one
+        is closed or dies (on PostgreSQL: within its lease of 10 seconds).
 
         Args:
             name: 1 to 255 printable characters.
-            after: Where a name begins that was never seen; as for :meth:`events`.
-            types: As for :meth:`events`, like what follows.
-            category: As above.
-            streams: As above.
-            max_batch: As above.
-            max_bytes: As above.
+            after: Where a new name begins; as for :meth:`events`.
+            types: As for :meth:`events`.
+            category: As for :meth:`events`.
+            streams: As for :meth:`events`.
+            max_batch: As for :meth:`events`.
+            max_bytes: As for :meth:`events`.
 
         Raises:
-            ValueError: No such name, no such cursor, or a bound below 1.
-            StoreReadOnlyError: The system only reads, and so cannot store a position.  A client
-                can on PostgreSQL; on SQLite only the owner can, and a client is told at its
-                first batch.
-            RoleLostError: While reading, when this process was held up for longer than its
-                lease; reading on waits for the name again.
+            ValueError: ``name`` is not valid, ``after`` is no cursor, or a bound is below 1.
+            StoreReadOnlyError: The system only reads, so it cannot store a position.  On PostgreSQL
+                a client can; on SQLite only the owner can, and a client gets the error at its first
+                batch.
+            RoleLostError: While reading: this process was stalled for longer than its lease; the
+                next read waits for the name again.
         """
         readers = self._access.parts.readers
         if self._access.mode == "read":
@@ -130,26 +130,26 @@ class Subscriptions(Facade):
         max_bytes: int = MAX_BYTES,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> ConsumerTask:
-        """Run the consumer ``name`` on a thread of its own: ``handler`` gets every batch.
+        """Run the consumer ``name`` on its own thread: ``handler`` gets every batch.
 
-        What ``handler`` has returned from is committed; after a crash, or a failure, a batch is
-        delivered again.  It may be async, and then runs on the system's event loop.
+        A batch is committed when ``handler`` returns; after a crash or a failure it is delivered
+        again.  An async ``handler`` runs on the system's event loop.
 
         Args:
-            name: As for :meth:`consumer`, like all that is not named here.
-            handler: Called with a batch.  When it raises it is called again with the same one,
+            name: As for :meth:`consumer`.
+            handler: Called with a batch.  If it raises, it is called again with the same batch
                 after 0.1 to 30 seconds.
-            after: As above.
-            types: As above.
-            category: As above.
-            streams: As above.
-            max_batch: As above.
-            max_bytes: As above.
+            after: As for :meth:`consumer`.
+            types: As for :meth:`consumer`.
+            category: As for :meth:`consumer`.
+            streams: As for :meth:`consumer`.
+            max_batch: As for :meth:`consumer`.
+            max_bytes: As for :meth:`consumer`.
             max_attempts: Failed calls with one batch after which the consumer stops, with
                 ``state`` ``"failed"`` and the error; it skips nothing.
 
         Raises:
-            As :meth:`consumer` does.
+            The errors of :meth:`consumer`.
         """
         consumer = self.consumer(
             name,
@@ -164,8 +164,8 @@ class Subscriptions(Facade):
 
     @property
     def consumers(self) -> list[ConsumerTask]:
-        """What :meth:`consume` has started here and is not stopped; failed ones too.
+        """The consumers that :meth:`consume` has started here and that are not stopped.
 
-        One that failed is listed until its name is consumed again.
+        A failed consumer is listed until its name is consumed again.
         """
         return self._access.parts.readers.tasks()

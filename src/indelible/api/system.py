@@ -1,4 +1,4 @@
-"""The system: one log, the actors that write it, the views that read it; nothing global."""
+"""The actor system: one event store, the actors that append to it, the views ended it."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 DRAIN = 10.0
-"""Seconds that closing waits for running steps: what orchestrators grant before they kill."""
+"""Seconds that closing waits for running steps: as long as orchestrators wait before a kill."""
 
 
 class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verifying):
-    """Event-sourced actors and durable workflows over one store.
+    """Event-sourced actors and durable workflows ended one store.
 
-    Making one does no I/O and starts no thread; opening it migrates the store, takes ownership of
-    it and resumes whatever a crash cut off.  Any thread may use an open system, and several
-    systems live in one process.
+    Creating a system does no I/O and starts no thread.  Opening it migrates the store, takes
+    ownership of it and resumes the runs that a crash interrupted.  Any thread may use an open
+    system, and one process may have several systems.
 
     Attributes:
         url: Address of the store.
-        clock: Where the system's time comes from.
-        ids: Where its ids come from.
+        clock: The system's source of time.
+        ids: The system's source of ids.
     """
 
     def __init__(
@@ -94,44 +94,44 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
 
         Args:
             url: ``sqlite:///FILE`` or the file's path, a PostgreSQL address, ``memory://`` for a
-                store that ends with the process, or a store of your own, which the system opens
-                and closes.
+                store that ends with the process, or your own EventStore, which the system opens and
+                closes.
             steps: Functions marked by :func:`indelible.step`.
-            connections: Databases that steps may use, by name: URLs or SQLAlchemy engines.
+            connections: Databases for steps, by name: URLs or SQLAlchemy engines.
             functions: Functions of one row, by name, for the ``map`` operation.
             actors: Deciders of your own event-sourced actors.
-            calls: Functions, sync or async, that these may call, by name: they take an argument,
-                or a context and an argument.
+            calls: Functions, sync or async, for the ``Call`` effects of these actors, by name: they
+                take an argument, or a context and an argument.
             effects: Handlers, sync or async, of effects of your own types, by type: they take an
                 effect, or a context and an effect.
-            definitions: Workflows that your actors may start runs of by name, see ``StartRun``.
-            alerts: Functions that are told of your actors' alerts, see ``Alert``.
-            projections: Your own views; their tables are made in the store's database.
-            mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or
-                ``client``, which reads, and has the process that owns the store do the rest.
-            drain: Seconds that closing waits for running steps; infinity waits for them all.
-            lease: On PostgreSQL, seconds after which others go on with the work of this process
-                if it dies; 10 by default.  Elsewhere nobody waits for that.
-            max_threads: Blocking steps that run at once.
-            clock: Replaced in tests.
-            ids: Replaced in tests.
-            failpoints: Armed in tests.
-            runtime: Makes the threads; replaced by a simulation in tests.
+            definitions: Workflows that ``StartRun`` effects of your actors may name.
+            alerts: Functions that receive your actors' ``Alert`` effects.
+            projections: Your own views; their tables are created in the store's database.
+            mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or ``client``,
+                which reads and sends commands to the process that owns the store.
+            drain: Seconds that closing waits for running steps; infinity waits for all of them.
+            lease: On PostgreSQL, seconds after which other processes take ended the work of this
+                process if it dies; 10 by default.  Other stores do not use it.
+            max_threads: Number of blocking steps that may run at once.
+            clock: Tests replace it.
+            ids: Tests replace it.
+            failpoints: Tests arm them.
+            runtime: Creates the threads; tests replace it with a simulation.
 
         Raises:
             UnknownModeError: ``mode`` is none of the three.
-            TypeError, ValueError: Something else that cannot work; the message says what.
+            TypeError, ValueError: Another argument is not valid; the message says which.
         """
-        # with SQLAlchemy, which importing this class spares
+        # imports SQLAlchemy, which importing this class avoids
         from indelible.projections.views.custom import Projection, check_projections
 
         check_mode(mode)
         check_threads(max_threads)
         self.url = address_of(url)
-        self._given = None if isinstance(url, str | os.PathLike) else url
+        self._own_store = None if isinstance(url, str | os.PathLike) else url
         if lease is not None:
             check_lease(lease)
-            if self._given is not None:
+            if self._own_store is not None:
                 raise ValueError(f"lease={lease!r}: give it to your own store")
         self.clock = clock or SystemClock()
         self.ids = ids or Ids(self.clock)
@@ -146,8 +146,8 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         self._projections = instances("projections", projections, Projection)
         check_projections(self._projections)
         for decider in self._deciders:
-            takes_snapshots(decider)  # refuses half of it
-            takes_context(decider)  # refuses what takes neither
+            takes_snapshots(decider)  # refuses a decider with only one of snapshot and restore
+            takes_context(decider)  # refuses a decide() with another number of parameters
         self._steps = StepRegistry(dict(connections or {}), dict(functions or {}), self.url)
         self._access = SystemAccess(
             self.url, mode, clock=self.clock, ids=self.ids, step_types=self._steps.types
@@ -160,14 +160,15 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
     # -- opening and closing
 
     def open(self) -> Self:
-        """Open the store and resume what is unfinished; an open system stays as it is.
+        """Open the store and resume unfinished runs; does nothing if the system is open.
 
         Raises:
             StoreOwnedError: Another process owns the store, or it is open in this one already.
             StoreNotFoundError, StoreLinkedError, StoreCorruptError, SchemaVersionError,
-            StoreReadOnlyError, StoreUnavailableError: What is wrong with it; nothing has changed.
-            ThreadUnavailableError: The host gives too few threads; nothing runs, and the store is
-                free for others.
+            StoreReadOnlyError, StoreUnavailableError: The store cannot be opened; nothing has
+                changed.
+            ThreadUnavailableError: The host gives too few threads; the system is closed again, and
+                other processes can own the store.
             ForkedError: This process was forked from the one that opened it.
         """
         access = self._access
@@ -180,7 +181,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
 
     def _begin(self, store: EventStore) -> None:
         from indelible.assembly.system_parts import (
-            SystemParts,  # much that nobody needs who opens nothing
+            SystemParts,  # here, because its imports are only needed by a system that is opened
         )
 
         access = self._access
@@ -193,9 +194,9 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
                 step_types=self._steps.types,
                 plans=access.plans,
                 calls=self._calls,
-                own=self._effects,
+                custom_handlers=self._effects,
                 definitions=self._definitions,
-                told_of_alerts=self._alerts,
+                alert_handlers=self._alerts,
                 clock=self.clock,
                 ids=self.ids,
                 failpoints=self._failpoints,
@@ -205,19 +206,19 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
             )
             parts.start()
             if self.owns:
-                begin(parts)  # from here on steps run, which may use the system
+                begin(parts)  # from here on steps run, and may use the system
         except BaseException:
             made, access.opened = access.opened, None
             if made is None:
-                store.close()  # or nobody else could own it
+                store.close()  # otherwise no process could own it
             else:
                 shut_down(made, 0.0)
             raise
 
     def _open_store(self) -> EventStore:
-        if self._given is not None:
-            self._given.open()
-            return self._given
+        if self._own_store is not None:
+            self._own_store.open()
+            return self._own_store
         return open_store(
             self.url,
             mode=self._access.mode,
@@ -227,21 +228,21 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         )
 
     def close(self) -> None:
-        """Start nothing more, wait for running steps, stop; the rest resumes at the next open.
+        """Stop starting steps, wait for running ones, close; other runs resume at the next open.
 
-        May be called twice.  Steps that do not return within the drain time are left behind on
-        daemon threads; their attempts count as cut off.
+        May be called twice.  Steps that do not return within the drain time continue on daemon
+        threads; their attempts count as interrupted.
 
         Raises:
-            BlockingCallError: Called on the system's event loop; it stays open.
-            ForkedError: Called in a forked child; the system of its parent is as it was.
+            BlockingCallError: Called on the system's event loop; the system stays open.
+            ForkedError: Called in a forked child; the parent's system is not affected.
         """
         access = self._access
         access.check_process("close()")
         parts = access.opened
         if parts is not None:
             parts.runtime.check_may_block("close", "close_async")
-        with access.lock:  # to the end, so that nobody opens the store before it is closed
+        with access.lock:  # to the end, so that no thread opens the system before it is closed
             parts, access.opened = access.opened, None
             if parts is not None:
                 shut_down(parts, self._drain)
@@ -257,7 +258,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Close, unless a forked child leaves the block: the system is its parent's."""
+        """Close, except in a forked child: the system belongs to the parent."""
         if not self._access.parent:
             self.close()
 
@@ -281,7 +282,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Close, as above."""
+        """Close, except in a forked child."""
         if not self._access.parent:
             await self.close_async()
 
@@ -297,10 +298,10 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         return register
 
     def register_step(self, name: str, function: Callable[..., Any] | StepType) -> None:
-        """Register a step type; runs that wait for it go on at once.
+        """Register a step type; runs that wait for it continue at once.
 
         Raises:
-            ValueError: The name is taken, reserved or none.
+            ValueError: The name is taken, reserved or not valid.
             TypeError: The function cannot be a step.
         """
         self._access.check_process("register_step()")
@@ -327,10 +328,10 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         return WorkflowAgent(self._access, name)
 
     def run(self, run_id: str) -> RunHandle:
-        """A handle of an existing run.
+        """A handle to an existing run.
 
         Raises:
-            UnknownRunError: There is none with this id.
+            UnknownRunError: There is no run with this id.
         """
         access = self._access
         access.check_may_block("run", "run_async")
@@ -357,12 +358,12 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         category: str | type[Decider[Any]] | Decider[Any],
         id: str,  # noqa: A002 - the word of the field
     ) -> ActorHandle[Any, Any]:
-        """A handle of one of your own actors, whether or not it has events yet; no I/O.
+        """A handle to one of your own actors, which need not have events yet; no I/O.
 
         Args:
-            category: Its name, or the decider that the system was given, or the class of that:
-                from it the handle has the types of states and replies.
-            id: Which of the category's actors.
+            category: Name of the category; or the decider that the system was given, or its class,
+                from which the handle gets the types of states and replies.
+            id: Id of the actor within the category.
 
         Raises:
             RefusedError: ``id`` is not text of 1 to 200 printable characters, or the system was
@@ -371,7 +372,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         self._access.check_process("actor()")
         check_id("actor id", id)
         for decider in self._deciders:
-            if _is(decider, category):
+            if _matches(decider, category):
                 return ActorHandle(self._access, f"{decider.category}-{id}")
         known = sorted(decider.category for decider in self._deciders)
         there_are = f"there are {', '.join(known)}" if known else "there is none"
@@ -383,12 +384,12 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
     # -- definitions
 
     def compile(self, definition: Definition) -> Plan:
-        """The plan of ``definition``, checked against the step types that are registered."""
+        """The plan of ``definition``, checked against the registered step types."""
         return self._access.compile(definition)
 
 
-def _is(decider: Decider[Any], wanted: str | type[Decider[Any]] | Decider[Any]) -> bool:
-    """Whether ``decider`` is the one that is meant by its category, by its class or by itself."""
+def _matches(decider: Decider[Any], wanted: str | type[Decider[Any]] | Decider[Any]) -> bool:
+    """Whether ``wanted`` is the category of ``decider``, its class, or ``decider`` itself."""
     if isinstance(wanted, type):
         return type(decider) is wanted and decider.category == wanted.category
     return wanted in (decider.category, decider)

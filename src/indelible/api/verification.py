@@ -1,4 +1,4 @@
-"""Verifying a store and anchoring its log: what holds, and how that can be shown later."""
+"""Verifying a store, and anchoring its log so that later changes can be detected."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from indelible.api.facade import Facade
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What was verified, and holds.
+    """The figures of a verification that found no damage.
 
     Attributes:
-        events: All that there are, of all shards.
-        streams: Those whose row says what the fold of their events says.
-        snapshots: All that there are; those of :attr:`unfolded` by their checksums alone.
-        anchored: Those of the events that the given anchor answers for; 0 without one, and with
-            one of a store that was empty.
-        unfolded: Categories that no decider of this system folds: of their streams' rows only the
-            name, the category and the version were compared.
+        events: Number of all events, in all shards.
+        streams: Number of streams whose row agrees with the fold of their events.
+        snapshots: Number of all snapshots; those of :attr:`unfolded` were checked by checksum only.
+        anchored: Number of events that the given anchor covers; 0 without an anchor, and with the
+            anchor of an empty store.
+        unfolded: Categories without a decider in this system: of their streams' rows only the name,
+            the category and the version were compared.
     """
 
     events: int
@@ -30,15 +30,15 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verifying(Facade):
-    """What an open system says about its store as it is stored; any thread may ask."""
+    """Verification of an open system's store; any thread may call the methods."""
 
     def anchor(self) -> str:
-        """Where the log ends now, as one line of JSON for keeping where others cannot write.
+        """The current end of the log, as one line of JSON; keep it where others cannot write.
 
         The log is not verified.
 
         Raises:
-            VerificationError: A shard's row does not say what its last event says.
+            VerificationError: A shard's row does not agree with its last event.
         """
         self._access.check_may_block("anchor", "anchor_async")
         from indelible.events.verification.anchor import format_anchor
@@ -50,19 +50,18 @@ class Verifying(Facade):
         return await asyncio.to_thread(self.anchor)
 
     def verify(self, *, anchor: str | bytes | None = None) -> Verified:
-        """Verify that the store holds what was written, all of it.
+        """Verify that the store holds all that was written, unchanged.
 
-        Reads every event two to three times, some 100,000 a second, while everything goes on.
+        Reads every event two to three times, about 100,000 a second, while the system works.
 
         Args:
-            anchor: What :meth:`anchor` returned at some time: then it is the log that ended so,
-                even if somebody has computed its hash chain anew, cut off its end, or put an older
-                file in its place.
+            anchor: An earlier result of :meth:`anchor`: then also a recomputed hash chain, a cut
+                end and an older file in place of this one are found.
 
         Raises:
-            VerificationError: Something does not fit: the first that was found, and in ``others``
-                the rest, up to a hundred.
-            AnchorError: ``anchor`` is none; nothing was verified.
+            VerificationError: The store was changed or damaged: the first finding, and in
+                ``others`` the rest, up to a hundred.
+            AnchorError: ``anchor`` is no anchor; nothing was verified.
         """
         self._access.check_may_block("verify", "verify_async")
         from indelible.events.verification.anchor import events_of, parse_anchor
@@ -74,13 +73,13 @@ class Verifying(Facade):
         events = streams = snapshots = 0
         unfolded = set[str]()
         findings = Findings()
-        told = (parts.store, parts.types, parts.deciders, findings)
+        arguments = (parts.store, parts.types, parts.deciders, findings)
         with findings.noting():
             events = parts.store.verify(places)
         with findings.noting():
-            streams, unfolded = verify_states(*told)
+            streams, unfolded = verify_states(*arguments)
         with findings.noting():
-            snapshots = verify_snapshots(*told)
+            snapshots = verify_snapshots(*arguments)
         findings.check()
         return Verified(
             events=events,

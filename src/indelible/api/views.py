@@ -1,4 +1,4 @@
-"""The views of a system: queries, catching up, rebuilding, and events that were set aside."""
+"""The views of a system: queries, catching up, rebuilding, and parked events."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from indelible.readers.parked_events import ParkedEvents, RetryEvent, SkipEvent
 
 _SLICE = 0.25
-"""Seconds for which a task that waits for the views holds a thread, before others have it."""
+"""Seconds for which a waiting task holds a thread, before other tasks may use it."""
 
 
 class ViewMethods(Facade):
-    """What an open system says about its views; any thread may ask."""
+    """The views of an open system; any thread may call the methods."""
 
     @property
     def views(self) -> TimedViews:
-        """Queries over what the projections have made of the log so far, or up to a moment."""
+        """Queries over the views, as they are now or were at a moment of the past."""
         return self._access.parts.views
 
     @property
@@ -47,9 +47,10 @@ class ViewMethods(Facade):
         return {event.shard: event.position}
 
     def caught_up(self, timeout: float = ASK_TIMEOUT, *, cursor: Cursor | None = None) -> bool:
-        """Wait until the views show all that is committed now, or all up to ``cursor``.
+        """Wait until the views show every event committed so far, or every one up to ``cursor``.
 
-        ``False`` after ``timeout`` seconds.
+        Returns:
+            ``False`` after ``timeout`` seconds.
 
         Raises:
             BlockingCallError: Called on the system's event loop.
@@ -66,7 +67,7 @@ class ViewMethods(Facade):
         return parts.projections.caught_up(cursor, max(0.0, (end - monotonic()) / 1e9))
 
     def _committed(self, timeout: float) -> Cursor | None:
-        """The positions of now; ``None`` if the database has not said in time."""
+        """The current positions; ``None`` if the database does not answer in time."""
         monotonic = self._access.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         try:
@@ -98,18 +99,18 @@ class ViewMethods(Facade):
         return False
 
     def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:
-        """Build the view ``name`` anew from the log while it stays in use; returns its events.
+        """Rebuild the view ``name`` from the log while it stays in use; return the event count.
 
-        A rebuild that was interrupted, by a crash too, leaves the view as it was, and the next
-        one goes on from where it had come.
+        An interrupted rebuild, by a crash too, leaves the view unchanged, and the next rebuild
+        continues where it stopped.
 
         Args:
             name: ``workflow_status``, ``metrics``, or one of your own.
-            on_progress: Called with the events done and to do.
+            on_progress: Called with the number of events done, and of all events.
 
         Raises:
             UnknownProjectionError: There is no such view.
-            RebuildUnderWayError: Another process rebuilds it.
+            RebuildUnderWayError: Another process is rebuilding it.
             StoreReadOnlyError: The system only reads.
         """
         access = self._access

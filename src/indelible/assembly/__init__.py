@@ -1,1 +1,1 @@
-"""An open system put together: its parts, threads, shards, and how it opens and closes."""
+"""Building an open system: its parts, its threads, its shards, opening and closing."""

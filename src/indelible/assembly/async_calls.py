@@ -1,6 +1,6 @@
-"""Blocking calls for the async twins of methods: on threads of the system's own, never a user's.
+"""Blocking calls for the async twins of methods, on the system's own threads.
 
-asyncio's default executor belongs to the program around us: what waits here must not use it up.
+asyncio's default executor belongs to the user's program: calls that wait must not use it up.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from indelible.errors import SystemClosedError
 from indelible.threads import start_now
 
 AT_ONCE = 16
-"""Calls at once: each reads the store, which has a few connections for readers."""
+"""Calls at once: each reads the store, which has only a few connections for readers."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class AsyncCalls:
-    """A bounded pool for calls that take as long as a query; any thread may call any method."""
+    """A bounded pool for calls that take about as long as a query; for any thread."""
 
     def __init__(self, *, threaded: bool) -> None:
-        """Start no thread yet; without ``threaded`` calls run where they are made."""
+        """Start no thread yet; without ``threaded`` calls run on the caller's thread."""
         self._threaded = threaded
         self._pool = BlockingPool(AT_ONCE, "indelible-calls", replace_waiters=False)
         self._calls: set[_ThreadCall] = set()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What ``function`` returns; the event loop goes on meanwhile.
+        """Await the result of ``function``, which runs on a thread of the pool.
 
         Raises:
-            SystemClosedError: The system closed before it began.
+            SystemClosedError: The system closed before ``function`` began.
         """
         if not self._threaded:
             return function(*args, **kwargs)
@@ -47,17 +47,17 @@ class AsyncCalls:
         return await call.future  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Begin no call any more; who waits for one is told."""
+        """Begin no more calls; those that wait fail with SystemClosedError."""
         self._pool.close(0.0)
         for call in list(self._calls):
             call.drop()
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What ``function`` returns, on a thread of its own: it may take long, and is rarely called.
+    """Await the result of ``function`` on a new thread: for long and rare calls.
 
     Raises:
-        ThreadUnavailableError: The host gives no thread; nothing has been called.
+        ThreadUnavailableError: The host gives no thread; ``function`` was not called.
     """
     call = _ThreadCall(partial(function, *args, **kwargs), lambda _: None)
     name = f"indelible-{getattr(function, '__name__', 'call')}"
@@ -81,17 +81,17 @@ class _ThreadCall:
             return
         try:
             result = self._context.run(self._function)
-        except BaseException as error:  # noqa: BLE001 - who waits gets it
-            self._tell(_fail, error)
+        except BaseException as error:  # noqa: BLE001 - the future gets it
+            self._complete(_fail, error)
         else:
-            self._tell(_succeed, result)
+            self._complete(_succeed, result)
 
     def drop(self) -> None:
         self._done(self)
-        self._tell(_fail, SystemClosedError("the call", "the system was closed"))
+        self._complete(_fail, SystemClosedError("the call", "the system was closed"))
 
-    def _tell(self, how: Callable[[asyncio.Future[Any], Any], None], outcome: Any) -> None:
-        with suppress(RuntimeError):  # the event loop is closed: nothing waits any more
+    def _complete(self, how: Callable[[asyncio.Future[Any], Any], None], outcome: Any) -> None:
+        with suppress(RuntimeError):  # the event loop is closed: no task waits any more
             self._loop.call_soon_threadsafe(how, self.future, outcome)
 
 

@@ -1,4 +1,4 @@
-"""How a system begins, and how it ends without losing what is under way (invariants 1 and 6)."""
+"""Beginning and closing a system without losing running work (invariants 1 and 6)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from indelible.assembly.system_parts import SystemParts
 
 GRACE = 5.0
-"""Seconds for the database to take what the last steps returned; a commit takes milliseconds."""
+"""Seconds for the database to commit the last results of steps; a commit takes milliseconds."""
 
 logger = logging.getLogger("indelible.system")
 
 
 def begin(parts: SystemParts) -> int:
-    """Follow the log with the views, wake every unfinished run and return how many there are.
+    """Start the views, wake every unfinished run and return the number of these runs.
 
     Raises:
         ThreadUnavailableError: The host gives too few threads; no run has been woken.
@@ -31,29 +31,29 @@ def begin(parts: SystemParts) -> int:
 
 
 def drain(parts: SystemParts, timeout: float) -> list[str]:
-    """Start nothing more and name the steps that have not returned within ``timeout`` seconds."""
+    """Start no more work; return the names of steps still running after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     parts.readers.stop_consumers(timeout / 2)  # first: their handlers may need the actors
     parts.inbox_worker.stop(max(0.0, deadline - time.monotonic()))
-    parts.wake_unbegun()
+    parts.activate_unbegun_runs()
     parts.directory.close()
     parts.work.hold()
     return parts.work.finish(max(0.0, deadline - time.monotonic()))
 
 
 def shut_down(parts: SystemParts, timeout: float) -> None:
-    """Start nothing more, record what returns within ``timeout`` seconds, then stop all threads.
+    """Start no more work, record results for ``timeout`` seconds, then stop all threads.
 
-    A database that does not answer is given :data:`GRACE` seconds beyond that, and no more.
+    A database that does not answer gets :data:`GRACE` more seconds.
     """
     parts.store.end_within(timeout + GRACE)
     parts.alerts.stop()
-    with ExitStack() as then:  # also when somebody interrupts the wait
+    with ExitStack() as then:  # also after a KeyboardInterrupt
         then.callback(parts.store.close)
         then.callback(parts.readers.close)
         then.callback(parts.off_loop.close)
         then.callback(parts.ends.close)
-        then.callback(parts.inbox_worker.finish)  # after the views: a rebuild ends with them
+        then.callback(parts.inbox_worker.finish)  # after the views: stopping them ends a rebuild
         then.callback(parts.projections.stop)
         then.callback(parts.snapshots.stop)
         then.callback(parts.inbox_client.close)

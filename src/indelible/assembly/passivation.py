@@ -1,4 +1,4 @@
-"""Which actors leave memory, and when: those that say so soon, others when they have been idle."""
+"""Passivation: actors at rest leave memory after a second, idle actors after half a minute."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from indelible.clock import Clock
 from indelible.errors import ActorStoppedError
 
 IDLE = 30_000_000
-"""Microseconds between looks for actors that have been idle for that long."""
+"""Microseconds between two checks for actors that were idle since the last check."""
 
-_SHORTLY = 1_000_000
-"""Microseconds until an actor that only waits leaves: what is under way has landed by then."""
+_REST_DELAY = 1_000_000
+"""Microseconds until an actor at rest leaves: its pending appends are committed by then."""
 
 
 class Passivation:
-    """Has actors leave memory, on the threads of the dispatcher: their rows may be looked at."""
+    """Passivates actors, on the threads of the dispatcher, because it may read their rows."""
 
     def __init__(
         self, directory: Directory, dispatcher: Dispatcher, timers: Timers, clock: Clock
     ) -> None:
-        """Nobody leaves before :meth:`begin`, but who asks for it."""
+        """Passivate no idle actor before :meth:`begin`."""
         self._directory = directory
         self._dispatcher = dispatcher
         self._timers = timers
@@ -34,26 +34,28 @@ class Passivation:
         self._leaving: dict[DurableActor, None] = {}
 
     def begin(self) -> None:
-        """Look for idle actors from now on."""
-        self._timers.at(self._clock.now() + IDLE, "idle", lambda: self._do(self._idle))
+        """Check for idle actors from now on."""
+        self._timers.at(
+            self._clock.now() + IDLE, "idle", lambda: self._schedule(self._passivate_idle)
+        )
 
-    def shortly(self, actor: DurableActor) -> None:
-        """Have ``actor``, which only waits, leave memory if it still does in a moment."""
+    def passivate_soon(self, actor: DurableActor) -> None:
+        """Passivate ``actor``, which is at rest, if it still is after a second."""
         with self._lock:
             first = not self._leaving
             self._leaving[actor] = None
         if first:
-            due = self._clock.now() + _SHORTLY
-            self._timers.at(due, "leaving", lambda: self._do(self._let_leave))
+            due = self._clock.now() + _REST_DELAY
+            self._timers.at(due, "leaving", lambda: self._schedule(self._passivate_leaving))
 
-    def _let_leave(self) -> None:
+    def _passivate_leaving(self) -> None:
         with self._lock:
-            passivation, self._leaving = self._leaving, {}
-        for actor in passivation:
+            leaving, self._leaving = self._leaving, {}
+        for actor in leaving:
             self._directory.passivate(actor)
 
-    def _idle(self) -> None:
-        """Let actors leave memory that nobody has spoken to for a while."""
+    def _passivate_idle(self) -> None:
+        """Passivate the actors that got no message since the last check."""
         for actor in self._directory:
             if actor.touched:
                 actor.touched = False
@@ -61,7 +63,7 @@ class Passivation:
                 self._directory.passivate(actor)
         self.begin()
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _schedule(self, work: Callable[[], None]) -> None:
         try:
             self._dispatcher.schedule(_Work(work))
         except ActorStoppedError:
@@ -69,10 +71,10 @@ class Passivation:
 
 
 class _Work:
-    """A piece of work for a dispatcher."""
+    """A task for the dispatcher."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.run_activation = work
 
     def __str__(self) -> str:
-        return "who leaves memory"
+        return "passivation"

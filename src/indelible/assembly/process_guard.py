@@ -1,4 +1,4 @@
-"""Which process may use a system: the one that opened it, and no child forked from that one."""
+"""Only the process that opened a system may use it; a child forked from it may not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class ProcessGuard:
-    """The parts of a system while it is open, in the process that opened it; for any thread.
+    """Holds the parts of an open system, for the process that opened it; for any thread.
 
     Attributes:
         url: Address of the store.
-        lock: Held while it is opened or closed.
-        opened: Its parts; ``None`` while it is closed.
-        parent: In a forked child, the process that had opened the system; 0 elsewhere.
+        lock: Held while the system is opened or closed.
+        opened: The parts; ``None`` while the system is closed.
+        parent: In a forked child, the id of the process that opened the system; otherwise 0.
     """
 
     def __init__(self, url: str) -> None:
-        """Be closed."""
+        """Begin closed."""
         self.url = url
         self.lock = threading.Lock()
         self.opened: SystemParts | None = None
@@ -35,8 +35,8 @@ class ProcessGuard:
         """The parts of the open system.
 
         Raises:
-            SystemClosedError: It is not open.
-            ForkedError: It was opened before this process was forked.
+            SystemClosedError: The system is not open.
+            ForkedError: The system was opened before this process was forked.
         """
         parts = self.opened
         if parts is None:
@@ -45,16 +45,16 @@ class ProcessGuard:
         return parts
 
     def check_process(self, wanted: str) -> None:
-        """Refuse a forked child what its parent has opened, before it waits for any lock.
+        """Refuse a forked child the use of its parent's system, before it waits for a lock.
 
         Raises:
-            ForkedError: This process is one; ``wanted`` is what it has called.
+            ForkedError: This process is such a child; ``wanted`` names the method that it called.
         """
         if self.parent:
             raise ForkedError(wanted, self.url, self.parent)
 
     def _forked(self, parent: int) -> None:
-        """In a child: a system that is open, or is being opened, is the parent's alone."""
+        """In a forked child: an open system, or one being opened, belongs to the parent."""
         if self.opened is not None or self.lock.locked():
             self.parent = parent
         self._inherited, self.opened = self.opened, None

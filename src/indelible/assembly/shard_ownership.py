@@ -1,4 +1,7 @@
-"""Which runs are this process's: taken on, given away after draining, or lost (invariant 3)."""
+"""Taking over the actors of shards that this process gains, and releasing those it loses.
+
+A shard is gained, given away after draining, or lost (invariant 3).
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from indelible.actors.workflow.state.run_state import AWAKE
 from indelible.assembly.work_under_way import WorkUnderWay
 from indelible.errors import ShardNotOwnedError
 from indelible.events.store import EventStore
-from indelible.runs.doubtful_rows import Doubts
+from indelible.runs.doubtful_rows import DoubtfulRuns
 from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
 
 logger = logging.getLogger("indelible.system")
 
 
 class ShardOwnership:
-    """Follows the store's shards; called on the store's own thread."""
+    """Reacts to changes of the owned shards; called on the store's own thread."""
 
     def __init__(
         self,
@@ -29,7 +32,7 @@ class ShardOwnership:
         doubtful_run_waker: DoubtfulRunWaker,
         drain: float,
     ) -> None:
-        """Follow ``store``; running steps of a shard that leaves get ``drain`` seconds."""
+        """Follow ``store``; running steps of a shard that is given away get ``drain`` seconds."""
         self._store = store
         self._directory = directory
         self._work = work
@@ -38,36 +41,36 @@ class ShardOwnership:
         self._drain = drain
 
     def begin(self) -> int:
-        """Take on what is owned already and follow what changes; how many runs are resumed."""
+        """Take over the shards owned now and follow changes; return the number of resumed runs."""
         self._store.on_drain(self.drain)
         self._store.on_ownership(self.changed)
         return self.take(self._store.owned())
 
     def changed(self, gained: frozenset[int], lost: frozenset[int]) -> None:
-        """Shards have changed hands."""
+        """Handle a change of the owned shards."""
         if lost:
             self.leave(lost)
         if gained:
             self.take(gained)
 
     def take(self, shards: Collection[int]) -> int:
-        """Resume the runs of ``shards`` that do not only wait; nothing of them is in memory."""
+        """Resume the runs of ``shards`` that do not only wait; their actors are not in memory."""
         self._directory.admit(shards)
         self._work.take(shards)
         heads = self._store.heads("run", AWAKE, shards, wake_at=0)
         for at in range(0, len(heads), PAGE):
             self._directory.wake_together(heads[at : at + PAGE])
         self._wakes.take(shards)
-        self._waker.begin(Doubts(self._store, shards, {head.stream for head in heads}))
+        self._waker.begin(DoubtfulRuns(self._store, shards, {head.stream for head in heads}))
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)
 
     def drain(self, shards: frozenset[int]) -> None:
-        """Bring the actors of ``shards`` to rest: another process goes on with them.
+        """Bring the actors of ``shards`` to rest, before another process takes them over.
 
-        What began is waited for and recorded; what did not begin is given back, so that it does
-        not count as cut off.
+        Waits for running attempts and records them.  Attempts that have not begun are given back,
+        so that they do not count as interrupted.
         """
         self._work.hold(shards)
         for name in self._work.finish(self._drain):
@@ -77,7 +80,7 @@ class ShardOwnership:
         self.leave(shards)
 
     def leave(self, shards: frozenset[int]) -> None:
-        """Let go of ``shards`` at once: nothing of them is ours any more."""
+        """Release ``shards`` at once: this process may not write them any more."""
         why = ShardNotOwnedError(min(shards))
         self._wakes.leave(shards)
         self._work.leave(shards, why)

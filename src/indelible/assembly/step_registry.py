@@ -1,4 +1,4 @@
-"""The step types of one system: the built-in ones, and the functions that users register."""
+"""The step types of one system: the built-in ones and the functions that users register."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StepRegistry:
-    """What the steps of a system may do.
+    """The registered step types and functions of a system.
 
     Attributes:
         types: All step types by name.
@@ -31,7 +31,7 @@ class StepRegistry:
         Args:
             connections: Databases by name.
             functions: Functions of one row by name.
-            store: The address of the system's store, if it is known: no step may write to its file.
+            store: Address of the system's store, if known: no step may write to its file.
         """
         from indelible.actors.step_types.connections import Connections
         from indelible.actors.step_types.data_processing.step import DataProcessing
@@ -42,12 +42,12 @@ class StepRegistry:
         self.types = StepTypes([DatabaseQuery(self._connections), DataProcessing(self.functions)])
 
     def register(self, function: Callable[..., Any] | StepType, name: str | None = None) -> None:
-        """Add a function, or an object that is a step type already."""
+        """Add a function, or an object that is a step type."""
         if hasattr(function, "validate") and hasattr(function, "run"):
-            self.types.register(function)  # type: ignore[arg-type] # it quacks like one
+            self.types.register(function)  # type: ignore[arg-type] # it has the methods of one
         else:
             self.types.register(FunctionStep(function, name))  # type: ignore[arg-type, unused-ignore]
 
     def dispose(self) -> None:
-        """Close the connections; they are made again when needed."""
+        """Close the connections; they are opened again when needed."""
         self._connections.close()

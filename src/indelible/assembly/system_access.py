@@ -1,7 +1,6 @@
-"""What a system and its handles work through: the parts while it is open, and asking its actors.
+"""The internal interface between a system, its handles and the parts of the open system.
 
-None of it is a user's: the system keeps it to itself, and so completing ``system.`` shows what may
-be called and no more.
+It is private: completion of ``system.`` shows only the methods that users may call.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from indelible.ids import Ids
 from indelible.remote.remote_future import ASK_TIMEOUT, SLACK, RemoteFuture
 from indelible.threads import wanted
 
-if TYPE_CHECKING:  # what is made when a system is opened is imported then, with its parts
+if TYPE_CHECKING:  # the parts of an open system are imported when it is opened
     from indelible.actors.durable.directory import Directory
     from indelible.actors.workflow.execute.executor import Executor
     from indelible.assembly.work_under_way import WorkUnderWay
@@ -38,26 +37,26 @@ if TYPE_CHECKING:  # what is made when a system is opened is imported then, with
     from indelible.runs.run_reader import RunReader
 
 _TRIES = 8
-"""Ids that are tried for each shard of the store: with one shard of its own, a process misses it
-once in 3,000 times, and then another process starts the run."""
+"""Ids tried for each shard of the store: a process with one shard finds no id for it once in 3,000
+times, and then another process starts the run."""
 
 
 class SystemAccess(Caller):
-    """Access to the parts of a system while it is open; any thread may use it.
+    """Access to the parts of an open system; any thread may use it.
 
     Attributes:
         mode: How the system uses the store.
-        clock: Where the system's time comes from.
-        ids: Where its ids come from.
-        owns: Whether the system writes the store, rather than only reading it.
-        can_ask: Whether it may ask the actors of other processes.
-        tell_remotely: Whether the actors that it speaks to all live in other processes.
+        clock: The system's source of time.
+        ids: The system's source of ids.
+        owns: Whether the system writes the store; otherwise it only reads it.
+        can_ask: Whether it may send messages to actors in other processes.
+        tell_remotely: Whether all actors are in other processes.
     """
 
     def __init__(
         self, url: str, mode: Mode, *, clock: Clock, ids: Ids, step_types: StepTypes
     ) -> None:
-        """Be closed."""
+        """Begin closed."""
         super().__init__(url)
         self.mode: Mode = mode
         self.owns = mode == "own"
@@ -70,7 +69,7 @@ class SystemAccess(Caller):
 
     @property
     def store(self) -> EventStore:
-        """The log."""
+        """The event store."""
         return self.parts.store
 
     @property
@@ -80,14 +79,14 @@ class SystemAccess(Caller):
         Raises:
             StoreReadOnlyError: The system only reads.
         """
-        parts = self.opened or self.parts  # every message comes through here
+        parts = self.opened or self.parts  # the first alone is faster; this runs for every message
         if not self.owns:
             raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self.mode}"')
         return parts.directory
 
     @property
     def inbox_client(self) -> InboxClient:
-        """What asks the actors of other processes.
+        """The client that sends messages to actors in other processes.
 
         Raises:
             StoreReadOnlyError: The system only reads.
@@ -98,22 +97,22 @@ class SystemAccess(Caller):
         return parts.inbox_client
 
     def new_run_id(self) -> str:
-        """An id for a run; one of this process's own shards where it owns any.
+        """An id for a new run, in a shard of this process if it owns any.
 
-        A start of that run needs no other process then.
+        Then this process starts the run itself.
         """
         run_id = self.ids.text()
         store = self.parts.store
         if not self.owns or not store.owned():
             return run_id
         owns, tries = self.parts.directory.owns, _TRIES * store.shards
-        while not owns(f"run-{run_id}") and tries > 0:  # shards may leave meanwhile, even all
+        while not owns(f"run-{run_id}") and tries > 0:  # all shards may be lost meanwhile
             run_id, tries = self.ids.text(), tries - 1
         return run_id
 
     @property
     def executor(self) -> Executor:
-        """What executes steps."""
+        """The executor of steps."""
         return self.parts.executor
 
     @property
@@ -123,25 +122,25 @@ class SystemAccess(Caller):
 
     @property
     def reader(self) -> RunReader:
-        """Runs as the log has them."""
+        """The reader of runs from the log."""
         return self.parts.reader
 
     def fold(self, stream: str, as_of: AsOf | None) -> Any:
-        """The state that a stream of your own has, or had ``as_of``."""
+        """The state of a stream of a user's actor, now or ``as_of`` a moment."""
         return self.parts.fold(stream, as_of)
 
     def read_stream(self, stream: str, as_of: AsOf | None) -> Sequence[RecordedEvent]:
-        """The events that ``stream`` has, or had ``as_of``."""
+        """The events of ``stream``, now or ``as_of`` a moment."""
         until = None if as_of is None else version_at(self.store, stream, as_of)
         return list(self.store.read(stream, until=until))
 
     def compile(self, definition: Mapping[str, Any] | str | Path) -> Plan:
-        """The plan of ``definition``, checked against the step types that are registered."""
+        """The plan of ``definition``, checked against the registered step types."""
         self.check_process("compile()")
         content = content_of(definition)
         plan = self.plans.find(content)
         if plan is None:
-            types = None if self.mode == "client" else self._step_types  # the owner's, there
+            types = None if self.mode == "client" else self._step_types  # the owner checks them
             plan = self.plans.add(compile_definition(definition, types), content)
         return plan
 
@@ -150,7 +149,7 @@ class SystemAccess(Caller):
         self.parts.runtime.check_may_block(method, twin)
 
     def wait(self, future: PooledFuture[Any], timeout: float | None) -> Any:
-        """Result of ``future``; ``TimeoutError`` after ``timeout`` seconds."""
+        """The result of ``future``; raises ``TimeoutError`` after ``timeout`` seconds."""
         try:
             return self.parts.runtime.wait(future, timeout)
         except pykka.Timeout:
@@ -166,9 +165,9 @@ class SystemAccess(Caller):
         message_id: str | None = None,
         context: Context | None = None,
     ) -> PooledFuture[Any]:
-        """Ask the actor of ``stream``, wherever it lives; a message with an id by the inbox.
+        """Send ``message`` to the actor of ``stream``, in any process; with an id by the inbox.
 
-        ``context`` goes with it to the events that it causes.
+        ``context`` is recorded in the events that the message causes.
         """
         if message_id is None and self.mode != "client":
             return self.directory.ask(stream, message, context=context, presume_new=presume_new)
@@ -185,7 +184,7 @@ class SystemAccess(Caller):
         message_id: str | None = None,
         context: Context | None = None,
     ) -> Any:
-        """Ask the actor of ``stream`` and wait for its durable answer."""
+        """Send ``message`` to the actor of ``stream`` and wait for its durable reply."""
         future = self.send(
             stream,
             message,
@@ -199,7 +198,7 @@ class SystemAccess(Caller):
     def wait_for_answer(
         self, future: PooledFuture[Any], stream: str = "the actor", timeout: float | None = None
     ) -> Any:
-        """The answer, or AskTimeoutError; an error that was answered is raised."""
+        """Return the reply, or raise the error that was the reply, or AskTimeoutError."""
         timeout = ASK_TIMEOUT if timeout is None else timeout
         future.asked = stream  # names deadlocks
         try:
@@ -244,5 +243,5 @@ class SystemAccess(Caller):
 
 
 def _slack(future: PooledFuture[Any]) -> float:
-    """Seconds in which another process's answer, or the lack of one, is told."""
+    """Extra seconds for a remote future, whose client completes it soon after the time-out."""
     return SLACK if isinstance(future, RemoteFuture) else 0.0

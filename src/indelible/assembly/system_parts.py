@@ -1,4 +1,4 @@
-"""The parts of one open system, made in the order in which they depend on each other."""
+"""The parts of one open system, created in the order in which they depend on each other."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ from indelible.remote.inbox_worker import InboxWorker
 from indelible.remote.process_commands import ProcessCommands
 from indelible.remote.remote_actors import InboxRemoteActors
 from indelible.remote.remote_messages import message_types
-from indelible.remote.threadless_worker import InTurns, ThreadlessWorker
+from indelible.remote.threadless_worker import PoolTaskRunner, ThreadlessWorker
 from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
 from indelible.runs.remote_run_ends import RemoteRunEnds
 from indelible.runs.run_reader import RunReader
 from indelible.service.service_watch import ServiceWatch
 
-_LOOK_AGAIN_US = 100_000
-"""Microseconds between looks at a store that is unavailable; the store probes it by itself."""
+_RETRY_STORE_US = 100_000
+"""Microseconds until an actor tries an unavailable store again; the store itself probes it."""
 
 
 class SystemParts:
-    """Everything that lives from open to close; the store is open when this is made."""
+    """All objects that live from open to close; the store is already open."""
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class SystemParts:
         step_types: StepTypes,
         plans: PlanCache,
         calls: CallFunctions,
-        own: Mapping[type, CallFunction],
+        custom_handlers: Mapping[type, CallFunction],
         definitions: Definitions,
-        told_of_alerts: Sequence[Handler],
+        alert_handlers: Sequence[Handler],
         clock: Clock,
         ids: Ids,
         failpoints: Failpoints,
@@ -100,15 +100,15 @@ class SystemParts:
         lease: float | None,
         owns: bool,
     ) -> None:
-        """Connect the parts; nothing runs yet."""
+        """Create and connect the parts; start nothing."""
         self.store = store
         self.runtime = runtime
         self.clock = clock
         run_decider = RunDecider(plans)
         self.types = EventTypes((*run_decider.event_types, *EFFECT_EVENTS))
         view_decider = ViewDecider()
-        for handler in (*deciders, view_decider):
-            for event_type in handler.event_types:
+        for decider in (*deciders, view_decider):
+            for event_type in decider.event_types:
                 self.types.register(event_type)
         known = self.types.classes()
         for event_type in {cls for projection in projections for cls in projection.handles}:
@@ -123,7 +123,7 @@ class SystemParts:
         self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
         self.deciders[view_decider.category] = view_decider
         self.deciders[run_decider.category] = run_decider
-        surroundings: dict[str, Any] = {
+        common: dict[str, Any] = {
             "pool": runtime.pool,
             "loop": runtime.loop,
             "timers": runtime.timers,
@@ -136,16 +136,16 @@ class SystemParts:
             step_types=step_types,
             plans=plans,
             read_blob=store.blob,
-            retire=self._retire,
-            rest=self._rest,
+            retire=self._passivate,
+            rest=self._passivate_soon,
             remind=self._remind,
-            tell=self._tell,
+            tell=self._put_in_mailbox,
             wake=self._wake,
-            **surroundings,
+            **common,
         )
-        self.calls = CallEffects(calls, remind=self._remind, **surroundings)
-        self.own = CustomEffects(own, **surroundings)
-        self.work = WorkUnderWay(self.executor, self.calls, self.own)
+        self.calls = CallEffects(calls, remind=self._remind, **common)
+        self.custom_effects = CustomEffects(custom_handlers, **common)
+        self.work = WorkUnderWay(self.executor, self.calls, self.custom_effects)
         self.snapshots = SnapshotWriter(store, failpoints, threaded=runtime.threads)
         categories = frozenset(d.category for d in deciders)
         self.timers = ActorTimers(runtime.timers, self._remind)
@@ -156,8 +156,10 @@ class SystemParts:
         effects.register(Call, self.calls.check, self.calls.perform)
         effects.register(TimerAt, self.timers.check, self.timers.set)
         effects.register(CancelTimer, self.timers.check, self.timers.cancel)
-        for kind in own:
-            effects.register(kind, self.own.check, self.own.perform, needs_event=True)
+        for kind in custom_handlers:
+            effects.register(
+                kind, self.custom_effects.check, self.custom_effects.perform, needs_event=True
+            )
         work_trackers = dict.fromkeys(self.deciders, NO_WORK_TRACKER) | {
             run_decider.category: self.executor
         }
@@ -173,22 +175,22 @@ class SystemParts:
             work_trackers=work_trackers,
             intensity=RestartIntensity(),
             snapshots=Snapshots(clock, self.snapshots),
-            retry_later=self._look_again,
+            retry_later=self._retry_later,
         )
         types = message_types(self.deciders.values())
         self.inbox_client = InboxClient(store, types, ids, clock)
-        told = {category: types[category] for category in categories}
-        tell_sender = TellSender(told, store.shard_of, self.inbox_client.sender)
+        message_types_of = {category: types[category] for category in categories}
+        tell_sender = TellSender(message_types_of, store.shard_of, self.inbox_client.sender)
         effects.register_row(Tell, tell_sender.check, tell_sender.row)
         effects.register(Reply, lambda reply: check_key("the key of a Reply", reply.key), _nothing)
-        self.alerts = Alerts(told_of_alerts, store.shard_of, self.inbox_client.sender)
-        store.on_ownership(self.alerts.moved)
+        self.alerts = Alerts(alert_handlers, store.shard_of, self.inbox_client.sender)
+        store.on_ownership(self.alerts.on_ownership)
         effects.register_row(Alert, self.alerts.check, self.alerts.row)
         run_starter = RunStarter(
             definitions, store.shard_of, self.executor.held, clock, self.inbox_client.sender
         )
         self.directory = Directory(
-            self.host, InboxRemoteActors(self.inbox_client, self.host), self._left
+            self.host, InboxRemoteActors(self.inbox_client, self.host), self._on_passivated
         )
         watch = StartedRuns(
             run_starter, self.directory, self.executor, self.ends, store, runtime.timers, clock
@@ -204,9 +206,9 @@ class SystemParts:
         )
         self.passivation = Passivation(self.directory, runtime.dispatcher, runtime.timers, clock)
         self.services = ProcessCommands(
-            TaskThread if runtime.threads else lambda _: InTurns(runtime)
+            TaskThread if runtime.threads else lambda _: PoolTaskRunner(runtime)
         )
-        reception = CommandReader(
+        command_reader = CommandReader(
             types=types,
             step_types=step_types,
             executor=self.executor,
@@ -219,7 +221,7 @@ class SystemParts:
         self.inbox_worker = new_inbox_worker(
             store,
             self.directory,
-            reception,
+            command_reader,
             self.services,
             clock,
             self.host.dead_letter,
@@ -263,35 +265,35 @@ class SystemParts:
         self.runtime.start()
         self.passivation.begin()
 
-    def wake_unbegun(self) -> None:
-        """Bring runs into memory that are to record, before the end, what has not begun here."""
+    def activate_unbegun_runs(self) -> None:
+        """Activate the runs that must record, before the end, steps that have not begun here."""
         streams = dict.fromkeys(one.stream for one in self.executor.unregistered.unbegun(_all))
-        asleep = [StreamHead(stream, "run", 0, "", 0) for stream in streams]
-        for at in range(0, len(asleep), PAGE):
-            self.directory.wake_together(asleep[at : at + PAGE])
+        heads = [StreamHead(stream, "run", 0, "", 0) for stream in streams]
+        for at in range(0, len(heads), PAGE):
+            self.directory.wake_together(heads[at : at + PAGE])
 
     def fold(self, stream: str, as_of: AsOf | None) -> Any:
-        """The state that a stream of your own has, or had ``as_of``."""
+        """The state of a stream of a user's actor, now or ``as_of`` a moment."""
         decider = self.deciders[stream.partition("-")[0]]
         until = None if as_of is None else version_at(self.store, stream, as_of)
         return recover(self.store, self.types, decider, stream, until=until).state
 
-    def _retire(self, actor: DurableActor) -> None:
+    def _passivate(self, actor: DurableActor) -> None:
         self.directory.passivate(actor)
 
-    def _tell(self, stream: str, item: Any) -> bool:
-        """Whether the actor of ``stream`` is in memory, has a state, and has got ``item``."""
+    def _put_in_mailbox(self, stream: str, item: Any) -> bool:
+        """Put ``item`` in the mailbox of an active actor; return whether it was accepted."""
         actor = self.directory.live(stream)
         return actor is not None and actor.state is not None and actor.actor_inbox.put(item)
 
     def _wake(self, streams: Sequence[str]) -> None:
         self.wakes.wake([StreamHead(stream, "run", 0, "", 0) for stream in streams])
 
-    def _rest(self, actor: DurableActor) -> None:
-        self.passivation.shortly(actor)
+    def _passivate_soon(self, actor: DurableActor) -> None:
+        self.passivation.passivate_soon(actor)
 
-    def _left(self, stream: str, due: int) -> None:
-        """Forget the timers of an actor that leaves memory; what is to wake it is its row."""
+    def _on_passivated(self, stream: str, due: int) -> None:
+        """Forget the timers of a passivated actor; its row in ``streams`` will wake it."""
         self.timers.left(stream)
         self.calls.left(stream)
         self.executor.left(stream)
@@ -301,15 +303,15 @@ class SystemParts:
     def _remind(self, stream: str, item: Any) -> None:
         self.directory.remind(stream, item)
 
-    def _look_again(self, actor: DurableActor) -> None:
-        due = self.clock.now() + _LOOK_AGAIN_US
+    def _retry_later(self, actor: DurableActor) -> None:
+        due = self.clock.now() + _RETRY_STORE_US
         self.runtime.timers.at(due, f"store/{actor.stream}", actor.wake)
 
 
 def _all(_stream: str) -> bool:
-    """Every stream is held at the end."""
+    """Hold every stream: the system is closing."""
     return True
 
 
 def _nothing(*_: object) -> None:
-    """This process serves its store itself, or has answered already."""
+    """Do nothing: the process owns its store, or the reply has been sent."""

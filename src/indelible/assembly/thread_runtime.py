@@ -1,4 +1,4 @@
-"""The threads of an open system, behind one object that a simulation can replace."""
+"""The threads of an open system, as one object that a simulation can replace."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from indelible.clock import Clock
 from indelible.errors import BlockingCallError
 
 _GRACE = 5.0
-"""Seconds for actors to handle what is in their mailboxes; a commit takes milliseconds."""
+"""Seconds for actors to handle the messages in their mailboxes; a commit takes milliseconds."""
 
 
 class Lead(Protocol):
-    """Commits what is queued, see ``EventStore.lead``."""
+    """Commits the queued appends, see ``EventStore.lead``."""
 
     def __call__(self, *, once: bool = False) -> bool:
-        """Whether appends are left that nobody commits."""
+        """Return whether appends are left that no thread is committing."""
         ...
 
 
 class Runtime(Protocol):
-    """Where actors, steps and timers run."""
+    """Runs actors, steps and timers."""
 
     pool: Any
     loop: Any
     timers: Any
-    threads: bool  # whether things happen on threads of their own
+    threads: bool  # whether they run on their own threads
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """Who runs actors."""
+        """The dispatcher of actors."""
         ...
 
     def start(self) -> None:
-        """Start what the others cannot do without.
+        """Start the threads that the rest needs.
 
         Raises:
             ThreadUnavailableError: The host gives no thread.
@@ -51,15 +51,15 @@ class Runtime(Protocol):
         ...
 
     def wait(self, future: PooledFuture[Any], timeout: float | None) -> Any:
-        """Result of ``future``; TimeoutError after ``timeout`` seconds."""
+        """The result of ``future``; raises pykka.Timeout after ``timeout`` seconds."""
         ...
 
     def check_may_block(self, method: str, twin: str) -> None:
-        """Refuse a blocking call where it would stop everything else."""
+        """Refuse a blocking call on a thread that all other work needs."""
         ...
 
     def close(self, occupied: int) -> None:
-        """Run what is scheduled and stop all threads but the ``occupied`` ones of hanging steps."""
+        """Run the scheduled work, then stop all threads but ``occupied`` ones of hanging steps."""
         ...
 
 
@@ -69,7 +69,7 @@ class ThreadRuntime:
     threads = True
 
     def __init__(self, name: str, clock: Clock, max_threads: int) -> None:
-        """Prepare; threads start when there is something to do."""
+        """Prepare the pools; their threads start when there is work."""
         self.dispatcher: Dispatcher = PoolDispatcher(
             f"{name}-actors", threads=1, clock=clock, daemon=True
         )
@@ -80,7 +80,7 @@ class ThreadRuntime:
         self._calls = BlockingCalls()
 
     def start(self) -> None:
-        """Start the timers, which also try again to start threads that the host has refused.
+        """Start the timers; their thread also tries again to start refused threads.
 
         Raises:
             ThreadUnavailableError: The host gives no thread for them.
@@ -90,25 +90,25 @@ class ThreadRuntime:
     def lead_with(self, lead: Lead) -> None:
         """Have worker threads call ``lead`` after each burst of work.
 
-        The actors' thread passes the lead on to the steps' thread while there are steps: two
-        threads that take turns at the interpreter lock were measured to be a fifth slower.
+        While steps are queued, the actors' thread passes the lead to a steps' thread: two threads
+        that alternate on the interpreter lock were measured to be a fifth slower.
         """
 
         def lead_or_pass_on() -> None:
             while lead(once=True):
                 if self._passing_on and self.pool.has_room_beside_others():
-                    self.pool.submit(_nothing)  # whoever takes it leads after its burst
+                    self.pool.submit(_nothing)  # the thread that takes it leads after its burst
                     return
 
         self.dispatcher.after_burst = lead_or_pass_on
         self.pool.after_burst = lead
 
     def wait(self, future: PooledFuture[Any], timeout: float | None) -> Any:
-        """Result of ``future``; TimeoutError after ``timeout`` seconds."""
+        """The result of ``future``; raises pykka.Timeout after ``timeout`` seconds."""
         return future.get(timeout=timeout)
 
     def check_may_block(self, method: str, twin: str) -> None:
-        """Refuse a blocking call on the system's event loop, and warn of it on any other.
+        """Refuse a blocking call on the system's event loop, and warn on any other event loop.
 
         Raises:
             BlockingCallError: This is the thread of the system's own loop.
@@ -118,10 +118,10 @@ class ThreadRuntime:
         self._calls.check(method, twin)
 
     def close(self, occupied: int) -> None:
-        """Run what is scheduled and stop all threads but the ``occupied`` ones of hanging steps.
+        """Run the scheduled work, then stop all threads but ``occupied`` ones of hanging steps.
 
-        The steps' threads come first, as what they commit goes back to the actors; from then on
-        the actors' thread commits for itself.
+        The steps' threads stop first, because their commits send messages to actors; from then on
+        the actors' thread leads the commits.
         """
         self.timers.close()
         self.loop.close(_GRACE)
@@ -132,4 +132,4 @@ class ThreadRuntime:
 
 
 def _nothing() -> None:
-    """Be a task without work."""
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""What this process has begun outside of its actors: steps, calls, effects of users' own types."""
+"""The attempts of this process outside of its actors: steps, calls and custom effects."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from indelible.actors.workflow.execute.executor import Executor
 
 
 class WorkUnderWay:
-    """Steps, calls and own effects together, for who closes a system or gives shards away."""
+    """Steps, calls and custom effects together, for closing a system or giving shards away."""
 
     def __init__(self, executor: Executor, calls: CallEffects, own: CustomEffects) -> None:
-        """Look after all of them."""
+        """Manage the attempts of all three."""
         self._all = (executor, calls, own)
 
     def hold(self, shards: Collection[int] | None = None) -> None:
-        """Start nothing more, and give back what was recorded and has not begun.
+        """Start no more attempts, and give back those that are recorded and have not begun.
 
-        With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
+        With ``shards`` only in these shards, until :meth:`take` or :meth:`leave`.
         """
         for attempts in self._all:
             attempts.hold(shards)
 
     def finish(self, timeout: float) -> list[str]:
-        """Wait for what runs and is held, and name what is not back in ``timeout`` seconds."""
+        """Wait ``timeout`` seconds for held running attempts; return names of unfinished ones."""
         end = time.monotonic() + timeout
         left: list[str] = []
         for attempts in self._all:
@@ -34,24 +34,24 @@ class WorkUnderWay:
         return left
 
     def running(self) -> list[str]:
-        """Names of the attempts whose functions are being called."""
+        """Names of the attempts whose functions are running."""
         return [name for attempts in self._all for name in attempts.running()]
 
     def take(self, shards: Collection[int]) -> None:
-        """Let actors of ``shards``, which are this process's from now on, begin."""
+        """Allow attempts in ``shards``, which this process owns from now on."""
         for attempts in self._all:
             attempts.take(shards)
 
     def leave(self, shards: Collection[int], why: BaseException) -> None:
-        """Forget what is of ``shards``, which another process goes on with; never waits."""
+        """Forget the attempts of ``shards``, which another process takes over; never waits."""
         for attempts in self._all:
             attempts.leave(shards, why)
 
     def occupied(self) -> int:
-        """How many threads are held by blocking attempts that have not returned."""
+        """Number of threads occupied by blocking attempts that have not returned."""
         return sum(attempts.occupied() for attempts in self._all)
 
     def close(self) -> None:
-        """Let go of everyone who waits; after the threads have ended."""
+        """Release all waiting threads; called after the worker threads have ended."""
         for attempts in self._all:
             attempts.close()

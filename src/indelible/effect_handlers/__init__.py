@@ -1,1 +1,1 @@
-"""Performs effects that leave an actor: tell another, start a run, alert a person."""
+"""Handlers of effects on the world outside the actor: Tell, StartRun, Alert."""

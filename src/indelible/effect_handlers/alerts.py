@@ -1,7 +1,7 @@
-"""Alerts of actors: what a person should see, said to the handlers that the system was given.
+"""Alerts of actors, for people: the system's alert handlers get them.
 
-An alert is a row of the inbox from the commit of its event, and waits there until every handler
-has taken it, in the process that owns the shard of :data:`STREAM`; then it is kept for 7 days.
+An alert becomes an inbox row in the commit of its event.  The process that owns the shard of
+:data:`STREAM` calls the handlers until each has returned; then the row is kept for 7 days.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from indelible.remote.remote_messages import BY_EFFECT, SERVICE, check_size
 
 KIND = "alert"
 STREAM = f"service-{KIND}"
-"""There is no such stream; its shard says whose process tells of alerts."""
+"""There is no such stream; the owner of its shard is the process that calls the handlers."""
 
 LEVELS = {
     "info": logging.INFO,
@@ -43,7 +43,7 @@ LEVELS = {
 }
 
 TEXT_LIMIT = 10_000
-"""Characters of an alert's text, which is a line of log and a message to a person."""
+"""Characters of an alert's text, which is logged as one line and shown to people."""
 
 _AGAIN = RetryPolicy(attempts=1, delay=1.0, backoff=2.0, max_delay=60.0)
 
@@ -51,16 +51,16 @@ _log = logging.getLogger("indelible.alerts")
 
 
 class Alerted(msgspec.Struct, frozen=True):
-    """An alert as a handler gets it.
+    """An alert, as its handlers get it.
 
     Attributes:
-        id: Of the effect, ``STREAM/VERSION/N``: the same however often it is told.
-        stream: Of the actor.
+        id: Id of the effect, ``STREAM/VERSION/N``: the same in every call of a handler.
+        stream: Stream of the actor.
         severity: ``info``, ``warning``, ``error`` or ``critical``.
-        text: What to tell.
-        about: What it is about; empty if that was not said.
+        text: The text for people.
+        about: The subject; may be empty.
         details: A value.
-        context: On whose behalf, for which request, and after which event.
+        context: Principal, request and causing event.
     """
 
     id: str
@@ -76,10 +76,10 @@ Handler = Callable[[Alerted], object]
 
 
 def handlers_of(given: Iterable[Handler]) -> Sequence[Handler]:
-    """What is told of alerts.
+    """Check the alert handlers of a system and return them.
 
     Raises:
-        TypeError: Something in it is no plain function of one argument.
+        TypeError: A handler is not a plain function of one argument.
     """
     handlers = list(given)
     for handler in handlers:
@@ -96,28 +96,30 @@ _WANTED = "give plain functions of an alert"
 
 
 class Alerts:
-    """Takes alerts, and tells of them; any thread may use it.
+    """Writes alerts to the inbox and calls the handlers; any thread may use it.
 
-    Each handler is told until it returns, the others not again while this process lives; after a
-    crash all are.
+    A handler that raises is called again until it returns, without the others; after a crash all
+    handlers are called again.
     """
 
     def __init__(
         self, handlers: Sequence[Handler], shard_of: Callable[[str], int], sender: str
     ) -> None:
-        """Tell ``handlers``."""
+        """Call ``handlers``; ``sender`` names this process."""
         self._handlers = handlers
         self._shard_of = shard_of
         self._sender = sender
         self._lock = threading.Lock()
-        self._left: dict[str, tuple[Sequence[Handler], int, str]] = {}  # tries, and the last error
+        self._unfinished: dict[
+            str, tuple[Sequence[Handler], int, str]
+        ] = {}  # with tries, last error
         self._closing = False
 
     def check(self, alert: Alert) -> None:
-        """See that ``alert`` can be told of.
+        """Refuse an alert that is not valid.
 
         Raises:
-            RefusedError: It cannot, and why.
+            RefusedError: ``alert`` is not valid; the message says why.
         """
         if alert.severity not in LEVELS:
             raise RefusedError(f"an Alert's severity is one of {', '.join(LEVELS)}: {alert!r:.80}")
@@ -134,72 +136,72 @@ class Alerts:
             raise RefusedError(f"the details of an Alert: {message_of(error)}") from error
 
     def row(self, caused: Caused) -> Command:
-        """What the inbox is to hold of an :class:`Alert`."""
+        """The inbox row of an :class:`Alert`."""
         alert: Alert = caused.effect
         context = encode_metadata(caused.context)
-        said = [caused.id, alert.severity, alert.text, alert.about, alert.details, context]
-        body = encode_value(said)
+        parts = [caused.id, alert.severity, alert.text, alert.about, alert.details, context]
+        body = encode_value(parts)
         check_size(body)
         shard = self._shard_of(STREAM)
         return Command(BY_EFFECT + caused.id, shard, STREAM, SERVICE + KIND, body, self._sender)
 
-    def tell(self, said: list[Any]) -> CallAgain | None:
-        """Tell the handlers that have not heard of it; on a thread of its own.
+    def tell(self, parts: list[Any]) -> CallAgain | None:
+        """Call the handlers that have not returned for this alert; runs on its own thread.
 
         Returns:
-            When it is told again, if one of them failed.
+            The pause until the next call, if a handler failed.
 
         Raises:
-            SystemClosedError: The next owner of the shard does it.
+            SystemClosedError: The next owner of the shard calls the handlers.
         """
         if self._closing:
             raise SystemClosedError("an alert", "the system is closing")
-        alerted = _alerted(said)
-        handlers, tries, _ = self._left.get(alerted.id, (self._handlers, 0, ""))
+        alerted = _decode(parts)
+        handlers, tries, _ = self._unfinished.get(alerted.id, (self._handlers, 0, ""))
         if not tries:
             of = f" ({alerted.about})" if alerted.about else ""
             extra = {"stream": alerted.stream, "alert": alerted.id, "about": alerted.about}
             level = LEVELS[alerted.severity]
             _log.log(level, "%s%s: %s", alerted.stream, of, alerted.text, extra=extra)
-        left: list[Handler] = []
+        unfinished: list[Handler] = []
         why = ""
         for handler in handlers:
             try:
                 handler(alerted)
             except Exception as error:  # noqa: BLE001 - a user's handler may raise anything
-                left.append(handler)
+                unfinished.append(handler)
                 why = in_words(error)
-                _log.exception("alert %s was not taken, and is told again", alerted.id)
+                _log.exception("a handler failed on alert %s and will be called again", alerted.id)
         with self._lock:
-            if left:
-                self._left[alerted.id] = left, tries + 1, why
+            if unfinished:
+                self._unfinished[alerted.id] = unfinished, tries + 1, why
             else:
-                self._left.pop(alerted.id, None)
-        if left:
+                self._unfinished.pop(alerted.id, None)
+        if unfinished:
             return CallAgain(retry_delay(_AGAIN, alerted.id, "", tries + 1))
         return None
 
-    def trouble(self) -> Sequence[str]:
-        """What keeps alerts from being told, in words."""
+    def failures(self) -> Sequence[str]:
+        """Failures of handlers, as text for the system's health."""
         with self._lock:
-            left = list(self._left.values())
-        if not left:
+            unfinished = list(self._unfinished.values())
+        if not unfinished:
             return ()
-        are = "1 alert is" if len(left) == 1 else f"{len(left)} alerts are"
-        return (f"{are} not taken, and told again; the last error: {left[-1][2]:.1000}",)
+        waiting = "1 alert waits" if len(unfinished) == 1 else f"{len(unfinished)} alerts wait"
+        return (f"{waiting} for a handler that failed; its last error: {unfinished[-1][2]:.1000}",)
 
-    def moved(self, _gained: Collection[int], lost: Collection[int]) -> None:
-        """Forget what another process tells of from now on."""
+    def on_ownership(self, _gained: Collection[int], lost: Collection[int]) -> None:
+        """Forget the unfinished alerts if another process owns them from now on."""
         if self._shard_of(STREAM) in lost:
             with self._lock:
-                self._left.clear()
+                self._unfinished.clear()
 
     def stop(self) -> None:
-        """Tell of nothing more."""
+        """Call no handler from now on."""
         self._closing = True
 
 
-def _alerted(said: list[Any]) -> Alerted:
-    identity, severity, text, about, details, context = said
+def _decode(parts: list[Any]) -> Alerted:
+    identity, severity, text, about, details, context = parts
     stream = identity.rsplit("/", 2)[0]
     return Alerted(identity, stream, severity, text, about, details, decode_metadata(context))

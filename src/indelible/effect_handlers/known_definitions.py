@@ -1,4 +1,4 @@
-"""Definitions that actors may start runs of: by name, or as mappings."""
+"""Definitions of the runs that actors start: by name, or as mappings."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Definition = Mapping[str, Any] | str | Path
 
 
 class Definitions:
-    """Those of one system; any thread may ask."""
+    """The named definitions of one system; any thread may use it."""
 
     def __init__(
         self, given: Mapping[str, Definition], compiled: Callable[[Definition], Plan]
     ) -> None:
-        """Know ``given`` by name; ``compiled`` makes the plan of one.
+        """Keep ``given``, by name; ``compiled`` compiles a definition.
 
         Raises:
-            TypeError: It is no mapping of names to definitions.
+            TypeError: ``given`` is not a mapping of names to definitions.
         """
         for name, definition in given.items():
             if not isinstance(name, str) or not isinstance(definition, Mapping | str | Path):
                 raise TypeError(f"definitions: {name!r:.80}: give a mapping, text or path by name")
         self._given = dict(given)
         self._compiled = compiled
-        self._plans: dict[str, Plan] = {}  # of a file: as it was when it was first needed
+        self._plans: dict[str, Plan] = {}  # a file is read once, on first use
 
     def plan(self, wanted: Mapping[str, Any] | str) -> Plan:
-        """The plan of the definition with this name, or of this one.
+        """The plan of a definition, given by name or as a mapping.
 
         Raises:
-            RefusedError: There is no such name.
-            DefinitionError: It cannot be run.
+            RefusedError: There is no definition of that name.
+            DefinitionError: The definition cannot be run.
         """
         if isinstance(wanted, Mapping):
             return self._compiled(wanted)

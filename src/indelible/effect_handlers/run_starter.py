@@ -1,4 +1,4 @@
-"""Turns what actors start runs with into rows of the inbox, or into messages to these runs."""
+"""Turns StartRun effects into inbox rows, or into messages to the new runs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from indelible.events.codec.metadata import encode_metadata
 from indelible.events.inbox.inbox import Command
 from indelible.remote.remote_messages import BY_EFFECT, encode_message
 
-_LONGEST = 200  # characters of a run's id
-_UNFIT = DefinitionError, PayloadTooLargeError, ValueNotStorableError
+_ID_LIMIT = 200  # characters of a run's id
+_NOT_VALID = DefinitionError, PayloadTooLargeError, ValueNotStorableError
 
 
 class RunStarter:
-    """Says how a run is started; any thread may use it."""
+    """Makes the messages that start runs; any thread may use it."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class RunStarter:
         clock: Clock,
         sender: str,
     ) -> None:
-        """Start runs of ``definitions``; ``held`` is of streams where nothing begins now."""
+        """Start runs of ``definitions``; ``held`` says whether a stream may not begin attempts."""
         self._definitions = definitions
         self._shard_of = shard_of
         self._held = held
@@ -46,17 +46,17 @@ class RunStarter:
         self._sender = sender
 
     def check(self, effect: StartRun) -> None:
-        """See that the run can be started.
+        """Refuse an effect whose run cannot be started.
 
         Raises:
-            RefusedError: It cannot, and why.
+            RefusedError: The run cannot be started; the message says why.
         """
         if effect.key:
             check_key("the key of a StartRun", effect.key)
         self._message(effect, effect.run_id or "?")
 
     def row(self, caused: Caused) -> Command | None:
-        """What the inbox is to hold of a :class:`StartRun` whose end nobody waits for."""
+        """The inbox row of a :class:`StartRun`; ``None`` if the actor waits for the run's end."""
         if caused.effect.key:
             return None
         message = self.message(caused)
@@ -67,10 +67,10 @@ class RunStarter:
         return Command(message_id, shard, stream, kind, body, self._sender, context=context)
 
     def message(self, caused: Caused) -> AcceptRun:
-        """What the run is to be told.
+        """The message that starts the run.
 
         Raises:
-            RefusedError: It cannot be started, and why.
+            RefusedError: The run cannot be started; the message says why.
         """
         return self._message(caused.effect, run_id_of(caused))
 
@@ -80,20 +80,20 @@ class RunStarter:
         try:
             plan = self._definitions.plan(effect.definition)
             given = encode_input(plan, effect.input)
-        except _UNFIT as error:
+        except _NOT_VALID as error:
             raise RefusedError(f"a StartRun by {effect.agent!r}: {message_of(error)}") from error
         now, hold = self._clock.now(), self._held(f"run-{run_id}")
         return AcceptRun(run_id, effect.agent, plan.encoded, given, now=now, hold=hold)
 
 
 def run_id_of(caused: Caused) -> str:
-    """The id of the run that a :class:`StartRun` starts: the same whenever it is issued.
+    """The id of the run that a :class:`StartRun` starts: the same each time it is issued.
 
     >>> from indelible.events.model.message_context import NO_CONTEXT
     >>> run_id_of(Caused(StartRun("a", "pay"), NO_CONTEXT, "order-7/1/0"))
     'order-7/1/0'
     """
     effect: StartRun = caused.effect
-    if effect.run_id or (len(caused.id) <= _LONGEST and caused.id.isprintable()):
+    if effect.run_id or (len(caused.id) <= _ID_LIMIT and caused.id.isprintable()):
         return effect.run_id or caused.id
     return sha256(caused.id.encode()).hexdigest()

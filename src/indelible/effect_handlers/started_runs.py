@@ -1,7 +1,7 @@
-"""Starts runs whose end an actor waits for, and tells the actor of it.
+"""Starts runs whose end an actor waits for, and sends the outcome to the actor.
 
-What is under way here is in memory only: after a crash ``pending`` brings it back, and a run that
-has been started already is not started twice.
+The waits are in memory only: after a crash ``Decider.pending`` issues the effects again, and a run
+that exists already is not started twice.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ _REFUSALS = (
     RunExistsError,
     UnknownConnectionError,
 )
-"""Answers after which there is no such run, and asking again changes nothing."""
+"""Errors after which the run does not exist, and a retry fails in the same way."""
 
 _CLOSED = SystemClosedError, ActorStoppedError
 
-_FIRST, _SLOWEST = 1.0, 60.0
-"""Seconds until what has failed is tried again: the first time, and at most."""
+_FIRST_PAUSE, _MAX_PAUSE = 1.0, 60.0
+"""Seconds until a failed start or wait is tried again: the first time, and at most."""
 
 
 class WatchedRun(NamedTuple):
-    """A run that an actor waits for."""
+    """A run for whose end an actor waits."""
 
     stream: str
     run_id: str
@@ -86,7 +86,7 @@ class StartedRuns:
         timers: Timers,
         clock: Clock,
     ) -> None:
-        """Start runs by ``run_starter``; ``ends`` are of those that other processes execute."""
+        """Start runs with ``run_starter``; ``ends`` reports ends of runs in other processes."""
         self._run_starter = run_starter
         self._directory = directory
         self._executor = executor
@@ -95,22 +95,22 @@ class StartedRuns:
         self._timers = timers
         self._clock = clock
         self._lock = threading.Lock()
-        self._under_way: set[tuple[str, str]] = set()  # streams of actors, and ids of effects
+        self._waits: set[tuple[str, str]] = set()  # actor's stream and id of the effect
 
     def perform(self, actor: DurableActor, caused: Caused) -> None:
-        """Start the run, or find it, unless that is under way."""
-        place = actor.stream, caused.id
+        """Start the run, or find it, unless this effect is performed already."""
+        wait = actor.stream, caused.id
         with self._lock:
-            if place in self._under_way:
+            if wait in self._waits:
                 return
-            self._under_way.add(place)
-        self._start(WatchedRun(actor.stream, run_id_of(caused), caused), _FIRST)
+            self._waits.add(wait)
+        self._start(WatchedRun(actor.stream, run_id_of(caused), caused), _FIRST_PAUSE)
 
     def _start(self, watch: WatchedRun, pause: float) -> None:
         try:
             message = self._run_starter.message(watch.caused)
-        except RefusedError as refusal:  # of a program that has changed
-            self._tell(watch, partial(_refused, watch, refusal))
+        except RefusedError as refusal:  # the program has changed since the effect was checked
+            self._send_end(watch, partial(_refused, watch, refusal))
             return
         asked = self._directory.ask(watch.run, message, context=watch.caused.context)
         asked.add_done_callback(partial(self._answered, watch, pause))
@@ -119,16 +119,16 @@ class StartedRuns:
         try:
             answer.get(timeout=0)
         except _REFUSALS as refusal:
-            if not (isinstance(refusal, RunExistsError) and self._began_it(watch)):
-                self._tell(watch, partial(_refused, watch, refusal))
+            if not (isinstance(refusal, RunExistsError) and self._was_started_by(watch)):
+                self._send_end(watch, partial(_refused, watch, refusal))
                 return
-        except Exception as error:  # noqa: BLE001 - it may have been started, or may be yet
-            self._later(watch, self._start, pause, error)
+        except Exception as error:  # noqa: BLE001 - the run may have started, or may start yet
+            self._retry_later(watch, self._start, pause, error)
             return
-        self._follow(watch, _FIRST)
+        self._follow(watch, _FIRST_PAUSE)
 
-    def _began_it(self, watch: WatchedRun) -> bool:
-        """Whether the run is there by this very effect, of which ``pending`` says more now."""
+    def _was_started_by(self, watch: WatchedRun) -> bool:
+        """Whether this effect has started the run, although ``pending`` has changed the effect."""
         try:
             first = next(iter(self._store.read(watch.run, until=1)))
             context = first.context
@@ -157,45 +157,45 @@ class StartedRuns:
         end.add_done_callback(told)
 
     def _ended(self, watch: WatchedRun, pause: float, end: RunState | BaseException) -> None:
-        """The run has ended, or nobody can say here whether it has; may be called twice."""
+        """Handle the run's end, or the error of waiting for it; may be called twice."""
         if isinstance(end, BaseException):
-            self._later(watch, self._follow, pause, end)
+            self._retry_later(watch, self._follow, pause, end)
         else:
-            self._tell(watch, partial(_told, watch, end, self._store.blob))
+            self._send_end(watch, partial(_run_ended, watch, end, self._store.blob))
 
-    def _tell(self, watch: WatchedRun, told: Callable[[], RunEnded]) -> None:
+    def _send_end(self, watch: WatchedRun, make: Callable[[], RunEnded]) -> None:
         with self._lock:
-            if (watch.stream, watch.caused.id) not in self._under_way:
+            if (watch.stream, watch.caused.id) not in self._waits:
                 return
-            self._under_way.discard((watch.stream, watch.caused.id))
-        over = EffectEnded(watch.caused.effect.key, watch.caused.id, told)
-        self._directory.remind(watch.stream, Envelope(over))
+            self._waits.discard((watch.stream, watch.caused.id))
+        ended = EffectEnded(watch.caused.effect.key, watch.caused.id, make)
+        self._directory.remind(watch.stream, Envelope(ended))
 
-    def _later(
+    def _retry_later(
         self,
         watch: WatchedRun,
         again: Callable[[WatchedRun, float], None],
         pause: float,
         why: BaseException,
     ) -> None:
-        """Try it ``again``, unless it is a matter of who comes next."""
+        """Call ``again`` after ``pause`` seconds, unless another process owns the actor now."""
         if isinstance(why, _CLOSED) or not self._directory.owns(watch.stream):
             with self._lock:
-                self._under_way.discard((watch.stream, watch.caused.id))
+                self._waits.discard((watch.stream, watch.caused.id))
             return
-        if not isinstance(why, ShardNotOwnedError):  # else another process goes on with the run
+        if not isinstance(why, ShardNotOwnedError):  # then another process executes the run
             _log.warning("run %s of %s: %s; trying again", watch.run_id, watch.stream, why)
         due = self._clock.now() + round(pause * 1_000_000)
-        then = partial(again, watch, min(2 * pause, _SLOWEST))
+        then = partial(again, watch, min(2 * pause, _MAX_PAUSE))
         self._timers.at(due, f"{watch.stream}#{watch.caused.effect.key}", then)
 
 
-def _told(watch: WatchedRun, state: RunState, read_blob: ReadBlob) -> RunEnded:
+def _run_ended(watch: WatchedRun, state: RunState, read_blob: ReadBlob) -> RunEnded:
     key = watch.caused.effect.key
     try:
         outcome = outcome_of(state, read_blob)
         result, status = outcome["result"], outcome["status"]
-    except StoreCorruptError as error:  # of the run; the actor is sound
+    except StoreCorruptError as error:  # the run's stream is damaged, not the actor's
         return RunEnded(key, watch.run_id, "failed", {}, _error(error))
     return RunEnded(key, watch.run_id, status, result, outcome["error"])
 

@@ -1,4 +1,4 @@
-"""Turns what users' own actors tell each other into rows of the inbox."""
+"""Turns Tell effects of users' actors into inbox rows."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from indelible.remote.remote_messages import BY_EFFECT, TOLD, MessageTypes, enco
 
 
 class TellSender:
-    """Writes messages to other actors; any thread may use it."""
+    """Makes the inbox rows of messages to other actors; any thread may use it."""
 
     def __init__(
         self, types: Mapping[str, MessageTypes], shard_of: Callable[[str], int], sender: str
     ) -> None:
-        """Write to actors of the categories of ``types``; ``sender`` names this process."""
+        """Send to actors of the categories in ``types``; ``sender`` names this process."""
         self._types = types
         self._shard_of = shard_of
         self._sender = sender
 
     def check(self, effect: Tell) -> None:
-        """See that there can be such an actor.
+        """Refuse an effect whose recipient cannot exist.
 
         Raises:
-            RefusedError: There cannot.
+            RefusedError: The category is not known, or the id is not valid.
         """
         if effect.category not in self._types:
             known = ", ".join(sorted(self._types))
@@ -35,12 +35,12 @@ class TellSender:
         check_id("actor id", effect.id)
 
     def row(self, caused: Caused) -> Command:
-        """What the inbox is to hold of a :class:`Tell`.
+        """The inbox row of a :class:`Tell`.
 
         Raises:
-            ValueNotStorableError: The message is neither a storable value nor one of the
-                ``message_types`` of the actor's decider.
-            PayloadTooLargeError: It has more than 4 MiB.
+            ValueNotStorableError: The message is neither a storable value nor of one of the
+                ``message_types`` of the recipient's decider.
+            PayloadTooLargeError: The message has more than 4 MiB.
         """
         effect: Tell = caused.effect
         stream = f"{effect.category}-{effect.id}"

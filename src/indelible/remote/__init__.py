@@ -1,1 +1,1 @@
-"""Commands between processes: who sends them, who takes them, what they say."""
+"""Commands between processes: the inbox client sends them, the inbox worker handles them."""

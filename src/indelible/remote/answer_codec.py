@@ -1,6 +1,6 @@
-"""Answers as bytes: a value, or an error by its wire name.
+"""Encoding of answers: a value, or an error under its wire name.
 
-The table of errors is closed and holds names of our own, never class paths (invariant 9).
+The table of errors is closed and has wire names, never class paths (invariant 9).
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ ERRORS: Mapping[str, type[IndelibleError]] = {
     "unknown_run": UnknownRunError,
     "unstorable": ValueNotStorableError,
 }
-"""What may come back; anything else comes back as :class:`ActorFailedError`."""
+"""Errors that an answer may carry; any other becomes an :class:`ActorFailedError`."""
 
 _NAMES = {cls: name for name, cls in ERRORS.items()}
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An answer on its way.
+    """An encoded answer.
 
     Attributes:
         error: Wire name of an error, empty for a reply.
-        type: Name of the message type that the reply is of, empty for a plain value.
+        type: Name of the reply's message type, empty for a plain value.
         value: The encoded reply, or the error's parts.
-        message: The error's words.
+        message: The error's text.
     """
 
     error: str
@@ -78,10 +78,10 @@ _decoder = msgspec.msgpack.Decoder(Answer)
 
 
 def encode_reply(actor: str, reply: Any, types: Mapping[str, type[msgspec.Struct]]) -> bytes:
-    """``reply`` as it is stored; an exception is the answer that it is.
+    """Encode ``reply``; an exception is encoded as an error.
 
-    A reply that cannot be stored is answered with the error that says so: what was asked has
-    happened all the same.
+    If the reply cannot be stored, the answer is the error that says so; the command has been
+    handled all the same.
     """
     if isinstance(reply, BaseException):
         return encode_error(actor, reply)
@@ -95,7 +95,7 @@ def encode_reply(actor: str, reply: Any, types: Mapping[str, type[msgspec.Struct
 
 
 def encode_error(actor: str, error: BaseException) -> bytes:
-    """``error`` as it is stored; of a class that is not in the table only the words are kept."""
+    """Encode ``error``; of a class that is not in the table only the text is kept."""
     name = next((_NAMES[cls] for cls in type(error).__mro__ if cls in _NAMES), "")
     if name:
         try:
@@ -103,16 +103,18 @@ def encode_error(actor: str, error: BaseException) -> bytes:
             return _encoder.encode(Answer(name, "", parts, message_of(error)))
         except (IndelibleError, UnicodeError):
             pass  # a part that cannot be stored
-    failed = ActorFailedError(actor, in_words(error).replace("\0", ""))  # as any database takes
+    failed = ActorFailedError(
+        actor, in_words(error).replace("\0", "")
+    )  # PostgreSQL text has no NUL
     parts = encode_value(_plain(vars(failed)))
     return _encoder.encode(Answer(_NAMES[ActorFailedError], "", parts, str(failed)))
 
 
 def decode_answer(data: bytes, types: Mapping[str, type[msgspec.Struct]]) -> Any:
-    """The reply in ``data``; an error is returned, not raised.
+    """Decode ``data``; an error is returned, not raised.
 
     Raises:
-        ValueDecodeError: The bytes are damaged, or of a newer version.
+        ValueDecodeError: The bytes are damaged, or from a newer version.
     """
     try:
         answer = _decoder.decode(data)
@@ -135,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _parts(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of an error, as its class has them: sequences are tuples."""
+    """The parts of an error, with tuples as its class has them."""
     parts = {name: tuple(part) if isinstance(part, list) else part for name, part in stored.items()}
     problems: Sequence[Sequence[str]] = parts.get("problems", ())
     if problems:

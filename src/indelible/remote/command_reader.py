@@ -1,4 +1,4 @@
-"""Reads commands at their owner: nothing of another process is believed before it is checked."""
+"""Decodes and checks commands in the process that owns their shard."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from indelible.remote.answer_codec import encode_error, encode_reply
 from indelible.remote.remote_messages import (
     MESSAGE,
     TOLD,
+    ActorMessage,
     MessageTypes,
-    Said,
     is_told,
 )
 
@@ -41,7 +41,7 @@ Encode = Callable[[Any], bytes | None]
 
 
 class CommandReader:
-    """What a command says to an actor of this process; for one thread."""
+    """Decodes commands for actors of this process; for one thread."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class CommandReader:
         clock: Clock,
         shard_of: Callable[[str], int],
     ) -> None:
-        """Read for the categories of ``types``."""
+        """Accept commands for the categories in ``types``."""
         self._types = types
         self._step_types = step_types
         self._executor = executor
@@ -60,11 +60,11 @@ class CommandReader:
         self._shard_of = shard_of
 
     def read(self, command: Command) -> tuple[Any, Encode]:
-        """The message in ``command``, and what turns its answer into bytes.
+        """The message in ``command``, and the function that encodes its answer.
 
         Raises:
-            RefusedError: It is no command for an actor of this process.
-            DefinitionError: A run that it wants cannot be run here.
+            RefusedError: ``command`` is not valid for an actor of this process.
+            DefinitionError: The command starts a run that cannot be run here.
         """
         stream = command.stream
         category = stream.partition("-")[0]
@@ -80,16 +80,18 @@ class CommandReader:
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise RefusedError(f"command {command.kind!r} cannot be read: {error}") from error
         if type(message) is Describe:
-            return message, lambda reply: encode_reply(stream, self._described(stream, reply), {})
+            return message, lambda reply: encode_reply(
+                stream, self._with_unregistered(stream, reply), {}
+            )
         if is_told(command):
             return message, lambda reply: _encode_failure(stream, reply)
         return message, lambda reply: encode_reply(stream, reply, types)
 
     def context(self, command: Command) -> Context | None:
-        """What goes with the message to the events that it causes; ``None`` if nothing does.
+        """The context recorded in the events that the message causes; ``None`` if it is empty.
 
         Raises:
-            RefusedError: It is nothing that a caller could have set.
+            RefusedError: No caller could have set such a context.
         """
         if not command.context:
             return None
@@ -106,29 +108,29 @@ class CommandReader:
         if command.kind in COMMANDS and is_run:
             message = _read(command.body, COMMANDS[command.kind])
             if type(message) is AcceptRun:
-                message = self._checked(command.stream, message)
+                message = self._check_start(command.stream, message)
             now, hold = self._clock.now(), self._executor.held(command.stream)
             return replace(message, now=now, hold=hold)
         if command.kind in (MESSAGE, TOLD) and not is_run:
-            said_so = _read(command.body, Said)
-            if not said_so.type:
-                return decode_value(said_so.body)
-            if said_so.type not in types:
+            encoded = _read(command.body, ActorMessage)
+            if not encoded.type:
+                return decode_value(encoded.body)
+            if encoded.type not in types:
                 known = ", ".join(sorted(types)) or "none"
-                raise RefusedError(f"no message type {said_so.type!r}; the owner has {known}")
-            return _read(said_so.body, types[said_so.type])
+                raise RefusedError(f"no message type {encoded.type!r}; the owner has {known}")
+            return _read(encoded.body, types[encoded.type])
         raise RefusedError(f"no command {command.kind!r} for {command.stream!r} in this version")
 
-    def _checked(self, stream: str, said: AcceptRun) -> AcceptRun:
-        check_id("run id", said.run_id)
-        check_id("agent name", said.agent)
-        if stream != f"run-{said.run_id}":
-            raise RefusedError(f"a start of run {said.run_id!r} was sent to {stream!r}")
-        plan = self._plan(said.definition)
-        problems = check_input(plan, decode_value(said.input))
+    def _check_start(self, stream: str, start: AcceptRun) -> AcceptRun:
+        check_id("run id", start.run_id)
+        check_id("agent name", start.agent)
+        if stream != f"run-{start.run_id}":
+            raise RefusedError(f"a start of run {start.run_id!r} was sent to {stream!r}")
+        plan = self._plan(start.definition)
+        problems = check_input(plan, decode_value(start.input))
         if problems:
             raise DefinitionError(plan.name, problems)
-        return replace(said, definition=plan.encoded)
+        return replace(start, definition=plan.encoded)
 
     def _plan(self, definition: bytes) -> Plan:
         plans, content = self._executor.plans, content_of_stored(definition)
@@ -140,16 +142,16 @@ class CommandReader:
             plan = plans.add(compile_definition(given, self._step_types), content)
         return plan
 
-    def _described(self, stream: str, reply: Any) -> Any:
-        """A run's status with what only the process that executes it knows."""
+    def _with_unregistered(self, stream: str, reply: Any) -> Any:
+        """A run's status, with unregistered step types added to ``waiting_for``."""
         if isinstance(reply, dict):
-            lacking = self._executor.unregistered.of(stream)
-            return {**reply, "waiting_for": [*reply["waiting_for"], *lacking]}
+            unregistered = self._executor.unregistered.of(stream)
+            return {**reply, "waiting_for": [*reply["waiting_for"], *unregistered]}
         return reply
 
 
 def _encode_failure(stream: str, reply: Any) -> bytes | None:
-    """An error, which stays where people can see it; of what went well nobody reads an answer."""
+    """Encode an error, which is kept for people to see; a success needs no answer."""
     return encode_error(stream, reply) if isinstance(reply, BaseException) else None
 
 

@@ -1,7 +1,8 @@
-"""Which messages are handed over past the inbox that keeps them: a look leaves their rows alone.
+"""Messages delivered directly inside one process, whose inbox rows a poll must not deliver again.
 
-A message is by hand from before its row is there until after the row is gone, or is given back to
-the inbox.  So a row that a look has read is by hand, or was let go while that look was taken.
+A message is claimed before its row is committed.  It is released after the row is deleted, or to
+give it back to the inbox.  So the row of a direct message that a poll reads is claimed, or was
+released during that poll.
 """
 
 from __future__ import annotations
@@ -14,40 +15,40 @@ from indelible.events.inbox.inbox import Submitted
 
 
 class DirectHandover:
-    """Message ids; any thread may use it, and one at a time looks."""
+    """The ids of the claimed messages; for any thread, but one poll at a time."""
 
     def __init__(self) -> None:
-        """Nothing is handed over."""
+        """Begin without claims."""
         self._lock = threading.Lock()
         self._ids: set[str] = set()
-        self._let_go: set[str] | None = None  # while a look is taken
+        self._released: set[str] | None = None  # during a poll
 
-    def take(self, ids: Iterable[str]) -> None:
-        """Leave the rows of ``ids`` alone, which are not there yet."""
+    def claim(self, ids: Iterable[str]) -> None:
+        """Keep polls from delivering ``ids``, whose rows are not committed yet."""
         with self._lock:
             self._ids.update(ids)
 
-    def let_go(self, ids: Iterable[object]) -> None:
-        """Leave them alone no more: they are gone, or the next look is to find them."""
+    def release(self, ids: Iterable[object]) -> None:
+        """End the claims: the rows are deleted, or the next poll is to deliver them."""
         with self._lock:
-            gone = self._ids.intersection(ids)
-            self._ids -= gone
-            if self._let_go is not None:
-                self._let_go |= gone
+            released = self._ids.intersection(ids)
+            self._ids -= released
+            if self._released is not None:
+                self._released |= released
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Look in this block, and ask :meth:`others` of all that is found."""
+    def polling(self) -> Iterator[None]:
+        """Poll in this block, and pass all rows read to :meth:`unclaimed`."""
         with self._lock:
-            self._let_go = set()
+            self._released = set()
         try:
             yield
         finally:
             with self._lock:
-                self._let_go = None
+                self._released = None
 
-    def others(self, found: Sequence[Submitted]) -> Sequence[Submitted]:
-        """Those of ``found`` that are not by hand, and were not when they were read."""
+    def unclaimed(self, rows: Sequence[Submitted]) -> Sequence[Submitted]:
+        """The ``rows`` that are not claimed, and were not when they were read."""
         with self._lock:
-            theirs = self._ids.union(self._let_go or ())
-        return [one for one in found if one.command.message_id not in theirs] if theirs else found
+            claimed = self._ids.union(self._released or ())
+        return [row for row in rows if row.command.message_id not in claimed] if claimed else rows

@@ -1,6 +1,6 @@
-"""Sends commands to other processes and waits for their answers, for all threads of this one.
+"""Sends commands to other processes and waits for their answers, for all threads of this process.
 
-What many threads ask at once is one transaction, and one query finds all the answers.
+Commands that many threads send at once share one transaction, and one query finds all answers.
 """
 
 from __future__ import annotations
@@ -48,29 +48,29 @@ from indelible.threads import wanted
 
 _log = logging.getLogger("indelible.inbox")
 
-_SLOWEST = 0.1
-"""Seconds between looks for an answer that takes long."""
+_MAX_PAUSE = 0.1
+"""Seconds between two polls for an answer that takes long."""
 
-_FIRST = 0.002
-"""Seconds until the first look: a commit and a bit, on a quiet machine."""
+_MIN_PAUSE = 0.002
+"""Seconds until the first poll: slightly more than a commit on an idle machine."""
 
-_SHARE = 8  # of the time waited so far that the next pause may take
+_PAUSE_DIVISOR = 8  # the next pause is the time waited so far, divided by this
 
 
 class _SentCommand(msgspec.Struct, gc=False, eq=False):
-    """One command on its way."""
+    """A command that has no answer yet."""
 
     command: Command
     types: MessageTypes
     timeout: float
-    sent_at: int  # monotonic, when it was asked
+    sent_at: int  # monotonic nanoseconds
     give_up_at: int
     future: PooledFuture[Any]
     wants_answer: bool
 
 
 class InboxClient:
-    """The asking side of the inbox, on a thread that exists while there is something to ask."""
+    """The sending side of the inbox; its thread starts with the first command."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class InboxClient:
         self._clock = clock
         self.sender = f"{socket.gethostname()}/{os.getpid()}"
         self._lock = threading.Lock()
-        self._asked: deque[_SentCommand] = deque()  # not submitted yet
+        self._queued: deque[_SentCommand] = deque()  # not submitted yet
         self._waiting: dict[str, list[_SentCommand]] = {}  # for an answer, by message id
         self._watcher: InboxWatcher | None = None
         self._thread: threading.Thread | None = None
@@ -103,14 +103,14 @@ class InboxClient:
         message_id: str | None = None,
         context: Context | None = None,
     ) -> PooledFuture[Any]:
-        """Ask the owner of ``stream``; the future gets the answer within ``timeout`` seconds.
+        """Send ``message`` to the owner of ``stream``; return a future of the answer.
 
         Args:
-            stream: Whose actor is asked.
-            message: A storable value, or one of the message types of its decider.
-            timeout: After it the command is not handled any more, if it has not begun.
-            message_id: The same id with the same message is the same command, for 7 days.
-            context: Goes with it to the events that it causes; that of its first submission does.
+            stream: Stream of the actor.
+            message: A storable value, or one of the message types of the actor's decider.
+            timeout: Seconds; a command that has not begun by then is not handled.
+            message_id: For 7 days the same id with the same message is the same command.
+            context: Recorded in the events that the message causes; the first submission's counts.
         """
         types = self._types.get(stream.partition("-")[0], {})
         encode = partial(encode_message, stream, message, types)
@@ -124,13 +124,16 @@ class InboxClient:
         message_id: str | None = None,
         context: Context | None = None,
     ) -> PooledFuture[Any]:
-        """Submit a message without an end; the future is done once it is durable."""
+        """Submit a message; the future completes once the message is durable.
+
+        ``timeout`` limits the submission, not the handling.
+        """
         types = self._types.get(stream.partition("-")[0], {})
         encode = partial(encode_message, stream, message, types)
         return self._send(stream, encode, types, timeout, message_id, context, wants_answer=False)
 
     def command(self, kind: str, value: Any, timeout: float) -> PooledFuture[Any]:
-        """Ask a service, the process that owns shard 0 or the shard of the kind, for ``kind``."""
+        """Send a command for a process, the owner of the shard of ``service-KIND``."""
 
         def encode() -> tuple[str, bytes]:
             body = encode_value(value)
@@ -153,7 +156,7 @@ class InboxClient:
         future = RemoteFuture()
         try:
             if message_id is not None and message_id.startswith(BY_EFFECT):
-                raise RefusedError(f"a message_id that begins with {BY_EFFECT!r} is an effect's")
+                raise RefusedError(f"a message_id may not begin with {BY_EFFECT!r}: effects use it")
             kind, body = encode()
             now = self._clock.monotonic()
             command = Command(
@@ -168,12 +171,12 @@ class InboxClient:
             )
             end = now + round(timeout * 1e9)
             self._enqueue(_SentCommand(command, types, timeout, now, end, future, wants_answer))
-        except Exception as error:  # noqa: BLE001 - the asker gets it
+        except Exception as error:  # noqa: BLE001 - the future gets it
             future.set_exception((type(error), error, error.__traceback__))
         return future
 
     def close(self) -> None:
-        """Submit what was asked, and tell those who wait that nobody listens any more."""
+        """Submit the queued commands, and fail the futures that still wait for an answer."""
         with self._lock:
             self._closed = True
             self._ended.set()
@@ -184,7 +187,7 @@ class InboxClient:
         watcher.wake()
         if thread is not None:
             thread.join()
-        else:  # no thread could be had: this one submits what was asked
+        else:  # the host gave no thread: the calling thread submits the queued commands
             self._run(watcher)
 
     def _enqueue(self, sent_command: _SentCommand) -> None:
@@ -193,16 +196,19 @@ class InboxClient:
                 raise SystemClosedError("a command for another process", "the system was closed")
             if self._watcher is None:
                 self._watcher = self._store.inbox.watch()
-            self._asked.append(sent_command)
+            self._queued.append(sent_command)
             self._watcher.wake()
         if self._thread is None:
             self._begin()
 
     def _begin(self) -> None:
         with self._lock:
-            if self._asked and self._thread is None and not self._closed:
+            if self._queued and self._thread is None and not self._closed:
                 thread = threading.Thread(
-                    target=self._run, args=[self._watcher], name="indelible-courier", daemon=True
+                    target=self._run,
+                    args=[self._watcher],
+                    name="indelible-inbox-client",
+                    daemon=True,
                 )
                 if wanted.start(thread, self._begin):
                     self._thread = thread
@@ -210,51 +216,51 @@ class InboxClient:
     # -- the inbox client's thread
 
     def _run(self, watcher: InboxWatcher) -> None:
-        Loop("indelible-courier").run(partial(self._serve, watcher), self._ended.wait)
+        Loop("indelible-inbox-client").run(partial(self._serve, watcher), self._ended.wait)
         watcher.close()
         self._fail_all(SystemClosedError("the answer of another process", "the system was closed"))
 
     def _serve(self, watcher: InboxWatcher) -> bool:
-        """Submit, and look for answers, until the end."""
-        look = True
+        """Submit commands and poll for answers, until the client closes."""
+        poll = True
         while True:
-            troubled = True
+            failed = True
             try:
-                look |= self._submit()
-                if self._waiting and look:
+                poll |= self._submit()
+                if self._waiting and poll:
                     self._collect()
-                look = troubled = False
+                poll = failed = False
             except StoreUnavailableError as error:
-                _log.warning("commands for other processes are put off: %s", error)
+                _log.warning("commands for other processes are delayed: %s", error)
                 self._expire(error)
-            except Exception as error:  # noqa: BLE001 - those who wait get it
+            except Exception as error:  # noqa: BLE001 - the futures get it
                 _log.exception("commands for other processes fail")
                 self._fail_all(error)
             else:
                 self._expire(None)
-            if self._closed and (troubled or not self._asked):
+            if self._closed and (failed or not self._queued):
                 return False
-            look |= watcher.wait(self._pause())
+            poll |= watcher.wait(self._pause())
 
     def _pause(self) -> float | None:
-        """Seconds until the next look; ``None`` while nobody waits.
+        """Seconds until the next poll; ``None`` while no command waits.
 
-        The longer the newest command is under way, the longer the pause.
+        The longer the newest command has waited, the longer the pause.
         """
-        if self._asked:
-            return _SLOWEST
+        if self._queued:
+            return _MAX_PAUSE
         if not self._waiting:
             return None
         now = self._clock.monotonic()
         newest = next(reversed(self._waiting.values()))[0].sent_at
-        return max(_FIRST, min((now - newest) / 1e9 / _SHARE, _SLOWEST))
+        return max(_MIN_PAUSE, min((now - newest) / 1e9 / _PAUSE_DIVISOR, _MAX_PAUSE))
 
     def _submit(self) -> bool:
-        """Make durable what was asked since the last time; whether there was anything.
+        """Submit the queued commands in one transaction; return whether there were any.
 
-        What fails because of the database stays queued: the same ids again do no harm.
+        If the database fails, the commands stay queued: submitting the same ids twice is safe.
         """
-        sent_commands = list(self._asked)
+        sent_commands = list(self._queued)
         if not sent_commands:
             return False
         try:
@@ -267,7 +273,7 @@ class InboxClient:
             self._drop(sent_commands, error)
             return False
         for sent_command in sent_commands:
-            self._asked.popleft()
+            self._queued.popleft()
             message_id = sent_command.command.message_id
             if message_id in taken:
                 _fail(sent_command, MessageExistsError(message_id))
@@ -289,22 +295,22 @@ class InboxClient:
             self._store.inbox.discard(queries)
 
     def _expire(self, why: IndelibleError | None) -> None:
-        """Give up what nobody has answered in time."""
+        """Fail the futures whose time-out has passed."""
         now = self._clock.monotonic()
         late = [
-            e
+            sent_command
             for sent_commands in self._waiting.values()
-            for e in sent_commands
-            if e.give_up_at <= now
+            for sent_command in sent_commands
+            if sent_command.give_up_at <= now
         ]
         for sent_command in late:
             self._waiting.pop(sent_command.command.message_id, None)
             _fail(sent_command, self._no_answer(sent_command))
         unsent = [
-            sent_command for sent_command in list(self._asked) if sent_command.give_up_at <= now
+            sent_command for sent_command in list(self._queued) if sent_command.give_up_at <= now
         ]
         for sent_command in unsent:
-            self._asked.remove(sent_command)
+            self._queued.remove(sent_command)
             _fail(
                 sent_command,
                 why or AskTimeoutError(sent_command.command.stream, sent_command.timeout),
@@ -316,20 +322,20 @@ class InboxClient:
             if not self._store.owners():
                 return NobodyAnswersError(stream, timeout, self._store.url)
         except IndelibleError:
-            pass  # nobody knows
+            pass  # the owners are not known
         return AskTimeoutError(stream, timeout)
 
     def _fail_all(self, error: Exception) -> None:
         with self._lock:
-            sent_commands = [*self._asked, *(e for es in self._waiting.values() for e in es)]
-            self._asked.clear()
+            sent_commands = [*self._queued, *(e for es in self._waiting.values() for e in es)]
+            self._queued.clear()
             self._waiting.clear()
         for sent_command in sent_commands:
             _fail(sent_command, error)
 
     def _drop(self, sent_commands: Sequence[_SentCommand], error: Exception) -> None:
         for sent_command in sent_commands:
-            self._asked.popleft()
+            self._queued.popleft()
             _fail(sent_command, error)
 
 

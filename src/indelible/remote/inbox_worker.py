@@ -1,8 +1,8 @@
-"""Takes commands out of the inbox and hands them to the actors of this process.
+"""Takes commands from the inbox and delivers them to the actors of this process.
 
-A command is answered once, whatever happens: its answer is part of the append that it causes, or is
-written by itself after that.  What cannot be decided now (the database fails, the shard leaves, the
-mailbox is full) stays in the inbox, and is handed over again, here or by the next owner.
+Each command is answered once.  Its answer is part of the append that it causes, or is written in a
+transaction of its own.  A command that cannot be handled now (the database fails, the shard is
+lost, the mailbox is full) stays in the inbox and is delivered again, here or by the next owner.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from indelible.loops import Loop
 from indelible.remote.answer_codec import encode_error
 from indelible.remote.command_reader import CommandReader
 from indelible.remote.direct_handover import DirectHandover
-from indelible.remote.process_commands import InOrder, ProcessCommands
+from indelible.remote.process_commands import ProcessCommands, TaskRunner
 from indelible.remote.remote_messages import SERVICE, is_told
 from indelible.threads import start_now
 
 _log = logging.getLogger("indelible.inbox")
 
-UNDER_WAY = 1_000
-"""Commands handed over and not answered, at most: as many as a group commit takes."""
+MAX_IN_FLIGHT = 1_000
+"""Limit of commands delivered and not answered: as many as a group commit takes."""
 
-AGAIN = 100_000_000
-"""Nanoseconds until a command that could not be decided is handed over again."""
+RETRY_NS = 100_000_000
+"""Nanoseconds until a command that could not be handled is delivered again."""
 
-_ACTIVE = 1_000_000_000
-"""Nanoseconds after a command for which the next one is looked for more often."""
+_BUSY_NS = 1_000_000_000
+"""Nanoseconds after a command during which the worker polls more often."""
 
-_FORGET_EVERY = 600_000_000_000  # nanoseconds
-_FORGET = 500  # rows of one delete: a few milliseconds of the writer's turn
+_FORGET_INTERVAL = 600_000_000_000  # nanoseconds
+_FORGET_ROWS = 500  # rows of one delete: it holds the writer for a few milliseconds
 
 _NOT_NOW = (
     ActorStoppedError,
@@ -66,31 +66,31 @@ _NOT_NOW = (
     SystemClosedError,
     WrongExpectedVersionError,
 )
-"""Errors after which the command is as undecided as before."""
+"""Errors after which the command has not been handled, and is delivered again."""
 
 Key = int | str
-"""Of a command under way: the number of its row, the message id of one that is handed over."""
+"""Key of a command in flight: the number of its row; the message id if delivered directly."""
 
 
 class InboxWorker:
-    """The owner's side of the inbox, on a thread of its own; any thread may stop it."""
+    """The receiving side of the inbox, on its own thread; any thread may stop it."""
 
     def __init__(
         self,
         store: EventStore,
         directory: Directory,
-        reception: CommandReader,
+        command_reader: CommandReader,
         services: ProcessCommands,
         clock: Clock,
         dead_letter: Callable[[str, Any, str], None],
         failpoints: Failpoints,
     ) -> None:
-        """Start no thread yet; ``dead_letter`` gets what was told and not taken, and why."""
+        """Start no thread yet; ``dead_letter`` gets each failed told message and the reason."""
         self._dead_letter = dead_letter
         self._failpoints = failpoints
         self._store = store
         self._directory = directory
-        self._reception = reception
+        self._command_reader = command_reader
         self._services = services
         self._clock = clock
         self._stopping = False
@@ -100,33 +100,33 @@ class InboxWorker:
         self._wake: Callable[[], None] = _nothing
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._under_way: set[int] = set()  # sequence numbers
-        self._by_hand = DirectHandover()
-        self._again: dict[int, int] = {}  # those to hand over again, and when (monotonic)
+        self._in_flight: set[int] = set()  # sequence numbers
+        self._direct = DirectHandover()
+        self._retries: dict[int, int] = {}  # sequence number to the time of its retry (monotonic)
         self._answered: deque[tuple[Key, str, Callable[[], bytes | None]]] = deque()
-        self._task_thread: InOrder = TaskThread("indelible-answers")
+        self._task_thread: TaskRunner = TaskThread("indelible-answers")
         self._forget_at = 0
 
-    # -- life
+    # -- start and stop
 
     def start(self) -> None:
         """Start the thread, which waits for :meth:`begin`.
 
         Raises:
-            ThreadUnavailableError: The host gives none.
+            ThreadUnavailableError: The host gives no thread.
         """
         thread = threading.Thread(target=self._run, name="indelible-inbox", daemon=True)
         start_now(thread)
         self._thread = thread
 
     def begin(self) -> None:
-        """Begin to look: the actors of this process can take commands."""
+        """Begin to poll: the actors of this process can handle commands."""
         self._begun.set()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Take nothing more; what is under way goes on.  May be called twice.
+        """Deliver no more commands; those in flight continue.  May be called twice.
 
-        Waits for a look that is being taken, at most ``timeout`` seconds.
+        Waits for a poll that is running, at most ``timeout`` seconds.
         """
         self._stopping = True
         self._ended.set()
@@ -137,7 +137,7 @@ class InboxWorker:
             thread.join(timeout)
 
     def finish(self) -> None:
-        """Write the answers that are ready, and stop for good; after the actors' threads."""
+        """Write the remaining answers and stop the threads, after the actors' threads."""
         self.stop()
         self._services.stop()
         self._task_thread.stop()
@@ -153,94 +153,94 @@ class InboxWorker:
         self._wake = watcher.wake
         unsubscribe = self._store.on_ownership(lambda _gained, _lost: watcher.wake())
         try:
-            self._look_on(watcher)
+            self._poll_until_stopped(watcher)
         finally:
             unsubscribe()
             watcher.close()
         return False
 
-    def _look_on(self, watcher: InboxWatcher) -> None:
-        """Look at each change, and now and then, until the end."""
-        active_until, troubled, more = 0, False, False
-        watcher.wake()  # for what was there before
+    def _poll_until_stopped(self, watcher: InboxWatcher) -> None:
+        """Poll after each change, and at intervals."""
+        busy_until, failed, more = 0, False, False
+        watcher.wake()  # for the commands that are there already
         while not self._stopping:
             now = self._clock.monotonic()
-            pause = watcher.busy if now < active_until else watcher.idle
-            if self._again:
-                pause = min(pause, AGAIN / 1e9)
+            pause = watcher.busy if now < busy_until else watcher.idle
+            if self._retries:
+                pause = min(pause, RETRY_NS / 1e9)
             changed = watcher.wait(0.0 if more else pause)
             try:
-                if changed or more or self._is_due():
-                    came = self.look()
-                    more = came >= UNDER_WAY // 2
-                    if came:
-                        active_until = self._clock.monotonic() + _ACTIVE
-                self._tidy()
-                self._loop.well()
-                troubled = False
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
-                if not troubled:
+                if changed or more or self._is_retry_due():
+                    count = self.poll()
+                    more = count >= MAX_IN_FLIGHT // 2
+                    if count:
+                        busy_until = self._clock.monotonic() + _BUSY_NS
+                self._clean_up()
+                self._loop.succeeded()
+                failed = False
+            except Exception as error:  # noqa: BLE001 - the next poll may succeed
+                if not failed:
                     _log.warning("the inbox cannot be read: %s", error)
-                troubled, more = True, False
-                watcher.wait(AGAIN / 1e9)
+                failed, more = True, False
+                watcher.wait(RETRY_NS / 1e9)
                 watcher.wake()
 
-    # -- in
+    # -- delivering commands
 
-    def look(self) -> int:
-        """Hand over what waits; how many commands that were.
+    def poll(self) -> int:
+        """Deliver the waiting commands and return their number.
 
         Raises:
             StoreUnavailableError: The inbox cannot be read now.
         """
-        if len(self._under_way) >= UNDER_WAY:
-            return 0  # each answer is a change, after which it looks again
+        if len(self._in_flight) >= MAX_IN_FLIGHT:
+            return 0  # each answer is a change, which causes a poll
         inbox, owned = self._store.inbox, self._store.owned() | self._store.set_aside().keys()
         if not owned:
             return 0
-        with self._by_hand.looking():
-            return self._take(inbox, owned)
+        with self._direct.polling():
+            return self._deliver_waiting(inbox, owned)
 
-    def _take(self, inbox: Inbox, owned: frozenset[int]) -> int:
-        if not self._under_way and not self._again:  # as a rule: then one query is enough
-            commands = self._by_hand.others(inbox.first(owned, UNDER_WAY))
+    def _deliver_waiting(self, inbox: Inbox, owned: frozenset[int]) -> int:
+        if not self._in_flight and not self._retries:  # the common case: one query is enough
+            commands = self._direct.unclaimed(inbox.first(owned, MAX_IN_FLIGHT))
             with self._lock:
-                self._under_way.update(submitted.seq for submitted in commands)
+                self._in_flight.update(submitted.seq for submitted in commands)
             for submitted in commands:
                 self._hand_over(submitted)
             return len(commands)
-        return self._look_past_others(inbox, owned)
+        return self._deliver_fresh(inbox, owned)
 
-    def _look_past_others(self, inbox: Inbox, owned: frozenset[int]) -> int:
-        """The same while some are under way, without reading these again."""
-        limit = UNDER_WAY + min(len(self._again), UNDER_WAY)
+    def _deliver_fresh(self, inbox: Inbox, owned: frozenset[int]) -> int:
+        """Deliver the commands that are not in flight, without reading the others again."""
+        limit = MAX_IN_FLIGHT + min(len(self._retries), MAX_IN_FLIGHT)
         waiting = inbox.waiting(owned, limit)
         now = self._clock.monotonic()
         with self._lock:
             fresh = [seq for seq in waiting if self._is_fresh(seq, now)]
-            # What is due goes now, or is not there any more: answered, or with another owner.
-            self._again = {seq: due for seq, due in self._again.items() if due > now}
-            self._under_way.update(fresh)
+            # A due retry is delivered now, or its row is gone: answered, or another owner has it.
+            self._retries = {seq: due for seq, due in self._retries.items() if due > now}
+            self._in_flight.update(fresh)
         try:
-            taken = self._by_hand.others(inbox.take(fresh)) if fresh else ()
+            taken = self._direct.unclaimed(inbox.take(fresh)) if fresh else ()
         except BaseException:
             self._release(fresh)
             raise
         found = {submitted.seq for submitted in taken}
-        self._release([seq for seq in fresh if seq not in found])  # answered in between
+        self._release([seq for seq in fresh if seq not in found])  # answered meanwhile
         for submitted in taken:
             self._hand_over(submitted)
         return len(taken)
 
     def _is_fresh(self, seq: int, now: int) -> bool:
-        return seq not in self._under_way and self._again.get(seq, 0) <= now
+        return seq not in self._in_flight and self._retries.get(seq, 0) <= now
 
-    def _is_due(self) -> bool:
-        """Whether a command is to be handed over again."""
-        if not self._again:
+    def _is_retry_due(self) -> bool:
+        """Whether a command is to be delivered again now."""
+        if not self._retries:
             return False
         with self._lock:
-            return min(self._again.values(), default=0) <= self._clock.monotonic()
+            return min(self._retries.values(), default=0) <= self._clock.monotonic()
 
     def _hand_over(self, submitted: Submitted) -> None:
         seq, command = submitted.seq, submitted.command
@@ -264,72 +264,74 @@ class InboxWorker:
             self._refuse(key, command, aside)
             return
         if command.kind.startswith(SERVICE):
-            self._services.run(command, partial(self._served, key, command))
+            self._services.run(command, partial(self._on_process_reply, key, command))
             return
         try:
-            message, encode = self._reception.read(command)
-            context = self._reception.context(command)
-        except Exception as error:  # noqa: BLE001 - the asker gets it
+            message, encode = self._command_reader.read(command)
+            context = self._command_reader.context(command)
+        except Exception as error:  # noqa: BLE001 - it is the answer
             if not isinstance(error, IndelibleError):
                 _log.exception("command %s for %s cannot be read", command.kind, stream)
             self._refuse(key, command, error)
             return
         awaited = command.timeout > 0 and not is_told(command)
         future = StoredAnswer(command.message_id, encode, awaited=awaited)
-        future.add_done_callback(partial(self._decided, key, command, message))
+        future.add_done_callback(partial(self._on_reply, key, command, message))
         new = command.kind == AcceptRun.kind
         self._directory.ask_here(stream, message, future, context=context, presume_new=new)
 
-    # -- in, by hand: what an actor of this process tells another one
+    # -- direct delivery: messages between two actors of this process
 
     def sending(self, commands: Sequence[Command]) -> None:
-        """Leave the rows of ``commands`` alone, which are about to be there."""
-        self._by_hand.take(command.message_id for command in commands)
+        """Claim ``commands``, whose rows are about to be committed."""
+        self._direct.claim(command.message_id for command in commands)
 
     def sent(self, commands: Sequence[Command]) -> None:
-        """Hand ``commands`` over, whose rows are there; those for other processes are not ours."""
+        """Deliver ``commands``, whose rows are committed, to the actors of this process."""
         for command in commands:
             if self._stopping or not self._directory.owns(command.stream):
-                self._by_hand.let_go((command.message_id,))
+                self._direct.release((command.message_id,))
             else:
                 if self._failpoints.armed:
                     self._failpoints.hit("tell.before")
                 self._deliver(command.message_id, command)
 
     def not_sent(self, commands: Sequence[Command]) -> None:
-        """Leave the rows alone no more: there are none, or a look finds them."""
-        self._by_hand.let_go(command.message_id for command in commands)
-        self._wake()  # one that was there while nobody could know is seen by no other look
+        """Release the claims: there are no rows, or a poll finds them."""
+        self._direct.release(command.message_id for command in commands)
+        self._wake()  # no other change causes a poll for a row of an unknown commit
 
-    # -- out: on whatever thread completes the future, mostly the leader's
+    # -- answering: on the thread that completes the future, mostly the leader's
 
-    def _decided(self, key: Key, command: Command, message: Any, future: Any) -> None:
+    def _on_reply(self, key: Key, command: Command, message: Any, future: Any) -> None:
         try:
             reply = future.get(timeout=0)
         except _NOT_NOW:
-            self._put_off([key])
+            self._postpone([key])
             return
-        except BaseException as error:  # noqa: BLE001 - the asker gets it
+        except BaseException as error:  # noqa: BLE001 - it is the answer
             reply = error
         if isinstance(reply, BaseException):
-            self._bury_told(command, message, reply)
+            self._dead_letter_if_told(command, message, reply)
         if future.stored:
             self._release([key])
         else:
             self._answer(key, command, partial(future.encode, reply))
 
-    def _served(self, key: Key, command: Command, answer: bytes | None, pause: float) -> None:
+    def _on_process_reply(
+        self, key: Key, command: Command, answer: bytes | None, pause: float
+    ) -> None:
         if answer is None:
-            self._put_off([key], max(AGAIN, round(pause * 1e9)))
+            self._postpone([key], max(RETRY_NS, round(pause * 1e9)))
         else:
             self._answer(key, command, lambda: answer)
 
     def _refuse(self, key: Key, command: Command, error: BaseException) -> None:
-        self._bury_told(command, command.body, error)
+        self._dead_letter_if_told(command, command.body, error)
         self._answer(key, command, partial(encode_error, command.stream, error))
 
-    def _bury_told(self, command: Command, message: Any, why: BaseException) -> None:
-        """Keep what was told and not taken where people can see it: nobody asks for its answer."""
+    def _dead_letter_if_told(self, command: Command, message: Any, why: BaseException) -> None:
+        """Make a told message that failed a dead letter: no caller waits for its answer."""
         if is_told(command):
             self._dead_letter(command.stream, message, message_of(why))
 
@@ -338,51 +340,51 @@ class InboxWorker:
         self._task_thread.run(self._write_answers)
 
     def _write_answers(self) -> None:
-        """Write what has come together, in one transaction."""
+        """Write all answers that are ready, in one transaction."""
         ready = [self._answered.popleft() for _ in range(len(self._answered))]
         if not ready:
             return
         try:
             self._store.inbox.answer([(one, encode()) for _, one, encode in ready])
         except IndelibleError as error:
-            _log.warning("%d answers are put off: %s", len(ready), error)
-            self._put_off([key for key, _, _ in ready])
+            _log.warning("%d answers are delayed: %s", len(ready), error)
+            self._postpone([key for key, _, _ in ready])
         else:
             self._release([key for key, _, _ in ready])
 
     def _set_aside(self, seq: int, damage: str) -> None:
-        """Let a row that cannot be read wait no more: it must not be looked at for ever."""
+        """Set aside a row that cannot be read, so that it is not polled again and again."""
         error = StoreCorruptError(self._store.url, f"command {seq} of the inbox: {damage}")
         try:
             self._store.inbox.set_aside(seq, encode_error("the inbox", error))
         except IndelibleError as failure:
             _log.warning("a damaged command stays in the inbox for now: %s", failure)
-            self._put_off([seq])
+            self._postpone([seq])
         else:
             self._release([seq])
 
-    def _put_off(self, keys: Sequence[Key], pause: int = AGAIN) -> None:
-        """Let commands wait in the inbox for ``pause`` ns: they are as undecided as before."""
+    def _postpone(self, keys: Sequence[Key], pause: int = RETRY_NS) -> None:
+        """Leave commands, which have not been handled, in the inbox for ``pause`` ns."""
         due = self._clock.monotonic() + pause
         with self._lock:
-            self._again.update((key, due) for key in keys if isinstance(key, int))
+            self._retries.update((key, due) for key in keys if isinstance(key, int))
         self._release(keys)
-        self._wake()  # the inbox worker counts its pause anew
+        self._wake()  # so that the worker computes its pause again
 
     def _release(self, keys: Sequence[Key]) -> None:
         with self._lock:
-            self._under_way.difference_update(keys)
-        self._by_hand.let_go(keys)
+            self._in_flight.difference_update(keys)
+        self._direct.release(keys)
 
-    def _tidy(self) -> None:
-        """Set aside what nobody will find, and forget what was answered long ago."""
+    def _clean_up(self) -> None:
+        """Set aside rows with a wrong shard, and delete rows answered long ago."""
         now = self._clock.monotonic()
         if now >= self._forget_at and self._store.owned():
-            for submitted in self._store.inbox.astray(self._store.shards, _FORGET):
+            for submitted in self._store.inbox.astray(self._store.shards, _FORGET_ROWS):
                 self._hand_over(submitted)
-            forgotten = self._store.inbox.forget(_FORGET)
-            self._forget_at = now + (0 if forgotten == _FORGET else _FORGET_EVERY)
+            forgotten = self._store.inbox.forget(_FORGET_ROWS)
+            self._forget_at = now + (0 if forgotten == _FORGET_ROWS else _FORGET_INTERVAL)
 
 
 def _nothing() -> None:
-    """There is no thread to wake."""
+    """Do nothing: there is no thread to wake."""

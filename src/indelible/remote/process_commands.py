@@ -1,4 +1,4 @@
-"""Commands for the process rather than for one of its actors, by name; quick ones in order."""
+"""Commands for a process, not for an actor: handlers by kind, run one after the other."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ from indelible.remote.answer_codec import encode_error, encode_reply
 _log = logging.getLogger("indelible.inbox")
 
 Handler = Callable[[Any], Any]
-"""Gets the command's value and returns the reply, both storable; may block, and may raise.
+"""Gets the command's value and returns the reply, both storable; may block and may raise.
 
 It is called again if the process dies before its answer is written, perhaps in another process.
 """
 
 Done = Callable[[bytes | None, float], None]
-"""Gets the encoded answer, or ``None`` if there is none yet; and the seconds to wait then."""
+"""Gets the encoded answer; or ``None`` and the seconds until the command is delivered again."""
 
 
-class InOrder(Protocol):
-    """What runs callables one after the other."""
+class TaskRunner(Protocol):
+    """Runs tasks one after the other."""
 
     def run(self, task: Task, /) -> None:
         """Run ``task`` soon."""
         ...
 
     def stop(self) -> None:
-        """Finish."""
+        """Finish the queued tasks."""
         ...
 
 
 class CallAgain(NamedTuple):
-    """What a handler returns that has not succeeded: it is called again in ``seconds``."""
+    """Returned by a handler that has not succeeded: it is called again in ``seconds``."""
 
     seconds: float
 
 
 class ProcessCommands:
-    """The handlers of one system, by kind; any thread may ask."""
+    """The handlers of one system, by kind; for any thread."""
 
-    def __init__(self, new: Callable[[str], InOrder] = TaskThread) -> None:
-        """Know nothing yet; ``new`` makes what runs callables in order, by its name."""
+    def __init__(self, new: Callable[[str], TaskRunner] = TaskThread) -> None:
+        """Begin without handlers; ``new`` makes a task runner of a name."""
         self._handlers: dict[str, Handler] = {}
         self._new = new
         self._quick = new("indelible-services")
-        self._slow: dict[str, InOrder] = {}
+        self._slow: dict[str, TaskRunner] = {}
 
     def offer(self, kind: str, handler: Handler, *, slow: bool = False) -> None:
         """Answer commands ``service.KIND`` with ``handler``.
 
-        A ``slow`` one may take as long as it likes: its commands wait for each other, and no
-        other command waits for them.  It must return when its system is closed.
+        A ``slow`` handler may take long: its commands wait for each other, and no other command
+        waits for them.  It must return when its system is closed.
         """
         self._handlers[kind] = handler
         if slow:
             self._slow[kind] = self._new(f"indelible-{kind}")
 
     def run(self, command: Command, done: Done) -> None:
-        """Handle ``command`` after those before it, and call ``done`` with the encoded answer."""
+        """Handle ``command`` after earlier ones, and call ``done`` with the encoded answer."""
         task_thread = self._slow.get(_kind(command), self._quick)
         task_thread.run(lambda: done(*self._answer(command)))
 
     def stop(self) -> None:
-        """Finish what is queued."""
+        """Finish the queued commands."""
         for task_thread in (self._quick, *self._slow.values()):
             task_thread.stop()
 
@@ -83,8 +83,8 @@ class ProcessCommands:
                 return None, reply.seconds
             return encode_reply(command.stream, reply, {}), 0.0
         except SystemClosedError:
-            return None, 0.0  # the next owner does it
-        except Exception as error:  # noqa: BLE001 - the asker gets it
+            return None, 0.0  # the next owner handles it
+        except Exception as error:  # noqa: BLE001 - it is the answer
             if not isinstance(error, IndelibleError):
                 _log.exception("command %s failed", command.kind)
             return encode_error(command.stream, error), 0.0

@@ -1,4 +1,4 @@
-"""How the actors of this process reach those of others: by the inbox client, without waiting."""
+"""Messages from actors of this process to actors of other processes, by the inbox client."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from indelible.remote.remote_future import ASK_TIMEOUT
 
 
 class InboxRemoteActors:
-    """Asks and tells through the inbox; any thread may use it."""
+    """Sends messages through the inbox and never waits; any thread may use it."""
 
     def __init__(self, inbox_client: InboxClient, host: ActorHost) -> None:
-        """Send by ``inbox_client``; what cannot be sent is buried with ``host``."""
+        """Send by ``inbox_client``; ``host`` makes dead letters of messages that cannot be sent."""
         self._inbox_client = inbox_client
         self._host = host
 
@@ -25,16 +25,15 @@ class InboxRemoteActors:
         return self._inbox_client.ask(stream, message, ASK_TIMEOUT, context=context)
 
     def tell(self, stream: str, message: Any, context: Context | None = None) -> None:
-        """Send ``message``, to be handled whenever its actor has an owner.
+        """Send ``message``, which is handled as soon as its actor has an owner.
 
-        Nobody waits for it: one that could not be made durable in 30 s, or at all, is a dead
-        letter.
+        A message that is not durable within 30 s, or cannot be sent, becomes a dead letter.
         """
         sent = self._inbox_client.tell(stream, message, ASK_TIMEOUT, context=context)
-        sent.add_done_callback(partial(self._bury_unsent, stream, message))
+        sent.add_done_callback(partial(self._dead_letter_unsent, stream, message))
 
-    def _bury_unsent(self, stream: str, message: Any, sent: Any) -> None:
+    def _dead_letter_unsent(self, stream: str, message: Any, sent: Any) -> None:
         try:
             sent.get(timeout=0)
-        except Exception as error:  # noqa: BLE001 - whatever kept it from being sent
+        except Exception as error:  # noqa: BLE001 - the dead letter says it
             self._host.dead_letter(stream, message, str(error))

@@ -1,4 +1,4 @@
-"""What those who wait for an answer know of it: how long it may take, and who gives it."""
+"""Time-outs of asks, and the future of an answer from another process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from indelible.actors.runtime.future import PooledFuture
 
 ASK_TIMEOUT = 30.0
-"""Seconds that a command may wait for its commit: far above any healthy disk, and not for ever."""
+"""Seconds that a command may wait for its commit: far more than a healthy disk needs."""
 
 SLACK = 1.0
-"""Seconds beyond its time-out in which the inbox client completes a future, whatever happens."""
+"""Seconds after its time-out within which the inbox client completes a future in any case."""
 
 MORE = 1.0
-"""Seconds beyond a time-out that saying what a run waits for may take."""
+"""Seconds after a time-out for finding out what the run waits for."""
 
 
 class RemoteFuture(PooledFuture[Any]):
-    """The answer of another process; the inbox client completes it in time, with what it knows."""
+    """The answer of another process; the inbox client completes it, also after its time-out."""

@@ -1,7 +1,7 @@
-"""What one process may ask of another: a closed list of commands, each a typed message.
+"""The messages between processes: a closed list of commands, each with a typed message.
 
-Encoding is for the sender, :class:`~indelible.remote.command_reader.CommandReader` reads it at the
-owner.
+The sender encodes here; :class:`~indelible.remote.command_reader.CommandReader` decodes in the
+owner process.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ from indelible.events.inbox.inbox import COMMAND_LIMIT, Command
 
 MESSAGE = "actor.message"
 TOLD = "actor.told"
-"""A message that an event of another actor has sent: nobody waits for its answer."""
+"""Kind of a message that another actor's ``Tell`` effect has sent: no caller waits for an
+answer."""
 
 BY_EFFECT = "effect:"
-"""What the message ids of effects begin with, so that no asker's id is one of them."""
+"""Prefix of the message ids of effects; callers may not use it."""
 
 SERVICE = "service."
-"""What the kinds of commands for a service itself begin with."""
+"""Prefix of the kinds of commands for a process."""
 
 MessageTypes = Mapping[str, type[msgspec.Struct]]
-"""Struct classes that may be sent to the actors of a category, by their names."""
+"""The message types of one category, by class name."""
 
 
 def is_told(command: Command) -> bool:
-    """Whether an event of an actor sends ``command``: nobody waits for its answer."""
+    """Whether an actor's effect has sent ``command``: no caller waits for its answer."""
     return command.kind == TOLD or command.message_id.startswith(BY_EFFECT)
 
 
-class Said(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
-    """A message to a user's own actor: a plain value, or one of the types its decider lists."""
+class ActorMessage(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True
+):
+    """An encoded message to a user's actor: a plain value, or one of its decider's types."""
 
     type: str
     body: bytes
@@ -48,11 +51,11 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def message_types(deciders: Iterable[Decider[Any]]) -> dict[str, dict[str, type[msgspec.Struct]]]:
-    """The classes that each category sends, by category and by name.
+    """The message types of all ``deciders``, by category and class name.
 
     Raises:
         ValueError: Two classes of one category have the same name.
-        TypeError: One of them is no msgspec Struct.
+        TypeError: A message type is no msgspec Struct.
     """
     found: dict[str, dict[str, type[msgspec.Struct]]] = {}
     for decider in deciders:
@@ -67,31 +70,31 @@ def message_types(deciders: Iterable[Decider[Any]]) -> dict[str, dict[str, type[
 
 
 def encode_message(stream: str, message: Any, types: MessageTypes) -> tuple[str, bytes]:
-    """Kind and body of ``message`` to the actor of ``stream``.
+    """Kind and body of the command that sends ``message`` to the actor of ``stream``.
 
     Raises:
-        RefusedError: It is meant for the inside of one process.
-        ValueNotStorableError: It is neither a storable value nor one of ``types``.
-        PayloadTooLargeError: It has more than 4 MiB.
+        RefusedError: The message may only be sent within one process.
+        ValueNotStorableError: The message is neither a storable value nor of one of ``types``.
+        PayloadTooLargeError: The message has more than 4 MiB.
     """
     if stream.startswith("run-"):
         kind, body = _run_message(message)
     elif types.get(type(message).__name__) is type(message):
         kind, body = (
             MESSAGE,
-            _encoder.encode(Said(type(message).__name__, _encoder.encode(message))),
+            _encoder.encode(ActorMessage(type(message).__name__, _encoder.encode(message))),
         )
     else:
-        kind, body = MESSAGE, _encoder.encode(Said("", encode_value(message)))
+        kind, body = MESSAGE, _encoder.encode(ActorMessage("", encode_value(message)))
     check_size(body)
     return kind, body
 
 
 def check_size(body: bytes) -> None:
-    """Refuse what is too large for an inbox.
+    """Refuse a body that is too large for the inbox.
 
     Raises:
-        PayloadTooLargeError: More than 4 MiB.
+        PayloadTooLargeError: ``body`` has more than 4 MiB.
     """
     if len(body) > COMMAND_LIMIT:
         raise PayloadTooLargeError("the command", len(body), COMMAND_LIMIT)
@@ -101,4 +104,4 @@ def _run_message(message: Any) -> tuple[str, bytes]:
     kind = getattr(type(message), "kind", "")
     if COMMANDS.get(kind) is not type(message):
         raise RefusedError(f"a run takes no {type(message).__name__} from another process")
-    return kind, _encoder.encode(replace(message, now=0, hold=False))  # its owner's to say
+    return kind, _encoder.encode(replace(message, now=0, hold=False))  # the owner sets them

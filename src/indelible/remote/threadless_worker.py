@@ -1,4 +1,4 @@
-"""Takes commands in a runtime without threads: looks, and answers, when that runtime says so."""
+"""The inbox worker of a runtime without threads, which runs each poll as a task."""
 
 from __future__ import annotations
 
@@ -7,57 +7,56 @@ from typing import Any
 from indelible.assembly.thread_runtime import Runtime
 from indelible.errors import IndelibleError
 from indelible.events.concurrency.task_thread import Task
-from indelible.remote.inbox_worker import AGAIN, UNDER_WAY, InboxWorker
+from indelible.remote.inbox_worker import MAX_IN_FLIGHT, RETRY_NS, InboxWorker
 
 
 class ThreadlessWorker(InboxWorker):
-    """As :class:`InboxWorker`; each look is a task of the runtime."""
+    """As :class:`InboxWorker`; each poll is a task of the runtime."""
 
     def __init__(self, *parts: Any, runtime: Runtime) -> None:
-        """Take ``parts`` as the other does."""
+        """Take the same ``parts`` as :class:`InboxWorker`."""
         super().__init__(*parts)
         self._runtime = runtime
-        self._task_thread = InTurns(runtime)
-        self._asked = False
+        self._task_thread = PoolTaskRunner(runtime)
+        self._poll_scheduled = False
 
     def begin(self) -> None:
-        """Look for what was there before."""
-        self._wake = self._look_later
-        self._look_soon()
+        """Poll for commands that are there already."""
+        self._wake = self._poll_later
+        self._schedule_poll()
 
-    def _look_soon(self) -> None:
-        """Look when it is this task's turn."""
-        if not self._asked and not self._stopping:
-            self._asked = True
-            self._runtime.pool.submit(self._look_once)
+    def _schedule_poll(self) -> None:
+        if not self._poll_scheduled and not self._stopping:
+            self._poll_scheduled = True
+            self._runtime.pool.submit(self._poll_once)
 
-    def _look_later(self) -> None:
-        due = self._clock.now() + AGAIN // 1_000
-        self._runtime.timers.at(due, "inbox", self._look_soon)
+    def _poll_later(self) -> None:
+        due = self._clock.now() + RETRY_NS // 1_000
+        self._runtime.timers.at(due, "inbox", self._schedule_poll)
 
-    def _look_once(self) -> None:
-        self._asked = False
+    def _poll_once(self) -> None:
+        self._poll_scheduled = False
         if self._stopping:
             return
         try:
-            came = self.look()
+            count = self.poll()
         except IndelibleError:
-            self._look_later()
+            self._poll_later()
         else:
-            if came >= UNDER_WAY:
-                self._look_soon()
+            if count >= MAX_IN_FLIGHT:
+                self._schedule_poll()
 
 
-class InTurns:
-    """As :class:`~indelible.events.concurrency.task_thread.TaskThread`."""
+class PoolTaskRunner:
+    """Runs tasks in the pool of a runtime without threads, one after the other."""
 
     def __init__(self, runtime: Runtime) -> None:
-        """Run nothing yet."""
+        """Use the pool of ``runtime``."""
         self._runtime = runtime
 
     def run(self, task: Task) -> None:
-        """Run ``task`` when it is its turn."""
+        """Queue ``task`` in the pool."""
         self._runtime.pool.submit(task)
 
     def stop(self) -> None:
-        """Do nothing: what is not answered when the runtime ends is handed over again."""
+        """Do nothing: commands not answered when the runtime ends are delivered again."""

@@ -1,1 +1,1 @@
-"""Runs from outside of their actors: read from the log, their ends, those in doubt."""
+"""Runs, seen from outside their actors: reading them, waiting for their ends, checking rows."""

@@ -1,9 +1,9 @@
-"""Runs that need nobody by their rows in ``streams``, and go on by a view of their events.
+"""Finds runs whose row in ``streams`` says that they need no process, and a view says they do.
 
-A row is what the log's writer said, and may be edited, or restored from another time.  The view
-``workflow_status`` is made from the events: what it knows no end of, and what by it runs or is due
-earlier than its row says, is looked at.  It may lag, or be damaged itself, so that nobody believes
-it either: the events tell.
+The log's writer wrote the row, but it may have been edited, or restored from a backup.  The view
+``workflow_status`` is computed from the events.  A run is doubtful if the view shows it as not
+ended and as running, or due earlier than its row says.  The view may lag or be damaged too, so a
+doubtful run is activated, and its events decide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from indelible.projections.tables import WORKFLOW_STATUS
 logger = logging.getLogger("indelible.system")
 
 PAGE = 1_000
-"""Runs that are compared at once."""
+"""Runs that one page compares."""
 
 _STATUS = WORKFLOW_STATUS.c
 _COLUMNS = (
@@ -31,14 +31,14 @@ _COLUMNS = (
 )
 
 After = tuple[str, Any, Any]
-"""A state, and start and id of the last run of the page before."""
+"""A state, and the start and id of the last run of the previous page."""
 
 
-class Doubts:
-    """Compares the runs of some shards that go on by the view with their rows, page by page."""
+class DoubtfulRuns:
+    """Compares the unfinished runs of some shards with their rows, page by page."""
 
     def __init__(self, store: EventStore, shards: Collection[int], known: Collection[str]) -> None:
-        """Leave out the streams ``known``, and what moves from now on: its rows are our own."""
+        """Leave out the streams ``known``, and runs with events from now on: their rows are new."""
         self._store = store
         self._shards = frozenset(shards)
         self._known = frozenset(known)
@@ -46,31 +46,31 @@ class Doubts:
         self._after: After | None = (ACTIVE[0], None, None)
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether all have been compared."""
         return self._after is None
 
     def page(self) -> Sequence[StreamHead]:
-        """Heads of the doubtful runs of the next page.
+        """Heads of the doubtful runs in the next page.
 
-        Costs a look or three at the view, and one at the rows.
+        Costs one to three queries of the view, and one of the rows.
 
         Raises:
             StoreCorruptError: The view cannot be read.
-            StoreUnavailableError: The database does not answer; the page is still to come.
+            StoreUnavailableError: The database does not answer; call again for the same page.
         """
         rows: list[Mapping[Any, Any]] = []
         after = self._after
         while after is not None and len(rows) < PAGE:
             found = self._rows(*after)
             rows += found
-            after = _behind(after[0], found)
-        doubtful = self._compare([row for row in rows if self._is_meant(row)])
+            after = _next_page(after[0], found)
+        doubtful = self._compare([row for row in rows if self._is_relevant(row)])
         self._after = after
         return doubtful
 
     def _rows(self, state: str, start: Any, run_id: Any) -> Sequence[Mapping[Any, Any]]:
-        """Runs of ``state`` behind one that started at ``start``."""
+        """Runs of ``state`` after the run ``run_id``, which started at ``start``."""
         query = sa.select(*_COLUMNS).where(_STATUS.state == state).limit(PAGE)
         query = query.order_by(_STATUS.started_at, _STATUS.run_id)
         if run_id is not None:
@@ -79,7 +79,7 @@ class Doubts:
         with self._store.read_views() as connection:
             return connection.execute(query).mappings().all()
 
-    def _is_meant(self, row: Mapping[Any, Any]) -> bool:
+    def _is_relevant(self, row: Mapping[Any, Any]) -> bool:
         run_id, position = row["run_id"], row["position"]
         stream = f"run-{run_id}"
         if not isinstance(run_id, str) or stream in self._known:
@@ -95,29 +95,31 @@ class Doubts:
             stream = f"run-{row['run_id']}"
             head = heads.get(stream)
             if head is None:
-                words = "passed over: %s is known to a view, and has no row in streams to be read"
-                logger.warning(words, stream)
-            elif not _fits(row, head):
-                words = "%s is %r by its row, to be woken at %d; its events are looked at"
-                logger.info(words, stream, head.status, head.wake_at)
+                text = "%s is in a view and has no readable row in streams; it is left out"
+                logger.warning(text, stream)
+            elif not _row_agrees(row, head):
+                text = (
+                    "the row of %s has status %r and wake_at %d, a view differs; reading its events"
+                )
+                logger.info(text, stream, head.status, head.wake_at)
                 doubtful.append(head)
         return doubtful
 
 
-def _behind(state: str, rows: Sequence[Mapping[Any, Any]]) -> After | None:
-    """Where the page behind ``rows`` begins, which are of ``state``."""
+def _next_page(state: str, rows: Sequence[Mapping[Any, Any]]) -> After | None:
+    """Where the page after ``rows`` begins, which are runs of ``state``."""
     if len(rows) == PAGE:
         return state, rows[-1]["started_at"], rows[-1]["run_id"]
     others = ACTIVE[ACTIVE.index(state) + 1 :]
     return (others[0], None, None) if others else None
 
 
-def _fits(row: Mapping[Any, Any], head: StreamHead) -> bool:
-    """Whether a run that goes on by the view is, or will be, where its row brings it in time."""
+def _row_agrees(row: Mapping[Any, Any], head: StreamHead) -> bool:
+    """Whether the row of an unfinished run wakes it as early as the view says it must."""
     if head.category != "run" or head.status not in RESUMED:
         return False
     if head.wake_at == 0 and head.status != "waiting":
-        return True  # it is in memory
+        return True  # its actor is in memory
     running, retrying, unknown, wake_at = (
         row[name] for name in ("steps_running", "steps_retrying", "steps_unknown", "wake_at")
     )

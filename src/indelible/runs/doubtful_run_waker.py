@@ -1,4 +1,4 @@
-"""Has doubtful runs looked at: a page where shards are taken, the others beside the work."""
+"""Wakes doubtful runs: the first page when shards are taken over, the other pages later."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ from indelible.actors.runtime.pool.dispatcher import Dispatcher
 from indelible.actors.runtime.timers import Timers
 from indelible.clock import Clock
 from indelible.errors import ActorStoppedError, StoreError, StoreUnavailableError
-from indelible.runs.doubtful_rows import Doubts
+from indelible.runs.doubtful_rows import DoubtfulRuns
 
 logger = logging.getLogger("indelible.system")
 
 _AGAIN = 1_000_000
-"""Microseconds until a database that did not answer is asked again."""
+"""Microseconds until a page is read again after the database did not answer."""
 
 
 class DoubtfulRunWaker:
-    """Wakes the runs that are doubtful; any thread may use it."""
+    """Wakes doubtful runs; any thread may use it."""
 
     def __init__(
         self, directory: Directory, dispatcher: Dispatcher, timers: Timers, clock: Clock
     ) -> None:
-        """Doubt nothing yet."""
+        """Begin without shards to check."""
         self._directory = directory
         self._dispatcher = dispatcher
         self._timers = timers
         self._clock = clock
         self._lock = threading.Lock()
-        self._doubts: deque[Doubts] = deque()
+        self._pages: deque[DoubtfulRuns] = deque()
 
     def __str__(self) -> str:
-        """The name that errors have for it."""
-        return "the look at doubtful runs"
+        """Its name in errors."""
+        return "the check of doubtful runs"
 
-    def begin(self, doubts: Doubts) -> None:
-        """Look at the first page of ``doubts`` on this thread, at the others on actors' threads."""
+    def begin(self, doubtful_runs: DoubtfulRuns) -> None:
+        """Wake the first page of ``doubtful_runs`` here, the other pages on actors' threads."""
         with self._lock:
-            self._doubts.append(doubts)
+            self._pages.append(doubtful_runs)
         self.run_activation()
 
     def run_activation(self) -> None:
-        """Look at one page; for the dispatcher."""
+        """Wake the runs of one page; for the dispatcher."""
         with self._lock:
-            if not self._doubts:
+            if not self._pages:
                 return
-            doubts = self._doubts.popleft()
+            doubtful_runs = self._pages.popleft()
         try:
-            heads = doubts.page()
+            heads = doubtful_runs.page()
             if heads:
                 self._directory.wake_together(heads)
         except ActorStoppedError:
-            return  # the system is closing; the next one looks from the first
+            return  # the system is closing; the next open begins with the first page
         except StoreUnavailableError:
-            self._again(doubts, self._clock.now() + _AGAIN)
+            self._again(doubtful_runs, self._clock.now() + _AGAIN)
         except StoreError as error:
-            logger.warning("the view of runs cannot be asked which of them go on: %s", error)
+            logger.warning("doubtful runs cannot be found in the view: %s", error)
         else:
-            if not doubts.over:
-                self._again(doubts, 0)
+            if not doubtful_runs.finished:
+                self._again(doubtful_runs, 0)
 
-    def _again(self, doubts: Doubts, due: int) -> None:
+    def _again(self, doubtful_runs: DoubtfulRuns, due: int) -> None:
         with self._lock:
-            self._doubts.append(doubts)
+            self._pages.append(doubtful_runs)
         if due:
             self._timers.at(due, "doubts", self._schedule)
         else:

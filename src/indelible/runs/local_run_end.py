@@ -1,4 +1,4 @@
-"""Hearing of the end of a run that this process executes."""
+"""Notification of the end of a run that this process executes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,31 @@ if TYPE_CHECKING:
 def on_end(
     executor: Executor, directory: Directory, stream: str, ended: EndListener
 ) -> Callable[[], None]:
-    """Have ``ended`` called when the run in ``stream`` has ended; the result takes that back.
+    """Have ``ended`` called when the run in ``stream`` has ended.
 
-    It gets the run's last state, or why it is not told here, and may be called twice.
+    ``ended`` gets the run's last state, or the error that prevents the notification, and may be
+    called twice.
+
+    Returns:
+        A function that cancels the notification.
     """
     forget = executor.endings.add(stream, ended)
-    recent = executor.endings.recent(stream)  # after add(): none ends in between unseen
+    recent = executor.endings.recent(stream)  # after add(), so that no end is missed
     if recent is not None:
         ended(recent)
         return forget
     actor = directory.live(stream)
     state = None if actor is None else actor.state
     if state is not None and state.accepted is not None and state.end is None:
-        return forget  # it goes on in memory: its end will be told
+        return forget  # the run is in memory: its actor notifies
     asked = directory.ask(stream, AskEnd())
 
     def answered(answer: PooledFuture[Any]) -> None:
         try:
             state = answer.get(timeout=0)
         except StoreUnavailableError:
-            return  # the run goes on by itself, and its end will be told
-        except Exception as error:  # noqa: BLE001 - the waiter gets it
+            return  # the run continues later, and its actor notifies
+        except Exception as error:  # noqa: BLE001 - the listener gets it
             ended(error)
             return
         if state is not None:

@@ -1,4 +1,4 @@
-"""The ends of runs that other processes execute: one thread looks for all who wait here."""
+"""Waiting for the ends of runs that other processes execute: one thread polls for all waiters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from indelible.events.store import EventStore
 from indelible.forks import watch
 from indelible.threads import wanted
 
-_FIRST, _SLOWEST = 0.010, 0.250
-"""Seconds between looks: quick for who has just begun to wait, then gentle."""
+_MIN_PAUSE, _MAX_PAUSE = 0.010, 0.250
+"""Seconds between polls: short for a new waiter, then longer."""
 
-_SHARE = 2  # of the time that the newest has waited, the pause until the next look
-_FEW = 8  # runs that are looked at one by one; more are looked at in one query
+_PAUSE_DIVISOR = 2  # the next pause is the time that the newest has waited, divided by this
+_FEW = 8  # runs that are queried one by one; more are queried together
 
 logger = logging.getLogger("indelible.clients")
 
@@ -26,35 +26,35 @@ End = PooledFuture[RunState]
 
 
 class RemoteRunEnds:
-    """Who waits for which run; any thread may call any method, and none is held for a waiter."""
+    """The waiters of each run; any thread may call any method; a waiter holds no thread."""
 
     def __init__(
         self, store: EventStore, state: Callable[[str], RunState], notice: Callable[[], object]
     ) -> None:
         """Start no thread yet; ``state`` reads the state of a run by its id.
 
-        ``notice`` is called at each look, on the thread: it may tell that no process goes on.
+        ``notice`` is called after each poll, on the thread: it warns if no process owns the store.
         """
         self._store = store
         self._state = state
         self._notice = notice
         self._lock = threading.Lock()
         self._waiting: dict[str, list[End]] = {}  # by run id
-        self._folded: dict[str, int] = {}  # versions at which a head says more than the events
-        self._newest = 0.0  # when the last of them began to wait
+        self._folded: dict[str, int] = {}  # version at which the row says ended, the events do not
+        self._newest = 0.0  # when the newest waiter began to wait
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
         watch(self)
 
     def _forked(self, _parent: int) -> None:
-        """In a child: nothing is waited for, and no lock of the parent's."""
+        """In a forked child: replace the lock, which the parent may hold."""
         self._lock = threading.Lock()
 
     def wait(self, run_id: str) -> End:
-        """A future of the run's last state; :meth:`forget` it when it is not waited for.
+        """A future of the run's last state; call :meth:`forget` when you stop waiting.
 
-        It fails with UnknownRunError, or with what keeps the store from being read.
+        The future fails with UnknownRunError, or with the error of reading the store.
         """
         end: End = PooledFuture()
         with self._lock:
@@ -67,7 +67,7 @@ class RemoteRunEnds:
         return end
 
     def forget(self, run_id: str, end: End) -> None:
-        """Wait for ``end`` no more."""
+        """Stop waiting for ``end``."""
         with self._lock:
             ends = self._waiting.get(run_id, [])
             if end in ends:
@@ -77,7 +77,7 @@ class RemoteRunEnds:
                 self._folded.pop(run_id, None)
 
     def close(self) -> None:
-        """Tell all who wait that the system closes."""
+        """Fail all futures with SystemClosedError, and end the thread."""
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -105,39 +105,39 @@ class RemoteRunEnds:
                 names = list(self._waiting)
             self._woken.clear()
             try:
-                self._look(names)
+                self._poll(names)
                 self._notice()
             except Exception as error:
                 if not isinstance(error, IndelibleError):
-                    logger.exception("the ends of runs cannot be looked for")
+                    logger.exception("polling for the ends of runs failed")
                 self._fail(error)
-            pause = (time.monotonic() - self._newest) / _SHARE
-            self._woken.wait(max(_FIRST, min(pause, _SLOWEST)))
+            pause = (time.monotonic() - self._newest) / _PAUSE_DIVISOR
+            self._woken.wait(max(_MIN_PAUSE, min(pause, _MAX_PAUSE)))
 
-    def _look(self, run_ids: Sequence[str]) -> None:
-        going_on: set[str] = set()
+    def _poll(self, run_ids: Sequence[str]) -> None:
+        running: set[str] = set()
         if len(run_ids) > _FEW:
             heads = self._store.heads_of([f"run-{run_id}" for run_id in run_ids])
-            going_on = {name for name, head in heads.items() if head.status in RESUMED}
+            running = {name for name, head in heads.items() if head.status in RESUMED}
         for run_id in run_ids:
             try:
-                self._look_at(run_id, going_on)
-            except StoreCorruptError as error:  # the others know nothing of it
+                self._check(run_id, running)
+            except StoreCorruptError as error:  # only this run is affected
                 self._fail(error, run_id)
 
-    def _look_at(self, run_id: str, going_on: Collection[str]) -> None:
+    def _check(self, run_id: str, running: Collection[str]) -> None:
         stream = f"run-{run_id}"
-        if stream not in going_on:
+        if stream not in running:
             head = self._store.head(stream)
             if head is None or head.status not in RESUMED:
-                self._tell(run_id, None if head is None else head.version)
+                self._complete(run_id, None if head is None else head.version)
                 return
         aside = self._store.set_aside().get(self._store.shard_of(stream))
         if aside is not None:
             raise aside
 
-    def _tell(self, run_id: str, version: int | None) -> None:
-        """Tell of an end, which the head at ``version`` says, once the run's events say so too."""
+    def _complete(self, run_id: str, version: int | None) -> None:
+        """Complete the run's futures if, as the row at ``version`` says, its events have an end."""
         if self._folded.get(run_id) == version is not None:
             return
         try:
@@ -150,15 +150,15 @@ class RemoteRunEnds:
         if state.end is None:
             self._folded[run_id] = version
             return
-        for end in self._taken(run_id):
+        for end in self._remove(run_id):
             end.set(state)
 
     def _fail(self, error: Exception, run_id: str | None = None) -> None:
-        for end in self._taken(run_id):
+        for end in self._remove(run_id):
             end.set_exception((type(error), error, None))
 
-    def _taken(self, run_id: str | None) -> list[End]:
-        """Those who wait for a run, or all, who do so no more."""
+    def _remove(self, run_id: str | None) -> list[End]:
+        """Remove and return the futures of a run, or of all runs."""
         with self._lock:
             names = list(self._waiting) if run_id is None else [run_id]
             return [end for name in names for end in self._waiting.pop(name, ())]

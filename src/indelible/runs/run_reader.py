@@ -1,4 +1,4 @@
-"""Runs as the log has them: folded from their streams, for readers that own nothing."""
+"""Reading runs from the log, by folding their streams, without owning them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunReader:
-    """Reads runs from a store, whoever owns it; any thread may use it."""
+    """Reads runs from a store that any process may own; any thread may use it."""
 
     def __init__(self, store: EventStore, types: EventTypes, decider: RunDecider) -> None:
         """Read from ``store``."""
@@ -33,7 +33,7 @@ class RunReader:
         return self._store.head(f"run-{run_id}") is not None
 
     def version(self, run_id: str, as_of: AsOf | None) -> int | None:
-        """The version that the run had then; ``None`` stays ``None``.
+        """The version that the run had at a moment; ``None`` stays ``None``.
 
         Raises:
             UnknownRunError: There is no such run.
@@ -50,7 +50,7 @@ class RunReader:
         return version
 
     def state(self, run_id: str, until: int | None = None) -> RunState:
-        """The run's state as of version ``until``; ``None`` is all there is.
+        """The run's state as of version ``until``; ``None`` is the latest version.
 
         Raises:
             UnknownRunError: There is no such run.
@@ -72,10 +72,10 @@ class RunReader:
         return describe(self.state(run_id, until))
 
     def waiting_for(self, run_id: str) -> Sequence[str]:
-        """What the run waits for as the log says, or nothing if the database does not say soon."""
+        """What the run waits for, by the log; empty if the database does not answer soon."""
         try:
             with self._store.within(MORE):
                 waiting: Sequence[str] = self.describe(run_id)["waiting_for"]
         except StoreError:
-            return ()  # the database does not say in time
+            return ()  # the database does not answer in time
         return waiting

@@ -1,4 +1,4 @@
-"""What is kept of states beside the log, against the fold: status, wake_at, and snapshots."""
+"""Verification of data derived from the log against the fold: status, wake_at, snapshots."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def verify_states(
 ) -> tuple[int, set[str]]:
     """Compare the rows of all streams with the fold of their events.
 
-    What the rows say of themselves, and their versions, is the store's own to verify.
+    The store itself verifies the other columns of the rows, and their versions.
 
     Returns:
-        How many were compared, and the categories that none of ``deciders`` folds.
+        The number of rows compared, and the categories without a decider.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     compared, unfolded = 0, set[str]()
     for rows in Tables(store.read_views).streams():
@@ -65,7 +65,7 @@ def _compare(
             return
         wanted = outstanding(decider, recovered.state)
         folded = row_of(decider.unfinished(recovered.state), wanted, recovered.promises)
-    except Exception as error:  # noqa: BLE001 - whatever a decider makes of damaged events
+    except Exception as error:  # noqa: BLE001 - a decider may raise anything on damaged events
         findings.add(shard, 0, f"stream {row.name!r:.300} cannot be folded: {in_words(error)}")
         return
     if folded != (row.status, row.wake_at):
@@ -79,12 +79,12 @@ def _compare(
 def verify_snapshots(
     store: EventStore, types: EventTypes, deciders: Deciders, findings: Findings
 ) -> int:
-    """Compare all usable snapshots with the fold and return how many there are.
+    """Compare the snapshots with the fold and return the number of all snapshots.
 
-    Those that one of ``deciders`` would use; the others are counted.
+    Only snapshots that one of ``deciders`` would use are compared; the others are counted.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     count = 0
     for _, version, snapshot in all_snapshots(store):
@@ -97,8 +97,8 @@ def verify_snapshots(
             store, types, decider, snapshot
         ):
             found = f"the snapshot of {stream!r} at version {version} is not what its events say"
-            words = f"{found}; drop it with rebuild --snapshots"
-            findings.add(store.shard_of(stream), 0, words)
+            text = f"{found}; drop it with rebuild --snapshots"
+            findings.add(store.shard_of(stream), 0, text)
     return count
 
 
@@ -110,5 +110,5 @@ def _is_fold(
         found = recover(store, types, decider, snapshot.stream, until=until, snapshots=False)
         encoded = encode_value(to_value(decider, found.state, found.promises))
         return encoded == snapshot.state or decode_value(encoded) == decode_value(snapshot.state)
-    except Exception:  # noqa: BLE001 - whatever a decider makes of damaged events
+    except Exception:  # noqa: BLE001 - a decider may raise anything on damaged events
         return False

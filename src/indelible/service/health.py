@@ -120,7 +120,7 @@ def take_health(parts: SystemParts) -> Health:
             *_closed(parts),
             *_set_aside(parts),
             *failed_consumers(parts),
-            *parts.alerts.trouble(),
+            *parts.alerts.failures(),
         ),
         store=store.state,
         shards=ShardCounts(len(held), store.shards),
@@ -137,7 +137,7 @@ def take_health(parts: SystemParts) -> Health:
 
 def take_calls(parts: SystemParts) -> CallCounts:
     """What actors have under way."""
-    both = parts.calls, parts.own
+    both = parts.calls, parts.custom_effects
     return CallCounts(sum(len(one.running()) for one in both), sum(one.queued() for one in both))
 
 

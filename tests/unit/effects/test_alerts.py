@@ -60,7 +60,7 @@ def system_of(url: str, *alerts: Callable[[Alerted], object]) -> ActorSystem:
 
 def records(caplog: pytest.LogCaptureFixture) -> Sequence[logging.LogRecord]:
     found = [record for record in caplog.records if record.name == "indelible.alerts"]
-    return [record for record in found if "not taken" not in record.getMessage()]
+    return [record for record in found if "will be called again" not in record.getMessage()]
 
 
 def test_each_handler_is_told_and_so_is_the_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -109,7 +109,7 @@ def test_health_says_what_is_not_taken(url: str) -> None:
             assert pager.failed.acquire(timeout=30)
         health = system.health()
     [why] = health["why"]
-    assert why.startswith("1 alert is not taken, and told again; the last error: ")
+    assert why.startswith("1 alert waits for a handler that failed; its last error: ")
     assert "the pager is off" in why
     assert health["ready"]
 

@@ -14,20 +14,20 @@ ROWS = [row("a"), row("b")]
 
 
 def test_what_is_handed_over_is_left_alone_until_it_is_let_go() -> None:
-    by_hand = DirectHandover()
-    by_hand.take(["a"])
-    with by_hand.looking():
-        assert by_hand.others(ROWS) == ROWS[1:]
-    by_hand.let_go(["a", 7, "no such"])
-    with by_hand.looking():
-        assert by_hand.others(ROWS) == ROWS
+    direct = DirectHandover()
+    direct.claim(["a"])
+    with direct.polling():
+        assert direct.unclaimed(ROWS) == ROWS[1:]
+    direct.release(["a", 7, "no such"])
+    with direct.polling():
+        assert direct.unclaimed(ROWS) == ROWS
 
 
 def test_what_is_let_go_while_a_look_reads_the_rows_is_left_to_the_next_look() -> None:
-    by_hand = DirectHandover()
-    with by_hand.looking():
-        by_hand.take(["a"])  # its row is there, and read, ...
-        by_hand.let_go(["a"])  # ... and deleted before the look asks
-        assert by_hand.others(ROWS) == ROWS[1:]
-    with by_hand.looking():
-        assert by_hand.others(ROWS) == ROWS
+    direct = DirectHandover()
+    with direct.polling():
+        direct.claim(["a"])  # its row is there, and read, ...
+        direct.release(["a"])  # ... and deleted before the look asks
+        assert direct.unclaimed(ROWS) == ROWS[1:]
+    with direct.polling():
+        assert direct.unclaimed(ROWS) == ROWS

@@ -152,7 +152,7 @@ def test_a_status_without_an_answer_is_what_the_log_has(
     cut_off: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut_off.open()
-    monkeypatch.setattr("indelible.api.run_handle._DESCRIBED_IN", 0.05)
+    monkeypatch.setattr("indelible.api.run_handle._DESCRIBE_TIMEOUT", 0.05)
     access_to(cut_off.owner).parts.inbox_worker.stop()
     status = cut_off.client.run("r").status()
     assert (status["state"], status["waiting_for"]) == ("running", [])
@@ -263,7 +263,7 @@ def test_a_query_leaves_nothing_behind(pair: Pair) -> None:
     run = pair.client.workflow_agent("a").start(TWO, run_id="r", input=INPUT)
     run.result(20)
     access_to(pair.client).inbox_client.ask("run-r", Describe(), 20).get(timeout=25)
-    pair.client.close()  # the courier has done all that it does
+    pair.client.close()  # the inbox client has done all that it does
     with pair.owner.store.read_views() as connection:
         kinds = connection.exec_driver_sql("SELECT kind FROM inbox").scalars().all()
     assert kinds == ["run.start"]
@@ -271,6 +271,6 @@ def test_a_query_leaves_nothing_behind(pair: Pair) -> None:
 
 def test_the_id_of_an_effect_is_no_id_for_an_asker(pair: Pair) -> None:
     for system in (pair.owner, pair.client):
-        with pytest.raises(RefusedError, match="begins with 'effect:' is an effect's"):
+        with pytest.raises(RefusedError, match="may not begin with 'effect:'"):
             system.actor("counter", "c").ask(1, message_id="effect:note-a/1/0")
     assert pair.client.actor("counter", "c").ask(1, message_id="note-a/1/0") == 1

@@ -168,7 +168,7 @@ def test_a_command_that_makes_no_sense_is_refused_and_harms_nobody(
 def test_more_commands_than_may_be_under_way_are_all_answered(
     alone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.remote.inbox_worker.UNDER_WAY", 10)
+    monkeypatch.setattr("indelible.remote.inbox_worker.MAX_IN_FLIGHT", 10)
     commands = [say(1, message_id=f"m{n}") for n in range(200)]
     assert submitted(alone, *commands) == list(range(1, 201))
 

@@ -15,7 +15,7 @@ from indelible.clock import ManualClock
 from indelible.events.opening import open_store
 from indelible.events.store import StreamHead
 from indelible.runs import doubtful_rows as doubtful
-from indelible.runs.doubtful_rows import _fits
+from indelible.runs.doubtful_rows import _row_agrees
 from until import eventually
 
 HOUR = 3_600
@@ -162,4 +162,4 @@ def test_a_row_fits_what_waits_by_the_view_and_nothing_that_runs(
         "wake_at": 5,
     }
     status = "waiting" if unknown else "running"
-    assert _fits(row, StreamHead("run-r", "run", 3, status, wake_at)) is fits
+    assert _row_agrees(row, StreamHead("run-r", "run", 3, status, wake_at)) is fits

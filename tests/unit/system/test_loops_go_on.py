@@ -96,7 +96,7 @@ def test_the_inbox_is_followed_on(
     tmp_path: Path, faulty: Faulty, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
-    faulty.fail("remote.inbox_worker:InboxWorker._look_on")
+    faulty.fail("remote.inbox_worker:InboxWorker._poll_until_stopped")
     with opened(url), opened(url, mode="client") as client:
         faulty.wait()
         outcome = client.workflow_agent("a").execute_workflow(FLOW, timeout=50)
@@ -154,7 +154,7 @@ def test_reports_are_written_on(
     monkeypatch.setattr("indelible.reports.INTERVAL", 0.01)
     with opened("memory://") as system, Reporter(system) as reporter:
         faulty.fail("reports:Reporter.report")
-        reporter.soon()
+        reporter.report_now()
         faulty.wait()
         assert faulty.passed.acquire(timeout=50)
     assert failures(caplog) == ["indelible-reports"]

@@ -214,10 +214,10 @@ def test_a_consumer_without_a_thread_is_an_error_and_frees_its_name(
 
 def test_a_command_for_another_process_waits_for_its_thread(url: str, scarcity: Scarcity) -> None:
     with opened(url), ActorSystem(url, mode="client") as client:
-        scarcity.begin("indelible-courier", times=2)
+        scarcity.begin("indelible-inbox-client", times=2)
         outcome = client.workflow_agent("a").execute_workflow(flow("quick"), timeout=50)
         assert outcome["status"] == "success"
-        assert scarcity.names == ["indelible-courier"] * 2
+        assert scarcity.names == ["indelible-inbox-client"] * 2
 
 
 def call_often(function: Callable[[], object], times: int) -> None:
@@ -238,9 +238,9 @@ def test_a_refusal_is_logged_once_and_not_each_time(
         assert run.result(50)["status"] == "success"
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     tried = [text for text in said if "it is tried again" in text]
-    first = "indelible-steps-1 waits for a thread (can't start new thread); it is tried again"
-    assert first in tried
-    assert len(tried) == len({text.split()[0].rstrip("0123456789") for text in tried})
+    reason = "could not be started (can't start new thread); it is tried again"
+    assert f"thread indelible-steps-1 {reason}" in tried
+    assert len(tried) == len({text.split()[1].rstrip("0123456789") for text in tried})
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,8 @@ def switching() -> Any:
 
 @pytest.mark.parametrize("url", ["memory://", MemoryEventStore()])
 def test_a_lease_is_for_an_address_and_longer_than_nothing(url: Any) -> None:
-    lease, wanted = (0, "more than 0") if isinstance(url, str) else (5, "it to your own store")
+    lease, wanted = (
+        (0, "a finite number above 0") if isinstance(url, str) else (5, "it to your own store")
+    )
     with pytest.raises(ValueError, match=f"lease={lease}: give {wanted}"):
         ActorSystem(url, lease=lease)

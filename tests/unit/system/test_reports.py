@@ -197,5 +197,5 @@ def test_a_report_can_be_had_before_it_is_due(
     reported = threading.Semaphore(0)
     with Reporter(system, on_report=lambda _health: reported.release()) as reporter:
         assert reported.acquire(timeout=20)  # the one of the beginning
-        reporter.soon()
+        reporter.report_now()
         assert reported.acquire(timeout=20)

@@ -1,1 +1,1 @@
-"""What callers give, looked at before any actor hears of it."""
+"""Checks of the arguments of public methods, before any actor gets a message."""

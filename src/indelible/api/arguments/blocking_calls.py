@@ -1,4 +1,4 @@
-"""Blocking calls from a thread that runs somebody's event loop: allowed, and warned of."""
+"""Blocking calls on a thread that runs an event loop: allowed, with a warning."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from indelible.errors import BlockingCallWarning
 
 
 class BlockingCalls:
-    """Warns once of each place in a program that blocks an event loop; for any thread."""
+    """Warns once for each line of a program that blocks an event loop; for any thread."""
 
     def __init__(self) -> None:
-        """No place is known yet."""
+        """Begin with no warnings issued."""
         self._known: set[tuple[str, int]] = set()
 
     def check(self, method: str, twin: str) -> None:
-        """Warn if this thread runs an event loop: ``method`` stops it, its ``twin`` does not."""
+        """Warn if this thread runs an event loop, which ``method`` blocks and ``twin`` does not."""
         if asyncio._get_running_loop() is not None:
             self._warn(method, twin)
 
@@ -29,14 +29,14 @@ class BlockingCalls:
             return
         self._known.add(place)
         text = (
-            f"{method}() blocks, and this thread runs an event loop, which stands still until it "
-            f"returns; await {twin}() instead"
+            f"{method}() blocks the event loop of this thread until it returns; "
+            f"await {twin}() instead"
         )
         warnings.warn(text, BlockingCallWarning, stacklevel=level)
 
 
 def _caller() -> tuple[FrameType, int]:
-    """The first frame outside of this library, and its level as seen from :meth:`_warn`."""
+    """The first frame outside of this library, and its stack level counted from :meth:`_warn`."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and _is_ours(frame):
         frame, level = frame.f_back, level + 1

@@ -1,4 +1,4 @@
-"""What callers may say of themselves: refused where it comes in, before any actor hears of it."""
+"""Checks of a caller's context: principal, reason, tenant, request and trace."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from indelible.events.model.message_context import CAUSE_LIMIT, Context
 from indelible.events.model.trace_context import is_traceparent, is_tracestate
 
 REASON_LIMIT = 1_000
-"""Characters of a reason: a few sentences, which stand in every event that they led to."""
+"""Characters of a reason: a few sentences, which are stored in every event that they caused."""
 
 _JOINERS = "\u200c\u200d"  # between letters of Persian and Indic scripts, and within emoji
 
 
 def check_context(context: Context) -> None:
-    """Refuse a context of another process that no caller could have set.
+    """Refuse a context from another process if no caller could have set it.
 
     Raises:
-        RefusedError: The first field that is not as it should be.
+        RefusedError: A field is not valid.
     """
     given = {name: getattr(context, name) for name in Context.__struct_fields__}
     checked(**{_PARAMETERS.get(name, name): value or None for name, value in given.items()})
 
 
 def checked(**given: str | None) -> Context:
-    """The context that ``given`` makes, by the names of parameters; ``None`` is not given.
+    """The context made of the parameters ``given``; ``None`` means not given.
 
     Raises:
-        RefusedError: The first that is not as it should be; the message names it.
+        RefusedError: A parameter is not valid; the message names it.
     """
     fields: dict[str, str] = {}
     for parameter, text in given.items():
         if text is not None:
             _CHECKS.get(parameter, check_id)(parameter, text)
-            fields[_FIELDS.get(parameter, parameter)] = str.__str__(text)  # of a subclass, too
+            fields[_FIELDS.get(parameter, parameter)] = str.__str__(
+                text
+            )  # a plain str, also of a subclass
     if "tracestate" in fields and "traceparent" not in fields:
         raise RefusedError("tracestate without a traceparent: give both")
     return Context(**fields)
@@ -49,7 +51,7 @@ def _check_reason(what: str, text: str) -> None:
 
 
 def _is_line(text: str) -> bool:
-    """Whether ``text`` holds what a line may: also spaces and joiners of other scripts."""
+    """Whether ``text`` is one line; it may have the spaces and joiners of all scripts."""
     if text.isprintable():
         return True
     import unicodedata
@@ -61,10 +63,10 @@ def _is_line(text: str) -> bool:
 
 
 def check_cause(what: str, text: str) -> None:
-    """Refuse what is no id of a cause.
+    """Refuse a causation id that is not valid.
 
     Raises:
-        RefusedError: It is not text of 1 to 1,000 printable characters.
+        RefusedError: ``text`` is not text of 1 to 1,000 printable characters.
     """
     if not isinstance(text, str) or not 1 <= len(text) <= CAUSE_LIMIT or not text.isprintable():
         found = f"{what} {text!r:.80} is not text of 1 to {CAUSE_LIMIT:,} printable characters"

@@ -1,4 +1,4 @@
-"""What may stand where an id or a name is wanted; refused before any actor hears of it."""
+"""Checks of ids, names, categories and time-outs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ CATEGORY_LIMIT = 50
 """Characters of a category: with a dash and an id of 200 it is a stream's name, at most 255."""
 
 LONGEST = 1e8
-"""Seconds, three years: threads take no time-out far beyond (``threading.TIMEOUT_MAX``)."""
+"""Seconds, three years: threads accept little more (``threading.TIMEOUT_MAX``)."""
 
 _OWN = ("run", "projection")  # the categories of the engine's streams
 
 
 def check_id(what: str, text: str) -> None:
-    """Refuse an id that cannot name a stream.
+    """Refuse an id that cannot be part of a stream's name.
 
     Raises:
-        RefusedError: It is not text of 1 to 200 printable characters.
+        RefusedError: ``text`` is not text of 1 to 200 printable characters.
     """
     if not isinstance(text, str) or not 1 <= len(text) <= 200 or not text.isprintable():
         raise RefusedError(f"{what} {text!r:.300} is not text of 1 to 200 printable characters")
 
 
 def check_seconds(timeout: float) -> float:
-    """``timeout``, or what threads can wait at most if it is longer, such as infinity.
+    """``timeout``, or if it is longer, such as infinity, the longest that threads can wait.
 
     Raises:
-        RefusedError: It is no number of seconds from 0.
+        RefusedError: ``timeout`` is not a number, or below 0.
 
     >>> check_seconds(2.5), check_seconds(float("inf"))
     (2.5, 100000000.0)
@@ -41,19 +41,19 @@ def check_seconds(timeout: float) -> float:
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """The same, where ``None`` stands for no end, or for a default.
+    """As :func:`check_seconds`; ``None`` stays ``None``.
 
     Raises:
-        RefusedError: It is no number of seconds from 0.
+        RefusedError: ``timeout`` is not a number, or below 0.
     """
     return None if timeout is None else check_seconds(timeout)
 
 
 def check_categories(categories: Iterable[str]) -> None:
-    """Refuse categories that cannot begin the names of streams, or are taken.
+    """Refuse categories that cannot begin a stream's name, or are taken.
 
     Raises:
-        ValueError: The first that cannot be used.
+        ValueError: A category cannot be used.
     """
     seen: set[str] = set(_OWN)
     for category in categories:

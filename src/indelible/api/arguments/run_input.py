@@ -1,4 +1,4 @@
-"""What a run is given: looked at before it is started, and stored with its definition."""
+"""The input of a run: checked before the run is started, and stored with its definition."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _NO_INPUT = encode_value({})
 
 
 def encode_input(plan: Plan, given: Any) -> bytes:
-    """The bytes of a run's input, which are stored with its definition.
+    """The encoded input of a run of ``plan``.
 
     Raises:
-        DefinitionError: ``plan`` cannot be run with it.
-        ValueNotStorableError: The log cannot hold it.
-        PayloadTooLargeError: It is too large, or the definition.
+        DefinitionError: ``plan`` cannot be run with this input.
+        ValueNotStorableError: The log cannot hold the input.
+        PayloadTooLargeError: The input or the definition is too large.
     """
     problems = check_input(plan, {} if given is None else given)
-    if problems and given is not None:  # by the rule for values of other kinds it may be fine
+    if problems and given is not None:  # after conversion to storable values it may be valid
         problems = check_input(plan, decode_value(_encode(plan, given)))
     if problems:
         raise DefinitionError(plan.name, problems)

@@ -1,4 +1,4 @@
-"""What a system is given, looked at before anything is made of it: the error is the caller's."""
+"""Checks of the arguments of a system, so that errors are raised where the caller made them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 def address_of(given: str | os.PathLike[str] | EventStore) -> str:
-    """The address of the store that is meant: a path is that of an SQLite file.
+    """The address of the store ``given``; a path names an SQLite file.
 
     Raises:
-        TypeError: It is neither an address, nor a path, nor a store.
+        TypeError: ``given`` is neither an address, nor a path, nor a store.
 
     >>> from pathlib import Path
     >>> address_of("memory://"), address_of(Path("agents.db"))
@@ -37,11 +37,11 @@ def address_of(given: str | os.PathLike[str] | EventStore) -> str:
 
 
 def seconds_of(name: str, given: float) -> float:
-    """``given``, a number of seconds from 0, or what threads can wait at most.
+    """``given`` seconds, or if it is longer, such as infinity, the longest that threads can wait.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is below 0, or NaN.
+        TypeError: ``given`` is no number.
+        ValueError: ``given`` is below 0, or NaN.
 
     >>> seconds_of("drain", 2.5), seconds_of("drain", float("inf"))
     (2.5, 100000000.0)
@@ -53,23 +53,23 @@ def seconds_of(name: str, given: float) -> float:
 
 
 def check_lease(given: float) -> None:
-    """Refuse a lease that no database could keep.
+    """Refuse a lease that is not a finite number above 0.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is not above 0, or has no end.
+        TypeError: ``given`` is no number.
+        ValueError: ``given`` is not above 0, or not finite.
     """
     _check_number("lease", given, int | float)
     if not 0 < given < math.inf:
-        raise ValueError(f"lease={given!r}: give more than 0 seconds, such as 10, and an end")
+        raise ValueError(f"lease={given!r}: give a finite number above 0, such as 10")
 
 
 def check_threads(given: int) -> None:
-    """Refuse a number of threads on which no step could run.
+    """Refuse a number of threads below 1.
 
     Raises:
-        TypeError: It is no whole number.
-        ValueError: It is below 1.
+        TypeError: ``given`` is no whole number.
+        ValueError: ``given`` is below 1.
     """
     _check_number("max_threads", given, int)
     if given < 1:
@@ -80,7 +80,7 @@ def instances(name: str, given: Iterable[T], wanted: type[T]) -> list[T]:
     """``given`` as a list of instances of ``wanted``.
 
     Raises:
-        TypeError: It is no iterable, or holds something else; often a class, not an instance.
+        TypeError: ``given`` is no iterable, or has another item; often a class, not an instance.
     """
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise TypeError(f"{name}={given!r:.80}: give a list of instances of {wanted.__name__}")

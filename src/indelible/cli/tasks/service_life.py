@@ -128,7 +128,7 @@ class ServiceLife(NamedTuple):
     def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
         work = access_to(system).work
         work.hold()  # first: nothing begins once it is said
-        reporter.soon()  # so that nobody is sent here who would have to wait
+        reporter.report_now()  # so that no new requests are routed to this process
         system.store.end_within(self.drain + GRACE)
         running = _running(access_to(system).parts)
         words = f"{running} running, {self.drain:g} s to return; a second signal ends it at once"
