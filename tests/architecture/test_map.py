@@ -63,6 +63,13 @@ def test_a_row_of_the_map_starts_at_a_module_of_its_folder() -> None:
     assert [r for r in rows() if r.start not in known or r.folder not in r.start.parents] == []
 
 
+def test_a_path_that_the_page_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:[\w.-]+/)+[\w-]+\.[a-z]+)`", text)
+    assert len(named) > 5
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 def test_no_folder_holds_more_modules_than_a_reader_looks_through() -> None:
     held = Counter(str(module.parent) for module in modules() if module.stem != "__init__")
     assert {folder for folder, count in held.items() if count > WIDEST} == WIDER.keys()
