@@ -11,7 +11,7 @@ import pytest
 
 from indelible.events.sqlite.write.wal_checkpoint import WAL_GROWTH
 
-_PAGES = "indelible.events.sqlite.write.wal_room.WAL_GROWTH"
+_PAGES = "indelible.events.sqlite.write.wal_preallocation.WAL_GROWTH"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,7 +27,7 @@ from indelible.errors import (
     IndelibleError,
     RefusedError,
 )
-from indelible.errors.texts import in_words
+from indelible.errors.error_text import in_words
 from indelible.events.codec.metadata import correlated, encode_metadata
 from indelible.events.inbox.inbox import Command
 from indelible.events.model.event import EncodedEvent

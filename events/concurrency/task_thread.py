@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from indelible.errors.logged import log_error
+from indelible.errors.error_log import log_error
 from indelible.threads import wanted
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, dataclass_transform
 import msgspec
 
 from indelible.errors import EventDecodeError, PayloadTooLargeError
-from indelible.errors.texts import message_of
+from indelible.errors.error_text import message_of
 from indelible.events.codec.metadata import decode_metadata
 from indelible.events.model.message_context import Context
 

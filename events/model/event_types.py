@@ -14,7 +14,7 @@ from indelible.errors import (
     UnknownEventTypeError,
     ValueNotStorableError,
 )
-from indelible.errors.texts import message_of, type_name
+from indelible.errors.error_text import message_of, type_name
 from indelible.events.codec.payloads import encoder_of
 from indelible.events.model.call_events import EFFECT_EVENTS
 from indelible.events.model.event import (

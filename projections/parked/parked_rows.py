@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from indelible.errors.texts import in_words
+from indelible.errors.error_text import in_words
 from indelible.projections.engine.view_batch import Bad
 from indelible.projections.sql.multi_row import insert
 from indelible.projections.tables import PARKED, stored_text

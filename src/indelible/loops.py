@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from indelible.errors.logged import log_error
+from indelible.errors.error_log import log_error
 from indelible.forks import process_wide
 
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0

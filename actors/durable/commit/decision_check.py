@@ -8,7 +8,7 @@ from typing import Any
 
 from indelible.actors.decider import Decider, Decision
 from indelible.errors import WrongDecisionError
-from indelible.errors.texts import clean, guarded, unreadable
+from indelible.errors.error_text import clean, guarded, unreadable
 from indelible.events.model.event import Event
 
 _SHOWN = 80

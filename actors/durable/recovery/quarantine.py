@@ -15,7 +15,7 @@ from indelible.errors import (
     StoreCorruptError,
     UnknownEventTypeError,
 )
-from indelible.errors.texts import in_words
+from indelible.errors.error_text import in_words
 
 logger = logging.getLogger("indelible.actors")
 

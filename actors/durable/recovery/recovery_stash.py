@@ -10,7 +10,7 @@ from indelible.actors.durable import mailbox as inboxes
 from indelible.actors.durable.commit.in_flight import answer
 from indelible.actors.durable.envelope import Envelope
 from indelible.errors import ActorStoppedError, StaleEpochError
-from indelible.errors.texts import message_of
+from indelible.errors.error_text import message_of
 
 WAKE = object()
 """A message without content: it makes the actor run an activation."""

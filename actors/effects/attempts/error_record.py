@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple
 
-from indelible.errors.texts import MESSAGE_LIMIT, clean, guarded, type_name, unreadable
+from indelible.errors.error_text import MESSAGE_LIMIT, clean, guarded, type_name, unreadable
 from indelible.events.model.run_events import Cause
 
 TRACEBACK_LIMIT = 4_096

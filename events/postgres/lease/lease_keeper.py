@@ -19,7 +19,7 @@ from indelible.errors import (
     StaleEpochError,
     StoreCorruptError,
 )
-from indelible.errors.logged import log_error
+from indelible.errors.error_log import log_error
 from indelible.events.commit.group_commit import GroupCommit
 from indelible.events.commit.shard_plan import Shard
 from indelible.events.concurrency.task_thread import TaskThread

@@ -29,7 +29,7 @@ from indelible.events.sqlite.lock_wait import LockWait
 from indelible.events.sqlite.write import statements as sql
 from indelible.events.sqlite.write.many_rows import Execute
 from indelible.events.sqlite.write.wal_checkpoint import WAL_GROWTH, WalGrowth, copy_back
-from indelible.events.sqlite.write.wal_room import make_room
+from indelible.events.sqlite.write.wal_preallocation import make_room
 from indelible.failpoints import Failpoints
 
 _HEAD_TYPES = (int, str, str, int, str, int)

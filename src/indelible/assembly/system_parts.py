@@ -36,7 +36,7 @@ from indelible.actors.workflow.decide.run_decider import RunDecider
 from indelible.actors.workflow.definition.plan_cache import PlanCache
 from indelible.actors.workflow.execute.executor import Executor
 from indelible.assembly.async_calls import AsyncCalls
-from indelible.assembly.passivation import Passivation
+from indelible.assembly.passivation_schedule import PassivationSchedule
 from indelible.assembly.shard_ownership import ShardOwnership
 from indelible.assembly.thread_runtime import Runtime
 from indelible.assembly.work_under_way import WorkUnderWay
@@ -204,7 +204,9 @@ class SystemParts:
             clock,
             self.host.wakeable_categories,
         )
-        self.passivation = Passivation(self.directory, runtime.dispatcher, runtime.timers, clock)
+        self.passivation = PassivationSchedule(
+            self.directory, runtime.dispatcher, runtime.timers, clock
+        )
         self.services = ProcessCommands(
             TaskThread if runtime.threads else lambda _: PoolTaskRunner(runtime)
         )

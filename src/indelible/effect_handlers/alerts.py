@@ -22,7 +22,7 @@ from indelible.errors import (
     SystemClosedError,
     ValueNotStorableError,
 )
-from indelible.errors.texts import in_words, message_of
+from indelible.errors.error_text import in_words, message_of
 from indelible.events.codec.metadata import decode_metadata, encode_metadata
 from indelible.events.codec.values import encode_value
 from indelible.events.inbox.inbox import Command

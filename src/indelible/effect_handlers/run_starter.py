@@ -18,7 +18,7 @@ from indelible.errors import (
     RefusedError,
     ValueNotStorableError,
 )
-from indelible.errors.texts import message_of
+from indelible.errors.error_text import message_of
 from indelible.events.codec.metadata import encode_metadata
 from indelible.events.inbox.inbox import Command
 from indelible.remote.remote_messages import BY_EFFECT, encode_message

@@ -37,7 +37,7 @@ from indelible.errors import (
     SystemClosedError,
     UnknownConnectionError,
 )
-from indelible.errors.texts import message_of
+from indelible.errors.error_text import message_of
 from indelible.events.store import EventStore
 from indelible.runs.local_run_end import on_end
 from indelible.runs.remote_run_ends import RemoteRunEnds

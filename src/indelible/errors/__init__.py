@@ -30,9 +30,6 @@ from indelible.errors.damage import (
     ValueDecodeError,
     VerificationError,
 )
-from indelible.errors.host import (
-    ThreadUnavailableError,
-)
 from indelible.errors.runs import (
     CallTimeoutError,
     FailedReferenceError,
@@ -64,6 +61,9 @@ from indelible.errors.store import (
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
+from indelible.errors.threads import (
+    ThreadUnavailableError,
+)
 from indelible.errors.values import (
     AsOfError,
     DefinitionError,
@@ -81,7 +81,7 @@ from indelible.errors.views import (
     ViewDamagedError,
     ViewsBehindError,
 )
-from indelible.errors.warned import (
+from indelible.errors.warning_types import (
     BlockingCallWarning,
 )
 

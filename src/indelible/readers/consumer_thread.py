@@ -20,7 +20,7 @@ from indelible.errors import (
     StoreUnavailableError,
     ThreadUnavailableError,
 )
-from indelible.errors.texts import in_words
+from indelible.errors.error_text import in_words
 from indelible.events.store import Cursor
 from indelible.events.subscribe.batches import EventBatch
 from indelible.events.subscribe.shard_pages import format_cursor

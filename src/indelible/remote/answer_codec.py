@@ -31,7 +31,7 @@ from indelible.errors import (
     ValueNotStorableError,
 )
 from indelible.errors.base import rebuild
-from indelible.errors.texts import in_words, message_of
+from indelible.errors.error_text import in_words, message_of
 from indelible.events.codec.values import decode_value, encode_value
 
 ERRORS: Mapping[str, type[IndelibleError]] = {

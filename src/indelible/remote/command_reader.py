@@ -23,7 +23,7 @@ from indelible.errors import (
     PayloadTooLargeError,
     RefusedError,
 )
-from indelible.errors.texts import message_of
+from indelible.errors.error_text import message_of
 from indelible.events.codec.metadata import decode_metadata
 from indelible.events.codec.values import decode_value
 from indelible.events.inbox.inbox import COMMAND_LIMIT, Command

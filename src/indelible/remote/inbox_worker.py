@@ -30,7 +30,7 @@ from indelible.errors import (
     SystemClosedError,
     WrongExpectedVersionError,
 )
-from indelible.errors.texts import message_of
+from indelible.errors.error_text import message_of
 from indelible.events.concurrency.task_thread import TaskThread
 from indelible.events.inbox.inbox import Command, Inbox, InboxWatcher, Submitted
 from indelible.events.store import EventStore

@@ -8,7 +8,7 @@ from typing import Any
 from indelible.actors.decider import Decider, takes_snapshots
 from indelible.actors.durable.commit.promises import outstanding, row_of, to_value
 from indelible.actors.durable.recovery.state_from_log import recover
-from indelible.errors.texts import in_words
+from indelible.errors.error_text import in_words
 from indelible.events.codec.values import decode_value, encode_value
 from indelible.events.model.event_types import EventTypes
 from indelible.events.model.stream_names import category_of

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT
 from indelible.errors import StoreError
-from indelible.errors.texts import clean, in_words
+from indelible.errors.error_text import clean, in_words
 from indelible.events.inbox.sql_inbox import INBOX
 from indelible.loops import failing_loops
 from indelible.projections.queries.view_lag import ViewLag

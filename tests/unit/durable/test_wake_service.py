@@ -15,7 +15,7 @@ from indelible.actors.durable.passivation import SOON
 from indelible.actors.durable.recovery.recovery_stash import WAKE
 from indelible.actors.durable.timers import wake_service
 from indelible.api.facade import access_to
-from indelible.assembly.passivation import IDLE
+from indelible.assembly.passivation_schedule import IDLE
 from indelible.clock import ManualClock
 from indelible.errors import StoreUnavailableError
 from indelible.events.memory.store import MemoryEventStore

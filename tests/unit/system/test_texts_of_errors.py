@@ -17,7 +17,7 @@ from indelible.errors import (
     ConsumerFailedError,
     EventDecodeError,
 )
-from indelible.errors.texts import in_words, message_of
+from indelible.errors.error_text import in_words, message_of
 from indelible.events.model.event_types import EventTypes
 from indelible.events.model.run_events import RunAccepted
 from indelible.remote.answer_codec import decode_answer, encode_error, encode_reply

@@ -1,4 +1,4 @@
-"""Passivation: actors at rest leave memory after a second, idle actors after half a minute."""
+"""When actors leave memory: actors at rest after a second, idle actors after half a minute."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REST_DELAY = 1_000_000
 """Microseconds until an actor at rest leaves: its pending appends are committed by then."""
 
 
-class Passivation:
+class PassivationSchedule:
     """Passivates actors, on the threads of the dispatcher, because it may read their rows."""
 
     def __init__(
