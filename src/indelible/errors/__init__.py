@@ -1,4 +1,4 @@
-"""Every error that reaches a user, in one place; all of them derive from ``IndelibleError``."""
+"""All errors that users can meet; each derives from ``IndelibleError``."""
 
 from indelible.errors.actors import (
     ActorError,

@@ -1,4 +1,4 @@
-"""What an actor answers instead of a result, and where blocking is refused."""
+"""Errors of messages to actors, and of blocking calls."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from indelible.errors.base import IndelibleError
 
 
 class ActorError(IndelibleError):
-    """Base of what an actor answers instead of a result."""
+    """Base of the errors that a message to an actor can have as its answer."""
 
 
 class RefusedError(ActorError):
-    """A decider said no; nothing changed and the actor goes on."""
+    """A decider refused the message; nothing has changed and the actor continues."""
 
     def __init__(self, reason: str, **parts: Any) -> None:
-        """``reason`` is for the asker."""
+        """``reason`` is for the caller."""
         super().__init__(reason, reason=reason, **parts)
 
 
 class WrongDecisionError(ActorError):
-    """A ``decide`` returned what is no decision; nothing has changed and the actor goes on."""
+    """A ``decide`` did not return a decision; nothing has changed and the actor continues."""
 
     def __init__(self, decider: str, found: str) -> None:
-        """``found`` is what the class ``decider`` returned, in words."""
+        """``found`` describes the value that the class ``decider`` returned."""
         super().__init__(
             f"{decider}.decide() returned {found}; it may return a list of events, an empty one "
             "for nothing, or a Decision of them",
@@ -34,12 +34,12 @@ class WrongDecisionError(ActorError):
 
 
 class UnknownEffectError(ActorError):
-    """A ``decide`` returned an effect that nothing performs; nothing has changed."""
+    """A ``decide`` returned an effect of a type without a handler; nothing has changed."""
 
     def __init__(self, decider: str, effect: str, known: Sequence[str]) -> None:
         """``effect`` and ``known`` are names of types."""
         super().__init__(
-            f"{decider}.decide() returned an effect of type {effect!r}, which nothing performs; "
+            f"{decider}.decide() returned an effect of type {effect!r}, which has no handler; "
             f"known are {', '.join(sorted(known))}",
             decider=decider,
             effect=effect,
@@ -61,10 +61,10 @@ class EffectWithoutEventError(ActorError):
 
 
 class WrongPendingError(ActorError):
-    """``pending`` does not say what the decisions say; nothing has changed."""
+    """``pending`` does not agree with the effects of the decisions; nothing has changed."""
 
     def __init__(self, decider: str, found: str) -> None:
-        """``found`` is what the class ``decider`` says, in words."""
+        """``found`` describes the value that the class ``decider`` returned."""
         super().__init__(
             f"{decider}.pending() returned {found}; it must return the effects with a key that the "
             "state waits for, each with a key of its own",
@@ -74,19 +74,19 @@ class WrongPendingError(ActorError):
 
 
 class LateReplyError(RefusedError):
-    """A ``decide`` answers later, and the asker is one that cannot wait; nothing has changed."""
+    """A ``decide`` replies later, and this caller cannot wait for that; nothing has changed."""
 
     def __init__(self, decider: str) -> None:
         """``decider`` is the name of a class."""
         super().__init__(
-            f"{decider}.decide() answers this later, which only askers in the process of the actor "
-            "can wait for, and only without a message_id; tell it, and look at its state",
+            f"{decider}.decide() answers this later: only a caller in the actor's own process can "
+            "wait for that, and only without a message_id; use tell, then read the actor's state",
             decider=decider,
         )
 
 
 class MailboxFullError(ActorError):
-    """An actor has as many commands waiting as it takes; this one was not accepted."""
+    """An actor's mailbox is full; this command was not accepted."""
 
     def __init__(self, actor: str, bound: int) -> None:
         """``bound`` counts commands."""
@@ -101,7 +101,7 @@ class AskTimeoutError(ActorError):
     """No answer in time; the command may have happened or may still happen."""
 
     def __init__(self, actor: str, timeout: float, threads: Sequence[str] = ()) -> None:
-        """``timeout`` in seconds; ``threads`` are those that the host does not give."""
+        """``timeout`` in seconds; ``threads`` names the threads that the host does not give."""
         lacking = f"; the host gives no thread for {', '.join(threads)}" if threads else ""
         super().__init__(
             f"{actor} did not answer within {timeout:g} s{lacking}; it may still act: "
@@ -113,13 +113,13 @@ class AskTimeoutError(ActorError):
 
 
 class NobodyAnswersError(AskTimeoutError):
-    """A command was submitted, and no process that could handle it is there."""
+    """A command was submitted, and no process could handle it in time."""
 
     def __init__(self, actor: str, timeout: float, url: str) -> None:
         """``timeout`` in seconds; ``url`` is the store's address."""
         IndelibleError.__init__(
             self,
-            f"nobody answered for {actor} within {timeout:g} s: no process is known to own {url}; "
+            f"no answer for {actor} within {timeout:g} s: no process is known to own {url}; "
             "start one with `indelible serve`, then retry with the same id",
             actor=actor,
             timeout=timeout,
@@ -128,7 +128,7 @@ class NobodyAnswersError(AskTimeoutError):
 
 
 class MessageExistsError(ActorError):
-    """The message id belongs to another command; this one was not submitted."""
+    """The message id belongs to another command; the new command was not submitted."""
 
     message_id: str
 
@@ -144,11 +144,11 @@ class MessageExistsError(ActorError):
 class ActorFailedError(ActorError):
     """An actor failed on a command, and nothing has changed.
 
-    It did so in another process, or refused where only ``decide`` may.
+    It failed in another process, or it raised RefusedError outside of ``decide``.
     """
 
     def __init__(self, actor: str, failure: str) -> None:
-        """``failure`` is what was raised there, in words."""
+        """``failure`` is the text of the error in that process."""
         super().__init__(
             f"{actor} failed in its process: {failure}; see the log of that process",
             actor=actor,
@@ -157,10 +157,10 @@ class ActorFailedError(ActorError):
 
 
 class ActorStoppedError(ActorError):
-    """The actor or its system is stopping or stopped and takes no new work."""
+    """The actor or its system is stopping or stopped and accepts no messages."""
 
     def __init__(self, actor: str, why: str) -> None:
-        """``why`` names what stopped it."""
+        """``why`` is the reason for the stop."""
         super().__init__(f"{actor} takes no work: {why}", actor=actor, why=why)
 
 
@@ -180,16 +180,16 @@ class ActorQuarantinedError(ActorError):
 
 
 class DeadlockError(ActorError):
-    """Too many actors or steps wait for each other on a bounded pool, or some in a circle."""
+    """Too many actors or steps on a bounded pool wait for each other, or some wait in a circle."""
 
     chain: tuple[str, ...]
 
     def __init__(
         self, chain: Sequence[str], limit: int, who: str = "actors", *, circle: bool = False
     ) -> None:
-        """``chain`` is who waits for whom, first waiter first; ``who`` says what they are.
+        """``chain`` lists the waiters, each waiting for the next; ``who`` is actors or steps.
 
-        ``limit`` of them wait already; with ``circle`` it is the circle that is too much.
+        ``limit`` of them wait already; with ``circle`` the chain is a circle.
         """
         what = (
             f"{who} would wait in a circle"
@@ -206,7 +206,7 @@ class DeadlockError(ActorError):
 
 
 class BlockingCallError(IndelibleError):
-    """A blocking method was called where blocking would stop everything else."""
+    """A blocking method was called on the system's event loop."""
 
     def __init__(self, method: str, twin: str) -> None:
         """``twin`` is the method to await instead."""

@@ -1,4 +1,4 @@
-"""What can be wrong with what is stored: damage and its place, and what verifying finds."""
+"""Errors of damaged data: the place of the damage, and the findings of verification."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from indelible.errors.store import StoreError
 class StoreCorruptError(StoreError):
     """The file is not a store, or its contents contradict each other.
 
-    Where ``stream`` or ``position`` says where the damage is, it stays there: that stream is set
-    aside, and all others go on.
+    If ``stream`` or ``position`` gives the place of the damage, only that stream is set aside, and
+    all other streams continue.
     """
 
     url: str
@@ -34,7 +34,7 @@ class StoreCorruptError(StoreError):
         """``found`` says what contradicts what.
 
         ``stream`` and ``version``, and ``shard`` and ``position``, are the place of the damage;
-        they are "", 0, -1 and 0 where they cannot be told.
+        they are "", 0, -1 and 0 if they are not known.
         """
         where = _place(stream, version, shard, position)
         super().__init__(
@@ -73,9 +73,9 @@ class UnknownEventTypeError(StoreError):
         shard: int = -1,
         position: int = 0,
     ) -> None:
-        """``known`` lists the schemas that are known of this type.
+        """``known`` lists the known schemas of this type.
 
-        The place is that of :class:`StoreCorruptError`; an event that is not in the log has none.
+        The place is as in :class:`StoreCorruptError`; an event that is not in the log has none.
         """
         where = _place(stream, version, shard, position)
         super().__init__(
@@ -94,7 +94,7 @@ class UnknownEventTypeError(StoreError):
 
 
 class EventDecodeError(StoreCorruptError):
-    """Stored bytes do not fit the event type that they claim to be."""
+    """Stored bytes do not fit their event type."""
 
     type: str
     schema: int
@@ -111,7 +111,7 @@ class EventDecodeError(StoreCorruptError):
         shard: int = -1,
         position: int = 0,
     ) -> None:
-        """``why`` is the decoder's own message, the place that of :class:`StoreCorruptError`."""
+        """``why`` is the decoder's message; the place is as in :class:`StoreCorruptError`."""
         where = _place(stream, version, shard, position)
         StoreError.__init__(
             self,
@@ -135,12 +135,12 @@ class ValueDecodeError(StoreError):
     why: str
 
     def __init__(self, why: str) -> None:
-        """``why`` is the decoder's own message."""
+        """``why`` is the decoder's message."""
         super().__init__(f"a stored value cannot be read: {why}; run verify on the store", why=why)
 
 
 class VerificationError(StoreError):
-    """The store does not hold what was written: something was changed, removed, inserted, moved."""
+    """The store does not hold the written data: it was changed, removed, inserted or moved."""
 
     shard: int
     position: int
@@ -148,9 +148,9 @@ class VerificationError(StoreError):
     others: Sequence[str]
 
     def __init__(self, shard: int, position: int, found: str, others: Sequence[str] = ()) -> None:
-        """``position`` is the first one that does not fit; 0 and shard -1 if there is none.
+        """``position`` is the first wrong position; 0 and shard -1 if there is none.
 
-        ``others`` are the words for what else does not fit, with its places.
+        ``others`` are the other findings, as text with their places.
         """
         where = f"shard {shard}" + (f" breaks at position {position}" if position else "")
         more = f" (and {len(others)} more that do not fit)" if others else ""
@@ -164,10 +164,10 @@ class VerificationError(StoreError):
 
 
 class AnchorError(StoreError):
-    """What was given as an anchor is none; nothing was verified."""
+    """The given text is not an anchor; nothing was verified."""
 
     def __init__(self, why: str) -> None:
-        """``why`` says what is wrong with it."""
+        """``why`` says why it is not an anchor."""
         super().__init__(
             f"this is no anchor ({why}); give what `indelible anchor` or system.anchor() wrote",
             why=why,
@@ -175,17 +175,17 @@ class AnchorError(StoreError):
 
 
 class EventGapError(StoreCorruptError):
-    """An event that is known to be in the log cannot be read; readers go no further."""
+    """An event that must be in the log cannot be read; readers stop before it."""
 
     after: int
 
     def __init__(self, shard: int, after: int, positions: Sequence[int]) -> None:
-        """``positions`` are the first ones that were read behind ``after``."""
+        """``positions`` are the first positions that were read after ``after``."""
         found = f"position {positions[0]}" if positions else "nothing"
         StoreError.__init__(
             self,
-            f"shard {shard} has {found} behind position {after}, where {after + 1} was wanted; "
-            "run verify on the store. To read on without that event, begin behind it",
+            f"shard {shard} has {found} after position {after}, where {after + 1} was expected; "
+            "run verify on the store. To read on without that event, begin after it",
             url="",
             found=found,
             stream="",
@@ -197,7 +197,7 @@ class EventGapError(StoreCorruptError):
 
 
 def _place(stream: str, version: int, shard: int, position: int) -> str:
-    """Where an event is, for people; empty if that cannot be told."""
+    """The place of an event, for people; empty if it is not known."""
     places = []
     if stream:
         places.append(f"stream {stream!r}" + (f" at version {version}" if version else ""))

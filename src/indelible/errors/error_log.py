@@ -1,4 +1,4 @@
-"""How the errors of our own threads are logged: a silent database in a line, bugs in full."""
+"""Logging of errors in our own threads: an unavailable store in one line, others in full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indelible.errors.store import StoreUnavailableError
 def log_error(logger: logging.Logger, error: BaseException, message: str, *args: object) -> None:
     """Log ``message`` with ``error``, and its traceback.
 
-    There is none where the store is unavailable: that says it all, and the driver's says less.
+    StoreUnavailableError is logged without a traceback, which would add nothing.
     """
     if isinstance(error, StoreUnavailableError):
         logger.warning("%s: %s", message % args, error)

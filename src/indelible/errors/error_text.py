@@ -1,6 +1,6 @@
-"""The text of any error, whatever its own code does: it may raise, be endless, or have no encoding.
+"""The text of any error, also if its own code raises, or the text is too long or not encodable.
 
-Nothing here raises, so that a user's error is told, stored and logged like any other.
+These functions never raise, so that users' errors can be answered, stored and logged.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def type_name(error: BaseException) -> str:
 
 
 def message_of(error: BaseException, limit: int = MESSAGE_LIMIT) -> str:
-    """What the error says, or why it says nothing."""
+    """The error's text, or why it cannot be read."""
     return guarded(lambda: clean(str(error), limit), unreadable)
 
 
 def in_words(error: BaseException) -> str:
-    """The error's class and what it says.
+    """The name of the error's class, and its text.
 
     >>> in_words(ValueError("no such day"))
     'ValueError: no such day'
@@ -36,24 +36,24 @@ def in_words(error: BaseException) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    r"""The beginning of ``text``, as text that has an encoding.
+    r"""The beginning of ``text``, with characters replaced that cannot be encoded.
 
     >>> clean("half a pair: \ud800", 20), clean("x" * 30, 10)
     ('half a pair: ?', 'xxxxxxxxxx … (30 characters in all)')
     """
-    length = str.__len__(text)  # a subclass may say anything
+    length = str.__len__(text)  # a subclass may return a wrong length
     kept = str.__getitem__(text, slice(limit)).encode(errors="replace").decode()
     return kept if length <= limit else f"{kept} … ({length:,} characters in all)"
 
 
 def guarded(make: Callable[[], _Made], otherwise: Callable[[str], _Made]) -> _Made:
-    """What ``make`` gives; if it raises, what ``otherwise`` makes of the error's class name."""
+    """The result of ``make``; if it raises, ``otherwise`` of the name of the error's class."""
     try:
         return make()
-    except BaseException as failed:  # noqa: BLE001 - SystemExit in an error's text ends no thread
+    except BaseException as failed:  # noqa: BLE001 - also SystemExit, which may not end a thread
         return otherwise(type(failed).__name__)
 
 
 def unreadable(why: str) -> str:
-    """What stands for a text that raises."""
+    """The replacement for a text that cannot be read."""
     return f"its text cannot be read: {why}"

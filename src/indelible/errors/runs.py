@@ -1,4 +1,4 @@
-"""What can go wrong with systems, runs, steps and their surroundings."""
+"""Errors of systems, runs, steps and views."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SystemClosedError(IndelibleError):
     """The system is not open."""
 
     def __init__(self, wanted: str, why: str = "the system is not open") -> None:
-        """``wanted`` is what was called."""
+        """``wanted`` names the method that was called."""
         super().__init__(
             f"{wanted} needs an open system, but {why}; use `with system:` or system.open()",
             wanted=wanted,
@@ -28,13 +28,13 @@ _SQLITE_FIX = (
 
 
 class ForkedError(SystemClosedError):
-    """A forked child used what its parent had opened; nothing has happened."""
+    """A forked child used a system or store that its parent had opened; nothing has happened."""
 
     url: str
     parent: int
 
     def __init__(self, wanted: str, url: str, parent: int) -> None:
-        """``wanted`` is what was called; ``parent`` is the process that had opened ``url``."""
+        """``wanted`` names the method that was called; process ``parent`` had opened ``url``."""
         why = "this process was forked from it"
         fix = _SQLITE_FIX if url.startswith(("sqlite", "memory")) else _FIX
         IndelibleError.__init__(
@@ -66,7 +66,7 @@ class RunExistsError(IndelibleError):
     differs: tuple[str, ...]
 
     def __init__(self, run_id: str, differs: Sequence[str]) -> None:
-        """``differs`` names what is not the same: agent, definition, input."""
+        """``differs`` names the parts that differ: agent, definition, input."""
         super().__init__(
             f"run {run_id!r} exists with another {' and '.join(differs)}; "
             "choose another run_id, or start it with the same contents to get that run",
@@ -76,7 +76,7 @@ class RunExistsError(IndelibleError):
 
 
 class ResultTimeoutError(IndelibleError):
-    """The run has not ended in time; it goes on, or will when a process serves its store."""
+    """The run has not ended in time; it continues as soon as a process serves its store."""
 
     run_id: str
     waiting_for: tuple[str, ...]
@@ -85,14 +85,14 @@ class ResultTimeoutError(IndelibleError):
     def __init__(
         self, run_id: str, timeout: float, waiting_for: Sequence[str] = (), unserved: str = ""
     ) -> None:
-        """``waiting_for`` says what holds it, when something does.
+        """``waiting_for`` lists what the run waits for.
 
-        ``unserved`` says so if no process goes on with it.
+        ``unserved`` says, as text, that no process executes it; empty if one does.
         """
         why = f"; it waits for {', '.join(waiting_for)}" if waiting_for else ""
         super().__init__(
             f"run {run_id!r} has not ended within {timeout:g} s{why}; "
-            f"{unserved or 'it goes on'}: call result() again",
+            f"{unserved or 'it continues'}: call result() again",
             run_id=run_id,
             timeout=timeout,
             waiting_for=tuple(waiting_for),
@@ -124,15 +124,15 @@ class StepFailedError(IndelibleError):
     """A step returned ``{"success": false}``."""
 
     def __init__(self, step: str, why: str) -> None:
-        """``why`` is what the step said of it."""
+        """``why`` is the reason that the step gave."""
         super().__init__(f"step {step!r} reported failure: {why}", step=step, why=why)
 
 
 class StepDataError(IndelibleError):
-    """A step's data does not fit what its definition asks."""
+    """A step's data does not fit its definition."""
 
     def __init__(self, step: str, found: str, fix: str) -> None:
-        """``found`` is what is wrong with the data, ``fix`` what to change."""
+        """``found`` says what is wrong with the data, ``fix`` what to change."""
         super().__init__(f"step {step!r}: {found}; {fix}", step=step, found=found, fix=fix)
 
 
@@ -140,7 +140,7 @@ class FailedReferenceError(IndelibleError):
     """A step refers to the result of a step that has none."""
 
     def __init__(self, step: str, ref: str, target: str, why: str) -> None:
-        """``why`` is what became of ``target``, which ``ref`` leads to."""
+        """``why`` says how the step ``target``, which ``ref`` refers to, ended."""
         super().__init__(
             f"step {step!r} refers to {ref}, but {target!r} {why}; to get such a failure as data "
             f'write {{"ref": "{ref}", "failed": "pass"}}, or look at the context in the step',
@@ -155,7 +155,7 @@ class UnknownConnectionError(IndelibleError):
     """A step names a connection that the system does not have."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        """``known`` are the names that were declared."""
+        """``known`` are the declared names."""
         super().__init__(
             f"no connection {name!r}; declared: {', '.join(sorted(known)) or 'none'}; "
             "pass connections={...} to ActorSystem",
@@ -168,7 +168,7 @@ class UnknownProjectionError(IndelibleError):
     """No projection has this name."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        """``known`` are the names there are."""
+        """``known`` are the existing names."""
         close = get_close_matches(str(name), known, 1)
         meant = f"did you mean {close[0]!r}? " if close else ""
         super().__init__(

@@ -1,4 +1,4 @@
-"""What can go wrong between the system and its database."""
+"""Errors of the event store and its database."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from indelible.errors.base import IndelibleError
 
 
 class StoreError(IndelibleError):
-    """Base of what can go wrong between the system and its database."""
+    """Base of the errors of the event store and its database."""
 
 
 class StoreNotFoundError(StoreError):
-    """There is no store where one was expected; none has been created."""
+    """There is no store at the address; none has been created."""
 
     url: str
     why: str
@@ -21,10 +21,10 @@ class StoreNotFoundError(StoreError):
 
 
 class StoreLinkedError(StoreError):
-    """The database's file has several names, by which several owners would spoil it."""
+    """The database's file has several names, so that two owners could damage it."""
 
     def __init__(self, url: str, links: int) -> None:
-        """``links`` is how many names the file has."""
+        """``links`` is the number of names of the file."""
         super().__init__(
             f"the file of {url} has {links} names (hard links): opened by two of them it would be "
             "spoilt; remove all but one, or make a copy of its own",
@@ -34,7 +34,7 @@ class StoreLinkedError(StoreError):
 
 
 class StoreOwnedError(StoreError):
-    """Another process owns the store; reading works, what needs ownership does not."""
+    """Another process owns the store, which can only be read now."""
 
     owner: str
     host: str
@@ -52,7 +52,7 @@ class StoreOwnedError(StoreError):
         at: str,
         here: bool = False,
     ) -> None:
-        """``since`` is microseconds UTC, ``at`` the same instant for people; ``here``: by us."""
+        """``since`` is microseconds UTC, ``at`` the same as text; ``here``: this process owns it."""
         super().__init__(
             f"{url} is owned by {owner or 'a process'} (host {host}, pid {pid}, since {at}); "
             'stop it, work with it through mode="client", or wait: the lock is free '
@@ -69,12 +69,12 @@ class StoreOwnedError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The database does not take writes now; the store probes it and recovers by itself."""
+    """The database accepts no writes now; the store probes it and recovers by itself."""
 
     reason: str
 
     def __init__(self, reason: str) -> None:
-        """``reason`` is the database's own words."""
+        """``reason`` is the database's error text."""
         super().__init__(
             f"the store is unavailable ({reason}); what was not acknowledged may have happened: "
             "retry with the same id",
@@ -83,15 +83,15 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreReadOnlyError(StoreError):
-    """A write was asked of a store that was opened for reading or lies on read-only media."""
+    """A write to a store that was opened for reading or is on read-only media."""
 
     def __init__(self, url: str, why: str) -> None:
-        """``why`` says what makes it read-only."""
+        """``why`` says why it is read-only."""
         super().__init__(f"{url} cannot be written: {why}", url=url, why=why)
 
 
 class SchemaVersionError(StoreError):
-    """The database's schema is not the one this version works with."""
+    """The database's schema is not the schema of this version."""
 
     def __init__(self, url: str, found: str, known: str, fix: str) -> None:
         """``found`` and ``known`` are migration revisions."""
@@ -121,12 +121,12 @@ class WrongExpectedVersionError(StoreError):
 
 
 class StaleEpochError(StoreError):
-    """A newer owner has taken the shard; this one must stop writing."""
+    """A newer owner has taken the shard; this process must stop writing it."""
 
     shard: int
 
     def __init__(self, shard: int, epoch: int) -> None:
-        """``epoch`` is the one that is no longer valid."""
+        """``epoch`` is the epoch that is no longer valid."""
         super().__init__(
             f"epoch {epoch} of shard {shard} is over: another process owns it now",
             shard=shard,
@@ -138,7 +138,7 @@ class ShardNotOwnedError(StaleEpochError):
     """The stream belongs to a shard that another process writes."""
 
     def __init__(self, shard: int) -> None:
-        """``shard`` is the one that is not owned."""
+        """``shard`` is the number of that shard."""
         StoreError.__init__(
             self,
             f"shard {shard} is not owned by this process; send the message to its owner",
@@ -151,7 +151,7 @@ class PipelineBrokenError(StoreError):
     """An earlier append of the same writer failed, so this one was not tried."""
 
     def __init__(self, stream: str) -> None:
-        """``stream`` is the one that the refused append was for."""
+        """``stream`` is the stream of the refused append."""
         super().__init__(
             f"an earlier append of this writer failed, so nothing was appended to {stream!r}; "
             "read the stream again and retry",
@@ -160,7 +160,7 @@ class PipelineBrokenError(StoreError):
 
 
 class CursorAheadError(StoreError):
-    """A cursor says more than the log holds: it is another store's, or the log was restored."""
+    """A cursor is after the end of the log: it is from another store, or the log was restored."""
 
     shard: int
     position: int
@@ -179,27 +179,27 @@ class CursorAheadError(StoreError):
 
 
 class RoleLostError(StoreError):
-    """Another process has taken over what this one did; nothing of it was stored."""
+    """Another process has taken over a role; uncommitted work of this process was not stored."""
 
     role: str
 
     def __init__(self, role: str) -> None:
-        """``role`` is what it is called, such as ``consumer:billing``."""
+        """``role`` is the name of the role, such as ``consumer:billing``."""
         super().__init__(
-            f"another process is {role!r} by now, as this one had not renewed its lease in time; "
-            "what was not committed is done there again",
+            f"another process has the role {role!r} now, because this one did not renew its lease "
+            "in time; uncommitted work is done there again",
             role=role,
         )
 
 
 class ConsumerFailedError(StoreError):
-    """A consumer's handler failed as often as it may; the consumer stands where it stood."""
+    """A consumer's handler failed in all its attempts; the consumer keeps its position."""
 
     consumer: str
     attempts: int
 
     def __init__(self, consumer: str, attempts: int, first: str, last: str) -> None:
-        """``first`` is where the batch begins, ``last`` the newest failure."""
+        """``first`` is the cursor where the batch begins, ``last`` the newest failure."""
         super().__init__(
             f"the handler of consumer {consumer!r} failed {attempts} times on the batch that "
             f"begins at {first} (last: {last}); nothing is skipped: mend the handler and consume "

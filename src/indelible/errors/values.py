@@ -1,4 +1,4 @@
-"""What is wrong with a definition or a value; nothing has been stored."""
+"""Errors of definitions and values; nothing has been stored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from indelible.errors.base import IndelibleError
 class Problem(NamedTuple):
     """One fault of a definition."""
 
-    path: str  # where, such as "steps[2].params.sql"
-    found: str  # what stands there
+    path: str  # place in the definition, such as "steps[2].params.sql"
+    found: str  # description of the fault
     fix: str  # what to write instead
 
 
@@ -24,7 +24,7 @@ class DefinitionError(IndelibleError):
     problems: tuple[Problem, ...]
 
     def __init__(self, workflow: str, problems: Sequence[Problem]) -> None:
-        """Name every problem, not just the first."""
+        """List every problem, not only the first."""
         lines = [f"  {p.path}: {p.found}; {p.fix}" for p in problems]
         super().__init__(
             f"workflow {workflow!r} has {len(lines)} problem(s):\n" + "\n".join(lines),
@@ -34,7 +34,7 @@ class DefinitionError(IndelibleError):
 
 
 class ValueNotStorableError(IndelibleError):
-    """A value is of a kind that the log cannot hold; nothing has been stored."""
+    """A value of a type that the log cannot hold; nothing has been stored."""
 
     path: str
     found: str
@@ -52,17 +52,17 @@ class ValueNotStorableError(IndelibleError):
 
 
 class AsOfError(IndelibleError):
-    """A moment of the past was asked for that does not exist, or is not clear."""
+    """A moment of the past that does not exist or is ambiguous."""
 
     found: str
 
     def __init__(self, found: str, fix: str) -> None:
-        """``found`` is what was asked for, ``fix`` what to ask instead."""
+        """``found`` describes the moment that was given, ``fix`` what to give instead."""
         super().__init__(f"{found}; {fix}", found=found)
 
 
 class PayloadTooLargeError(IndelibleError):
-    """A value is larger than the log takes; nothing has been stored."""
+    """A value is larger than the limit of the log; nothing has been stored."""
 
     what: str
     size: int
@@ -80,10 +80,10 @@ class PayloadTooLargeError(IndelibleError):
 
 
 class UnknownModeError(IndelibleError, ValueError):
-    """A store or a system cannot be opened in such a way."""
+    """A store or a system has no such mode."""
 
     def __init__(self, mode: object, modes: Sequence[str]) -> None:
-        """``modes`` are those that there are."""
+        """``modes`` are the existing modes."""
         known = ", ".join(repr(one) for one in modes)
         super().__init__(
             f"mode={mode!r:.80} is unknown; give one of {known}", mode=mode, modes=tuple(modes)
@@ -91,10 +91,10 @@ class UnknownModeError(IndelibleError, ValueError):
 
 
 class UnknownFilterError(IndelibleError, ValueError):
-    """What was to be selected by such a word is never there: an empty answer would mislead."""
+    """A filter value that no row or event can have: an empty answer would mislead."""
 
     def __init__(self, name: str, given: object, known: Sequence[str]) -> None:
-        """``name`` is the parameter's; ``known`` are the words that there are."""
+        """``name`` is the name of the parameter, ``known`` the existing values."""
         close = get_close_matches(str(given), known, 1)
         meant = f"did you mean {close[0]!r}? " if close else ""
         super().__init__(
@@ -123,7 +123,7 @@ class EventNotFoldedError(IndelibleError):
         shard: int,
         position: int,
     ) -> None:
-        """``why`` is what it raised, in words."""
+        """``why`` is the text of the error that ``evolve`` raised."""
         super().__init__(
             f"evolve() fails on version {version} of stream {stream!r} (position {position} of "
             f"shard {shard}, {type}): {why}; run verify on the store: if it finds nothing, mend "

@@ -1,4 +1,4 @@
-"""What can go wrong with views and the events that they could not apply."""
+"""Errors of views and of parked events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from indelible.errors.store import StoreError
 
 
 class RebuildUnderWayError(IndelibleError):
-    """Another process rebuilds the view already; the view stays as it is."""
+    """Another process is rebuilding the view; nothing has changed."""
 
     def __init__(self, projection: str) -> None:
         """``projection`` is the view's name."""
@@ -19,10 +19,10 @@ class RebuildUnderWayError(IndelibleError):
 
 
 class UnknownParkedEventError(IndelibleError):
-    """No such event waits to be retried or skipped."""
+    """The view has not parked this event."""
 
     def __init__(self, projection: str, shard: int, position: int) -> None:
-        """``projection`` is the view that was asked."""
+        """``projection`` is the view's name."""
         super().__init__(
             f"the view {projection!r} has parked no event at position {position} of shard {shard};"
             " list what is parked",
@@ -36,7 +36,7 @@ class ParkedAgainError(IndelibleError):
     """The view tried the event again and still cannot apply it; it stays parked."""
 
     def __init__(self, projection: str, shard: int, position: int, error: str) -> None:
-        """``error`` is why, in the view's words."""
+        """``error`` is the text of the new error."""
         super().__init__(
             f"the view {projection!r} still cannot apply position {position} of shard {shard}:"
             f" {error}; mend the view and retry, or skip the event",
@@ -48,20 +48,20 @@ class ParkedAgainError(IndelibleError):
 
 
 class ViewsBehindError(IndelibleError):
-    """The decision is recorded, but the view had not come to it in time; it will."""
+    """The decision is recorded, but the view did not reach it in time; it will carry it out."""
 
     def __init__(self, projection: str, timeout: float) -> None:
         """``timeout`` is seconds."""
         super().__init__(
-            f"recorded, and the view {projection!r} has not come to it within {timeout:g} s: it"
-            " is carried out as soon as a process runs the view; do not repeat it",
+            f"recorded, and the view {projection!r} has not reached it within {timeout:g} s: it"
+            " is carried out as soon as a process updates the view; do not repeat it",
             projection=projection,
             timeout=timeout,
         )
 
 
 class ViewDamagedError(StoreCorruptError):
-    """A row of a view cannot be read; the log is untouched, and the view can be made anew."""
+    """A row of a view cannot be read; the log is not affected, and the view can be rebuilt."""
 
     view: str
 
@@ -69,7 +69,7 @@ class ViewDamagedError(StoreCorruptError):
         """``found`` says what is wrong with the row."""
         StoreError.__init__(
             self,
-            f"a row of the view {view!r} in {url} is damaged: {found}; make the view anew with "
+            f"a row of the view {view!r} in {url} is damaged: {found}; rebuild the view with "
             f"`indelible rebuild {view}`",
             view=view,
             url=url,

@@ -1,1 +1,1 @@
-"""Who reads the log of an open system: subscriptions, consumers, and parked events."""
+"""Reading the log of an open system: subscriptions, consumers, and parked events."""

@@ -1,7 +1,7 @@
-"""A consumer on a thread of its own: a handler gets every batch, and its return is the commit.
+"""A consumer on its own thread: a handler gets each batch, which is committed when it returns.
 
-A handler that fails is called again with the same batch, later and later; after its last attempt
-the consumer stops where it stands, visibly, and skips nothing.
+A handler that fails is called again with the same batch, after growing pauses.  After the last
+attempt the consumer stops with state ``failed``; it skips nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Handler = Callable[[EventBatch], object] | Callable[[EventBatch], Awaitable[obje
 MAX_ATTEMPTS = 10
 """Calls of a handler with one batch before the consumer stops: about a minute with the pauses."""
 
-_FIRST_PAUSE, _LAST_PAUSE = 0.1, 30.0  # seconds between two attempts, doubled from one to the next
+_FIRST_PAUSE, _LAST_PAUSE = 0.1, 30.0  # seconds between two attempts, doubled each time
 
 State = Literal["waiting", "running", "retrying", "failed", "stopped"]
 
@@ -50,10 +50,10 @@ class ConsumerTask:
 
     Attributes:
         name: The consumer's durable name.
-        state: ``waiting`` for the name while another consumer has it, ``running``, ``retrying``
-            after a failure, ``failed`` for good, or ``stopped``.
-        attempts: Failed calls of the handler with the present batch.
-        error: The newest failure; ``None`` while all is well.
+        state: ``waiting`` while another consumer has the name, ``running``, ``retrying`` after a
+            failure, ``failed`` after the last attempt, or ``stopped``.
+        attempts: Failed calls of the handler with the current batch.
+        error: The newest failure; ``None`` if there is none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ConsumerTask:
         run_async: Callable[[Callable[[], Awaitable[Any]]], None],
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
-        """Start the thread; ``run_async`` runs what an async handler returns, and waits for it.
+        """Start the thread; ``run_async`` runs the coroutine of an async handler and waits for it.
 
         Raises:
             ThreadUnavailableError: The host gives no thread; ``consumer`` is closed.
@@ -79,7 +79,7 @@ class ConsumerTask:
         self._run_async = run_async
         self._max_attempts = max_attempts
         self._stopping = threading.Event()
-        self._parent = 0  # in a forked child, the process in which the thread is
+        self._parent = 0  # in a forked child, the process that has the thread
         watch(self)
         self._thread = threading.Thread(
             target=self._run, name=f"indelible-consumer-{self.name}", daemon=True
@@ -91,16 +91,16 @@ class ConsumerTask:
             raise
 
     def __repr__(self) -> str:
-        """Name it and its state."""
+        """Show the name and the state."""
         return f"<ConsumerTask {self.name!r} {self.state}>"
 
     @property
     def committed(self) -> Cursor:
-        """Up to where its handler has handled the log."""
+        """The cursor up to which the handler has handled the log."""
         return self._consumer.committed
 
     def _forked(self, parent: int) -> None:
-        """In a child: the thread is not there, unless it is this one, in the handler."""
+        """In a forked child: the thread does not exist, unless its handler has forked."""
         self._parent = parent
 
     def _check_process(self) -> None:
@@ -108,21 +108,23 @@ class ConsumerTask:
             raise ForkedError(f"consumer {self.name!r}", self._consumer.url, self._parent)
 
     def _leave_child(self, error: BaseException | None) -> None:
-        """End a child that the handler has forked, and that comes back from it."""
+        """End a child that the handler has forked and that has returned from the handler."""
         if self._parent:
             leave(error)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended, at most ``timeout`` seconds, and say whether it has."""
+        """Wait at most ``timeout`` seconds for the end; return whether the consumer has ended."""
         self._check_process()
         self._thread.join(check_timeout(timeout))
         return not self._thread.is_alive()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Hand out no further batch and wait for the handler, at most ``timeout`` seconds.
+        """Deliver no further batch and wait for the handler, at most ``timeout`` seconds.
 
-        Returns whether it has ended; else it is left behind, and its batch is delivered again.
-        From the handler itself it only asks for the end.
+        A call from the handler does not wait.
+
+        Returns:
+            Whether the consumer has ended; if not, its batch will be delivered again.
         """
         self._check_process()
         self._ask_to_stop()
@@ -200,7 +202,7 @@ class ConsumerTask:
             self._run_async(lambda: result)
 
     def _commit(self, cursor: Cursor) -> None:
-        """Commit until it works; the handler is done, so nothing else helps."""
+        """Commit until the store accepts it; the handler has returned already."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -209,5 +211,5 @@ class ConsumerTask:
             except StoreUnavailableError as error:
                 self.error = error
             if self._stopping.wait(pause):
-                return  # delivered again, some time
+                return  # the batch will be delivered again
             pause = min(2 * pause, 1.0)

@@ -1,4 +1,4 @@
-"""Those who read the log of one open system: subscriptions, consumers, and consumers' threads."""
+"""The readers of one open system's log: subscriptions, consumers, and consumers' threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger("indelible.consumers")
 
 
 class LogReaders:
-    """Makes readers of an open store, and ends them with it; any thread may call any method."""
+    """Creates the readers of an open store and ends them before it closes; for any thread."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class LogReaders:
         runtime: Runtime,
         off_loop: CallOffLoop,
     ) -> None:
-        """Nobody reads yet; no I/O and no thread.  ``off_loop`` makes calls that block."""
+        """Do no I/O and start no thread; ``off_loop`` runs blocking calls of the async twins."""
         self._types = types
         self._categories = categories
         self._clock = clock
@@ -54,10 +54,10 @@ class LogReaders:
         self, after: After, selection: Selection, *, live: bool, max_batch: int, max_bytes: int
     ) -> Subscription:
         """See :meth:`indelible.ActorSystem.events`."""
-        doubt = self._doubt(selection)
-        if after is not None:  # only who has seen the whole log knows what is not in it
-            self._warn_of(doubt)
-            doubt = None
+        unknown = self._unknown_filter(selection)
+        if after is not None:  # only a reader from the beginning sees what the log lacks
+            self._warn_of(unknown)
+            unknown = None
         return Subscription(
             self._followers,
             self._types,
@@ -66,14 +66,14 @@ class LogReaders:
             live=live,
             max_batch=max_batch,
             max_bytes=max_bytes,
-            doubt=doubt,
+            doubt=unknown,
         )
 
     def consumer(
         self, name: str, after: After, selection: Selection, *, max_batch: int, max_bytes: int
     ) -> Consumer:
         """See :meth:`indelible.ActorSystem.consumer`."""
-        self._warn_of(self._doubt(selection))
+        self._warn_of(self._unknown_filter(selection))
         return Consumer(
             self._followers,
             self._types,
@@ -86,9 +86,9 @@ class LogReaders:
         )
 
     def consume(self, consumer: Consumer, handler: Handler, max_attempts: int) -> ConsumerTask:
-        """Run ``consumer`` on a thread of its own, until the end.
+        """Run ``consumer`` on its own thread until it ends.
 
-        A task of its name that has failed is listed no more.
+        A failed task of the same name is not listed any more.
 
         Raises:
             SystemClosedError: The system is closing; nothing was started.
@@ -106,12 +106,12 @@ class LogReaders:
             return task
 
     def tasks(self) -> list[ConsumerTask]:
-        """The consumers' threads that run, and those that have failed."""
+        """The running and the failed consumer tasks."""
         with self._lock:
             return [one for one in self._tasks if one.state != "stopped"]
 
     def stop_consumers(self, timeout: float) -> None:
-        """Start no consumer's thread any more, and wait ``timeout`` seconds for their handlers."""
+        """Start no more consumer tasks, and wait ``timeout`` seconds for the running handlers."""
         with self._lock:
             self._closed = True
             tasks = list(self._tasks)
@@ -120,25 +120,25 @@ class LogReaders:
             task.stop(0)
         for task in tasks:
             if not task.stop(max(0.0, deadline - time.monotonic())):
-                logger.warning("the handler of consumer %s is left behind", task.name)
+                logger.warning("the handler of consumer %s has not returned", task.name)
 
     def close(self) -> None:
-        """End all iterations and give up the consumers' names; the store is still open."""
+        """End all iterations and release the consumers' names, while the store is still open."""
         self.stop_consumers(0.0)
         self._followers.close()
         roles = self._roles
         if roles is not None:
             roles.close()
 
-    def _doubt(self, selection: Selection) -> UnknownFilterError | None:
+    def _unknown_filter(self, selection: Selection) -> UnknownFilterError | None:
         known = [cls.wire_name for cls in self._types.classes()]
         return selection.doubt(self._categories, known)
 
-    def _warn_of(self, doubt: UnknownFilterError | None) -> None:
-        """Say once what a reader may wait for in vain; another program may write it."""
-        if doubt is not None and str(doubt) not in self._warned:
-            self._warned.add(str(doubt))
-            logger.warning("%s; a reader waits for it, in case another program writes it", doubt)
+    def _warn_of(self, unknown: UnknownFilterError | None) -> None:
+        """Warn once about a filter that may match no event; another program may write some."""
+        if unknown is not None and str(unknown) not in self._warned:
+            self._warned.add(str(unknown))
+            logger.warning("%s; a reader waits for it, in case another program writes it", unknown)
 
     def _role_holder(self) -> RoleHolder:
         with self._lock:

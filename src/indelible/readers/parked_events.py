@@ -1,7 +1,7 @@
-"""What people decide about events that a view could not apply: recorded, then carried out.
+"""Retrying and skipping events that a view could not apply: recorded first, then carried out.
 
-A decision is an event of the stream ``projection-NAME``, by whoever owns that stream's shard; the
-process that moves the view carries it out when the view comes to it.
+A decision is an event of the stream ``projection-NAME``, appended by the owner of its shard.  The
+process that updates the view carries the decision out when the view reaches that event.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from indelible.remote.remote_future import ASK_TIMEOUT
 
 
 class RetryEvent(msgspec.Struct, frozen=True):
-    """Have a view try a parked event again; the fields are those of the event that it causes."""
+    """Have a view try a parked event again; the fields are those of the resulting event."""
 
     projection: str
     shard: int
@@ -43,7 +43,7 @@ class RetryEvent(msgspec.Struct, frozen=True):
 
 
 class SkipEvent(msgspec.Struct, frozen=True):
-    """Have nobody wait for a parked event any more."""
+    """Have a view go on without a parked event."""
 
     projection: str
     shard: int
@@ -54,7 +54,7 @@ class SkipEvent(msgspec.Struct, frozen=True):
 
 
 def event_of(message: RetryEvent | SkipEvent) -> EventRetried | EventSkipped:
-    """The event that ``message`` causes."""
+    """The event that records ``message``."""
     return _CAUSES[type(message)](**msgspec.structs.asdict(message))
 
 
@@ -65,34 +65,34 @@ _CAUSES: dict[type, type[EventRetried | EventSkipped]] = {
 
 
 class ViewDecider(Decider[int]):
-    """Records decisions about one view; the state is how many there are."""
+    """Records the decisions about one view; the state is their number."""
 
     category: ClassVar[str] = CATEGORY
     event_types: ClassVar[Sequence[type[Event]]] = PROJECTION_EVENTS
     message_types: ClassVar[Sequence[type[msgspec.Struct]]] = (RetryEvent, SkipEvent)
 
     def initial_state(self) -> int:
-        """None yet."""
+        """No decision yet."""
         return 0
 
     def decide(self, state: int, message: Any) -> Decision:
-        """Record it, and reply which version of the stream it is."""
+        """Record the decision; the reply is its version in the stream."""
         return Decision([event_of(message)], state + 1)
 
-    def evolve(self, state: int, event: Any) -> int:  # noqa: ARG002 - counted, not looked at
-        """One more."""
+    def evolve(self, state: int, event: Any) -> int:  # noqa: ARG002 - only counted
+        """Count the decision."""
         return state + 1
 
 
 Record = Callable[[str, RetryEvent | SkipEvent, float], Cursor]
-"""Records a message in a stream within so many seconds, and says where it stands."""
+"""Records a message in a stream within a number of seconds; returns the event's position."""
 
 
 class ParkedEvents:
-    """Events that views could not apply, and what is to become of them; any thread may ask.
+    """Events that views could not apply: list, retry, skip; any thread may call the methods.
 
-    A parked event stops nothing: later events, of its stream too, are applied without it as far
-    as they can be.
+    A parked event stops no other: the view applies later events, of the same stream too, as far as
+    they can be applied without it.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class ParkedEvents:
         record: Record,
         off_loop: CallOffLoop = asyncio.to_thread,
     ) -> None:
-        """``record`` is how this process writes; ``projections`` are waited for.
+        """Write with ``record``, then wait for ``projections``.
 
-        ``off_loop`` makes the calls of the async twins.
+        ``off_loop`` runs the blocking calls of the async twins.
         """
         self._views = views
         self._projections = projections
@@ -116,7 +116,7 @@ class ParkedEvents:
     def list(
         self, projection: str | None = None, *, limit: int = 50, skipped: bool = False
     ) -> Sequence[ParkedEvent]:
-        """At most ``limit`` events by view and position: those that wait, or were skipped.
+        """At most ``limit`` parked or skipped events, ordered by view and position.
 
         Raises:
             UnknownProjectionError: There is no view ``projection``.
@@ -134,26 +134,26 @@ class ParkedEvents:
         reason: str = "",
         timeout: float = ASK_TIMEOUT,
     ) -> None:
-        """Have a view try an event again, after the cause is mended; recorded either way.
+        """Have a view try an event again, after the cause is fixed; recorded in any case.
 
-        A view that can tell streams apart (``workflow_status``) folds all events of that stream
-        again, in order, and so takes in others of it that are parked; another one (``metrics``)
-        applies this event now, after those that followed it.
+        A view with rows of each stream (``workflow_status``) folds all events of that stream again,
+        in order, including its other parked events.  A view without (``metrics``) applies this
+        event now, after later events.
 
         Args:
             projection: Name of the view.
-            shard: Where the event is, as :meth:`list` says.
-            position: Likewise.
-            by: Who asks; recorded.
-            reason: Why; recorded.
+            shard: Shard of the event, from :meth:`list`.
+            position: Position of the event, from :meth:`list`.
+            by: The person who decides; recorded.
+            reason: The reason; recorded.
             timeout: Seconds.
 
         Raises:
             UnknownProjectionError: There is no view ``projection``; nothing was recorded.
             UnknownParkedEventError: The view has parked no such event; nothing was recorded.
-            ParkedAgainError: The view still cannot apply it; it stays parked, with the new error.
-            ViewsBehindError: The view did not come to it in time; it will.
-            AskTimeoutError, NobodyAnswersError: It may have been recorded.
+            ParkedAgainError: The view still cannot apply the event, which stays parked.
+            ViewsBehindError: The view did not reach the decision in time; it will carry it out.
+            AskTimeoutError, NobodyAnswersError: The decision may have been recorded.
         """
         self._decide(RetryEvent, projection, shard, position, by, reason, timeout)
         row = self._views.parked_at(projection, shard, position)
@@ -170,16 +170,16 @@ class ParkedEvents:
         reason: str = "",
         timeout: float = ASK_TIMEOUT,
     ) -> None:
-        """Record that nobody waits for an event any more: the view goes without it.
+        """Record that the view goes on without an event.
 
-        It stays listed among the skipped ones and can still be retried.  A rebuild by code that
-        can apply the event applies it.  Arguments are those of :meth:`retry`.
+        The event is listed with the skipped events and can still be retried.  A rebuild with code
+        that can apply the event applies it.  Arguments are those of :meth:`retry`.
 
         Raises:
             UnknownProjectionError: There is no view ``projection``; nothing was recorded.
             UnknownParkedEventError: The view has parked no such event; nothing was recorded.
-            ViewsBehindError: The view did not come to it in time; it will.
-            AskTimeoutError, NobodyAnswersError: It may have been recorded.
+            ViewsBehindError: The view did not reach the decision in time; it will carry it out.
+            AskTimeoutError, NobodyAnswersError: The decision may have been recorded.
         """
         self._decide(SkipEvent, projection, shard, position, by, reason, timeout)
 

@@ -1,1 +1,1 @@
-"""How a process is and who serves a store: health, a survey from outside, a watch."""
+"""Health of a process, a survey of all processes of a store, and a watch for its owner."""

@@ -1,6 +1,6 @@
-"""What a system knows of its own health: figures of one moment, taken without waiting for anyone.
+"""The health of a system, measured at one moment without waiting for other processes.
 
-Nothing here is needed to run; all of it is plain data that a probe or another process may read.
+The system does not need it to run; it is plain data for probes and other processes.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from indelible.threads import wanted
 if TYPE_CHECKING:
     from indelible.assembly.system_parts import SystemParts
 
-_NAMED = 3
-"""Threads that are named where a system says what it lacks."""
+_LISTED = 3
+"""Number of missing threads that are listed by name."""
 
-_TOLD = 1_000
-"""Characters of an error in a report, which is written every second."""
+_ERROR_LIMIT = 1_000
+"""Characters of an error in a report; a report is written every second."""
 
 PATIENCE = 3.0
-"""Seconds for the store to be read: less than the silence after which others give a process up."""
+"""Seconds for reading the store: less than the 5 without a report that make a process stale."""
 
 
 class ShardCounts(msgspec.Struct, frozen=True):
-    """Shards that the process may write (leases held), and how many the store has."""
+    """Shards that the process may write (leases held), and the number of all shards."""
 
     held: int
     of: int
 
 
 class MailboxCounts(msgspec.Struct, frozen=True):
-    """Messages that wait for actors in memory: of all, of the worst, and which that is."""
+    """Messages in mailboxes: of all actors together, in the longest mailbox, and its stream."""
 
     messages: int
     longest: int
@@ -57,14 +57,14 @@ class StepCounts(msgspec.Struct, frozen=True):
 
 
 class CallCounts(msgspec.Struct, frozen=True):
-    """Calls and own effects of actors under way, and waiting for a thread."""
+    """Calls and custom effects being executed, and waiting for a thread."""
 
     running: int
     queued: int
 
 
 class TimerCounts(msgspec.Struct, frozen=True):
-    """Timers to come, and by how many seconds the oldest is late; 0 if none is due."""
+    """Timers that have not fired, and by how many seconds the oldest is late; 0 if none is due."""
 
     pending: int
     late_s: float
@@ -74,16 +74,17 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The health of one system.
 
     Attributes:
-        state: ``ready``, ``draining`` or ``unavailable``; of a system that does not own its
-            store ``reading``, which ``system.health()`` makes ``served`` or ``unserved``.
-        ready: Whether it takes commands and can make them durable.
-        why: What keeps it from being ready, in words; of a ready one which of its shards take
-            no new streams or are set aside, and which of its consumers have failed.
-        store: The store's own state.
+        state: ``ready``, ``draining`` or ``unavailable``; for a system that does not own its store
+            ``reading``, which ``system.health()`` turns into ``served`` or ``unserved``.
+        ready: Whether it accepts commands and can make them durable.
+        why: Reasons why it is not ready, as text; of a ready system the shards that accept no new
+            streams or are set aside, and the consumers that have failed.
+        store: State of the store.
         actors: Actors in memory.
         threads: Threads of the whole process.
         views: How far each view is behind the log, by name; ``None`` if the store cannot say.
-        inbox: Commands from other processes that wait for this one; ``None`` as above.
+        inbox: Commands from other processes that wait for this one; ``None`` if the store cannot
+            say.
     """
 
     state: str
@@ -94,7 +95,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     actors: int
     mailboxes: MailboxCounts
     steps: StepCounts
-    calls: CallCounts = CallCounts(0, 0)  # as a process says of which nothing is known of its calls
+    calls: CallCounts = CallCounts(0, 0)  # missing in reports of older versions
     threads: int
     timers: TimerCounts
     views: dict[str, ViewLag] | None
@@ -102,7 +103,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_health(parts: SystemParts) -> Health:
-    """The health of an open system; reads the store, but never writes it.
+    """Measure the health of an open system; reads the store, but never writes it.
 
     It takes some seconds at most, also when the database does not answer.
     """
@@ -136,14 +137,16 @@ def take_health(parts: SystemParts) -> Health:
 
 
 def take_calls(parts: SystemParts) -> CallCounts:
-    """What actors have under way."""
+    """Calls and custom effects of all actors."""
     both = parts.calls, parts.custom_effects
     return CallCounts(sum(len(one.running()) for one in both), sum(one.queued() for one in both))
 
 
 def _state(parts: SystemParts) -> tuple[str, tuple[str, ...]]:
     if parts.executor.holding:
-        return "draining", ("it takes no commands any more, and waits for what runs",)
+        return "draining", (
+            "it accepts no commands any more, and waits for running steps and calls",
+        )
     store = parts.store.state
     if store == "reading":
         return "reading", ("the system only reads; another process has to write",)
@@ -155,46 +158,46 @@ def _state(parts: SystemParts) -> tuple[str, tuple[str, ...]]:
 
 
 def _missing_threads() -> Iterator[str]:
-    """What work waits for a thread that the host does not give; in words."""
+    """Threads that the host does not give, as text."""
     names = wanted.names()
     if names:
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         yield (
-            f"the host gives no thread for {', '.join(names[:_NAMED])}{more}: it is tried again; "
+            f"the host gives no thread for {', '.join(names[:_LISTED])}{more}: it is tried again; "
             "raise the limit (pids of the container, RLIMIT_NPROC)"
         )
 
 
 def _failing_loops() -> Iterator[str]:
-    """What fails and is tried again, and the log says where; in words."""
+    """Loops of threads that fail again and again, as text."""
     for failure in failing_loops():
         yield f"a thread fails again and again, {failure}: see the log"
 
 
 def _closed(parts: SystemParts) -> Iterator[str]:
-    """Which shards take no new streams, and what mends that; in words."""
+    """Shards that accept no new streams, and how to fix that, as text."""
     for _, why in sorted(parts.store.closed().items()):
         yield f"{why}; run verify, and restore a backup"
 
 
 def _set_aside(parts: SystemParts) -> Iterator[str]:
-    """Which shards cannot be written, while all others are; in words."""
+    """Shards that are set aside: only they cannot be written; as text."""
     for shard, why in sorted(parts.store.set_aside().items()):
-        yield f"shard {shard} is set aside: {clean(why.found, _TOLD)}"
+        yield f"shard {shard} is set aside: {clean(why.found, _ERROR_LIMIT)}"
 
 
 def failed_consumers(parts: SystemParts) -> Iterator[str]:
-    """Which consumers on threads of this system have stopped by themselves, and why; in words.
+    """Consumers of this system that have failed, with the error, as text.
 
-    Commands are taken and made durable without them.
+    The system accepts commands and makes them durable without them.
     """
     for task in parts.readers.tasks():
         if task.state == "failed" and task.error is not None:
-            yield f"consumer {task.name!r} has stopped: {clean(in_words(task.error), _TOLD)}"
+            yield f"consumer {task.name!r} has stopped: {clean(in_words(task.error), _ERROR_LIMIT)}"
 
 
 def _waiting_steps(parts: SystemParts) -> Iterator[str]:
-    """Whether so many steps wait for others that these lack threads; in words."""
+    """Whether so many steps wait for runs or actors that other steps lack threads; as text."""
     waiting = parts.runtime.pool.waiting()
     if waiting >= BLOCKED_LIMIT:
         yield (
@@ -221,7 +224,7 @@ def _timers(parts: SystemParts) -> TimerCounts:
 
 
 def _read(parts: SystemParts, held: frozenset[int]) -> tuple[dict[str, ViewLag] | None, int | None]:
-    """How far the views are, and how many commands wait; ``None`` for what cannot be read."""
+    """Lag of the views, and number of waiting commands; ``None`` for each that cannot be read."""
     views: dict[str, ViewLag] | None = None
     try:
         with parts.store.within(PATIENCE):
@@ -232,7 +235,7 @@ def _read(parts: SystemParts, held: frozenset[int]) -> tuple[dict[str, ViewLag] 
 
 
 def _inbox(parts: SystemParts, held: frozenset[int]) -> int:
-    """Unanswered commands for the shards in ``held``."""
+    """Number of unanswered commands for the shards in ``held``."""
     waiting = sa.select(sa.func.count()).where(INBOX.c.answered_at == 0)
     if len(held) < parts.store.shards:
         waiting = waiting.where(INBOX.c.shard.in_(sorted(held)))

@@ -1,4 +1,4 @@
-"""Whether a process serves the store on which this one waits, and what is known if none does."""
+"""Watches whether a process serves the store that a client waits for."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from indelible.events.store import EventStore
 logger = logging.getLogger("indelible.clients")
 
 EVERY = 1.0
-"""Seconds between two looks, and until an absence counts: services report once a second."""
+"""Seconds between two checks, and until an absence counts: services report once a second."""
 
-_GOES_ON = "what waits goes on when a process serves the store: start `indelible serve`"
+_START_ONE = "runs and commands wait until a process serves the store: start `indelible serve`"
 
 
 class ServiceWatch:
-    """Looks for the owners of a store and for the reports of their health; for any thread."""
+    """Checks the owners of a store and their health reports; for any thread."""
 
     def __init__(self, store: EventStore, clock: Clock) -> None:
-        """Look at ``store``, which others own; nothing is read yet."""
+        """Watch ``store``, which other processes own; read nothing yet."""
         self._store = store
         self._clock = clock
-        self._look_at = 0
+        self._next_check = 0
         self._served = True
         self._missed = False
-        self._known: tuple[str, int] | None = None  # host and process that served it last
+        self._known: tuple[str, int] | None = None  # host and process id of the last owner
 
     @property
     def served(self) -> bool:
-        """Whether a process serves the store, as the looks so far say."""
+        """Whether a process serves the store, by the checks so far."""
         return self._served
 
-    def look(self) -> str:
-        """What has changed, in words for people; empty if nothing, or before its time.
+    def check(self) -> str:
+        """Check, if a check is due; return a change as text, or empty text if nothing has changed.
 
-        A service counts as absent when two looks in a row find none; a store that cannot be read
-        says nothing about it.
+        A service counts as absent when two checks in a row find none.  A store that cannot be read
+        changes nothing.
 
         Raises:
             SystemClosedError: The store is closed.
         """
         now = self._clock.monotonic()
-        if now < self._look_at:
+        if now < self._next_check:
             return ""
-        self._look_at = now + round(EVERY * 1e9)
+        self._next_check = now + round(EVERY * 1e9)
         try:
             absence = self.absence()
         except StoreError:
@@ -57,18 +57,19 @@ class ServiceWatch:
         if not absence and not self._served and self._known is not None:
             self._served = True
             host, process = self._known
-            return f"process {process} on {host} serves {self._store.url} now; what waited goes on"
+            served = f"process {process} on {host} serves {self._store.url} now"
+            return f"{served}; waiting runs and commands continue"
         return ""
 
     def notice(self) -> None:
-        """Log what has changed, as a warning."""
-        if words := self.look():
-            logger.warning("%s", words)
+        """Log a change, as a warning."""
+        if text := self.check():
+            logger.warning("%s", text)
 
     def absence(self) -> str:
-        """What is known of the service that is not there, in words; empty if one is.
+        """The absent service and its last report, as text; empty if a process serves the store.
 
-        One that has not reported for some seconds counts as absent, though it may hold the store.
+        A process that has not reported for 5 seconds counts as absent, though it may own the store.
 
         Raises:
             StoreError: The store cannot be read.
@@ -90,7 +91,9 @@ class ServiceWatch:
         ages = {(one.host, one.pid): one.report_age_s for one in reversed(processes)}
         last = self._known or next(reversed(ages), None)
         if last is None:
-            return f"no process serves {self._store.url}; {_GOES_ON}"
+            return f"no process serves {self._store.url}; {_START_ONE}"
         age = ages.get(last)
         seen = "is gone" if age is None else f"was last heard of {age:,.0f} s ago"
-        return f"process {last[1]} on {last[0]}, which served {self._store.url}, {seen}; {_GOES_ON}"
+        return (
+            f"process {last[1]} on {last[0]}, which served {self._store.url}, {seen}; {_START_ONE}"
+        )

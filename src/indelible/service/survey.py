@@ -1,6 +1,6 @@
-"""How a store is served, seen from outside: what its processes report, and what its log says.
+"""A survey of a store from outside: the reports of its processes, and figures from its log.
 
-Needs no process to answer: a reader of the database makes up its own mind.
+It only reads the database; no process needs to answer.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _STREAMS = sa.table(
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log says by itself.
+    """Figures from the log.
 
     Attributes:
         events: Committed events of all shards.
         runs: Unfinished runs by state.
-        overdue_s: Seconds since the oldest instant at which a stream wanted to be woken; 0 if
-            that is to come, or if there is none.
+        overdue_s: Seconds since the earliest ``wake_at`` of a stream; 0 if it is in the future, or
+            there is none.
         inbox: Commands that no process has answered.
         views: How far each view is behind the log, by name.
     """
@@ -53,15 +53,14 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it at one moment.
+    """The survey at one moment.
 
     Attributes:
         url: Address of the store.
-        shards: How many shards it has.
+        shards: Number of shards of the store.
         verdict: :data:`HEALTHY`, :data:`UNHEALTHY` or :data:`UNSERVED`.
-        why: What led to that, in words; notes on dead processes and failed consumers also if all
-            is well.
-        processes: The one that began last first; dead ones too, for an hour.
+        why: The reasons, as text; a healthy store has notes on dead processes and failed consumers.
+        processes: The latest to start first; dead processes are kept for an hour.
     """
 
     url: str
@@ -74,7 +73,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_survey(parts: SystemParts) -> Survey:
-    """Look at the store of an open system, which may only read.
+    """Survey the store of an open system, which may be one that only reads.
 
     Raises:
         StoreUnavailableError: The database does not answer.
@@ -105,24 +104,24 @@ def take_survey(parts: SystemParts) -> Survey:
 def judge(processes: Sequence[Process], shards: int) -> tuple[int, list[str]]:
     """A verdict and its reasons: healthy if ready processes hold all of ``shards``.
 
-    A process that holds leases and reports nothing counts: its program does not care to report.
+    A process that holds leases and does not report counts as ready: its program has no reporter.
     """
     if not processes:
         return UNSERVED, ["no process serves this store"]
     why: list[str] = []
     held, unready = 0, False
     for process in processes:
-        who = f"process {process.pid} on {process.host}"
+        name = f"process {process.pid} on {process.host}"
         if not process.alive:
-            why.append(f"{who} is stale: {_silence(process)}")
+            why.append(f"{name} is stale: {_silence(process)}")
         elif process.health is None:
-            why.append(f"{who} holds a lease and reports nothing")
+            why.append(f"{name} holds a lease and reports nothing")
             held += process.shards
         elif not process.health.ready:
-            why += [f"{who} is not ready: {reason}" for reason in process.health.why]
+            why += [f"{name} is not ready: {reason}" for reason in process.health.why]
             unready |= process.health.state != "draining"
         else:
-            why += [f"{who} is ready, but: {reason}" for reason in process.health.why]
+            why += [f"{name} is ready, but: {reason}" for reason in process.health.why]
             held += process.shards
     if held < shards:
         why.append(f"ready processes hold {held} of {shards} shards")
@@ -137,10 +136,10 @@ def _silence(process: Process) -> str:
 
 
 def _read_log(connection: sa.Connection) -> tuple[int, dict[str, int], int]:
-    """When the first stream wanted to be woken, unfinished runs by state, unanswered commands."""
+    """The earliest ``wake_at``, the unfinished runs by state, the number of unanswered commands."""
     streams = _STREAMS.c
-    # SQLite holds text and bytes, as damage may put them there, for greater than all numbers.
-    timed = streams.wake_at.between(AT_ONCE + 1, _INT_MAX)  # what is under way has no time
+    # In SQLite text and bytes, which damage may put there, are greater than all numbers.
+    timed = streams.wake_at.between(AT_ONCE + 1, _INT_MAX)  # a running stream has no time
     first = sa.select(sa.func.min(streams.wake_at)).where(timed)
     states = (
         sa.select(streams.status, sa.func.count())

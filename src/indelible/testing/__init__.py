@@ -1,1 +1,1 @@
-"""For tests of code that builds on indelible: the contract of a store, and faults to inject."""
+"""Helpers for tests of programs that use indelible: deciders, stores, faults, simulation."""

@@ -1,6 +1,6 @@
-"""Given events, when a message comes, then events, effects, a reply or a refusal: deciders tested.
+"""Tests of deciders: given events, when a message, then events, effects, a reply or a refusal.
 
-No system, store or thread is needed; what a system would check is checked here as well.
+They need no system, store or thread; the checks of a system are made here too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ANY = object()
 
 
 def given(decider: Decider[S, R], *events: Event) -> Given[S, R]:
-    """An actor of ``decider`` whose stream holds ``events``.
+    """An actor of ``decider`` with ``events`` in its stream.
 
     ``given(Account(), Deposited(5)).when(7, principal="ada").then([Deposited(7)], reply=12)``
     """
@@ -37,14 +37,14 @@ class Given(Generic[S, R]):
     """A decider and the events of a stream.
 
     Attributes:
-        events: All that the stream holds.
-        reply: What the last message was answered with.
-        effects: What the last decision wants done.
-        refusal: What the last message was refused with, or ``None``.
+        events: All events of the stream.
+        reply: The reply to the last message.
+        effects: The effects of the last decision.
+        refusal: The refusal of the last message, or ``None``.
     """
 
     def __init__(self, decider: Decider[S, R], events: Iterable[Event]) -> None:
-        """Hold ``events``; nothing was asked yet."""
+        """Begin with ``events`` and no message."""
         self._decider = decider
         self._types = EventTypes(decider.event_types)
         self.events: list[Event] = []
@@ -56,20 +56,20 @@ class Given(Generic[S, R]):
 
     @property
     def state(self) -> S:
-        """What the events lead to: folded anew each time."""
+        """The fold of the events, computed on each access."""
         return fold(self._decider, self._decider.initial_state(), self.events)
 
     @property
     def pending(self) -> Sequence[Any]:
-        """The effects that the state waits for."""
+        """The effects whose results the state waits for."""
         return list(outstanding(self._decider, self.state).values())
 
     def when(self, message: Any, **context: Any) -> Given[S, R]:
-        """Have the actor handle ``message``, with ``now=``, ``principal=`` and the like.
+        """Have the actor handle ``message``; ``context`` has fields such as ``now``, ``principal``.
 
         Raises:
-            WrongDecisionError: What ``decide`` returned is no decision.
-            WrongPendingError: ``pending`` does not return what the decision promised.
+            WrongDecisionError: ``decide`` returned something else than a decision.
+            WrongPendingError: ``pending`` does not agree with the effects of the decision.
             ValueNotStorableError: An event cannot be stored.
             AssertionError: ``decide`` has changed the state.
         """
@@ -99,10 +99,10 @@ class Given(Generic[S, R]):
         reply: Any = _ANY,
         effects: Sequence[Any] | None = None,
     ) -> Given[S, R]:
-        """See what the last message has led to; what is left out may be anything.
+        """Assert the result of the last message; an argument that you leave out is not checked.
 
         Raises:
-            AssertionError: It is something else.
+            AssertionError: The result is different.
         """
         assert self.refusal is None, f"refused: {self.refusal}"
         assert events is None or list(self._new) == list(events), f"events: {list(self._new)}"
@@ -111,10 +111,10 @@ class Given(Generic[S, R]):
         return self
 
     def refused(self, words: str = "") -> Given[S, R]:
-        """See that the last message was refused, with ``words`` in the reason.
+        """Assert that the last message was refused, with ``words`` in the reason.
 
         Raises:
-            AssertionError: It was not, or for another reason.
+            AssertionError: The message was not refused, or for another reason.
         """
         assert self.refusal is not None, f"not refused: it led to {list(self._new)}"
         assert words in str(self.refusal), f"refused otherwise: {self.refusal}"

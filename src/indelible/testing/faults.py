@@ -1,4 +1,4 @@
-"""Faults on demand: an action for a failpoint that fails only while it is armed."""
+"""Injected faults: an action for a failpoint that raises only while it is armed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 
 
 class InjectedError(Exception):
-    """Raised by an armed :class:`Fault`, standing for a database that failed."""
+    """Raised by an armed :class:`Fault`, in place of an error of the database."""
 
 
 class Fault:
     """An action for :class:`~indelible.failpoints.Failpoints` that raises while armed."""
 
     def __init__(self) -> None:
-        """Let everything pass."""
+        """Begin disarmed."""
         self._lock = threading.Lock()
         self._left = 0
 

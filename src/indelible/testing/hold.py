@@ -1,4 +1,4 @@
-"""An action for a failpoint that stops whoever comes there until a test lets him go on."""
+"""An action for a failpoint that blocks threads until a test releases them."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import threading
 from collections.abc import Callable
 
 _PATIENCE = 30.0
-"""Seconds until a stop ends by itself, so that a broken test fails instead of hanging."""
+"""Seconds until a block ends by itself, so that a broken test fails instead of hanging."""
 
 
 class Hold:
-    """Lets everything pass until :meth:`close`; then whoever comes waits for :meth:`open`.
+    """Lets threads pass until :meth:`close`; then blocks each thread until :meth:`open`.
 
     Any thread may call any method.
     """
 
     def __init__(self) -> None:
-        """Let everything pass."""
+        """Begin open."""
         self._lock = threading.Lock()
         self._then: Callable[[], None] | None = None
         self._go = threading.Event()
         self._go.set()
-        self.reached = threading.Event()  # somebody waits, or has waited
+        self.reached = threading.Event()  # a thread has been blocked here
 
     def close(self, then: Callable[[], None] | None = None) -> None:
-        """Stop whoever comes from now on; ``then`` is what he does when he may go on."""
+        """Block threads from now on; the first that is released calls ``then``."""
         with self._lock:
             self._then = then
             self.reached.clear()
             self._go.clear()
 
     def wait(self) -> None:
-        """Wait until somebody is stopped here.
+        """Wait until a thread is blocked here.
 
         Raises:
-            TimeoutError: Nobody came for 30 seconds.
+            TimeoutError: No thread came for 30 seconds.
         """
         if not self.reached.wait(_PATIENCE):
-            raise TimeoutError("nobody has come to this place")
+            raise TimeoutError("no thread has reached this failpoint")
 
     def open(self) -> None:
-        """Let everybody go on."""
+        """Release all threads."""
         self._go.set()
 
     def __call__(self) -> None:
-        """Come to this place."""
+        """Pass, or block while closed."""
         if self._go.is_set():
             return
         self.reached.set()

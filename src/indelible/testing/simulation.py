@@ -18,7 +18,7 @@ class SimulatedRuntime:
 
     Pass ``runtime=lambda: SimulatedRuntime(seed, clock)`` with the same ``clock`` and
     ``ids=SeededIds(seed, clock)`` to :class:`indelible.ActorSystem`.  Calls that wait run the
-    simulation until it is idle; timers fire when the clock is advanced.
+    simulation until it is idle; timers fire when you advance the clock.
     """
 
     threads = False
@@ -40,10 +40,10 @@ class SimulatedRuntime:
         self.pool.after_burst = lead
 
     def wait(self, future: PooledFuture[Any], timeout: float | None) -> Any:
-        """Result of ``future``, after running what is ready; no time passes.
+        """Run all ready tasks and return the result of ``future``; no time passes.
 
         Raises:
-            pykka.Timeout: Nothing is ready any more and the result is not there.
+            pykka.Timeout: No task is ready any more, and ``future`` has no result.
         """
         self.simulation.run_until_idle()
         if not future.done():
@@ -51,16 +51,16 @@ class SimulatedRuntime:
         return future.get(timeout=0)
 
     def check_may_block(self, method: str, twin: str) -> None:
-        """Allow it: nothing else is held up on one thread."""
+        """Allow it: on one thread a blocking call delays no other work."""
 
     def run(self, tasks: int) -> int:
-        """Run at most ``tasks`` of what is ready or due now; returns how many have run."""
+        """Run at most ``tasks`` ready tasks; return the number of tasks that have run."""
         return self.simulation.run_some(tasks)
 
     def crash(self) -> None:
-        """End everything here as a killed process would; the system is not to be used any more.
+        """End all work as a killed process would; the system must not be used any more.
 
-        Coroutines are cancelled, since Python wants them ended; nobody hears of it.
+        Coroutines are cancelled, because Python requires their end; their results are ignored.
         """
         self.timers.close()
         self.loop.crash()
@@ -68,7 +68,7 @@ class SimulatedRuntime:
             self.simulation.forget(part)
 
     def close(self, occupied: int) -> None:  # noqa: ARG002 - no thread hangs here
-        """Run what is ready and stop."""
+        """Run all ready tasks and stop."""
         self.timers.close()
         self.loop.close()
         self.pool.close()
@@ -76,7 +76,7 @@ class SimulatedRuntime:
 
 
 class _Stepwise(Simulation):
-    """A simulation that can stop between any two tasks, where a process may be killed."""
+    """A simulation that can stop between any two tasks, as a kill of the process would."""
 
     def run_some(self, tasks: int) -> int:
         count = 0

@@ -1,5 +1,5 @@
-"""What every event store must do, as tests: subclass it, say how a store is made, run pytest."""
-# ruff: noqa: D102 - these are tests: the name says it
+"""The contract of an event store, as tests: subclass it, create your store in it, run pytest."""
+# ruff: noqa: D102 - tests: their names say what they check
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EventStoreContract(LogContract, GroupContract, SentContract):
     """The tests; a subclass overrides :meth:`make_store`."""
 
     def make_store(self, path: Path, clock: ManualClock, failpoints: Failpoints) -> EventStore:
-        """A closed store that keeps what it must below ``path``."""
+        """A closed store that keeps its files below ``path``."""
         raise NotImplementedError
 
     @pytest.fixture

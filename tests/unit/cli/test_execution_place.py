@@ -252,7 +252,7 @@ def test_a_waiting_command_says_that_its_service_is_gone_and_goes_on_when_one_is
     assert results[0].exit_code == 0, results[0].output
     assert "which served" in said[0]
     assert "start `indelible serve`" in said[0]
-    assert "now; what waited goes on" in said[1]
+    assert "now; waiting runs and commands continue" in said[1]
 
 
 def test_a_command_told_to_stop_says_what_is_known_of_the_service(

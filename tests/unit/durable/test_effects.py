@@ -35,7 +35,7 @@ class Note(deciders.Note):
         (Tell("note", "", 3), RefusedError, "actor id"),
         (Tell("note", "x", (1,)), ValueNotStorableError, r"\$ is a tuple"),
         (Tell("note", "x", bytes(5 << 20)), PayloadTooLargeError, "4194304|4,194,304"),
-        ("no effect at all", UnknownEffectError, "type 'str', which nothing performs; known are"),
+        ("no effect at all", UnknownEffectError, "type 'str', which has no handler; known are"),
         (TimerAt("", 5, "x"), RefusedError, "a timer's key has 1 to 200 characters: ''"),
         (TimerAt("k", 5.0, "x"), RefusedError, r"an int: 5\.0"),  # type: ignore[arg-type]
         (TimerAt("k", 5, "x"), WrongPendingError, r"returned None where decide\(\) said TimerAt"),

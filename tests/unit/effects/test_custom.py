@@ -180,7 +180,7 @@ def test_what_there_is_no_time_for_is_named_and_performed_again_if_the_state_wai
         ([0, [Print("x")]], EffectWithoutEventError, "returned a Print without an event"),
         ([1, [Mail("k", "x")]], WrongPendingError, r"None where decide\(\) said Mail"),
         ([1, [Mail("k" * 201, "x")]], RefusedError, "the key of a Mail has 1 to 200 characters"),
-        ([1, [5]], UnknownEffectError, "type 'int', which nothing performs; known are .*Mail"),
+        ([1, [5]], UnknownEffectError, "type 'int', which has no handler; known are .*Mail"),
     ],
 )
 def test_what_cannot_be_performed_is_refused_before_anything_is_stored(

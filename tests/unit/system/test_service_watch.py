@@ -45,7 +45,7 @@ class Scene:
 
     def look(self, watch: ServiceWatch) -> str:
         self.clock.advance(EVERY)
-        return watch.look()
+        return watch.check()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_service_that_is_gone_is_named_and_so_is_the_one_that_follows(scene: S
     assert scene.look(watch) == ""  # it may be back in a moment
     said = scene.look(watch)
     assert said.startswith(f"{HERE}, which served ")
-    assert "is gone; what waits goes on when a process serves the store" in said
+    assert "is gone; runs and commands wait until a process serves the store" in said
     assert "indelible serve" in said
     assert scene.look(watch) == ""  # once is enough
     scene.service.open()
@@ -75,7 +75,7 @@ def test_looks_come_once_a_second(scene: Scene) -> None:
     watch = scene.watch()
     scene.look(watch)
     scene.client.close()
-    assert watch.look() == ""  # else it would have met the closed store
+    assert watch.check() == ""  # else it would have met the closed store
     with pytest.raises(SystemClosedError):
         scene.look(watch)
     scene.client.open()
@@ -102,7 +102,7 @@ def test_a_client_that_has_met_no_service_says_that_none_is_there(scene: Scene) 
 
 def test_the_end_of_the_wait_says_that_no_process_goes_on_with_the_run(scene: Scene) -> None:
     run = scene.client.workflow_agent("a").start(DEFINITION, run_id="r")
-    with pytest.raises(ResultTimeoutError, match="it goes on: call result"):
+    with pytest.raises(ResultTimeoutError, match="it continues: call result"):
         run.result(0.01)
     assert scene.began.wait(PATIENCE)
     scene.service.close()

@@ -25,7 +25,7 @@ def _run(service: ServiceWatch, store: EventStore) -> None:
     pause = threading.Event()  # never set: the thread ends with its store
     while store.state != "closed":
         try:
-            words = service.look()
+            words = service.check()
         except SystemClosedError:
             return
         if words:

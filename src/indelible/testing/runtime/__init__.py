@@ -1,1 +1,1 @@
-"""The threads of a system played by one, in an order drawn from a seed."""
+"""A system's runtime on one thread: the order of tasks is drawn from a seed."""

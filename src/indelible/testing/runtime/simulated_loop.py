@@ -1,7 +1,7 @@
-"""The twin of the loop thread: coroutines take turns with everything else, in simulated time.
+"""The simulated event loop: coroutines are tasks of the simulation, in simulated time.
 
-Callbacks of the loop keep their order among themselves, as asyncio promises; when a coroutine
-sleeps, it waits for a timer of the simulation.
+Callbacks of the loop keep their order, as asyncio promises.  A coroutine that sleeps waits for a
+timer of the simulation.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ logger = logging.getLogger(__name__)
 
 
 class SimulatedLoop(SimulatedPart):
-    """Runs coroutines while its simulation runs; see the module."""
+    """Runs coroutines as tasks of its simulation; see the module."""
 
     def __init__(self, simulation: Simulation) -> None:
         """Run nothing yet."""
         super().__init__(simulation)
-        self._live: dict[LoopCall, None] = {}  # a set would forget the order
+        self._live: dict[LoopCall, None] = {}  # a set would not keep the order
         self._loop = _VirtualLoop(self, simulation)  # type: ignore[abstract]  # see the class
 
     def enqueue(self, function: Callable[[], Awaitable[Any]], on_done: OnDone) -> LoopCall:
-        """Make a coroutine ready, as :class:`~indelible.actors.runtime.event_loop.LoopThread`."""
+        """Queue a coroutine, as :class:`~indelible.actors.runtime.event_loop.LoopThread` does."""
         call = LoopCall(function, on_done)
         if not self._closed:
             self._loop.call_soon(self._begin, call)
         return call
 
     def kick(self) -> None:
-        """Do nothing: what is enqueued is ready."""
+        """Do nothing: queued coroutines are ready."""
 
     def cancel(self, call: LoopCall) -> None:
-        """Cancel ``call``, begun or not."""
+        """Cancel ``call``, whether or not it has begun."""
         call.cancelled = True
         if call.task is not None and call.begun:
             call.task.cancel()
@@ -51,10 +51,10 @@ class SimulatedLoop(SimulatedPart):
         return self._loop.is_running()
 
     def close(self, timeout: float = 10.0) -> tuple[LoopCall, ...]:  # noqa: ARG002 - the port's
-        """Drop what has not begun, cancel what has, and run that to its end.
+        """Drop calls that have not begun, cancel those that have, and run these to their end.
 
         Returns:
-            The calls that ignore being cancelled.
+            The calls that ignore the cancellation.
         """
         self._closed = True
         for call in list(self._live):
@@ -63,9 +63,9 @@ class SimulatedLoop(SimulatedPart):
         return tuple(self._live)
 
     def crash(self) -> None:
-        """End everything as a killed process would: no ``on_done`` is called any more."""
+        """End all calls as a killed process would: no ``on_done`` is called any more."""
         for call in self._live:
-            call.on_done = _tell_nobody
+            call.on_done = _ignore_result
         self.close()
 
     def _begin(self, call: LoopCall) -> None:
@@ -76,12 +76,12 @@ class SimulatedLoop(SimulatedPart):
         call.task.add_done_callback(lambda _: self._live.pop(call))
 
 
-def _tell_nobody(result: Any, error: BaseException | None) -> None:
+def _ignore_result(result: Any, error: BaseException | None) -> None:
     del result, error
 
 
 class _VirtualLoop(asyncio.AbstractEventLoop):
-    """As much of an event loop as tasks, futures, sleeps and time-outs need; no sockets."""
+    """The part of an event loop that tasks, futures, sleeps and time-outs need; no sockets."""
 
     def __init__(self, part: SimulatedLoop, simulation: Simulation) -> None:
         self._part = part
@@ -92,7 +92,7 @@ class _VirtualLoop(asyncio.AbstractEventLoop):
         self._sleeps = 0
 
     def run_ready(self) -> None:
-        """Run what is ready, here and now, until nothing is."""
+        """Run ready callbacks on this thread until none is left."""
         while self._handles:
             self._run_next()
 
@@ -157,7 +157,7 @@ class _VirtualLoop(asyncio.AbstractEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - the awaiter's
+        except Exception as error:  # noqa: BLE001 - the future gets it
             future.set_exception(error)
         return future
 
@@ -178,7 +178,7 @@ class _VirtualLoop(asyncio.AbstractEventLoop):
         self._simulation.add(self._part, self._run_next)
 
     def _run_next(self) -> None:
-        if not self._handles:  # the loop was closed in between
+        if not self._handles:  # the loop was closed meanwhile
             return
         handle = self._handles.popleft()
         if handle.cancelled():

@@ -1,6 +1,6 @@
-"""The runtime on one thread: which ready thing runs next is drawn from a seed.
+"""The simulation of a runtime on one thread: a seed decides which ready task runs next.
 
-Nothing runs until :meth:`Simulation.run_until_idle`; the same seed and calls give the same run.
+Tasks run only in :meth:`Simulation.run_until_idle`; the same seed and calls give the same run.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from indelible.clock import ManualClock
 logger = logging.getLogger(__name__)
 
 
-END_OF_BURST = 0.25  # how often a burst ends although more is ready: groups of all sizes occur
+END_OF_BURST = 0.25  # probability that a burst ends early, so that groups of all sizes occur
 
 
 class Simulation:
-    """What is ready to run; the parts below add to it, a test runs it."""
+    """The ready tasks; the parts below add tasks, a test runs them."""
 
     def __init__(self, seed: int, clock: ManualClock) -> None:
         """Draw every choice from ``seed``."""
@@ -33,20 +33,20 @@ class Simulation:
         self._ready: list[tuple[SimulatedPart, Task]] = []
 
     def add(self, part: SimulatedPart, task: Task) -> None:
-        """Make ``task`` ready, on behalf of ``part``."""
+        """Add a ready ``task`` of ``part``."""
         self._ready.append((part, task))
         part.ready += 1
 
     def forget(self, part: SimulatedPart) -> None:
-        """Drop what ``part`` has made ready."""
+        """Drop the ready tasks of ``part``."""
         self._ready = [entry for entry in self._ready if entry[0] is not part]
         part.ready = 0
 
     def run_until_idle(self) -> int:
-        """Run everything that is ready or due now, and what follows from it.
+        """Run all ready tasks and due timers, and the tasks that they add.
 
         Returns:
-            How many tasks have run.
+            The number of tasks that have run.
         """
         count = 0
         while self.timers.run_due() or self._ready:
@@ -56,10 +56,10 @@ class Simulation:
         return count
 
     def run_until_done(self) -> int:
-        """As :meth:`run_until_idle`, and advance the clock to each timer until none is left.
+        """As :meth:`run_until_idle`, but also advance the clock to each timer until none is left.
 
         Returns:
-            How many tasks have run.
+            The number of tasks that have run.
         """
         count = self.run_until_idle()
         while (due := self.timers.next_due()) is not None:
@@ -78,28 +78,28 @@ class Simulation:
         except KeyboardInterrupt:
             raise
         except BaseException:
-            logger.exception("a simulated task raised; the simulation goes on")
+            logger.exception("a simulated task raised; the simulation continues")
         if part.after_burst is not None and (not part.ready or self.random.random() < END_OF_BURST):
             part.after_burst()
 
 
 class SimulatedPart:
-    """What the twins share: they make tasks ready in a simulation."""
+    """Base of the simulated dispatcher, pool and loop, which add tasks to a simulation."""
 
     after_burst: Callable[[], object] | None = None
 
     def __init__(self, simulation: Simulation) -> None:
-        """Run nothing but what ``simulation`` draws."""
-        self.ready = 0  # tasks of this part; the simulation counts
+        """Run tasks in ``simulation`` only."""
+        self.ready = 0  # number of ready tasks of this part; the simulation sets it
         self._simulation = simulation
         self._closed = False
 
     def is_worker_thread(self) -> bool:
-        """Always false: no thread may wait for this one."""
+        """Always false: there are no worker threads."""
         return False
 
     def waiting(self) -> int:
-        """Always none: as above."""
+        """Always 0: there are no worker threads."""
         return 0
 
     def drain(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - the port's
@@ -109,16 +109,16 @@ class SimulatedPart:
 
 
 class SimulatedDispatcher(SimulatedPart):
-    """The twin of :class:`~indelible.actors.runtime.pool.dispatcher.PoolDispatcher`."""
+    """Simulates :class:`~indelible.actors.runtime.pool.dispatcher.PoolDispatcher`."""
 
     def schedule(self, runnable: Runnable) -> None:
-        """Make ``runnable`` ready."""
+        """Add an activation of ``runnable``."""
         self._simulation.add(self, runnable.run_activation)
 
     begin = schedule
 
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:
-        """Make each of ``runnables`` ready."""
+        """Add an activation of each of ``runnables``."""
         for runnable in runnables:
             self.schedule(runnable)
 
@@ -134,7 +134,7 @@ class SimulatedDispatcher(SimulatedPart):
         *,
         forever: bool = False,  # noqa: ARG002 - the port's
     ) -> AbstractContextManager[None]:
-        """Do nothing: an actor that waits inside a simulation waits for ever."""
+        """Do nothing: an actor that waits inside a simulation never continues."""
         return nullcontext()
 
     def close(self, timeout: float = 10.0) -> bool:
@@ -143,34 +143,34 @@ class SimulatedDispatcher(SimulatedPart):
 
 
 class SimulatedPool(SimulatedPart):
-    """The twin of :class:`~indelible.actors.runtime.pool.blocking_pool.BlockingPool`."""
+    """Simulates :class:`~indelible.actors.runtime.pool.blocking_pool.BlockingPool`."""
 
     def enqueue(self, task: Task) -> None:
-        """Make ``task`` ready."""
+        """Add ``task``."""
         if not self._closed:
             self._simulation.add(self, task)
 
     def kick(self) -> None:
-        """Do nothing: what is enqueued is ready."""
+        """Do nothing: queued tasks are ready."""
 
     def awaiting(self, wait: Wait) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
-        """Do nothing: as with :meth:`SimulatedDispatcher.blocking`."""
+        """Do nothing, as :meth:`SimulatedDispatcher.blocking`."""
         return nullcontext()
 
     def submit(self, task: Task) -> None:
-        """Make ``task`` ready."""
+        """Add ``task``."""
         self.enqueue(task)
 
     def close(self, timeout: float = 10.0) -> tuple[Task, ...]:  # noqa: ARG002 - the port's
-        """Drop what has not run."""
+        """Drop the tasks that have not run."""
         self._closed = True
         self._simulation.forget(self)
         return ()
 
 
 class SimulatedTimers(Timers):
-    """The twin of :class:`~indelible.actors.runtime.timers.Timers`: fires while it is run."""
+    """Simulates :class:`~indelible.actors.runtime.timers.Timers`: the simulation fires timers."""
 
     def __init__(self, clock: ManualClock) -> None:
-        """Take the instants from ``clock``; the simulation fires what is due."""
+        """Take the time from ``clock``."""
         super().__init__(clock)
