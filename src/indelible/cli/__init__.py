@@ -17,13 +17,13 @@ def main() -> None:
         try:
             _run()
         finally:
-            output.flush()  # while its failure can be told
-    except KeyboardInterrupt:  # before a command has begun; typer sees to it from there on
+            output.flush()  # while its failure can still be reported
+    except KeyboardInterrupt:  # before a command has begun; then typer handles it
         sys.exit(130)
     except OSError as error:
         if error is not output.failure:
             raise
-        if error.errno != errno.EPIPE:  # a reader that has left knows
+        if error.errno != errno.EPIPE:  # the reader has closed the pipe itself
             sys.stderr.write(f"error: stdout cannot be written ({error.strerror})\n")
         sys.exit(1)
 

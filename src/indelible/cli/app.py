@@ -1,4 +1,4 @@
-"""The typer application: which commands there are, and how their errors reach a person."""
+"""The typer application: the list of commands, and the output of their errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 
 
 class Commands(TyperGroup):
-    """Turns errors that the library raises on purpose into one message and exit code 1."""
+    """Turns the library's own errors into one message and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; with ``--debug`` an error keeps its traceback."""
@@ -79,10 +79,10 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error, not just its message.")
+        bool, typer.Option("--debug", help="Show the traceback of an error, not only its message.")
     ] = False,
 ) -> None:
-    """Durable workflows in one append-only log: run, recover, look, replay.
+    """Durable workflows in one append-only log: run, recover, inspect, replay.
 
     Results go to stdout, progress and errors to stderr. With --json stdout holds exactly one
     document: instants are microseconds UTC (0: not yet), durations say their unit, a datetime,
@@ -91,7 +91,7 @@ def options(
 
 
 def _flowed(function: Callable[..., None]) -> str:
-    """The docstring with each paragraph on one line, so that the help wraps it as it fits."""
+    """The docstring with each paragraph on one line, so that the help can wrap it."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 

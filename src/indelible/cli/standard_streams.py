@@ -1,6 +1,6 @@
-"""Stdout and stderr as the command line finds them: any encoding, closed, or on a full disk.
+"""Stdout and stderr of the command line, which may have any encoding, be closed, or be full.
 
-What a run has done does not depend on whether its progress or its result could be shown.
+The work of a run does not depend on whether its progress or its result could be written.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 _ERRORS = "indelible.cli.plain"
 _PLAIN = {"…": "...", "─": "-"}
-"""What our own texts use beside ASCII; anything else is shown by its number."""
+"""Replacements for the characters beyond ASCII in our own texts; others are shown by number."""
 
 
 def prepare() -> Output:
-    """Make both streams fit to be written to, from here to the end of the process; stdout."""
+    """Replace both standard streams until the end of the process; return stdout."""
     codecs.register_error(_ERRORS, _in_plain)
     output = Output(_opened(sys.stdout))
     sys.stdout = output
@@ -27,14 +27,14 @@ def prepare() -> Output:
 
 
 class Stream:
-    """A text stream whose failures are handled; all else it is goes through."""
+    """Wraps a text stream and handles failed writes; other attributes are those of the stream."""
 
     def __init__(self, stream: Any) -> None:
-        """Stand before ``stream``."""
+        """Wrap ``stream``."""
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:
-        """Be ``stream``."""
+        """Return the attribute of the wrapped stream."""
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
@@ -47,32 +47,32 @@ class Stream:
         return written
 
     def flush(self) -> None:
-        """Write what waits in the buffer."""
+        """Write the buffer."""
         try:
             self._stream.flush()
         except OSError as error:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        """Deal with a failed write."""
+        """Handle a failed write."""
         raise NotImplementedError
 
 
 class Output(Stream):
-    """Stdout: the command ends where it cannot be written.
+    """Stdout: a failed write ends the command.
 
     Attributes:
-        failure: What was raised last.
+        failure: The error of the last failed write.
     """
 
     failure: OSError | None = None
 
     def for_messages(self) -> Any:
-        """The same stream for what may be lost."""
+        """The same stream for messages that may be lost."""
         return Messages(self._stream)
 
     def _fail(self, error: OSError) -> None:
-        with suppress(OSError, ValueError):  # or the flush at the end of the process fails, too
+        with suppress(OSError, ValueError):  # so that the flush at the end does not fail too
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
@@ -81,26 +81,26 @@ class Output(Stream):
 
 
 class Messages(Stream):
-    """Stderr, and what steps print: what cannot be written is lost, and the work goes on."""
+    """Stderr, and the output of steps: a text that cannot be written is lost."""
 
     def _fail(self, error: OSError) -> None:
         pass
 
 
-class Nowhere(io.TextIOBase):
-    """Stands for a stream that the process was begun without."""
+class NullStream(io.TextIOBase):
+    """Replaces a stream that the process does not have."""
 
     def write(self, text: str) -> int:
-        """Forget ``text``."""
+        """Discard ``text``."""
         return len(text)
 
 
 def _opened(stream: Any) -> Any:
-    """``stream``, so that any text can be written."""
+    """``stream``, set so that it can encode any text."""
     if stream is None:
-        return Nowhere()
+        return NullStream()
     encoding = (getattr(stream, "encoding", None) or "ascii").lower()
-    with suppress(AttributeError, OSError):  # a stream that a program has put there
+    with suppress(AttributeError, OSError):  # a stream of another class
         stream.reconfigure(errors="backslashreplace" if encoding.startswith("utf") else _ERRORS)
     return stream
 

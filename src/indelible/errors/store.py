@@ -52,7 +52,7 @@ class StoreOwnedError(StoreError):
         at: str,
         here: bool = False,
     ) -> None:
-        """``since`` is microseconds UTC, ``at`` the same as text; ``here``: this process owns it."""
+        """``since`` is microseconds UTC, ``at`` the same as text; ``here``: in this process."""
         super().__init__(
             f"{url} is owned by {owner or 'a process'} (host {host}, pid {pid}, since {at}); "
             'stop it, work with it through mode="client", or wait: the lock is free '

@@ -241,15 +241,15 @@ def test_a_service_logs_what_waits_for_a_person_and_what_it_lacks(
     cut_off(STORE, "old")
     with ActorSystem(STORE) as system:
         attention = BlockedRunsLog(system, STORE)
-        attention.look()
-        attention.look()
+        attention.check()
+        attention.check()
         [old] = [one for one in caplog.messages if one.startswith("waiting: ")]
         assert "indelible resolve old wait retry --store 'sqlite:///a b.db'" in old
         system.run("old").resolve_step("wait", "retry", by="ann")
         while not len(access_to(system).executor.unregistered):
             system.run("old").status()
-        attention.look()
-        attention.look()
+        attention.check()
+        attention.check()
     lacking = [one for one in caplog.messages if "cannot run here" in one]
     assert len(lacking) == 1
     assert "1 step of type 'stand'" in lacking[0]
@@ -270,5 +270,5 @@ def test_a_service_logs_a_run_that_comes_to_wait_while_it_serves(
             run = f"r{number}"
             system.workflow_agent("a").start(definition, run_id=run).result(20)
             attention._see([Recorded("run.step_outcome_unknown", f"run-{run}")])  # type: ignore[list-item]
-        attention.look()
+        attention.check()
     assert [one for one in caplog.messages if "2 more runs may wait" in one]

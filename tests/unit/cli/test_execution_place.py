@@ -13,7 +13,7 @@ import pytest
 
 from indelible import ActorSystem, step
 from indelible.api.facade import access_to
-from indelible.cli.tasks.recovery_job import _held
+from indelible.cli.tasks.recovery_job import _blocked
 from indelible.cli.watching.execution_place import ExecutionPlace
 
 RUN = ("--run-id", "r1")
@@ -179,12 +179,12 @@ def test_recover_waits_for_the_runs_of_the_service(
     found = []
 
     def look(*args: Any) -> Any:
-        found.append(_held(*args))
+        found.append(_blocked(*args))
         service.go_on.set()  # not before recover has asked what holds the run
         return found[-1]
 
     monkeypatch.setattr("indelible.cli.tasks.recovery_job._QUIET", 0.05)
-    monkeypatch.setattr("indelible.cli.tasks.recovery_job._held", look)
+    monkeypatch.setattr("indelible.cli.tasks.recovery_job._blocked", look)
     rows = json.loads(commands.invoke("recover", "--json").stdout)
     assert found[0] == {}
     assert [(row["run_id"], row["status"]) for row in rows] == [("r1", "success")]
@@ -259,10 +259,10 @@ def test_a_command_told_to_stop_says_what_is_known_of_the_service(
     commands: Any, service: Service
 ) -> None:
     with ActorSystem(mode="client") as client:
-        assert ExecutionPlace.goes_on(client, "run r1") == (
+        assert ExecutionPlace.describe_continuation(client, "run r1") == (
             "left to go on in the process that executes it: run r1"
         )
         service.system.close()
-        left = ExecutionPlace.goes_on(client, "run r1")
+        left = ExecutionPlace.describe_continuation(client, "run r1")
         assert left.startswith("run r1 left unfinished: ")
         assert "start `indelible serve`" in left

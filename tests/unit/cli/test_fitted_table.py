@@ -14,7 +14,7 @@ from rich.text import Text
 
 from indelible import ActorSystem
 from indelible.api.facade import access_to
-from indelible.cli.render.fitted_table import Column, FittedTable, Whole
+from indelible.cli.render.fitted_table import Column, FittedTable, UncutTable
 from indelible.events.model.event import EncodedEvent
 from indelible.events.opening import open_store
 from indelible.ids import Ids
@@ -141,7 +141,7 @@ def test_parked_events_are_listed_with_their_whole_stream(finished: Any, width: 
 
 def drawn(table: FittedTable, width: int) -> list[str]:
     console = Console(file=StringIO(), width=width)
-    if isinstance(table, Whole):
+    if isinstance(table, UncutTable):
         table.write(console)
     else:
         console.print(table)
@@ -153,7 +153,7 @@ COLUMNS = (Column("id"), Column("what", 2), Column("n", 1, right=True))
 ROW = (Text("x" * 10), Text("12345678"), Text("7"))
 
 
-@pytest.mark.parametrize("kind", [FittedTable, Whole])
+@pytest.mark.parametrize("kind", [FittedTable, UncutTable])
 @pytest.mark.parametrize(
     ("width", "titles"),
     [(100, "id what n"), (23, "id what n"), (22, "id n"), (13, "id n"), (12, "id"), (10, "id")],
@@ -170,4 +170,4 @@ def test_where_the_ids_alone_are_too_wide_lines_are_cut_or_whole() -> None:
     rows = [(Text("x" * 10), Text("on"))]
     columns = (Column("id"), Column("state"))
     assert "…" in drawn(FittedTable(columns, rows), 8)[2]
-    assert drawn(Whole(columns, rows), 8)[2] == "x" * 10 + "  on"
+    assert drawn(UncutTable(columns, rows), 8)[2] == "x" * 10 + "  on"

@@ -194,7 +194,7 @@ def rebuild_by_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], 
 
     def call(commands: Any, view: str) -> Served:
         monkeypatch.setattr("indelible.cli.tasks.rebuild_views.Display", Watched)
-        monkeypatch.setattr("indelible.cli.tasks.rebuild_views._LOOK", 0.01)
+        monkeypatch.setattr("indelible.cli.tasks.rebuild_views._POLL", 0.01)
         with ActorSystem() as service:
             access_to(service).parts.services.offer("rebuild", rebuild, slow=True)
             result = commands.invoke("rebuild", view, "--json")

@@ -106,10 +106,14 @@ def test_the_end_of_the_wait_says_that_no_process_goes_on_with_the_run(scene: Sc
         run.result(0.01)
     assert scene.began.wait(PATIENCE)
     scene.service.close()
-    with pytest.raises(ResultTimeoutError, match=r"which served .* is gone; what waits") as late:
+    with pytest.raises(
+        ResultTimeoutError, match=r"which served .* is gone; runs and commands wait"
+    ) as late:
         run.result(0.01)
     assert late.value.unserved
-    with pytest.raises(ResultTimeoutError, match=r"which served .* is gone; what waits"):
+    with pytest.raises(
+        ResultTimeoutError, match=r"which served .* is gone; runs and commands wait"
+    ):
         asyncio.run(run.result_async(0.01))
     scene.service.open()
 

@@ -1,1 +1,1 @@
-"""The commands, one module each: their options, and what they call."""
+"""The commands, one module each: their options, and their calls of tasks and renderers."""

@@ -1,4 +1,4 @@
-"""``indelible events``: what is recorded in a stream, with payloads decoded."""
+"""``indelible events``: the events of a stream, with payloads decoded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ENCODED = {
 
 _DIGESTS = ("blob",)
 _DETAILS = 300
-"""Characters of a line that tell of the payload; ``--json`` has all of it."""
+"""Characters of a line that show the payload; ``--json`` shows all of it."""
 
 
 def show_events(
@@ -104,27 +104,27 @@ def _show(recorded: Iterable[RecordedEvent]) -> None:
 
 
 def origin(event: RecordedEvent) -> str:
-    """Who an event is of, why, and what led to it, for its line; empty if nobody has said.
+    """The principal, reason and cause of an event, as text for its line; may be empty.
 
     Raises:
-        EventDecodeError: It is damaged.
+        EventDecodeError: The event is damaged.
     """
-    said = origin_of(event).items()
-    words = one_line(" ".join(f"{name}={text}" for name, text in said), _DETAILS)
-    return f"{words}  " if words else ""
+    fields = origin_of(event).items()
+    text = one_line(" ".join(f"{name}={value}" for name, value in fields), _DETAILS)
+    return f"{text}  " if text else ""
 
 
 def origin_of(event: RecordedEvent) -> dict[str, str]:
-    """The same by name, as it is stored: what was set, but for a trace.
+    """The same as a mapping: the fields of the context that are set, without the trace.
 
     Raises:
-        EventDecodeError: It is damaged.
+        EventDecodeError: The event is damaged.
     """
     context = event.context
-    said = {name: getattr(context, field) for name, field in _ORIGIN.items()}
+    fields = {name: getattr(context, field) for name, field in _ORIGIN.items()}
     if context.correlation_id == event.stream.partition("-")[2]:
-        said["correlation_id"] = ""  # its stream says that
-    return {name: text for name, text in said.items() if text}
+        fields["correlation_id"] = ""  # the same as the id in the stream's name
+    return {name: text for name, text in fields.items() if text}
 
 
 _ORIGIN = {
@@ -135,23 +135,23 @@ _ORIGIN = {
     "correlation_id": "correlation_id",
     "causation_id": "causation_id",
 }
-"""What people are shown of a context, by the words with which callers set it."""
+"""Fields of a context that are shown, by the names of the parameters that set them."""
 
 
 def details(event: RecordedEvent) -> str:
-    """What an event's payload says, as one line."""
+    """An event's payload, as one line."""
     from indelible.cli.render.values import brief
 
     fields = _fields(event)
     if event.type.startswith("run."):
         _say_briefly(fields)
-    words = [f"{name}={_word(value, brief)}" for name, value in fields.items()]
-    return one_line("  ".join(words), _DETAILS)
+    parts = [f"{name}={_word(value, brief)}" for name, value in fields.items()]
+    return one_line("  ".join(parts), _DETAILS)
 
 
 def _say_briefly(fields: dict[str, Any]) -> None:
-    """Make the fields of a run event fit for one line, what matters most first."""
-    for name in ("at", "run_id", "traceback"):  # the line's time, the stream and --json say it
+    """Shorten the fields of a run event for one line, the most important first."""
+    for name in ("at", "run_id", "traceback"):  # shown by the line's time, the stream, --json
         fields.pop(name, None)
     for name in fields.keys() & {"duration", "cpu"}:
         fields[name] = duration(fields[name])
@@ -169,10 +169,10 @@ def _word(value: Any, brief: Any) -> str:
 
 
 def as_mapping(event: RecordedEvent) -> Mapping[str, Any]:
-    """All that is stored of an event, its payload and metadata decoded.
+    """All stored fields of an event, with payload and metadata decoded.
 
     Raises:
-        StoreCorruptError: It is damaged.
+        StoreCorruptError: The event is damaged.
     """
     try:
         return _all_of(event)
@@ -209,7 +209,7 @@ def _all_of(event: RecordedEvent) -> Mapping[str, Any]:
 
 
 def _fields(event: RecordedEvent) -> dict[str, Any]:
-    """The payload as it is stored, encoded values inside it decoded.
+    """The stored payload, with the encoded values inside it decoded.
 
     Raises:
         ValueDecodeError, EventDecodeError: The stored bytes are damaged.

@@ -1,4 +1,4 @@
-"""``indelible health``: whether a store is served, by whom, and how they are."""
+"""``indelible health``: the processes that serve a store, and their health."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from indelible.cli.tasks.open_system import reading
 
 
 def show_health(*, store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Show how the processes are that serve a store, and what the log itself says.
+    """Show the health of the processes that serve a store, and figures of the log.
 
-    Exit code 0: ready processes hold all shards, and none is unwell; 1: one is not ready, or has
-    not reported for 5 s, and others do not make up for it; 2: nobody serves. No process is asked,
-    so a hanging one is seen, too; --json has the same as documented in docs/running.md.
+    Exit code 0: ready processes hold all shards, and no process is unhealthy; 1: a process is not
+    ready, or ready processes do not hold all shards; 2: no process serves the store. The command
+    only reads the database, so it also shows a process that hangs. --json has the same, as
+    documented in docs/running.md.
     """
     with reading(store) as system:
         from indelible.api.facade import access_to

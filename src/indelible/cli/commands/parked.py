@@ -1,4 +1,4 @@
-"""``indelible parked``: events that a view could not apply, and what is to become of them."""
+"""``indelible parked``: list, retry and skip events that a view could not apply."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Annotated
 
 import typer
 
-from indelible.cli.options.common_options import DEFAULT_STORE, AsJson, Store, who
+from indelible.cli.options.common_options import DEFAULT_STORE, AsJson, Store, user_name
 from indelible.cli.options.own_projections import Projections, load_projections
 
 View = Annotated[str, typer.Argument(help="The view, such as metrics.")]
-Shard = Annotated[int, typer.Argument(min=0, help="Where the event is, as the list says.")]
-Position = Annotated[int, typer.Argument(min=1, help="Likewise.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
+Shard = Annotated[int, typer.Argument(min=0, help="Shard of the event, from the list.")]
+Position = Annotated[int, typer.Argument(min=1, help="Position of the event, from the list.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason; recorded.")]
 
 
 def list_parked(
     view: Annotated[str | None, typer.Argument(help="The view; all if not given.")] = None,
     *,
     store: Store = DEFAULT_STORE,
-    skipped: Annotated[bool, typer.Option("--skipped", help="Those that were skipped.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    skipped: Annotated[bool, typer.Option("--skipped", help="List skipped events.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="List at most N events.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the events that views have set aside, and why."""
+    """List the events that views could not apply, with the errors."""
     from indelible.cli.render.console import say
     from indelible.cli.tasks.open_system import reading
 
@@ -54,7 +54,7 @@ def list_parked(
         what = f"{plain(row.type)} of {plain(row.stream)} ({row.version})"
         where = (f"{plain(row.projection)} {row.shard} {row.position}", "bold")
         text = Text.assemble(where, f"  {what}, {instant(row.parked_at)}")
-        console.print(text, soft_wrap=True)  # what `parked retry` wants is to be copied
+        console.print(text, soft_wrap=True)  # not cut, so that the arguments of retry can be copied
         line(console, f"  {one_line(row.error, 2_000)}")
 
 
@@ -67,17 +67,17 @@ def retry_parked(
     reason: Reason = "",
     projections: Projections = None,
 ) -> None:
-    """Have the view try the event again, after the cause is mended.
+    """Have the view try the event again, after the cause is fixed.
 
-    A view that can tell streams apart folds all events of that stream again, in order; another one
-    applies this event now. Who asked, and why, is recorded first, whatever comes of it.
+    A view with rows of each stream folds all events of that stream again, in order; a view without
+    applies this event now. Your name and the reason are recorded first.
     """
     from indelible.cli.render.console import out
-    from indelible.cli.tasks.decide_parked import deciding
+    from indelible.cli.tasks.decide_parked import opened_parked_events
 
     _check_text(view, reason)
-    with deciding(store, load_projections(projections)) as events:
-        events.retry(view, shard, position, by=who(), reason=reason)
+    with opened_parked_events(store, load_projections(projections)) as events:
+        events.retry(view, shard, position, by=user_name(), reason=reason)
     out().print(f"{view}: applied position {position} of shard {shard}")
 
 
@@ -90,16 +90,16 @@ def skip_parked(
     reason: Reason = "",
     projections: Projections = None,
 ) -> None:
-    """Record that nobody waits for the event any more: the view goes without it.
+    """Record that the view goes on without the event.
 
-    It is listed by --skipped from then on, and can still be retried.
+    The list shows it with --skipped from then on, and it can still be retried.
     """
     from indelible.cli.render.console import out
-    from indelible.cli.tasks.decide_parked import deciding
+    from indelible.cli.tasks.decide_parked import opened_parked_events
 
     _check_text(view, reason)
-    with deciding(store, load_projections(projections)) as events:
-        events.skip(view, shard, position, by=who(), reason=reason)
+    with opened_parked_events(store, load_projections(projections)) as events:
+        events.skip(view, shard, position, by=user_name(), reason=reason)
     out().print(f"{view}: skipped position {position} of shard {shard}")
 
 

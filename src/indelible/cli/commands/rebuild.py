@@ -1,4 +1,4 @@
-"""``indelible rebuild``: compute views anew from the log."""
+"""``indelible rebuild``: compute views again from the log."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def rebuild_views(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a view anew from the log, beside the old one, and put it in its place.
+    """Rebuild a view from the log beside the old one, then replace the old one.
 
-    The process that serves the store does it, if there is one. Else this command does: then no run
-    is resumed by it, and views of your own are named by --projections. A rebuild that was
-    interrupted leaves the old view in use, and the next one goes on where it had come.
+    If a process serves the store, that process rebuilds the view. Otherwise this command does,
+    without resuming any run; name your own views with --projections. An interrupted rebuild leaves
+    the old view in use, and the next rebuild continues where it stopped.
     """
     if snapshots:
         if name is not None:

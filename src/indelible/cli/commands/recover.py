@@ -1,4 +1,4 @@
-"""``indelible recover``: finish every run that a crash or a stop has cut off."""
+"""``indelible recover``: finish every run that a crash or a stop has interrupted."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def recover_runs(
     connection: ConnectionUrls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Finish every unfinished run and show what came of each.
+    """Finish every unfinished run and show the outcome of each.
 
-    Exit code 0 only if all of them ended in success. A run that waits for a step type which no
-    module given by --steps has, or for a person, is listed with what it needs and stays as it is.
-    So does one that is quarantined: it has ended.
+    Exit code 0 only if all of them ended in success. A run that waits for a person, or for a step
+    type that no module of --steps has, is listed with what it needs and does not continue. A
+    quarantined run has ended and does not continue either.
     """
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
@@ -42,5 +42,5 @@ def recover_runs(
         recovered.write_json()
     else:
         recovered.show()
-    recovered.say_what_is_left(line)
+    recovered.advise_on_rest(line)
     raise typer.Exit(0 if recovered.succeeded else 1)

@@ -1,4 +1,4 @@
-"""``indelible resolve``: a person says how an attempt ended that a crash cut off."""
+"""``indelible resolve``: a person decides the outcome of an attempt that a crash interrupted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from indelible.cli.options.common_options import (
     Store,
     Why,
     parse_json,
-    who,
+    user_name,
 )
 from indelible.cli.options.step_modules import load_equipment
 
@@ -28,26 +28,26 @@ ACTIONS = ("retry", "fail", "complete")
 Action = Annotated[
     str,
     typer.Argument(
-        metavar="|".join(ACTIONS), help="Run it again, give it up, or take --result for its result."
+        metavar="|".join(ACTIONS), help="Run the step again, fail it, or complete it with --result."
     ),
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", metavar="NAME", help="Who says so, recorded; the user's name if not."),
+    typer.Option("--by", metavar="NAME", help="Who decides; recorded. Default: the user's name."),
 ]
 Result = Annotated[
     str | None,
     typer.Option(
         "--result",
         metavar="JSON",
-        help="What the step would have returned; complete needs it, and may be given null.",
+        help="The step's result; required for complete, null for no result.",
     ),
 ]
 
 
 def resolve_step(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
-    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the step that waits.")],
+    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the waiting step.")],
     action: Action,
     *,
     by: By = None,
@@ -57,10 +57,10 @@ def resolve_step(
     steps: StepModules = None,
     connection: ConnectionUrls = None,
 ) -> None:
-    """Say how a step ended whose outcome is unknown and whose policy is to ask.
+    """Decide the outcome of a step that a crash interrupted and whose policy is to ask.
 
-    The process that owns the store records it and goes on with the run. If there is none this one
-    records it, and `indelible recover` finishes the run.
+    The process that owns the store records the decision and continues the run. If no process owns
+    it, this command records the decision, and `indelible recover` finishes the run.
     """
     if action not in ACTIONS:
         raise typer.BadParameter(f"no action {action!r}; there are {', '.join(ACTIONS)}")
@@ -79,8 +79,8 @@ def resolve_step(
     if not place.exists:
         raise StoreNotFoundError(store)
     with redirect_stdout(sys.stderr), place.open(equipment) as system:
-        said, name = cast("Resolution", action), who() if by is None else by
-        record(system, run, step, said, by=name, why=why, result=value, line=line)
+        resolution, name = cast("Resolution", action), user_name() if by is None else by
+        record(system, run, step, resolution, by=name, why=why, result=value, line=line)
         owns = system.owns
     out().print(f"step {step} of run {run}: {action}", soft_wrap=True)
     if owns:
@@ -88,9 +88,9 @@ def resolve_step(
 
 
 def _value(action: str, result: str | None) -> Any:
-    """The value of ``--result``, which goes with ``complete`` and with nothing else."""
+    """The value of ``--result``, which only ``complete`` takes."""
     if action == "complete" and result is None:
-        why = "complete needs what the step would have returned; give null for no result"
+        why = "complete needs the step's result; give null for no result"
         raise typer.BadParameter(why, param_hint="--result")
     if action != "complete" and result is not None:
         raise typer.BadParameter(f"{action} takes none; only complete does", param_hint="--result")

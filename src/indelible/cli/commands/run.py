@@ -1,4 +1,4 @@
-"""``indelible run``: start a run, or go on with it, and wait for its end."""
+"""``indelible run``: start a run, or continue it, and wait for its end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from indelible.cli.options.step_modules import load_equipment
 
 RunId = Annotated[
     str | None,
-    typer.Option("--run-id", metavar="ID", help="Id of the run; an existing one goes on."),
+    typer.Option("--run-id", metavar="ID", help="Id of the run; an existing run continues."),
 ]
 Input = Annotated[
-    str, typer.Option("--input", metavar="JSON", help="The run's input, a JSON object as a rule.")
+    str, typer.Option("--input", metavar="JSON", help="The run's input, usually a JSON object.")
 ]
 Agent = Annotated[
     str | None,
-    typer.Option("--agent", metavar="NAME", help="Agent of the run; the workflow's name if not."),
+    typer.Option(
+        "--agent", metavar="NAME", help="Agent of the run; by default the workflow's name."
+    ),
 ]
 CrashStep = Annotated[
     str | None,
@@ -59,8 +61,8 @@ def run_workflow(
 ) -> None:
     """Run a workflow and show its result; exit code 0 only on success.
 
-    With the --run-id of an earlier call and the same contents it goes on with that run, or shows
-    how it ended. What steps print goes to stderr.
+    With the --run-id of an earlier call and the same contents the command continues that run, or
+    shows its outcome. The output of steps goes to stderr.
     """
     value = parse_input(given)
     with redirect_stdout(sys.stderr):
@@ -68,21 +70,21 @@ def run_workflow(
 
     from indelible.api.arguments.caller_context import checked
     from indelible.api.arguments.ids_and_timeouts import check_id
-    from indelible.cli.options.crash_after import still_to_come
-    from indelible.cli.render.advice import advise, asked
+    from indelible.cli.options.crash_after import paths_to_complete
+    from indelible.cli.render.advice import advise, unknown_outcomes
     from indelible.cli.tasks.run_job import RunJob, prepare
     from indelible.cli.watching.execution_place import ExecutionPlace
     from indelible.ids import Ids
 
     place = ExecutionPlace.of(store)
-    # Nothing is made or changed before this.
+    # Nothing is created or changed before this line.
     definition, plan = prepare(file, equipment, value, place)
     run_id = Ids().text() if run_id is None else run_id
     check_id("run id", run_id)
     agent = plan.name if agent is None else agent
     check_id("agent name", agent)
     checked(by=by, why=why)
-    crash_paths = still_to_come(plan, crash_after, store, run_id) if crash_after else ()
+    crash_paths = paths_to_complete(plan, crash_after, store, run_id) if crash_after else ()
     job = RunJob(
         place=place,
         equipment=equipment,
@@ -101,5 +103,5 @@ def run_workflow(
         ending.write_json()
     else:
         ending.show()
-    advise(asked(ending.status), ending.reasons, job.line, served=ending.served)
+    advise(unknown_outcomes(ending.status), ending.reasons, job.line, served=ending.served)
     raise typer.Exit(0 if ending.succeeded else 1)

@@ -1,4 +1,4 @@
-"""``indelible runs``: which runs there are and how they stand."""
+"""``indelible runs``: the list of runs and their states."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from indelible.cli.render.console import (
     state_text,
     word_of,
 )
-from indelible.cli.render.fitted_table import Column, Whole
+from indelible.cli.render.fitted_table import Column, UncutTable
 from indelible.cli.tasks.open_system import reading
 
 if TYPE_CHECKING:
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 
 _UNFINISHED = ("accepted", "running", "waiting")
 STATES = {
-    **dict.fromkeys(_UNFINISHED, (*_UNFINISHED, "")),  # heads are coarser than states
+    **dict.fromkeys(_UNFINISHED, (*_UNFINISHED, "")),  # a row's status does not tell them apart
     "completed": ("completed",),
     "success": ("completed",),
     "partial": ("completed",),
     "failed": ("failed", "quarantined"),
     "quarantined": ("quarantined",),
 }
-"""States and outcomes of runs, and the status words in ``streams`` of the runs that may be so.
+"""States and outcomes of runs, each with the values of ``streams.status`` that it may have.
 
-Written out, so that ``--help`` does not import the actors.
+Written out here, so that ``--help`` does not import the actors.
 """
 
 _SURE = ("completed", "failed", "quarantined")
-"""Words that are true of every run with such a status."""
+"""States that ``streams.status`` alone decides."""
 
 State = Annotated[
     str | None,
@@ -94,14 +94,16 @@ def list_runs(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs, the one accepted last first."""
+    """List the runs, the last accepted first."""
     if state is not None and state not in STATES:
         words = f"no state {state!r}; there are {', '.join(STATES)}"
         raise typer.BadParameter(words, param_hint="--state")
     moment = parse_as_of(as_of)
     with reading(store) as system:
         rows, earlier = (
-            _now(system, state, limit) if moment is None else _then(system, moment, state, limit)
+            _current(system, state, limit)
+            if moment is None
+            else _as_of(system, moment, state, limit)
         )
     if as_json:
         from indelible.cli.render.values import write_json
@@ -111,7 +113,7 @@ def list_runs(
     if not rows:
         out().print("no runs" if state is None else f"no runs that are {state}")
         return
-    Whole(_COLUMNS, [_cells(row) for row in rows]).write(out())
+    UncutTable(_COLUMNS, [_cells(row) for row in rows]).write(out())
     if earlier:
         sure = state is None or (moment is None and state in _SURE)
         looked = "shown" if sure else "looked at"
@@ -130,8 +132,10 @@ def _cells(row: Mapping[str, Any]) -> Sequence[Text]:
     )
 
 
-def _now(system: ActorSystem, state: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """The runs that there are, and how many earlier ones were left out."""
+def _current(
+    system: ActorSystem, state: str | None, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """The current runs, and the number of earlier runs that were left out."""
     heads = system.store.heads("run", None if state is None else STATES[state])
     looked: list[str] = []
 
@@ -157,13 +161,13 @@ def _by_shard(system: ActorSystem, streams: Iterable[str]) -> Sequence[Sequence[
 def _first(
     shards: Iterable[Iterator[dict[str, Any]]], state: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The first ``limit`` rows of such a state; each shard has its runs, the newest first."""
+    """The first ``limit`` rows of a state; ``shards`` has the rows of each shard, newest first."""
     rows = merge(*shards, key=itemgetter("accepted_at"), reverse=True)
     return list(islice((r for r in rows if state in (None, r["state"], r["outcome"])), limit))
 
 
 def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str, Any]:
-    """One run as the log has it: views lag behind where an owner was killed."""
+    """One run, computed from the log, because views may lag after a kill of the owner."""
     from indelible.api.facade import access_to
 
     reader = access_to(system).reader
@@ -171,12 +175,12 @@ def _row(system: ActorSystem, stream: str, until: int | None = None) -> dict[str
     return {field: status[field] for field in _FIELDS}
 
 
-def _then(
+def _as_of(
     system: ActorSystem, moment: AsOf, state: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """The runs that there were at ``moment``, and how many earlier ones were left out.
+    """The runs at ``moment``, and the number of earlier runs that were left out.
 
-    A run is looked at only if it may be shown: its state of then is not written down anywhere.
+    A run is folded only if it may be shown: its state at that moment is not stored.
     """
     from indelible.events.read.as_of import cursor_at, version_at
 
@@ -189,10 +193,10 @@ def _then(
             looked.append(name)
             yield _row(system, name, version_at(store, name, cursor))
 
-    then = []
+    existing = []
     for names in _by_shard(system, (head.stream for head in store.heads("run"))):
-        # in order of creation: those of then come first
+        # in order of creation, so the runs that existed at the moment come first
         there = bisect_right(names, 0, key=lambda name: 0 if version_at(store, name, cursor) else 1)
-        then.append(names[:there])
-    found = _first(map(rows, then), state, limit)
-    return found, sum(map(len, then)) - len(found if state is None else looked)
+        existing.append(names[:there])
+    found = _first(map(rows, existing), state, limit)
+    return found, sum(map(len, existing)) - len(found if state is None else looked)

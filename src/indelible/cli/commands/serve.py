@@ -1,4 +1,4 @@
-"""``indelible serve``: a process that owns a store, or shards of it, until it is told to stop."""
+"""``indelible serve``: a process that owns a store, or shards of it, until a stop signal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from indelible.cli.options.step_modules import load_equipment
 from indelible.cli.render.service_log import journal
 
 Name = Annotated[
-    str, typer.Option("--name", metavar="NAME", help="What `health` is to call this process.")
+    str, typer.Option("--name", metavar="NAME", help="Name of this process in `health`.")
 ]
 Drain = Annotated[
     float,
@@ -42,7 +42,7 @@ Lease = Annotated[
         min=1.0,
         max=600.0,
         show_default="10",
-        help="PostgreSQL: when others go on with this process's work, if it dies.",
+        help="PostgreSQL: after a crash other processes take over after this time.",
     ),
 ]
 MaxThreads = Annotated[
@@ -80,16 +80,16 @@ def serve_store(
     ready_file: ReadyFile = None,
     as_json: JsonLines = False,
 ) -> None:
-    """Own the store, go on with what is unfinished, and take commands until told to stop.
+    """Own the store, continue unfinished runs, and accept commands until a stop signal.
 
-    SIGTERM or Ctrl-C: nothing more begins, and running steps and calls have --drain seconds to
-    return; a second signal ends the process at once. Nothing that was acknowledged is lost either
-    way.
+    SIGTERM or Ctrl-C: no step begins any more, and running steps and calls have --drain seconds to
+    return; a second signal ends the process at once. In both cases no acknowledged work is lost.
 
-    Exit code 0: every step had returned; 3: some were left behind, and run again at the next
-    start; 4: the store was taken away; 1: it could not be opened; 130 or 143: ended at once.
+    Exit code 0: all steps had returned; 3: some had not, and run again at the next start; 4:
+        another
+    process has taken the store; 1: the store could not be opened; 130 or 143: ended at once.
 
-    `indelible health` says how the service is. What steps print goes to stderr.
+    `indelible health` shows the health of the service. The output of steps goes to stderr.
     """
     if ready_file is not None and not ready_file.absolute().parent.is_dir():
         raise typer.BadParameter(f"no directory {ready_file.parent}", param_hint="--ready-file")

@@ -1,4 +1,4 @@
-"""``indelible show`` and ``indelible replay``: one run, as it is now or as of a moment."""
+"""``indelible show`` and ``indelible replay``: one run, now or as of a moment."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _show(
     replayed: bool,
 ) -> None:
     from indelible.api.facade import access_to
-    from indelible.cli.render.advice import advise, asked
+    from indelible.cli.render.advice import advise, unknown_outcomes
     from indelible.cli.render.run_detail import RunDetail
 
     with reading(store) as system:
@@ -82,10 +82,10 @@ def _show(
     else:
         detail.show(full=full, replayed=replayed)
     if not replayed:
-        advise(asked(detail.status), (), CommandLine(store), served=False)
+        advise(unknown_outcomes(detail.status), (), CommandLine(store), served=False)
 
 
 def _id_of(reader: RunReader, run: str) -> str:
-    """``run``, or the id in it if it is the name of a stream, as `indelible events` takes both."""
+    """``run``, or the id in it if it is a stream's name, as `indelible events` takes both."""
     run_id = run.removeprefix("run-")
     return run_id if not reader.exists(run) and reader.exists(run_id) else run

@@ -1,4 +1,4 @@
-"""``indelible tail``: the log as it grows, for people and for programs in a pipe."""
+"""``indelible tail``: follow the log, for people and for programs in a pipe."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="CURSOR",
-        help="Where to begin: start, end, or a cursor as --json and the end of this command"
-        " show it. By default the end; for a new consumer the start.",
+        help="Where to begin: start, end, or a cursor, which --json and the end of this command"
+        " show. Default: the end; for a new consumer the start.",
     ),
 ]
 Types = Annotated[
     list[str] | None,
-    typer.Option("--types", metavar="TYPE,...", help="Only these, such as run.completed."),
+    typer.Option(
+        "--types", metavar="TYPE,...", help="Only events of these types, such as run.completed."
+    ),
 ]
 Category = Annotated[
-    str | None, typer.Option("--category", metavar="NAME", help="Only its streams, such as run.")
+    str | None,
+    typer.Option("--category", metavar="NAME", help="Only streams of this category, such as run."),
 ]
 Streams = Annotated[
     list[str] | None,
     typer.Option("--stream", metavar="NAME", help="Only this stream. May be repeated."),
 ]
 Follow = Annotated[
-    bool, typer.Option("--follow/--no-follow", help="Wait for more at the end of the log.")
+    bool, typer.Option("--follow/--no-follow", help="Wait for more events at the end of the log.")
 ]
 ConsumerName = Annotated[
     str | None,
     typer.Option(
         "--consumer",
         metavar="NAME",
-        help="Go on where this name has ended, and store how far it is after each batch.",
+        help="Continue after the stored position of this name, and store it after each batch.",
     ),
 ]
-JsonLines = Annotated[bool, typer.Option("--json", help="Write one JSON document a line.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Write one JSON document per line.")]
 
 
 def tail_events(
@@ -53,13 +56,13 @@ def tail_events(
     consumer: ConsumerName = None,
     as_json: JsonLines = False,
 ) -> None:
-    """Show events of all streams as they are committed; Ctrl-C ends it.
+    """Show events of all streams as they are committed, until Ctrl-C.
 
-    Events of a stream come in its order, and none is left out. With --json each line is a document
-    of its own, whose cursor is where to go on after it.
+    Events of a stream come in order, and none is left out. With --json each line is one document;
+    its cursor is the --from to continue after it.
 
-    With --consumer only one such command runs at a time; another waits for it. On SQLite it needs
-    the store for itself.
+    With --consumer one command of that name runs at a time; others wait. On SQLite it must own the
+    store.
     """
     from indelible.cli.tasks.follow_log import beginning, tail
 

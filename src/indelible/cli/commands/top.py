@@ -1,4 +1,4 @@
-"""``indelible top``: how a store is served and what it does, again and again."""
+"""``indelible top``: the processes and runs of a store, refreshed at intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from indelible.cli.options.common_options import DEFAULT_STORE, Store
 from indelible.cli.tasks.open_system import reading
 
-Once = Annotated[bool, typer.Option("--once", help="Show one picture and end.")]
+Once = Annotated[bool, typer.Option("--once", help="Show one picture, then end.")]
 Interval = Annotated[
     float,
     typer.Option(
@@ -19,10 +19,10 @@ Interval = Annotated[
 
 
 def show_top(*, store: Store = DEFAULT_STORE, once: Once = False, interval: Interval = 1.0) -> None:
-    """Watch runs, steps and processes; Ctrl-C ends it.
+    """Watch runs, steps and processes, until Ctrl-C.
 
-    Rates are what the views have seen since the picture before. Into a pipe or a file each
-    picture is plain text, one below the other.
+    Rates are computed from the views, since the last picture. In a pipe or a file each picture is
+    plain text.
     """
     with reading(store) as system:
         from indelible.cli.render.top_screen import TopScreen

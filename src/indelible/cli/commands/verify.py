@@ -1,4 +1,4 @@
-"""``indelible verify`` and ``indelible anchor``: whether a store holds what was written."""
+"""``indelible verify`` and ``indelible anchor``: whether a store holds the written data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AnchorFile = Annotated[
     typer.Option(
         "--anchor",
         metavar="FILE",
-        help="What `anchor` wrote at some time: it must be the log that ended so.",
+        help="An earlier output of `anchor`; verify that the log still contains that end.",
         exists=True,
         dir_okay=False,
         readable=True,
@@ -35,10 +35,10 @@ def verify_store(
     actors: Actors = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that the store holds what was written: log, streams, blobs, inbox, snapshots.
+    """Check that the store holds the data as written: log, streams, blobs, inbox, snapshots.
 
-    Without an anchor that was kept elsewhere nothing shows a log that was cut off, or written anew
-    as a whole.
+    Only with an anchor that was kept elsewhere does it find a log whose end was cut off, or that
+    was rewritten as a whole.
     """
     from indelible.api.system import ActorSystem
 
@@ -66,7 +66,10 @@ def verify_store(
     else:
         _show(verified)
     if anchor is not None and not verified.anchored:
-        say("the anchor is of the empty store, which any log holds; write one now", "yellow")
+        say(
+            "the anchor is of the empty store, which any log holds; write one now",
+            "yellow",
+        )
 
 
 def _show(verified: Verified) -> None:
@@ -79,7 +82,7 @@ def _show(verified: Verified) -> None:
 
 
 def anchor_store(*, store: Store = DEFAULT_STORE) -> None:
-    """Write where the log ends now as one line of JSON, for keeping where others cannot write."""
+    """Write the current end of the log as one line of JSON; keep it where others cannot write."""
     from indelible.cli.tasks.open_system import reading
 
     with reading(store) as system:

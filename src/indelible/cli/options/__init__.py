@@ -1,1 +1,1 @@
-"""Options with a meaning of their own, from text to values."""
+"""Options of the commands, and parsing of their texts to values."""

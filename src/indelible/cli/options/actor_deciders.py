@@ -1,4 +1,4 @@
-"""What ``--actors`` names: deciders of a person's own event-sourced actors."""
+"""``--actors``: the deciders of the user's own event-sourced actors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def load_deciders(names: Sequence[str] | None) -> list[Decider[Any]]:
-    """The deciders at ``package.module:attribute``: one, a class of them, or several in a list.
+    """The deciders at ``package.module:attribute``: an instance, a class, or a list of these.
 
     Raises:
-        typer.BadParameter: A module cannot be imported, or holds something else there.
+        typer.BadParameter: A module cannot be imported, or the attribute is something else.
     """
     if names and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)

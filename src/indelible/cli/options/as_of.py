@@ -1,4 +1,4 @@
-"""``--as-of``: a moment of the past as people write it."""
+"""``--as-of``: a moment of the past, as text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def parse_as_of(text: str | None) -> AsOf | None:
     """The moment that ``text`` names; a cursor if it names several positions.
 
     Raises:
-        typer.BadParameter: It names none, or a time without its zone.
+        typer.BadParameter: ``text`` names no moment, or a time without a zone.
 
     >>> parse_as_of("12"), parse_as_of("0:345")
     (12, Position(shard=0, position=345))

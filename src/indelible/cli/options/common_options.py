@@ -1,4 +1,4 @@
-"""The options that several commands share, and how their text becomes values."""
+"""Options that several commands share, and parsing of their texts to values."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ StepModules = Annotated[
     typer.Option(
         "--steps",
         metavar="MODULE",
-        help="Module with functions marked by @step, and CONNECTIONS and FUNCTIONS if it has"
-        " them; the current directory is searched first. May be repeated.",
+        help="Module with functions marked by @step, and optionally CONNECTIONS and FUNCTIONS;"
+        " the current directory is searched first. May be repeated.",
     ),
 ]
 ConnectionUrls = Annotated[
@@ -27,7 +27,7 @@ ConnectionUrls = Annotated[
     typer.Option(
         "--connection",
         metavar="NAME=URL",
-        help="A database that steps may use, before the modules' own. May be repeated.",
+        help="A database for steps; overrides one of a module. May be repeated.",
     ),
 ]
 Actors = Annotated[
@@ -45,19 +45,19 @@ Until = Annotated[
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", metavar="NAME", help="On whose behalf; recorded with every event."),
+    typer.Option("--by", metavar="NAME", help="On whose behalf; recorded in every event."),
 ]
 Why = Annotated[
-    str | None, typer.Option("--why", metavar="TEXT", help="The reason; recorded likewise.")
+    str | None, typer.Option("--why", metavar="TEXT", help="The reason; recorded in every event.")
 ]
-Full = Annotated[bool, typer.Option("--full", help="Show results whole, not shortened.")]
+Full = Annotated[bool, typer.Option("--full", help="Show whole results, not shortened.")]
 
 
 def parse_connections(given: Sequence[str] | None) -> dict[str, str]:
     """``NAME=URL`` pairs as a mapping.
 
     Raises:
-        typer.BadParameter: One of them is something else.
+        typer.BadParameter: A text is not such a pair.
     """
     connections: dict[str, str] = {}
     for text in given or ():
@@ -72,7 +72,7 @@ def parse_input(text: str) -> Any:
     """The value of ``--input``.
 
     Raises:
-        typer.BadParameter: It is not JSON.
+        typer.BadParameter: ``text`` is not JSON.
     """
     return parse_json("--input", text)
 
@@ -81,7 +81,7 @@ def parse_json(option: str, text: str) -> Any:
     """The value of an option that is JSON.
 
     Raises:
-        typer.BadParameter: It is not.
+        typer.BadParameter: ``text`` is not JSON.
     """
     from indelible.actors.workflow.definition.strict_json import loads  # slow for --help
 
@@ -94,14 +94,14 @@ def parse_json(option: str, text: str) -> Any:
 
 
 class CommandLine(NamedTuple):
-    """The options of a command that others need, too, to find the same store and steps."""
+    """The options of a command that another command needs to find the same store and steps."""
 
     store: str
     modules: Sequence[str] | None = None
     connections: Sequence[str] | None = None
 
     def command(self, *words: str) -> str:
-        """A line for the shell that gives the command ``words`` these options.
+        """A line for the shell: the command ``words`` with these options.
 
         >>> CommandLine("sqlite:///a b.db", ["mysteps"]).command("resolve", "r1", "pay", "retry")
         "indelible resolve r1 pay retry --store 'sqlite:///a b.db' --steps mysteps"
@@ -116,8 +116,8 @@ class CommandLine(NamedTuple):
         return shlex.join(line)
 
 
-def who() -> str:
-    """The name of the user who gives a command, for what is recorded of a decision."""
+def user_name() -> str:
+    """The name of the user who gives a command, to be recorded with a decision."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a user without a name, as in a container

@@ -1,4 +1,4 @@
-"""``--crash-after``: which completions it waits for, checked before anything starts."""
+"""``--crash-after``: the steps whose completion it waits for, checked before the run starts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from indelible.api.system import ActorSystem
 from indelible.errors import SchemaVersionError, StoreNotFoundError, UnknownRunError
 
 
-def still_to_come(plan: Plan, step: str, store: str, run_id: str) -> tuple[str, ...]:
-    """Paths of the steps that ``step`` stands for: itself, or all steps of a block.
+def paths_to_complete(plan: Plan, step: str, store: str, run_id: str) -> tuple[str, ...]:
+    """Paths of the steps that ``step`` names: one step, or all steps of a block.
 
     Raises:
-        typer.BadParameter: The workflow has no such step, or it is complete already.
+        typer.BadParameter: The workflow has no such step, or the step is complete already.
     """
     index = plan.by_name.get(step, plan.by_path.get(step))
-    if not index:  # the root is no step
+    if not index:  # 0 is the root, which is no step
         names = list(plan.by_name)
         close = get_close_matches(step, names, 1)
         advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names[:20])}"

@@ -1,4 +1,4 @@
-"""What ``--projections`` names: a person's own views."""
+"""``--projections``: the user's own views."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Projections = Annotated[
 
 
 def load_projections(names: Sequence[str] | None) -> list[Projection]:
-    """The views at ``package.module:attribute``: one, a class of them, or several in a list.
+    """The views at ``package.module:attribute``: an instance, a class, or a list of these.
 
     Raises:
-        typer.BadParameter: A module cannot be imported, or holds something else there.
+        typer.BadParameter: A module cannot be imported, or the attribute is something else.
     """
     if names and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)

@@ -1,6 +1,6 @@
-"""What ``--steps`` names: step functions, connections and row functions of Python modules.
+"""``--steps``: step functions, connections and row functions of Python modules.
 
-Only modules that a person names on the command line are imported, never one that is stored.
+Only modules named on the command line are imported, never a stored name.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _OPTION = "--steps"
 
 
 class StepEquipment(NamedTuple):
-    """What the steps of a system may use; the arguments of ``ActorSystem`` of the same names."""
+    """Arguments of ``ActorSystem`` that come from modules: steps, connections, functions."""
 
     steps: list[Callable[..., Any]]
     connections: dict[str, str]
     functions: dict[str, Callable[..., Any]]
 
     def step_types(self) -> StepTypes:
-        """The step types that a system with this equipment has.
+        """The step types of a system with this equipment.
 
         Raises:
             typer.BadParameter: Two functions are marked with one name, or one cannot be a step.
@@ -50,13 +50,13 @@ class StepEquipment(NamedTuple):
 def load_equipment(
     modules: Sequence[str] | None, connections: Sequence[str] | None
 ) -> StepEquipment:
-    """Import ``modules``, in order, and collect what they offer.
+    """Import ``modules``, in order, and collect their steps, connections and functions.
 
-    A later module's connections and functions replace an earlier one's of the same name, and
-    those given on the command line replace both.
+    A later module's connections and functions replace earlier ones of the same name, and
+    connections given on the command line replace both.
 
     Raises:
-        typer.BadParameter: A module cannot be imported, or offers what cannot be used.
+        typer.BadParameter: A module cannot be imported, or has nothing usable.
     """
     given = parse_connections(connections)
     equipment = StepEquipment([], {}, {})
@@ -78,7 +78,7 @@ def import_named(name: str, option: str = _OPTION) -> ModuleType:
     """Import the module that ``option`` names.
 
     Raises:
-        typer.BadParameter: It cannot be imported.
+        typer.BadParameter: The module cannot be imported.
     """
     try:
         return import_module(name)
@@ -90,7 +90,7 @@ def import_named(name: str, option: str = _OPTION) -> ModuleType:
             " command in the directory that holds the package",
             option,
         )
-    except Exception as error:  # noqa: BLE001 - a module may raise anything, and its author reads it
+    except Exception as error:  # noqa: BLE001 - a module may raise anything; its author reads the message
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
@@ -99,7 +99,7 @@ def import_named(name: str, option: str = _OPTION) -> ModuleType:
 
 
 def _marked(module: ModuleType) -> list[Callable[..., Any]]:
-    """Every marked function of ``module``, each once, in the order of the module."""
+    """The marked functions of ``module``, each once, in the order of the module."""
     from indelible.actors.step_types.functions import is_marked
 
     found: dict[int, Callable[..., Any]] = {}

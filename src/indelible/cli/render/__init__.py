@@ -1,1 +1,1 @@
-"""How results look to people and to programs."""
+"""Output of the commands, for people and for programs."""

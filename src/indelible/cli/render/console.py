@@ -1,6 +1,6 @@
-"""How things look: two consoles, text from elsewhere made harmless, times, durations, tables.
+"""Console output: harmless text, times, durations, tables.
 
-What comes from the log or from a step is shown as plain text: no markup, no control characters.
+Text from the log or from a step is shown plain: without markup and control characters.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def fail(message: str) -> NoReturn:
 
 
 def plain(text: str) -> str:
-    r"""``text`` without what could steer a terminal; line ends and tabs stay.
+    r"""``text`` without characters that control a terminal; line ends and tabs stay.
 
     >>> plain("a\x1b[31mb\n")
     'a\\x1b[31mb\n'
@@ -128,7 +128,7 @@ def count(number: int, noun: str) -> str:
 
 
 def word_of(status: Mapping[str, Any]) -> str:
-    """One word for how a run stands; the outcome of one that is quarantined would say less."""
+    """The outcome of a run, or else its state; ``quarantined`` says more than its outcome."""
     state: str = status["state"]
     return state if state == "quarantined" else status["outcome"] or state
 
@@ -158,6 +158,6 @@ def facts(pairs: Sequence[tuple[str, str | Text]]) -> Table:
 
 
 def restore_cursor() -> None:
-    """Show the cursor that a progress bar hides, on the way out of a process that ends at once."""
+    """Show the cursor that a progress bar hides, before a process ends at once."""
     if sys.stderr.isatty():
         os.write(2, b"\x1b[?25h\n")

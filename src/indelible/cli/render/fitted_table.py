@@ -1,7 +1,7 @@
-"""A table that leaves out columns, the least important first, where a terminal is too narrow.
+"""A table that omits columns, the least important first, if the terminal is too narrow.
 
-What a person copies from it, such as the id of a run, is in a column that is never left out, and
-never folded or cut.
+Values that people copy, such as the id of a run, are in columns that are never omitted, folded or
+cut.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-_BETWEEN = 2
-"""Columns of a terminal from one column of a table to the next: one of padding, one of the box."""
+_COLUMN_GAP = 2
+"""Characters between two columns of a table: one of padding, one of the box."""
 
 
 class Column(NamedTuple):
-    """A column; that of the highest ``rank`` is left out first, those of 0 never."""
+    """A column; the highest ``rank`` is omitted first, rank 0 never."""
 
     name: str
     rank: int = 0
@@ -27,12 +27,12 @@ class Column(NamedTuple):
 
 
 class FittedTable:
-    """Rows of one line each, at any width; what is still too wide is cut."""
+    """Rows of one line each; a line that is still too wide is cut."""
 
     _cut = True
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> None:
-        """Show ``rows``, which have a cell for each of ``columns``."""
+        """Show ``rows``, each with a cell for each of ``columns``."""
         self._columns = columns
         self._rows = rows
         self._widths = [
@@ -45,7 +45,7 @@ class FittedTable:
         console: Console,
         options: ConsoleOptions,
     ) -> RenderResult:
-        """Give the table that fits into ``options``."""
+        """Render the table that fits into ``options``."""
         kept = self._kept(options.max_width)
         made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
         for index in kept:
@@ -73,12 +73,12 @@ class FittedTable:
         return kept
 
     def _width(self, kept: Sequence[int]) -> int:
-        """What these columns need, with what stands between them."""
-        return sum(self._widths[index] + _BETWEEN for index in kept) - _BETWEEN
+        """The width of these columns and of the space between them."""
+        return sum(self._widths[index] + _COLUMN_GAP for index in kept) - _COLUMN_GAP
 
 
-class Whole(FittedTable):
-    """The same, with lines that are wider than the terminal where the ids alone are."""
+class UncutTable(FittedTable):
+    """The same, but lines are never cut, even if the ids alone are wider than the terminal."""
 
     _cut = False
 

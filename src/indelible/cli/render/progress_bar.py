@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar on a terminal, otherwise a line at intervals."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from rich.progress import (
 
 from indelible.cli.render.console import count, err, one_line, say
 
-_BETWEEN_LINES = 2.0
-"""Seconds from one line to the next where there is no terminal: a log is not to be flooded."""
+_LINE_INTERVAL = 2.0
+"""Seconds between two lines without a terminal, so that they do not flood a log."""
 
-_BESIDES = 52
-"""Columns that a terminal's line needs beside the words about what is being done."""
+_OTHER_WIDTH = 52
+"""Characters of a terminal's line beside the text about the current work."""
 
 
 class Display:
-    """Shows how far something has come; on a terminal it vanishes at the end.
+    """Shows the progress of some work; on a terminal it disappears at the end.
 
-    It draws only when told, on the caller's thread, so that it takes nothing from the work.
-    What others print meanwhile goes above the bar.
+    It draws only in :meth:`update`, on the caller's thread, so that it does not slow the work.
+    Other output appears above the bar.
     """
 
     def __init__(self, what: str, noun: str) -> None:
-        """``what`` is done, counted in ``noun``, such as ``step``."""
+        """``what`` names the work, ``noun`` its unit, such as ``step``."""
         self._what = what
         self._noun = noun
         self._bar: Progress | None = None
@@ -71,9 +71,9 @@ class Display:
             self._bar.stop()
 
     def update(self, done: int, total: int, doing: str = "") -> None:
-        """Show that ``done`` of ``total`` are done, and what is being done now."""
+        """Show that ``done`` of ``total`` are done, and the current work ``doing``."""
         if self._bar is not None:
-            shown = one_line(doing, max(8, self._width - _BESIDES))
+            shown = one_line(doing, max(8, self._width - _OTHER_WIDTH))
             self._bar.update(
                 self._task, completed=done, total=total, doing=shown, visible=True, refresh=True
             )
@@ -81,5 +81,5 @@ class Display:
         line = f"{self._what}: {done:,} of {count(total, self._noun)}" + (doing and f"; {doing}")
         now = time.monotonic()
         if line != self._said and now >= self._say_at:
-            self._said, self._say_at = line, now + _BETWEEN_LINES
+            self._said, self._say_at = line, now + _LINE_INTERVAL
             say(one_line(line, 160))

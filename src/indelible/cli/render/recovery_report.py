@@ -1,4 +1,4 @@
-"""What came of every unfinished run, for people and for programs."""
+"""The report of ``recover`` about each run, for people and for programs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, NamedTuple, Self
 from rich.text import Text
 
 from indelible.cli.options.common_options import CommandLine
-from indelible.cli.render.advice import advise, asked
+from indelible.cli.render.advice import advise, unknown_outcomes
 from indelible.cli.render.console import count, duration, one_line, out, plain, say, state_text
-from indelible.cli.render.fitted_table import Column, Whole
+from indelible.cli.render.fitted_table import Column, UncutTable
 from indelible.cli.render.run_ending import errors_of
 from indelible.cli.render.values import write_json
 
 _ROWS = 100
-"""Runs that the table shows: a few screens; ``--json`` has all."""
+"""Runs in the table: a few screens; ``--json`` has all."""
 
-_OURS = ("notes", "asks")
-"""Attributes of a row that are for people only."""
+_NOT_IN_JSON = ("notes", "unknown")
+"""Attributes of a row that ``--json`` leaves out."""
 
 _COLUMNS = (
     Column("run"),
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 class RecoveredRun(NamedTuple):
-    """What came of one run; ``execution_time_ms`` is ``None`` before its end."""
+    """One run after recovery; ``execution_time_ms`` is ``None`` before its end."""
 
     run_id: str
     workflow: str
@@ -41,11 +41,11 @@ class RecoveredRun(NamedTuple):
     error: Mapping[str, Any] | None
     waiting_for: Sequence[str]
     notes: Sequence[str]
-    asks: Sequence[tuple[str, str]]
+    unknown: Sequence[tuple[str, str]]
 
     @classmethod
     def of(cls, status: Mapping[str, Any], reasons: Sequence[str]) -> Self:
-        """The row of a run's ``status``, which ``reasons`` hold if it has not ended."""
+        """The row of a run's ``status``; ``reasons`` say why it is blocked, if it has not ended."""
         ended = status["outcome"] is not None
         took = max(0, status["finished_at"] - status["accepted_at"]) / 1_000
         return cls(
@@ -58,17 +58,17 @@ class RecoveredRun(NamedTuple):
             error=status["error"],
             waiting_for=reasons,
             notes=errors_of(status, 1) if ended else reasons,
-            asks=asked(status),
+            unknown=unknown_outcomes(status),
         )
 
 
 class RecoveryReport(NamedTuple):
-    """What ``recover`` has done.
+    """The result of ``recover``.
 
     Attributes:
         rows: One for each run that was unfinished.
         served: Whether another process executes the runs.
-        quarantined: Runs that had been set aside before, and that nothing goes on with.
+        quarantined: Number of runs that were quarantined before, and do not continue.
     """
 
     rows: Sequence[RecoveredRun]
@@ -84,29 +84,29 @@ class RecoveryReport(NamedTuple):
         """Write all rows as one list."""
         kept = [row._asdict() for row in self.rows]
         for row in kept:
-            for name in _OURS:
+            for name in _NOT_IN_JSON:
                 del row[name]
         write_json(kept)
 
     def show(self) -> None:
-        """Write a table, then what is missing."""
+        """Write a table, then the errors and reasons."""
         console, rows = out(), self.rows
         if not rows:
             console.print("no unfinished run")
             return
-        Whole(_COLUMNS, [_cells(row) for row in rows[:_ROWS]]).write(console)
+        UncutTable(_COLUMNS, [_cells(row) for row in rows[:_ROWS]]).write(console)
         if len(rows) > _ROWS:
             console.print(f"and {count(len(rows) - _ROWS, 'more run')}; --json shows all")
         for row in rows[:_ROWS]:
             for note in row.notes:
                 console.print(Text(f"{plain(row.run_id)}: {plain(note)}"), soft_wrap=True)
 
-    def say_what_is_left(self, line: CommandLine) -> None:
-        """Say on stderr what a person can do for the runs that ``recover`` cannot finish."""
+    def advise_on_rest(self, line: CommandLine) -> None:
+        """Say on stderr what a person can do for runs that ``recover`` cannot finish."""
         left = [row for row in self.rows if row.status == "waiting"]
-        asks = [pair for row in left for pair in row.asks]
+        unknown = [pair for row in left for pair in row.unknown]
         reasons = [reason for row in left for reason in row.waiting_for]
-        advise(asks, reasons, line, served=self.served)
+        advise(unknown, reasons, line, served=self.served)
         if self.quarantined:
             verb = "is" if self.quarantined == 1 else "are"
             command = CommandLine(line.store).command("runs", "--state", "quarantined")

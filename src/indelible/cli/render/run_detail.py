@@ -1,4 +1,4 @@
-"""One run in full: its fold up to a version, its checkpoints, and the results of its steps."""
+"""One run in full: its state as of a version, its checkpoints, and the results of its steps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from indelible.cli.render.console import (
     time_of_day,
     word_of,
 )
-from indelible.cli.render.fitted_table import Column, Whole
+from indelible.cli.render.fitted_table import Column, UncutTable
 from indelible.cli.render.run_ending import errors_of, steps_text
 from indelible.cli.render.tracebacks import show_failures
 from indelible.cli.render.values import brief, dumped, write_json
@@ -41,10 +41,10 @@ from indelible.events.codec.values import decode_value
 from indelible.events.model.event import Event, RecordedEvent
 
 _ROWS = 200
-"""Steps that a table shows: more is for ``--full`` or ``--json``."""
+"""Steps in the table; ``--full`` and ``--json`` show all."""
 
 _MARKS = 10
-"""Checkpoints that are shown to people; ``--json`` has all."""
+"""Checkpoints that are shown; ``--json`` has all."""
 
 _COLUMNS = (
     Column("step"),
@@ -60,13 +60,13 @@ class RunDetail(NamedTuple):
     """A run as of a version.
 
     Attributes:
-        status: As ``run.status()`` gives it.
+        status: The result of ``run.status()``.
         given: The run's input.
-        results: What each completed step returned, by path; texts when they are shortened.
-        checkpoints: Number, time, version and completed steps of each.
-        last: The event that was applied last.
-        versions: How many events the run has in all.
-        origin: What the run's start was given: who, why, and the like; only what was set.
+        results: The result of each completed step, by path; as text if shortened.
+        checkpoints: Number, time, version and completed steps of each checkpoint.
+        last: The last event that was applied.
+        versions: Number of all events of the run.
+        origin: The context of the run's start: principal, reason and so on, if set.
     """
 
     status: Mapping[str, Any]
@@ -116,7 +116,7 @@ class RunDetail(NamedTuple):
         )
 
     def show(self, *, full: bool, replayed: bool) -> None:
-        """Write tables; ``full`` leaves nothing out, ``replayed`` says as of when this is."""
+        """Write tables; ``full`` omits nothing, ``replayed`` adds the version shown."""
         console, status = out(), self.status
         console.print(
             Text.assemble(
@@ -174,7 +174,7 @@ def _results(state: RunState, blob: Callable[[bytes], bytes], *, whole: bool) ->
 
 
 def _checkpoints(events: Sequence[Event]) -> list[dict[str, int]]:
-    """The marks among ``events``, whose versions count from 1."""
+    """The checkpoints among ``events``, whose versions count from 1."""
     marks = []
     completed = 0
     for version, event in enumerate(events, 1):
@@ -190,7 +190,7 @@ def _checkpoints(events: Sequence[Event]) -> list[dict[str, int]]:
 def _show_steps(console: Console, steps: Sequence[Mapping[str, Any]], *, full: bool) -> None:
     shown = steps if full else steps[:_ROWS]
     columns = [column._replace(rank=0) for column in _COLUMNS] if full else _COLUMNS
-    Whole(columns, [_cells(step) for step in shown]).write(console)
+    UncutTable(columns, [_cells(step) for step in shown]).write(console)
     if len(shown) < len(steps):
         console.print(f"and {count(len(steps) - len(shown), 'more step')}; --full shows all")
 

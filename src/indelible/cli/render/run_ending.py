@@ -1,4 +1,4 @@
-"""How a run came out, for people and for programs."""
+"""The end of a run, for people and for programs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _COUNTS = ("steps_completed", "steps_failed", "steps_skipped", "steps_total")
 
 
 class RunEnding(NamedTuple):
-    """The last that was seen of a run.
+    """The last known status of a run.
 
     Attributes:
-        status: As ``run.status()`` gives it.
-        reasons: What holds the run, when it has not ended.
-        value: Of the whole run, or of its last step: what :meth:`read` was asked for.
+        status: The result of ``run.status()``.
+        reasons: The reasons why the run is blocked, if it has not ended.
+        value: The result of the whole run, or of its last step, see :meth:`read`.
         served: Whether another process executes the run.
     """
 
@@ -47,7 +47,7 @@ class RunEnding(NamedTuple):
     def read(
         cls, system: ActorSystem, run_id: str, reasons: Sequence[str], *, whole: bool
     ) -> RunEnding:
-        """Look at a run of an open system; ``whole`` reads all results, not just the last."""
+        """Read a run of an open system; ``whole`` reads all results, not only the last."""
         state = access_to(system).reader.state(run_id)
         blob = system.store.blob
         last = len(state.plan.nodes) - 1
@@ -79,7 +79,7 @@ class RunEnding(NamedTuple):
         )
 
     def show(self) -> None:
-        """Write a summary, and the text that the last step left under ``report``."""
+        """Write a summary, and the text ``report`` in the last step's result."""
         status = self.status
         console = out()
         took = f" in {duration(_took(status))}" if status["outcome"] else ""
@@ -109,17 +109,17 @@ class RunEnding(NamedTuple):
 
 
 def steps_text(status: Mapping[str, Any]) -> str:
-    """How many steps there are, and how they fared."""
-    fared = [
+    """The number of steps, in all and by state."""
+    counts = [
         f"{status[f'steps_{word}']:,} {word}"
         for word in ("completed", "failed", "skipped")
         if status[f"steps_{word}"]
     ]
-    return f"{status['steps_total']:,} ({', '.join(fared) or 'none completed'})"
+    return f"{status['steps_total']:,} ({', '.join(counts) or 'none completed'})"
 
 
 def errors_of(status: Mapping[str, Any], limit: int = _ERRORS_SHOWN) -> list[str]:
-    """The errors of steps, and of the run where no step has it, one line each."""
+    """The errors of steps, or else the run's own error, one line each."""
     lines = [
         f"{step['path']}: {step['error']['type']}: {step['error']['message']}"
         for step in status["steps"]

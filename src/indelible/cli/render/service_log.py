@@ -1,4 +1,4 @@
-"""The log lines of a service: one a line, for people on stderr or as JSON on stdout."""
+"""The log of a service: one record a line, for people on stderr or as JSON on stdout."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ATTRIBUTES = frozenset({"run", "step", "attempt"})
 
 
 def note(event: str, message: str, level: int = logging.INFO) -> None:
-    """Log what becomes of the service; ``event`` is one word for programs."""
+    """Log a change of the service; ``event`` is one word for programs."""
     logger.log(level, "%s: %s", event, message, extra={"event": event})
 
 
 @contextmanager
 def journal(*, as_json: bool) -> Iterator[None]:
-    """Write what anyone logs, unless the user's modules have set up logging in their own way."""
+    """Write all log records, unless the user's modules have configured logging themselves."""
     root, ours = logging.getLogger(), logging.getLogger("indelible")
     level = ours.level
     if level == logging.NOTSET:
@@ -43,8 +43,8 @@ def journal(*, as_json: bool) -> Iterator[None]:
         ours.setLevel(level)
 
 
-def last_words(event: str, message: str, *, as_json: bool) -> None:
-    """Write a line from a signal handler, where nothing else may be called."""
+def write_final_line(event: str, message: str, *, as_json: bool) -> None:
+    """Write a line in a signal handler, without the logging handlers and their locks."""
     record = logging.LogRecord(
         logger.name, logging.WARNING, "", 0, "%s: %s", (event, message), None
     )
@@ -55,23 +55,23 @@ def last_words(event: str, message: str, *, as_json: bool) -> None:
 
 
 class Lines(logging.Formatter):
-    """Local time with its offset, level if it is no mere note, and the message on one line."""
+    """Local time with its offset, the level if above info, and the message on one line."""
 
     def __init__(self) -> None:
-        """Say the date in full: a service may run for months."""
+        """Show the full date: a service may run for months."""
         super().__init__("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S%z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The line of ``record``, harmless for a terminal; a traceback follows below it."""
+        """The line of ``record``, without control characters; a traceback follows below it."""
         if record.levelno > logging.INFO:
             record.message = f"{record.levelname.lower()}: {record.message}"
         return plain(super().formatMessage(record).replace("\n", " "))
 
 
 class JsonLines(logging.Formatter):
-    """An object a line: ``at`` (microseconds UTC), level, logger, event if any, and message.
+    """One object a line: ``at`` (microseconds UTC), level, logger, event if any, and message.
 
-    A failed attempt has its ``run``, ``step`` and ``attempt``, too.
+    The record of a failed attempt also has ``run``, ``step`` and ``attempt``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -93,6 +93,6 @@ class JsonLines(logging.Formatter):
 
 
 def _stream(*, as_json: bool) -> TextIO:
-    """Where lines go: no service ends because its log cannot be written for a while."""
+    """The stream of the log; a failed write to it does not end the service."""
     stdout: TextIO = sys.stdout.for_messages() if isinstance(sys.stdout, Output) else sys.stdout
     return stdout if as_json else sys.stderr

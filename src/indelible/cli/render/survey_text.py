@@ -1,4 +1,4 @@
-"""A survey as text: one line of verdict, the log, and one block a process."""
+"""A survey as text: the verdict, the log, and one block for each process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _STYLES = {"ready": "green", "draining": "yellow"}
 
 
 def picture(survey: Survey) -> Group:
-    """All of ``survey``."""
+    """The whole ``survey``."""
     blocks = [block for process in survey.processes for block in (Text(), process_block(process))]
     return Group(verdict(survey), Padding(facts(log_facts(survey.log)), (0, 0, 0, 2)), *blocks)
 
 
 def verdict(survey: Survey) -> Text:
-    """Whether all is well, and every reason, one a line."""
+    """The verdict and its reasons, one a line."""
     text = Text.assemble(_VERDICTS.get(survey.verdict, _UNSERVED), f"  {plain(survey.url)}")
     for reason in survey.why:
         text.append(f"\n  {plain(reason)}")
@@ -32,7 +32,7 @@ def verdict(survey: Survey) -> Text:
 
 
 def log_facts(log: Log) -> list[tuple[str, str | Text]]:
-    """What the log says by itself."""
+    """Figures of the log."""
     runs = ", ".join(f"{number:,} {state}" for state, number in sorted(log.runs.items()))
     pairs: list[tuple[str, str | Text]] = [
         ("log", count(log.events, "event")),
@@ -46,7 +46,7 @@ def log_facts(log: Log) -> list[tuple[str, str | Text]]:
 
 
 def process_block(process: Process) -> RenderableType:
-    """One process: who it is and how it is."""
+    """One process: its identity and its health."""
     health = process.health
     named = f" ({plain(process.name)})" if process.name else ""
     title = Text.assemble(
@@ -61,7 +61,7 @@ def process_block(process: Process) -> RenderableType:
 
 
 def state(process: Process) -> Text:
-    """One word for how a process is."""
+    """The state of a process, as one word."""
     if not process.alive:
         return Text("stale", "red")
     if process.health is None:

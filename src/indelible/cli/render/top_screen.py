@@ -1,4 +1,4 @@
-"""The pictures of ``top``: processes, rates since the picture before, and the runs at work."""
+"""The pictures of ``top``: processes, rates since the last picture, and active runs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from indelible.reports import Process
 from indelible.service.survey import Survey, take_survey
 
 _RUNS = 15
-"""Runs shown: with the processes above them a usual terminal is full."""
+"""Runs shown: with the processes above them they fill a usual terminal."""
 
 
 class Sample(NamedTuple):
-    """What is read for one picture; ``at`` is seconds of the monotonic clock."""
+    """The data of one picture; ``at`` is seconds of the monotonic clock."""
 
     at: float
     survey: Survey
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class TopScreen:
-    """Reads and draws, on the caller's thread."""
+    """Reads the store and draws pictures, on the caller's thread."""
 
     def __init__(self, system: ActorSystem, interval: float) -> None:
         """Show ``system``, which only reads, every ``interval`` seconds."""
@@ -44,10 +44,10 @@ class TopScreen:
         self._interval = interval
 
     def show(self, stop: Stop, *, once: bool) -> None:
-        """Draw until told to stop, or once.
+        """Draw until a stop signal, or once.
 
         Raises:
-            StoreError: The store cannot be read, from the beginning.
+            StoreError: The store cannot be read for the first picture.
         """
         console = out()
         first = self._sample()
@@ -66,7 +66,7 @@ class TopScreen:
             console.print()
 
     def _next(self, before: Sample | None) -> tuple[RenderableType, Sample | None]:
-        """The next picture and what it was drawn from; a store that fails now may come back."""
+        """The next picture and its data; if the store fails, the picture is the error."""
         try:
             now = self._sample()
         except StoreError as error:
@@ -74,7 +74,7 @@ class TopScreen:
         return draw(before, now), now
 
     def _pause(self, stop: Stop) -> bool:
-        """Wait for the next picture; ``False`` if there is to be none."""
+        """Wait until the next picture is due; ``False`` after a stop signal."""
         stop.wait(self._interval)
         return not stop.requested
 
@@ -91,7 +91,7 @@ class TopScreen:
 
 
 def draw(before: Sample | None, now: Sample) -> RenderableType:
-    """One picture; without one ``before`` there are no rates."""
+    """One picture; rates need the sample ``before``."""
     rates = Text("rates come with the next picture")
     if before is not None:
         seconds = max(now.at - before.at, 0.001)

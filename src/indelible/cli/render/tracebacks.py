@@ -1,4 +1,4 @@
-"""Where the failed steps of a run failed: their tracebacks, and the errors behind their errors."""
+"""The tracebacks of a run's failed steps, and the causes of their errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.text import Text
 from indelible.cli.render.console import count, plain
 
 _SHOWN = 3
-"""Failures that are shown with their tracebacks; more is for ``--full`` or ``--json``."""
+"""Failures shown with tracebacks; ``--full`` and ``--json`` show all."""
 
 
 def show_failures(console: Console, steps: Sequence[Mapping[str, Any]], *, full: bool) -> None:
-    """Write the trail of each step in ``steps`` that has an error, the first ones unless full."""
+    """Write the traceback of each failed step in ``steps``; of the first few unless ``full``."""
     failed = [
         step
         for step in steps

@@ -1,4 +1,4 @@
-"""User values on their way out: as JSON, or as a short text; neither changes what is stored."""
+"""Output of user values: as JSON, or as a short text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CUT = "…"
 
 
 def jsonable(value: Any) -> Any:
-    """``value`` as JSON can hold it.
+    """``value``, converted to types that JSON has.
 
     A datetime, date or Decimal becomes text (ISO 8601, or its digits), bytes become
     ``{"bytes": BASE64}``, and a float that JSON lacks becomes ``"nan"``, ``"inf"`` or ``"-inf"``.
@@ -40,19 +40,19 @@ def jsonable(value: Any) -> Any:
 
 
 def dumped(value: Any, *, indent: int | None = 2) -> str:
-    """``value`` as JSON text that stdout can carry."""
+    """``value`` as JSON text that stdout can encode."""
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     return json.dumps(jsonable(value), indent=indent, ensure_ascii=encoding != "utf8")
 
 
 def write_json(value: Any) -> None:
-    """Write the one document of this command to stdout."""
+    """Write ``value`` to stdout as one JSON document."""
     sys.stdout.write(dumped(value) + "\n")
     sys.stdout.flush()
 
 
 def write_json_list(values: Iterable[Any]) -> None:
-    """Write a list as it comes, one element a line, without holding it."""
+    """Write a list, one element a line, without holding all of it in memory."""
     separator = "["
     for value in values:
         sys.stdout.write(f"{separator}\n{dumped(value, indent=None)}")
@@ -62,7 +62,7 @@ def write_json_list(values: Iterable[Any]) -> None:
 
 
 def brief(value: Any, width: int = 60) -> str:
-    """The beginning of ``value`` in at most ``width`` characters; the rest is not looked at.
+    """The beginning of ``value`` in at most ``width`` characters; the rest is not read.
 
     >>> brief({"rows": [{"n": 1}] * 9_893, "name": "EWR"}, 40)
     '{"rows": [9,893 items], "name": "EWR"}'

@@ -1,1 +1,1 @@
-"""What commands do to a store, without typer or a terminal around it."""
+"""The work of the commands on a store, without typer or a terminal."""

@@ -1,12 +1,12 @@
-"""How a command decides about parked events: through the store's service, or alone."""
+"""Retrying and skipping parked events: through the store's service, or without one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from indelible.cli.tasks.open_system import asking
-from indelible.cli.tasks.rebuild_views import has_service, views_alone
+from indelible.cli.tasks.open_system import client_of
+from indelible.cli.tasks.rebuild_views import has_service, views_without_system
 from indelible.clock import SystemClock
 from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor, EventStore
@@ -17,19 +17,19 @@ from indelible.readers.parked_events import ParkedEvents, RetryEvent, SkipEvent,
 
 
 @contextmanager
-def deciding(url: str, own: Sequence[Projection]) -> Iterator[ParkedEvents]:
+def opened_parked_events(url: str, own: Sequence[Projection]) -> Iterator[ParkedEvents]:
     """The parked events of the store at ``url``; no run is resumed.
 
     Raises:
         StoreNotFoundError: There is no store; none was created.
-        StoreOwnedError: Another process owns the store, and serves nobody.
+        StoreOwnedError: Another process owns the store, and does not serve it.
     """
     if has_service(url):
-        with asking(url) as system:
+        with client_of(url) as system:
             yield system.parked
         return
     clock = SystemClock()
-    with views_alone(url, own) as (store, runner, types):
+    with views_without_system(url, own) as (store, runner, types):
 
         def record(stream: str, message: RetryEvent | SkipEvent, _timeout: float) -> Cursor:
             return append(store, types, stream, message)
@@ -40,7 +40,7 @@ def deciding(url: str, own: Sequence[Projection]) -> Iterator[ParkedEvents]:
 def append(
     store: EventStore, types: EventTypes, stream: str, message: RetryEvent | SkipEvent
 ) -> Cursor:
-    """Record ``message`` in a store that this process owns alone, and say where it stands."""
+    """Record ``message`` in a store that this process owns; return the event's position."""
     head = store.head(stream)
     encoded = types.encode(event_of(message), Ids().uuid7())
     [event] = store.append(stream, [encoded], expected=head.version if head else 0)

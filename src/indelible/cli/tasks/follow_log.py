@@ -1,4 +1,4 @@
-"""Follows a log for ``indelible tail``, with no system around it: no run is resumed by looking."""
+"""Follows a log for ``indelible tail``, without a system, so that no run is resumed."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from indelible.service.service_watch import ServiceWatch
 
 
 def beginning(text: str | None, *, new: bool) -> After:
-    """What ``--from`` means; ``new`` says that it is for a name that was never seen.
+    """The position that ``--from`` names; ``new``: for the first use of a consumer's name.
 
     Raises:
-        typer.BadParameter: It is no cursor.
+        typer.BadParameter: ``text`` is no cursor.
     """
     if text is None:
         return None if new else "end"
@@ -51,7 +51,7 @@ def beginning(text: str | None, *, new: bool) -> After:
 
 
 def unknown(types: Iterable[str]) -> list[str]:
-    """What is to be said of event types that this program does not know; others' may be right.
+    """Warnings about event types that this program does not know; users' own types may exist.
 
     >>> unknown(["run.completed", "order.placed"])
     []
@@ -60,18 +60,18 @@ def unknown(types: Iterable[str]) -> list[str]:
     """
     known = [event.wire_name for event in run_event_types().classes()]
     ours = {name.partition(".")[0] for name in known}
-    words = []
+    texts = []
     for name in types:
         close = get_close_matches(name, known, 2, 0.7)
         if name not in known and (close or name.partition(".")[0] in ours):
             there = " or ".join(map(repr, close))
             advice = f"did you mean {there}?" if close else f"there are {', '.join(known)}"
-            words.append(f"no event type {name!r} is known here; {advice}")
-    return words
+            texts.append(f"no event type {name!r} is known here; {advice}")
+    return texts
 
 
 def _missing(store: EventStore, streams: Iterable[str]) -> Iterator[str]:
-    """What is to be said of streams that have no event yet."""
+    """Warnings about streams that have no event yet."""
     for name in streams:
         if store.head(name) is None:
             run = f"run-{name}"
@@ -90,9 +90,9 @@ def tail(
     consumer: str | None,
     as_json: bool,
 ) -> None:
-    """Write events to stdout until the end, or until a signal comes."""
-    for words in unknown(types or ()):
-        say(words, "yellow")
+    """Write events to stdout until the end of the log, or until a signal."""
+    for text in unknown(types or ()):
+        say(text, "yellow")
     selection = Selection(types, category, streams)
     write = _write_json if as_json else _EventLines()
     with _signals_end(), ExitStack() as stack:
@@ -110,8 +110,8 @@ def tail(
             )
         if follow:
             announce(ServiceWatch(store, SystemClock()), store)
-        for words in _missing(store, streams or ()):
-            say(words, "yellow")
+        for text in _missing(store, streams or ()):
+            say(text, "yellow")
         stack.enter_context(following)
         try:
             for batch in following:
@@ -137,19 +137,19 @@ def _consumer(
         return Consumer(
             followers, EventTypes(), roles, name, after=after, selection=selection, live=live
         )
-    except ValueError as error:  # no such name
+    except ValueError as error:  # the name is not valid
         raise typer.BadParameter(str(error), param_hint="--consumer") from error
 
 
 def _open_for_a_consumer(url: str) -> EventStore:
-    """A store that takes a consumer's position, and on PostgreSQL owns no shard."""
+    """A store that can save a consumer's position; on PostgreSQL it owns no shard."""
     if is_postgres(url):
         return open_store(url, mode="client")
     try:
         with reading(url):
-            pass  # or one that does not exist would be created
+            pass  # refuse a store that does not exist, which mode "own" would create
     except SchemaVersionError:
-        pass  # opening it to write migrates it, or says why not
+        pass  # opening it in mode "own" migrates it, or raises the reason
     return open_store(url, mode="own")
 
 
@@ -166,7 +166,7 @@ def _write_json(batch: EventBatch) -> None:
 
 
 class _EventLines:
-    """Writes a line an event, and one for each new day."""
+    """Writes one line for each event, and one for each new day."""
 
     def __init__(self) -> None:
         self._console = out()
@@ -191,7 +191,7 @@ class _EventLines:
 
 @contextmanager
 def _signals_end() -> Iterator[None]:
-    """SIGINT and SIGTERM end the command in order, with 130 or 143, wherever it waits."""
+    """Have SIGINT and SIGTERM end the command cleanly, with 130 or 143, while it waits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -204,6 +204,6 @@ def _signals_end() -> Iterator[None]:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    # Where it comes while a connection goes back to its pool, that would be told with a traceback.
+    # If the signal comes while a connection returns to its pool, SQLAlchemy logs a traceback.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Opens a store that others may own: nothing is created, migrated, owned or resumed."""
+"""Opens a store that another process may own, without creating, migrating or owning it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading(store: str) -> Iterator[ActorSystem]:
-    """A system that only reads ``store``, whoever owns it.
+    """A system that only reads ``store``, which another process may own.
 
     Raises:
-        StoreNotFoundError: There is none; none was created.
-        StoreError: It cannot be read.
+        StoreNotFoundError: There is no store; none was created.
+        StoreError: The store cannot be read.
     """
     from indelible.api.system import ActorSystem
 
@@ -25,11 +25,11 @@ def reading(store: str) -> Iterator[ActorSystem]:
 
 
 @contextmanager
-def asking(store: str) -> Iterator[ActorSystem]:
-    """A client of the process that serves ``store``; stderr is told when that is gone or back.
+def client_of(store: str) -> Iterator[ActorSystem]:
+    """A client of the process that serves ``store``; says on stderr when that ends or returns.
 
     Raises:
-        StoreError: It cannot be read.
+        StoreError: The store cannot be read.
         ThreadUnavailableError: The host gives no thread.
     """
     from indelible.api.facade import access_to

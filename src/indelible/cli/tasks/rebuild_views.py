@@ -1,4 +1,4 @@
-"""Rebuilds views of a store: by the service that runs on it, or without a system around it."""
+"""Rebuilds views of a store: by the process that serves it, or here, without a system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from indelible.api.facade import access_to
 from indelible.cli.render.console import count, say
 from indelible.cli.render.progress_bar import Display
-from indelible.cli.tasks.open_system import asking, reading
+from indelible.cli.tasks.open_system import client_of, reading
 from indelible.cli.watching.stop_signals import Stop
 from indelible.clock import SystemClock
 from indelible.errors import SchemaVersionError, UnknownProjectionError
@@ -22,19 +22,19 @@ from indelible.projections.engine.runner import ProjectionRunner
 from indelible.projections.views.custom import CustomView, Projection
 from indelible.projections.views.default_views import default_projections
 
-_LOOK = 0.25
-"""Seconds between looks at how far another process has come."""
+_POLL = 0.25
+"""Seconds between two checks of the progress of another process."""
 
 _A_DAY = 86_400.0
 
 
 def rebuild(url: str, name: str | None, own: Sequence[Projection]) -> dict[str, int]:
-    """Rebuild the view ``name``, or all, and return from how many events each was made.
+    """Rebuild the view ``name``, or all views; return the number of events of each.
 
     Raises:
-        UnknownProjectionError: There is no such view; nothing has been opened.
+        UnknownProjectionError: There is no such view; the store has not been opened.
         StoreNotFoundError: There is no store; none was created.
-        StoreOwnedError: Another process owns the store, and serves nobody.
+        StoreOwnedError: Another process owns the store, and does not serve it.
     """
     if has_service(url):
         return _by_service(url, name)
@@ -42,7 +42,7 @@ def rebuild(url: str, name: str | None, own: Sequence[Projection]) -> dict[str, 
     if name is not None and name not in known:
         raise UnknownProjectionError(name, known)
     done: dict[str, int] = {}
-    with Stop() as stop, views_alone(url, own) as (_, runner, _types):
+    with Stop() as stop, views_without_system(url, own) as (_, runner, _types):
         for view in known if name is None else [name]:
             with Display(view, "event") as display:
                 stopped = f"stopped; {view} stays as it was, and the next rebuild goes on from here"
@@ -55,20 +55,20 @@ def has_service(url: str) -> bool:
     """Whether another process writes the store.
 
     Raises:
-        StoreNotFoundError: There is none; none was created.
+        StoreNotFoundError: There is no store; none was created.
     """
     try:
         with reading(url) as system:
             return bool(system.store.owners())
     except SchemaVersionError:
-        return False  # opening it to write migrates it, or says why not
+        return False  # opening it in mode "own" migrates it, or raises the reason
 
 
 @contextmanager
-def views_alone(
+def views_without_system(
     url: str, own: Sequence[Projection]
 ) -> Iterator[tuple[EventStore, ProjectionRunner, EventTypes]]:
-    """The store and its views, with no system around them: no run is resumed.
+    """The store and its views, without a system, so that no run is resumed.
 
     Raises:
         StoreOwnedError: Another process owns the store.
@@ -91,7 +91,7 @@ def _by_service(url: str, name: str | None) -> dict[str, int]:
     from indelible.cli.watching.execution_place import ExecutionPlace
 
     done: dict[str, int] = {}
-    with Stop() as stop, asking(url) as system:
+    with Stop() as stop, client_of(url) as system:
         access = access_to(system)
         for view in sorted(system.views.cursors()) if name is None else [name]:
             say(f"{view} is rebuilt by the process that serves this store")
@@ -99,11 +99,13 @@ def _by_service(url: str, name: str | None) -> dict[str, int]:
             with Display(view, "event") as display:
                 while view not in done:
                     with suppress(TimeoutError):
-                        done[view] = access.wait(future, _LOOK)
+                        done[view] = access.wait(future, _POLL)
                     if stop.requested:
-                        stop.leave(ExecutionPlace.goes_on(system, f"the rebuild of {view}"))
+                        stop.leave(
+                            ExecutionPlace.describe_continuation(system, f"the rebuild of {view}")
+                        )
                     total = sum(system.store.positions().values())
-                    ran = view in system.views.cursors()  # else only the service knows it
+                    ran = view in system.views.cursors()  # if not, only the service knows the view
                     display.update(min(system.views.rebuilt(view), total) if ran else 0, total)
     return done
 

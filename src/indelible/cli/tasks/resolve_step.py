@@ -1,4 +1,4 @@
-"""Records in a run how a step ended that waits for a person, and begins nothing."""
+"""Records a person's decision about a step with an unknown outcome; starts no step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from indelible.actors.workflow.run_messages import Resolution
 from indelible.api.facade import access_to
 from indelible.api.system import ActorSystem
 from indelible.cli.options.common_options import CommandLine
-from indelible.cli.render.advice import advise, asked
+from indelible.cli.render.advice import advise, unknown_outcomes
 from indelible.errors import RefusedError
 
 
@@ -23,18 +23,18 @@ def record(
     result: Any,
     line: CommandLine,
 ) -> None:
-    """Resolve ``step`` of a run; where this process executes it, the run stands still after that.
+    """Resolve ``step`` of a run; if this process executes the run, the run does not continue here.
 
     Raises:
         UnknownRunError: There is no such run.
-        RefusedError: It does not wait for that step; what it does wait for has been said.
+        RefusedError: The run does not wait for that step; stderr says what it waits for.
     """
     run = system.run(run_id)
-    status = run.status()  # after it, an attempt that was cut off is known to be
+    status = run.status()  # activates the run, which then knows of an interrupted attempt
     if system.owns:
-        access_to(system).work.hold()  # or the end of this process cut the next attempt off
+        access_to(system).work.hold()  # the end of this process would interrupt the next attempt
     try:
         run.resolve_step(step, action, by=by, why=why, result=result)
     except RefusedError:
-        advise(asked(status), status["waiting_for"], line, served=not system.owns)
+        advise(unknown_outcomes(status), status["waiting_for"], line, served=not system.owns)
         raise

@@ -1,4 +1,4 @@
-"""One run from its start to its end, with progress; what it had to show is read before closing."""
+"""One run from its start to its end, with progress; its result is read before closing."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from indelible.cli.options.step_modules import StepEquipment
 from indelible.cli.render.console import count, say
 from indelible.cli.render.progress_bar import Display
 from indelible.cli.render.run_ending import RunEnding
-from indelible.cli.watching.blocked_runs import StatusQuestion, held, what_holds
+from indelible.cli.watching.blocked_runs import StatusQuestion, block_reasons, block_reasons_in
 from indelible.cli.watching.execution_place import ExecutionPlace
 from indelible.cli.watching.run_progress import CrashAfter, RunProgress
 from indelible.cli.watching.run_progress import watch as watch_of
 from indelible.cli.watching.stop_signals import Stop
 from indelible.errors import DefinitionError, StoreUnavailableError
 
-LOOK = 0.1
-"""Seconds between looks: what a person takes for at once."""
+POLL = 0.1
+"""Seconds between two updates: a person sees them as immediate."""
 
 _QUIET = 1.0
-"""Seconds without an event after which another process is asked what its run waits for."""
+"""Seconds without an event after which the command asks another process for the run's status."""
 
-_SHARE = 20  # looks take at most one part in so many of the time: a wide run's status is long
+_POLL_SHARE = 20  # polls use at most 1/20 of the time: the status of a wide run is long
 
 
 def prepare(
     file: Path, equipment: StepEquipment, value: Any, place: ExecutionPlace
 ) -> tuple[dict[str, Any], Plan]:
-    """The definition in ``file`` and its plan, wholly checked; its step types where they run.
+    """The definition in ``file`` and its plan, checked; the owner process checks the step types.
 
     Raises:
-        DefinitionError: It cannot be run, or not with the input ``value``.
+        DefinitionError: The definition cannot be run, or not with the input ``value``.
         ValueNotStorableError, PayloadTooLargeError: The log cannot hold that input.
-        MissingExtraError: It is YAML, and the ``yaml`` extra is not installed.
+        MissingExtraError: The file is YAML, and the ``yaml`` extra is not installed.
         typer.BadParameter: The steps of ``equipment`` cannot be registered.
     """
     definition = parse(file)
@@ -56,13 +56,13 @@ def prepare(
     try:
         plan = compile_definition(definition, None if place.owner is not None else types)
     except DefinitionError as error:
-        raise for_a_shell(error, "give its module with --steps MODULE") from error
+        raise with_shell_advice(error, "give its module with --steps MODULE") from error
     encode_input(plan, value)
     return definition, plan
 
 
-def for_a_shell(error: DefinitionError, advice: str) -> DefinitionError:
-    """The same, with ``advice`` where a step type is missing that a module might have."""
+def with_shell_advice(error: DefinitionError, advice: str) -> DefinitionError:
+    """``error`` with ``advice`` added to each problem about an unknown step type."""
     problems = [
         problem._replace(fix=f"{problem.fix}, or {advice}")
         if "unknown step type" in problem.found
@@ -73,7 +73,7 @@ def for_a_shell(error: DefinitionError, advice: str) -> DefinitionError:
 
 
 class RunJob(NamedTuple):
-    """What ``run`` was asked to do."""
+    """The arguments of ``run``, and its execution."""
 
     place: ExecutionPlace
     equipment: StepEquipment
@@ -85,10 +85,10 @@ class RunJob(NamedTuple):
     why: str | None
     crash_paths: Sequence[str]
     line: CommandLine
-    whole: bool  # read all results, not just the last
+    whole: bool  # read all results, not only the last
 
     def execute(self) -> RunEnding:
-        """Do it; a signal to stop ends the process with 130 or 143.
+        """Start or continue the run; a signal to stop ends the process with 130 or 143.
 
         Raises:
             IndelibleError: The store cannot be opened, or the run cannot be started or read.
@@ -102,10 +102,10 @@ class RunJob(NamedTuple):
                     say(f"once that is mended, go on with\n  {self.line.command('recover')}")
                     raise
                 if ending is None and owns:
-                    access_to(system).work.hold()  # first: nothing begins once it is said
+                    access_to(system).work.hold()  # before the message: no attempt begins after it
                     stop.announce()
                 elif ending is None:
-                    stop.leave(self.place.goes_on(system, f"run {self.run_id}"))
+                    stop.leave(self.place.describe_continuation(system, f"run {self.run_id}"))
             if ending is None:
                 stop.leave(
                     f"run {self.run_id} has stopped; go on with\n  {self.line.command('recover')}"
@@ -118,7 +118,7 @@ class RunJob(NamedTuple):
         if self.crash_paths and not system.owns:
             why = "another process executes the run, and this one's end would show nothing"
             raise typer.BadParameter(why, param_hint="--crash-after")
-        if self.crash_paths:  # before the watch: nobody is to see an end that was to be a crash
+        if self.crash_paths:  # before the watch, so that the kill comes before the end is shown
             words = f"killed as asked; go on with\n  {self.line.command('recover')}"
             CrashAfter(system, stream, self.crash_paths, words)
         watch = watch_of(system, [stream])
@@ -144,33 +144,33 @@ class RunJob(NamedTuple):
             if system.owns:
                 raise
             advice = "start the process that owns the store with --steps MODULE"
-            raise for_a_shell(error, advice) from error
+            raise with_shell_advice(error, advice) from error
 
 
 def _follow(
     system: ActorSystem, run: RunHandle, watch: RunProgress, stop: Stop, display: Display
 ) -> list[str]:
-    """Show how ``run`` goes on until it has ended, or is held, for the reasons returned."""
-    look_at, version, quiet_since = 0.0, 0, time.monotonic()
+    """Show progress until ``run`` has ended or is blocked; return the reasons for the block."""
+    next_poll, version, quiet_since = 0.0, 0, time.monotonic()
     question = StatusQuestion(system, run.run_id)
     while not watch.done.is_set() and not stop.requested:
         watch.refresh()
         began = time.monotonic()
-        if began >= look_at:
-            # The process that executes the run is asked only when the log says nothing new.
-            far = not system.owns
-            status = access_to(system).reader.describe(run.run_id) if far else run.status()
+        if began >= next_poll:
+            # Ask the process that executes the run only if the log has nothing new.
+            remote = not system.owns
+            status = access_to(system).reader.describe(run.run_id) if remote else run.status()
             if status["version"] != version:
                 version, quiet_since = status["version"], began
-            elif far and began - quiet_since >= _QUIET and (answer := question.answer()):
+            elif remote and began - quiet_since >= _QUIET and (answer := question.answer()):
                 status, quiet_since = answer, began
             _show(status, display)
             if status["outcome"] is not None:
                 watch.settle(f"run-{run.run_id}")
-            elif held(status) and (reasons := what_holds(run)):
+            elif block_reasons_in(status) and (reasons := block_reasons(run)):
                 return reasons
-            look_at = began + _SHARE * (time.monotonic() - began)
-        watch.done.wait(LOOK)
+            next_poll = began + _POLL_SHARE * (time.monotonic() - began)
+        watch.done.wait(POLL)
     return []
 
 

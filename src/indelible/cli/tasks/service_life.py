@@ -1,4 +1,4 @@
-"""The life of a service: wait for the store if need be, serve, drain, leave; a line for each."""
+"""The life of a service: wait for the store, serve, drain, end; one log line for each phase."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from indelible.api.system import ActorSystem
 from indelible.assembly.lifecycle import GRACE
 from indelible.cli.options.step_modules import StepEquipment
 from indelible.cli.render.console import count
-from indelible.cli.render.service_log import last_words, note
+from indelible.cli.render.service_log import note, write_final_line
 from indelible.cli.watching.blocked_runs_log import BlockedRunsLog
 from indelible.cli.watching.stop_signals import Stop
 from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
@@ -30,21 +30,21 @@ from indelible.service.health import Health, take_calls
 if TYPE_CHECKING:
     from indelible.assembly.system_parts import SystemParts
 
-_LOOK = 1.0
-"""Seconds between looks whether the store is still ours."""
+_POLL = 1.0
+"""Seconds between two checks whether this process still owns the store."""
 
-_TRY = 0.25
+_RETRY = 0.25
 """Seconds between two tries to own a store that another process owns."""
 
 _NAMED = 10
-"""Steps and calls that a line names: more would not be read."""
+"""Number of steps and calls that a line lists: people would not read more."""
 
 STOPPED, LEFT_BEHIND, STORE_LOST = 0, 3, 4
 """Exit codes."""
 
 
 class ServiceLife(NamedTuple):
-    """What ``serve`` was asked to do."""
+    """The arguments of ``serve``, and its execution."""
 
     store: str
     equipment: StepEquipment
@@ -64,13 +64,13 @@ class ServiceLife(NamedTuple):
         try:
             return sa.make_url(self.store).render_as_string()
         except (ArgumentError, ValueError):
-            return self.store  # opening it will say what is wrong
+            return self.store  # opening it raises the reason
 
     def serve(self) -> int:
-        """Do it and return the exit code.
+        """Serve the store and return the exit code.
 
         Raises:
-            StoreOwnedError: Another process owns the store, and nobody asked to stand by.
+            StoreOwnedError: Another process owns the store, and ``standby`` is not set.
             IndelibleError: The store cannot be opened.
         """
         system = ActorSystem(
@@ -94,11 +94,11 @@ class ServiceLife(NamedTuple):
                 lost = self._wait(system, stop)
                 readiness.end()
                 left = [] if lost else self._drain(system, reporter)
-            return self._say_end(left, lost=lost)
+            return self._report_end(left, lost=lost)
 
     def _open(self, system: ActorSystem, stop: ServiceStop) -> bool:
-        """Open ``system``, once the store is free; ``False`` if told to stop before."""
-        said = False
+        """Open ``system`` as soon as the store is free; ``False`` if a stop signal comes first."""
+        noted = False
         while not stop.requested:
             try:
                 system.open()
@@ -106,28 +106,28 @@ class ServiceLife(NamedTuple):
             except StoreOwnedError as owned:
                 if not self.standby:
                     raise
-                if not said:
-                    who = f"process {owned.pid} on {owned.host} owns {self.place}"
-                    note("standby", f"{who}; taking over when it ends")
-                said = True
-            stop.wait(_TRY)
+                if not noted:
+                    owner = f"process {owned.pid} on {owned.host} owns {self.place}"
+                    note("standby", f"{owner}; taking over when it ends")
+                noted = True
+            stop.wait(_RETRY)
         return False
 
     def _wait(self, system: ActorSystem, stop: ServiceStop) -> bool:
-        """Until told to stop; ``True`` if the store is lost before."""
-        attention = BlockedRunsLog(system, self.place)
+        """Wait for a signal to stop; ``True`` if the store is lost before."""
+        blocked_runs = BlockedRunsLog(system, self.place)
         while not stop.requested:
             if system.store.state == "closed":
                 return True
-            # The next look has it, or there is none any more.
-            with suppress(StoreError, SystemClosedError), system.store.within(_LOOK):
-                attention.look()
-            stop.wait(_LOOK)
+            # After an error the next check reads the rest, or the system has closed.
+            with suppress(StoreError, SystemClosedError), system.store.within(_POLL):
+                blocked_runs.check()
+            stop.wait(_POLL)
         return False
 
     def _drain(self, system: ActorSystem, reporter: Reporter) -> list[str]:
         work = access_to(system).work
-        work.hold()  # first: nothing begins once it is said
+        work.hold()  # before the message: no attempt begins after it
         reporter.report_now()  # so that no new requests are routed to this process
         system.store.end_within(self.drain + GRACE)
         running = _running(access_to(system).parts)
@@ -137,7 +137,7 @@ class ServiceLife(NamedTuple):
         system.store.end_within(GRACE)
         return left
 
-    def _say_end(self, left: list[str], *, lost: bool) -> int:
+    def _report_end(self, left: list[str], *, lost: bool) -> int:
         if lost:
             note("stop", f"{self.place} was taken away from this process", logging.ERROR)
             return STORE_LOST
@@ -148,27 +148,27 @@ class ServiceLife(NamedTuple):
         return STOPPED
 
     def _leave_at_once(self, system: ActorSystem, readiness: Readiness) -> None:
-        """Say what is left; called in the handler of the second signal."""
+        """Write the names of running steps and calls; called in the second signal's handler."""
         left: list[str] = []
         with suppress(SystemClosedError):
             left = access_to(system).work.running()
         readiness.remove()
         words = f"at once; {_left_behind(left)}" if left else "at once; no step or call was running"
-        last_words("stop", words, as_json=self.as_json)
+        write_final_line("stop", words, as_json=self.as_json)
 
 
 class Readiness:
-    """Says when the service becomes ready or unready, and keeps the file that says so."""
+    """Logs when the service becomes ready or unready, and keeps the ready file."""
 
     def __init__(self, file: Path | None) -> None:
-        """Not ready yet; a file that a killed process left is removed."""
+        """Begin as not ready; remove the file of a killed process."""
         self._file = file
         self._ready = False
         self._ended = False
         self.remove()
 
     def see(self, health: Health) -> None:
-        """Take note of a report; on the reporter's thread."""
+        """Handle a report; called on the reporter's thread."""
         if self._ended or health.ready == self._ready:
             return
         self._ready = health.ready
@@ -182,19 +182,19 @@ class Readiness:
             note("unready", "; ".join(health.why), logging.WARNING)
 
     def end(self) -> None:
-        """The service is ready no more, whatever is reported."""
+        """Become not ready; ignore later reports."""
         self._ended = True
         self.remove()
 
     def remove(self) -> None:
-        """Take the file away."""
+        """Remove the file."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.unlink()
 
 
 class ServiceStop(Stop):
-    """A stop that says something before the second signal ends the process."""
+    """A stop that calls a function before the second signal ends the process."""
 
     def __init__(self, before_end: Callable[[], object]) -> None:
         """``before_end`` is called in the second signal's handler."""
@@ -208,7 +208,7 @@ class ServiceStop(Stop):
 
 
 def _running(parts: SystemParts) -> str:
-    """What runs, in words; empty if nothing does."""
+    """Number of running steps and calls, as text; empty if none runs."""
     both = (len(parts.executor.running()), "step"), (take_calls(parts).running, "call")
     return " and ".join(count(number, noun) for number, noun in both if number)
 

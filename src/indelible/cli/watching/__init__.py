@@ -1,1 +1,1 @@
-"""What a command learns while it waits: progress, stops, who executes, what is blocked."""
+"""Watching while a command waits: progress, stop signals, the owner process, blocked runs."""

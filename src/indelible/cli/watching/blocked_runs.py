@@ -1,4 +1,4 @@
-"""Whether a run goes on by itself, or waits for something that this process does not have."""
+"""Whether a run is blocked: it waits for something that only a person can supply."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from indelible.api.run_handle import RunHandle
 from indelible.api.system import ActorSystem
 from indelible.errors import ActorError, AskTimeoutError
 
-_ANSWERED_IN = 5.0
-"""Seconds in which a process that executes a run is to say what it waits for."""
+_ANSWER_TIMEOUT = 5.0
+"""Seconds to wait for the status from the process that executes the run."""
 
 
 class StatusQuestion:
-    """What a run waits for, asked of the process that executes it, without waiting for that."""
+    """Asks the process that executes a run for the run's status, without blocking."""
 
     def __init__(self, system: ActorSystem, run_id: str) -> None:
-        """Ask nothing yet."""
+        """Send no question yet."""
         self._system = system
         self._stream = f"run-{run_id}"
         self._asked: PooledFuture[Any] | None = None
 
     def answer(self) -> RunStatus | None:
-        """The run's status once it has been answered; until then the question is under way.
+        """Send the question if none is pending; return the status if the answer is there.
 
         Raises:
-            IndelibleError: What that process answers instead.
+            IndelibleError: The error that the process answered.
         """
         if self._asked is None and self._system.store.owners():
             access = access_to(self._system)
-            self._asked = access.send(self._stream, Describe(), timeout=_ANSWERED_IN)
+            self._asked = access.send(self._stream, Describe(), timeout=_ANSWER_TIMEOUT)
         if self._asked is None or not self._asked.done():
             return None
         asked, self._asked = self._asked, None
@@ -46,16 +46,16 @@ class StatusQuestion:
         return status
 
 
-def what_holds(run: RunHandle) -> list[str]:
-    """What ``run`` cannot go on without, in words; empty while it goes on or has ended.
+def block_reasons(run: RunHandle) -> list[str]:
+    """The reasons why ``run`` is blocked, as text; empty if it is not blocked or has ended.
 
-    Such are an outcome that only a person knows, a step type or a connection that is
-    not there, and a state that cannot be read.  A retry's time comes by itself.
+    Reasons are an unknown outcome, a missing step type or connection, and a state that cannot be
+    read.  Waiting for a retry is no block.
     """
     try:
         status = run.status()
-        reasons = held(status)
-        # The list of what is missing is read after the state: without a change it belongs to it.
+        reasons = block_reasons_in(status)
+        # The missing step types are read after the state: an equal version shows that they agree.
         return reasons if not reasons or run.status()["version"] == status["version"] else []
     except AskTimeoutError:
         return []
@@ -63,12 +63,12 @@ def what_holds(run: RunHandle) -> list[str]:
         return [str(error)]
 
 
-def held(status: Mapping[str, Any]) -> list[str]:
-    """The same from a status alone, which must be of one moment."""
+def block_reasons_in(status: Mapping[str, Any]) -> list[str]:
+    """The same for a ``status``, all of which must be of one moment."""
     waiting_for: list[str] = status["waiting_for"]
     if status["outcome"] is not None or not waiting_for:
         return []
     states = Counter(step["state"] for step in status["steps"])
     lacking = len(waiting_for) - states["unknown"] - states["retrying"]
-    goes_on = states["retrying"] or states["running"] > lacking
-    return [] if goes_on else waiting_for
+    continues = states["retrying"] or states["running"] > lacking
+    return [] if continues else waiting_for

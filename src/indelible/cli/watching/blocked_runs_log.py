@@ -1,4 +1,4 @@
-"""What a service says of runs that cannot go on by themselves: which, and what a person can do."""
+"""Log lines of a service about blocked runs, with the command that a person can give."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from indelible.api.facade import access_to
 from indelible.api.system import ActorSystem
 from indelible.cli.options.common_options import CommandLine
-from indelible.cli.render.advice import asked
+from indelible.cli.render.advice import unknown_outcomes
 from indelible.cli.render.console import count
 from indelible.cli.render.service_log import note
 from indelible.errors import StoreUnavailableError
@@ -16,28 +16,28 @@ from indelible.events.model.event import RecordedEvent
 from indelible.events.model.run_events import StepOutcomeUnknown
 
 _RUNS = 20
-"""Runs that one look names: after a crash of many, a line each would hide the rest of the log."""
+"""Runs listed by one check: after a crash of many, more lines would hide the rest of the log."""
 
 
 class BlockedRunsLog:
-    """Logs each run that comes to wait for a person, and each step type that is missing, once."""
+    """Logs each run that begins to wait for a person, and each missing step type, once."""
 
     def __init__(self, system: ActorSystem, place: str) -> None:
-        """Follow the commits of ``system``, which is open on ``place``; read nothing yet."""
+        """Follow the commits of ``system``, whose store is ``place``; read nothing yet."""
         self._system = system
         self._line = CommandLine(place)
-        self._waiting: dict[str, None] = {}  # streams to be looked at, as an ordered set
-        self._types: set[str] = set()  # step types that were named
-        self._begun = False  # whether it is known what waited before
+        self._waiting: dict[str, None] = {}  # streams to check, as an ordered set
+        self._types: set[str] = set()  # step types that were logged
+        self._begun = False  # whether the runs that waited before were read
         system.store.subscribe(self._see)
 
-    def look(self) -> None:
-        """Log what is new; it reads the runs that have come to wait.
+    def check(self) -> None:
+        """Log newly blocked runs and missing step types.
 
         Raises:
-            StoreError: A run cannot be read; the next look has the rest.
+            StoreError: A run cannot be read; the next check continues with the rest.
         """
-        self._say_what_lacks()
+        self._note_missing_types()
         if not self._begun:
             store = self._system.store
             self._waiting |= {
@@ -48,7 +48,7 @@ class BlockedRunsLog:
             stream = next(iter(self._waiting))
             del self._waiting[stream]
             try:
-                self._say_what_asks(stream.removeprefix("run-"))
+                self._note_unknown_outcomes(stream.removeprefix("run-"))
             except StoreUnavailableError:
                 self._waiting[stream] = None
                 raise
@@ -59,13 +59,13 @@ class BlockedRunsLog:
             self._waiting.clear()
 
     def _see(self, group: Sequence[RecordedEvent]) -> None:
-        """Take note of a commit; on the thread that led it."""
+        """Find unknown outcomes in a commit; called on the thread that led it."""
         for recorded in group:
             if recorded.type == StepOutcomeUnknown.wire_name:
                 self._waiting[recorded.stream] = None
 
-    def _say_what_asks(self, run_id: str) -> None:
-        for run, step in asked(access_to(self._system).reader.describe(run_id)):
+    def _note_unknown_outcomes(self, run_id: str) -> None:
+        for run, step in unknown_outcomes(access_to(self._system).reader.describe(run_id)):
             command = self._line.command("resolve", run, step, "retry")
             note(
                 "waiting",
@@ -74,14 +74,14 @@ class BlockedRunsLog:
                 logging.WARNING,
             )
 
-    def _say_what_lacks(self) -> None:
-        lacking = access_to(self._system).executor.unregistered.by_type()
-        for step_type in lacking.keys() - self._types:
-            steps, one = lacking[step_type]
+    def _note_missing_types(self) -> None:
+        missing = access_to(self._system).executor.unregistered.by_type()
+        for step_type in missing.keys() - self._types:
+            steps, one = missing[step_type]
             note(
                 "waiting",
                 f"{count(steps, 'step')} of type {step_type!r} cannot run here, such as"
                 f" {one.step!r} of {one.stream!r}: {one.words}; start this service anew with it",
                 logging.WARNING,
             )
-        self._types = set(lacking)
+        self._types = set(missing)

@@ -1,6 +1,6 @@
-"""Whether another process executes the runs of a store; then commands go to it through the inbox.
+"""Which process executes the runs of a store: another one, by the inbox, or this one.
 
-What a command does and shows is the same in both cases.
+A command does and shows the same in both cases.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from indelible.events.lease.store_owner import StoreOwner
 
 
 class ExecutionPlace(NamedTuple):
-    """Where the runs of ``store`` are executed: by ``owner``, or else by this process."""
+    """The process that executes the runs of ``store``: ``owner``, or this process if ``None``."""
 
     store: str
     owner: StoreOwner | None
@@ -26,10 +26,10 @@ class ExecutionPlace(NamedTuple):
 
     @classmethod
     def of(cls, store: str) -> ExecutionPlace:
-        """Look who owns ``store`` at this moment.
+        """Find the current owner of ``store``.
 
         Raises:
-            StoreError: It cannot be read.
+            StoreError: The store cannot be read.
         """
         try:
             with reading(store) as system:
@@ -37,11 +37,11 @@ class ExecutionPlace(NamedTuple):
         except StoreNotFoundError:
             return cls(store, None, exists=False)
         except SchemaVersionError:
-            return cls(store, None)  # opening it to write migrates it, or says why not
+            return cls(store, None)  # opening it in mode "own" migrates it, or raises the reason
         return cls(store, owners[0] if owners else None)
 
     def open(self, equipment: StepEquipment) -> ActorSystem:
-        """An open system there: one that executes, or a client of the one that does.
+        """An open system that executes the runs, or a client of the process that does.
 
         Raises:
             IndelibleError: The store cannot be opened.
@@ -55,7 +55,7 @@ class ExecutionPlace(NamedTuple):
             )
             try:
                 return system.open()
-            except StoreOwnedError as error:  # somebody was quicker
+            except StoreOwnedError as error:  # another process has opened it meanwhile
                 owner = StoreOwner(error.owner, error.host, error.pid, error.since)
                 return self._replace(owner=owner).open(equipment)
         system = ActorSystem(self.store, mode="client").open()
@@ -66,8 +66,8 @@ class ExecutionPlace(NamedTuple):
         return system
 
     @staticmethod
-    def goes_on(system: ActorSystem, what: str) -> str:
-        """What becomes of ``what``, which another process executes, as far as is known."""
+    def describe_continuation(system: ActorSystem, what: str) -> str:
+        """Whether a process goes on with ``what``, as text."""
         try:
             absence = access_to(system).parts.service.absence()
         except IndelibleError as error:

@@ -1,6 +1,6 @@
-"""What a command sees of the commits while runs go on: which have ended, and how.
+"""Progress of runs, from the commits that a command sees.
 
-The listeners here run on the thread that led the commit, so they are quick and never raise.
+The listeners run on the thread that led the commit, so they are quick and never raise.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ class RunProgress:
         ended: Streams of all runs that ended while watched.
         steps: Steps completed while watched, of all runs.
         done: Set when nothing is pending.
-        noun: What ``steps`` counts.
-        looked: Whether a look has been taken.
+        noun: The unit of ``steps``.
+        polled: Whether :meth:`refresh` has read the store.
     """
 
     noun = "step completed"
 
     def __init__(self, system: ActorSystem, streams: Iterable[str]) -> None:
-        """Watch ``streams`` from here on; :meth:`settle` those that had ended before."""
+        """Watch ``streams`` from now on; call :meth:`settle` for runs that had ended before."""
         self.pending = set(streams)
         self.ended: set[str] = set()
         self.steps = 0
         self.done = threading.Event()
-        self.looked = False
+        self.polled = False
         system.store.subscribe(self._see)
 
     def add(self, stream: str) -> None:
-        """Watch one more."""
+        """Watch ``stream`` too."""
         self.pending.add(stream)
-        if stream in self.ended:  # it ended in between
+        if stream in self.ended:  # it ended meanwhile
             self.pending.discard(stream)
 
     def refresh(self) -> None:
-        """Look at what is not told by itself: nothing, here."""
+        """Read progress that commits do not show: here there is none."""
 
     def progress(self) -> str:
-        """How far all runs have come since the watch began, in words."""
+        """The progress of all runs since the watch began, as text."""
         what, how = self.noun.split()
         return f"{count(self.steps, what)} {how}"
 
     def settle(self, stream: str) -> None:
-        """Watch ``stream`` no more: its end was seen elsewhere."""
+        """Stop watching ``stream``, whose end the caller has seen."""
         self.pending.discard(stream)
         self._look()
 
@@ -78,7 +78,7 @@ class RunProgress:
 
 
 class RemoteRunProgress(RunProgress):
-    """The same for runs that another process executes: it looks at the log when told to.
+    """The same for runs that another process executes: :meth:`refresh` reads the log.
 
     Attributes:
         steps: Events recorded while watched, of all streams.
@@ -87,17 +87,17 @@ class RemoteRunProgress(RunProgress):
     noun = "event recorded"
 
     def __init__(self, system: ActorSystem, streams: Iterable[str]) -> None:
-        """Watch ``streams`` from here on."""
+        """Watch ``streams`` from now on."""
         super().__init__(system, streams)
         self._store = system.store
         self._before = sum(self._store.positions().values())
 
     def refresh(self) -> None:
-        """Look which runs have ended, and how far the log has come."""
+        """Read which runs have ended, and how many events were recorded."""
         events = sum(self._store.positions().values()) - self._before
-        if events == self.steps and self.looked:
+        if events == self.steps and self.polled:
             return
-        self.steps, self.looked = events, True
+        self.steps, self.polled = events, True
         heads = self._store.heads_of(self.pending)
         unfinished = {name for name, head in heads.items() if head.status in RESUMED}
         for stream in self.pending - unfinished:
@@ -107,7 +107,7 @@ class RemoteRunProgress(RunProgress):
 
 
 def watch(system: ActorSystem, streams: Iterable[str]) -> RunProgress:
-    """What follows runs of ``system``, wherever they are executed."""
+    """The progress of runs of ``system``, whether this or another process executes them."""
     executes_all = system.owns and system.store.shards == 1
     return RunProgress(system, streams) if executes_all else RemoteRunProgress(system, streams)
 
@@ -115,11 +115,13 @@ def watch(system: ActorSystem, streams: Iterable[str]) -> RunProgress:
 class CrashAfter:
     """Kills this process once all of some steps of one run are durably complete."""
 
-    def __init__(self, system: ActorSystem, stream: str, paths: Iterable[str], words: str) -> None:
-        """Watch ``stream`` from its beginning; ``words`` go to stderr before the end."""
+    def __init__(
+        self, system: ActorSystem, stream: str, paths: Iterable[str], message: str
+    ) -> None:
+        """Watch ``stream`` from its beginning; ``message`` goes to stderr before the kill."""
         self._stream = stream
         self._left = set(paths)
-        self._words = words
+        self._message = message
         self._decode = access_to(system).parts.types.decode
         system.store.subscribe(self._see)
         self._see(list(system.store.read(stream)))
@@ -132,5 +134,5 @@ class CrashAfter:
                 self._left.discard(event.path)
         if not self._left:
             restore_cursor()
-            os.write(2, self._words.encode() + b"\n")
+            os.write(2, self._message.encode() + b"\n")
             os.kill(os.getpid(), signal.SIGKILL)

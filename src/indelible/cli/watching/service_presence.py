@@ -1,4 +1,4 @@
-"""Says on stderr when the process that a command waits for is gone, and when one is back."""
+"""Messages on stderr when the process that serves the store ends, or one serves it again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from indelible.threads import start_now
 
 
 def announce(service: ServiceWatch, store: EventStore) -> None:
-    """Look at ``service`` until ``store`` is closed, on a daemon thread.
+    """Check ``service`` until ``store`` is closed, on a daemon thread.
 
     Raises:
         ThreadUnavailableError: The host gives no thread.
@@ -25,9 +25,9 @@ def _run(service: ServiceWatch, store: EventStore) -> None:
     pause = threading.Event()  # never set: the thread ends with its store
     while store.state != "closed":
         try:
-            words = service.check()
+            text = service.check()
         except SystemClosedError:
             return
-        if words:
-            say(words)
+        if text:
+            say(text)
         pause.wait(EVERY)

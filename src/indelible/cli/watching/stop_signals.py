@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop: the command sees it at its next look and ends cleanly."""
+"""SIGINT and SIGTERM as requests to stop: the command checks for one and ends cleanly."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """While entered, the first signal is noted and the second ends the process at once.
+    """While entered, the first signal is a request to stop; the second ends the process at once.
 
-    Ending at once loses nothing that was acknowledged.  A signal that the parent process ignores
-    stays ignored.  On another thread than the main one nothing is installed.
+    Ending at once loses no acknowledged work.  A signal that the parent process ignores stays
+    ignored.  On another thread than the main thread no handler is installed.
     """
 
     def __init__(self) -> None:
-        """Nobody wants to stop."""
+        """Begin without a request."""
         self._signal = 0
         self._before: dict[int, Any] = {}
-        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put() may interrupt itself
+        self._requests: queue.SimpleQueue[None] = (
+            queue.SimpleQueue()
+        )  # its put() may interrupt itself
 
     @property
     def requested(self) -> bool:
@@ -36,7 +38,7 @@ class Stop:
         return self._signal != 0
 
     def __enter__(self) -> Self:
-        """Take the signals over."""
+        """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:
@@ -49,7 +51,7 @@ class Stop:
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Give them back."""
+        """Restore the earlier handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -57,10 +59,10 @@ class Stop:
         """Return when a signal comes, or after ``timeout`` seconds."""
         if not self.requested:
             with suppress(queue.Empty):
-                self._asked.get(timeout=timeout)
+                self._requests.get(timeout=timeout)
 
     def announce(self) -> None:
-        """Say what is waited for now; before the system is left."""
+        """Say that running steps are waited for; call it before the system closes."""
         if self.requested:
             say("stopping: running steps and calls have 10 s to return; once more to end at once")
 
@@ -75,4 +77,4 @@ class Stop:
             restore_cursor()
             os._exit(128 + number)
         self._signal = number
-        self._asked.put(None)
+        self._requests.put(None)
