@@ -1,1 +1,1 @@
-"""The threads under the actors: who runs what and when; one message of an actor at a time."""
+"""Threads, mailboxes, futures and timers for actors; an actor handles one message at a time."""

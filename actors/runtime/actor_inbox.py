@@ -1,4 +1,4 @@
-"""pykka's inbox on a mailbox: a message wakes its actor, and none is left without an answer."""
+"""pykka's inbox on a mailbox: a message schedules its actor, and every ask gets an answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from indelible.errors import ActorStoppedError
 
 
 class InboxRunner(Runnable, Protocol):
-    """The actor behind an inbox."""
+    """The actor that owns an inbox."""
 
     def _abandon(self) -> None:
-        """End at once: nothing will run this actor any more; the caller holds the flag."""
+        """End at once: no thread will run this actor any more; the caller holds the flag."""
         ...
 
 
@@ -31,18 +31,18 @@ class ActorInbox(Mailbox):
     _dispatcher: Dispatcher
 
     def __init__(self) -> None:
-        """Collect messages, but run nothing yet."""
+        """Collect messages; the actor does not run yet."""
         super().__init__()
         self._owner: InboxRunner | None = None
         self._name = ""
-        self.started = False  # whether on_start has been called; for the flag's holder
+        self.started = False  # whether on_start has been called; used under the flag
         self.try_acquire()
 
     def open(self, owner: InboxRunner, dispatcher: Dispatcher) -> None:
         """Begin to run ``owner`` on ``dispatcher``.
 
         Raises:
-            ThreadUnavailableError: There is no thread to run it, and the host gives none.
+            ThreadUnavailableError: There is no thread, and the host refuses to start one.
         """
         self._dispatcher = dispatcher
         self._owner = owner
@@ -52,7 +52,7 @@ class ActorInbox(Mailbox):
             owner._abandon()
 
     def end(self) -> list[Envelope[Any]]:
-        """Close, let go of the actor and return what it has not handled; for the flag's holder."""
+        """Close, drop the actor and return its unhandled messages; the caller holds the flag."""
         self._name = str(self._owner)
         left = self.close()
         self._owner = None
@@ -60,17 +60,17 @@ class ActorInbox(Mailbox):
         return left
 
     def put(self, envelope: Envelope[Any], /) -> bool:
-        """Add ``envelope`` and see that the actor runs.
+        """Add ``envelope`` and schedule the actor.
 
         Returns:
-            False if the actor has ended; an ask has then got its answer.
+            False if the actor has ended; an ask was then answered with an error.
 
         Raises:
-            ActorDeadError: The actor has ended, and nobody waits for an answer.
+            ActorDeadError: The actor has ended, and the message is not an ask.
         """
         owner = self._owner
         if envelope.reply_to is not None:
-            envelope.reply_to.asked = owner  # type: ignore[attr-defined]  # names deadlocks
+            envelope.reply_to.asked_actor = owner  # type: ignore[attr-defined]  # names deadlocks
         if not super().put(envelope):
             refuse(envelope, f"{self._name} not found")
             if envelope.reply_to is None:
@@ -81,26 +81,26 @@ class ActorInbox(Mailbox):
         return True
 
     def get(self) -> Envelope[Any]:
-        """Remove and return the oldest envelope; for the flag's holder.
+        """Remove and return the oldest envelope; the caller holds the flag.
 
         Raises:
-            IndexError: None waits.
+            IndexError: There is none.
         """
         envelope: Envelope[Any] = self.take()
         return envelope
 
     def empty(self) -> bool:
-        """Whether no envelope waits."""
+        """Whether there is no envelope."""
         return not len(self)
 
     def schedule(self) -> None:
-        """Have the actor run; for the flag's holder, who gives the flag away."""
+        """Schedule the actor; the caller holds the flag and passes it on to the actor's run."""
         owner = self._owner
         if owner is None:
             return
         try:
             self._dispatcher.schedule(owner)
-        except ActorStoppedError:  # its dispatcher is closed: what waits must be answered here
+        except ActorStoppedError:  # its dispatcher is closed: waiting asks are answered here
             owner._abandon()
 
 
@@ -108,7 +108,7 @@ def refuse(envelope: Envelope[Any], why: str) -> None:
     """Answer ``envelope`` without handling it: a stop with success, an ask with ``why``."""
     if envelope.reply_to is None:
         return
-    with suppress(queue.Full):  # the asker has set an answer himself
+    with suppress(queue.Full):  # the asker has set the future itself
         if isinstance(envelope.message, _ActorStop):
             envelope.reply_to.set(None)
         else:

@@ -1,4 +1,4 @@
-"""Runs async steps on one event loop in a thread of its own; nothing that a step raises ends it."""
+"""Runs async steps on one event loop in its own thread; no exception of a step ends the thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class LoopCall:
-    """One coroutine that a loop was asked to run; a handle for :meth:`LoopThread.cancel`."""
+    """One queued coroutine of a loop; a handle for :meth:`LoopThread.cancel`."""
 
     __slots__ = ("begun", "cancelled", "function", "on_done", "task")
 
@@ -33,7 +33,7 @@ class LoopCall:
         self.task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Run to the end and tell, whatever the end is."""
+        """Run the coroutine to its end, and report any outcome."""
         result: Any = None
         error: BaseException | None = None
         self.begun = True
@@ -41,14 +41,14 @@ class LoopCall:
             if self.cancelled:
                 raise asyncio.CancelledError
             result = await self.function()
-        except GeneratorExit:  # the loop is gone: there is nobody to tell
+        except GeneratorExit:  # the loop has ended: no report is possible
             raise
         except BaseException as raised:  # noqa: BLE001 - SystemExit too is an outcome of a step
             error = raised
-        self.tell(result, error)
+        self.report(result, error)
 
-    def tell(self, result: Any, error: BaseException | None) -> None:
-        """Call ``on_done``; what that raises is logged."""
+    def report(self, result: Any, error: BaseException | None) -> None:
+        """Call ``on_done``; its exceptions are logged."""
         try:
             self.on_done(result, error)
         except BaseException:
@@ -56,10 +56,10 @@ class LoopCall:
 
 
 class LoopThread:
-    """An event loop in a daemon thread, started when first needed; call it from any thread."""
+    """An event loop in a daemon thread, started when first needed; any thread may use it."""
 
     def __init__(self, name: str = "loop") -> None:
-        """Start nothing yet."""
+        """Start no thread yet."""
         self.name = name
         self._calls: deque[LoopCall] = deque()
         self._live: set[LoopCall] = set()  # only the loop's thread changes it
@@ -71,9 +71,9 @@ class LoopThread:
         watch(self)
 
     def _forked(self, _parent: int) -> None:
-        """In a child, which may be inside a coroutine: when that waits or ends, so does the child.
+        """In a forked child inside a coroutine: end the child when the coroutine waits or ends.
 
-        Nothing else of the loop runs there, since all of it goes on in the parent.
+        Other coroutines of the loop do not run in the child: they continue in the parent.
         """
         loop = self._loop
         if loop is None or not self.is_loop_thread():
@@ -87,23 +87,23 @@ class LoopThread:
         Args:
             function: Makes the coroutine (or other awaitable), on the loop's thread.
             on_done: Called once on the loop's thread with the result and ``None``, or with
-                ``None`` and what was raised.  Not called for what :meth:`close` finds waiting.
+                ``None`` and the exception.  Not called for coroutines queued at :meth:`close`.
         """
         call = LoopCall(function, on_done)
         self._calls.append(call)
         return call
 
     def kick(self) -> None:
-        """Hand over what is queued, with one wake-up for all; it waits if there is no thread."""
+        """Wake the loop once for all queued coroutines; they stay queued if there is no thread."""
         if self._kicked or not self._calls:
             return
         loop = self._loop or self._start()
         if loop is not None:
             self._kicked = True
-            _call(loop, self._take)
+            _call(loop, self._start_calls)
 
     def cancel(self, call: LoopCall) -> None:
-        """Cancel ``call``, begun or not; it ends with ``CancelledError`` unless it will not."""
+        """Cancel ``call``, begun or not; it ends with ``CancelledError`` unless it ignores that."""
         call.cancelled = True
         loop = self._loop
         if loop is not None and call.task is not None:
@@ -114,11 +114,11 @@ class LoopThread:
         return threading.current_thread() is self._thread
 
     def close(self, timeout: float = 10.0) -> tuple[LoopCall, ...]:
-        """Cancel everything, wait for it to end and end the thread; not from the loop's thread.
+        """Cancel all calls, wait for them and end the thread; not from the loop's thread.
 
         Returns:
-            The calls that have not ended within ``timeout`` seconds; their ``on_done`` may still
-            be called if they block the loop, and never is if they ignore being cancelled.
+            The calls that have not ended within ``timeout`` seconds.  Their ``on_done`` may still
+            be called if they block the loop; it is not called if they ignore the cancellation.
         """
         with self._lock:
             self._closed = True
@@ -126,7 +126,7 @@ class LoopThread:
         wanted.forget(self.kick)
         if loop is None or thread is None:
             return ()
-        _call(loop, self._begin_end, loop, timeout)
+        _call(loop, self._begin_shutdown, loop, timeout)
         thread.join(timeout + 1.0)  # the loop itself gives up after timeout, unless it is blocked
         return tuple(self._live)
 
@@ -137,7 +137,7 @@ class LoopThread:
             if self._loop is None and not self._closed:
                 try:
                     loop = asyncio.new_event_loop()
-                except OSError as error:  # no more files: as good as no thread
+                except OSError as error:  # no more file descriptors: the same as no thread
                     wanted.refused(self.name, error, self.kick)
                     return None
                 thread = threading.Thread(
@@ -155,12 +155,12 @@ class LoopThread:
             try:
                 loop.run_forever()
             except BaseException:  # SystemExit in a task that a step has made
-                logger.exception("something on the loop %s raised; it goes on", self.name)
+                logger.exception("a task on the loop %s raised; the loop continues", self.name)
             else:
                 loop.close()
 
-    def _take(self) -> None:
-        self._kicked = False  # first: what is queued from now on brings its own kick
+    def _start_calls(self) -> None:
+        self._kicked = False  # first: coroutines queued from now on come with their own kick
         loop = asyncio.get_running_loop()
         while self._calls and not self._closed:
             call = self._calls.popleft()
@@ -171,11 +171,11 @@ class LoopThread:
     def _forget(self, call: LoopCall, _: asyncio.Task[None]) -> None:
         self._live.discard(call)
 
-    def _begin_end(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
-        self._ending = loop.create_task(self._end(timeout))
-        self._ending.add_done_callback(lambda _: loop.stop())
+    def _begin_shutdown(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        self._shutdown = loop.create_task(self._shut_down(timeout))
+        self._shutdown.add_done_callback(lambda _: loop.stop())
 
-    async def _end(self, timeout: float) -> None:  # noqa: ASYNC109 - a grace period, not a time-out
+    async def _shut_down(self, timeout: float) -> None:  # noqa: ASYNC109 - a grace period, not a time-out
         own = asyncio.current_task()
         tasks = [task for task in asyncio.all_tasks() if task is not own]
         for task in tasks:
@@ -185,17 +185,17 @@ class LoopThread:
         await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-def will_call(loop: asyncio.AbstractEventLoop, mine: Callable[[Context], bool]) -> bool:
-    """Whether ``loop`` has a timer, say a time-out, set in a context that is ``mine``.
+def has_timer(loop: asyncio.AbstractEventLoop, matches: Callable[[Context], bool]) -> bool:
+    """Whether ``loop`` has a timer, such as a time-out, set in a context that is ``matches``.
 
-    Only where the loop shows its timers, as asyncio's own do; any thread may ask.
+    Works only for loops that show their timers, as asyncio's own do; any thread may call.
     """
     timers = list(getattr(loop, "_scheduled", ()))
-    return any(not timer.cancelled() and mine(timer._context) for timer in timers)
+    return any(not timer.cancelled() and matches(timer._context) for timer in timers)
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
-    """Have ``loop`` call ``callback`` soon; nothing if it has ended."""
+    """Let ``loop`` call ``callback`` soon; no effect if the loop has ended."""
     try:
         loop.call_soon_threadsafe(callback, *args)
     except RuntimeError:

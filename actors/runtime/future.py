@@ -1,4 +1,4 @@
-"""Answers that are still to come: waiting for one never starves the pool or an event loop."""
+"""Futures of answers: a wait for one never starves the pool or an event loop."""
 
 from __future__ import annotations
 
@@ -29,42 +29,42 @@ logger = logging.getLogger(__name__)
 
 
 class _Unset:
-    """Says that a hook has not been called."""
+    """Marks that a hook has not been called."""
 
 
 class PooledFuture(ThreadingFuture[T]):
-    """A pykka future that is cheap to make, can be awaited and calls back.
+    """A pykka future that is cheap to create, can be awaited and has callbacks.
 
-    ``get`` on a thread for actors or steps lets another one work meanwhile; ``await`` blocks no
-    event loop.  Any thread may call any method.
+    ``get`` on a thread of the pool lets another thread take its place; ``await`` does not block
+    the event loop.  Any thread may call any method.
     """
 
-    asked: object = None  # who will answer, for naming deadlocks
+    asked_actor: object = None  # the actor that will answer, named in deadlock errors
     _get_hook: GetHookFunc[T] | None = None
     _get_hook_result: Any = _Unset
     _sources: tuple[Future[Any], ...] = ()
 
     def __init__(self) -> None:
-        """Be empty; pykka's own constructor would make a condition, which takes 1 KiB."""
+        """Start without an answer, and without the condition of pykka, which takes 1 KiB."""
         self._lock = threading.Lock()
         self._outcome: Outcome | None = None
         self._callbacks: list[Callable[[PooledFuture[T]], None]] | None = None
 
     def done(self) -> bool:
-        """Whether :meth:`get` returns, or raises, at once."""
+        """Whether :meth:`get` returns or raises at once."""
         if self._get_hook is None:
             return self._outcome is not None
         return self._get_hook_result is not _Unset
 
     def get(self, *, timeout: float | None = None) -> Any:
-        """Return the value, or raise the exception, once it is there.
+        """Wait for the answer: return the value, or raise the exception.
 
         Args:
-            timeout: Seconds to wait; for ever by default.
+            timeout: Seconds to wait; unlimited by default.
 
         Raises:
-            pykka.Timeout: It is not there in time.
-            DeadlockError: Waiting here would block too many actors, or one another for ever.
+            pykka.Timeout: There is no answer in time.
+            DeadlockError: Too many actors wait already, or the wait closes an endless cycle.
         """
         if self._get_hook is not None:
             return self._call_hook(self._get_hook, timeout)
@@ -85,24 +85,24 @@ class PooledFuture(ThreadingFuture[T]):
         """Make ``value`` the answer; callbacks run on this thread.
 
         Raises:
-            queue.Full: There is an answer, or a hook that makes one; nothing has changed.
+            queue.Full: There is an answer or a hook already; nothing has changed.
         """
         self._complete((value, None))
 
     def set_exception(self, exc_info: OptExcInfo | None = None) -> None:
-        """Make an exception the answer, by default the one being handled.
+        """Make an exception the answer, by default the exception being handled.
 
         Raises:
-            queue.Full: There is an answer, or a hook that makes one; nothing has changed.
+            queue.Full: There is an answer or a hook already; nothing has changed.
         """
         assert exc_info is None or len(exc_info) == 3
         self._complete((None, exc_info or sys.exc_info()))
 
     def set_get_hook(self, func: GetHookFunc[T]) -> None:
-        """Have :meth:`get` call ``func`` with its time-out, until that returns once.
+        """Let :meth:`get` call ``func`` with its time-out, until that has returned once.
 
         Raises:
-            queue.Full: There is an answer; nothing has changed.
+            queue.Full: There is an answer already; nothing has changed.
         """
         with self._lock:
             if self._outcome is not None:
@@ -113,10 +113,10 @@ class PooledFuture(ThreadingFuture[T]):
     def add_done_callback(self, callback: Callable[[PooledFuture[T]], None]) -> None:
         """Call ``callback`` with this future when it is done, on the thread that completes it.
 
-        It is called at once if the future is done, and must be quick; what it raises is logged.
+        It is called at once if the future is done.  It must be quick; its exceptions are logged.
 
         Raises:
-            TypeError: The answer is made by a hook, which runs only in :meth:`get`.
+            TypeError: A hook makes the answer, and hooks run only in :meth:`get`.
         """
         if self._get_hook is not None:
             raise TypeError("this future is computed by get(); add the callback to its source")
@@ -129,12 +129,12 @@ class PooledFuture(ThreadingFuture[T]):
         self._call(callback)
 
     def remove_done_callback(self, callback: Callable[[PooledFuture[T]], None]) -> None:
-        """Forget ``callback``, if it is still to be called."""
+        """Remove ``callback``, if it has not been called yet."""
         with self._lock:
             if self._callbacks is not None and callback in self._callbacks:
                 self._callbacks.remove(callback)
 
-    # -- derived futures: as pykka makes them, but they know what they wait for
+    # -- derived futures: as pykka makes them, but they keep their sources
 
     def filter(self: PooledFuture[Iterable[Any]], func: Callable[[Any], bool]) -> Any:
         """As pykka's."""
@@ -161,28 +161,28 @@ class PooledFuture(ThreadingFuture[T]):
         except RuntimeError:
             yield
         else:
-            yield from self._waited(loop)
+            yield from self._wait_on_loop(loop)
         return self.get()  # type: ignore[no-any-return]
 
     __iter__ = __await__
 
-    def _waited(self, loop: asyncio.AbstractEventLoop) -> Generator[Any, None, None]:
+    def _wait_on_loop(self, loop: asyncio.AbstractEventLoop) -> Generator[Any, None, None]:
         if self.done():
             return
         if self._get_hook is None:
-            yield from _notified(self, loop)
+            yield from _await_callback(self, loop)
             return
         sources = [source for source in self._sources if isinstance(source, PooledFuture)]
         if sources and len(sources) == len(self._sources):
             for source in sources:
-                yield from source._waited(loop)
-        else:  # an opaque hook: it may block, so it runs elsewhere
-            yield from loop.run_in_executor(None, self._settle)
+                yield from source._wait_on_loop(loop)
+        else:  # an unknown hook: it may block, so it runs on a thread
+            yield from loop.run_in_executor(None, self._run_hook)
 
-    def _settle(self) -> None:
+    def _run_hook(self) -> None:
         try:
             self.get()
-        except Exception:  # noqa: BLE001 - get() on the loop's thread raises it to the right one
+        except Exception:  # noqa: BLE001 - get() on the loop's thread raises it to the caller
             return
 
     # -- inside
@@ -193,7 +193,7 @@ class PooledFuture(ThreadingFuture[T]):
                 raise queue.Full
             self._outcome = outcome
             callbacks, self._callbacks = self._callbacks, None
-        self.asked = None
+        self.asked_actor = None
         for callback in callbacks or ():
             self._call(callback)
 
@@ -212,7 +212,7 @@ class PooledFuture(ThreadingFuture[T]):
         def release(_: PooledFuture[T]) -> None:
             ready.release()
 
-        with let_others_run(self.asked, forever=timeout is None):
+        with let_others_run(self.asked_actor, forever=timeout is None):
             self.add_done_callback(release)
             if acquire(ready, timeout):
                 return self._outcome
@@ -233,7 +233,7 @@ class PooledFuture(ThreadingFuture[T]):
 
 
 def let_others_run(on: object, *, forever: bool) -> AbstractContextManager[None]:
-    """Surround a wait for ``on``: in a group of threads another one works meanwhile."""
+    """Surround a wait for ``on``: on a pool thread, another thread works meanwhile."""
     thread = threading.current_thread()
     if isinstance(thread, Worker):
         return thread.workers.blocking(on, forever=forever)
@@ -243,7 +243,7 @@ def let_others_run(on: object, *, forever: bool) -> AbstractContextManager[None]
 def acquire(lock: threading.Lock, timeout: float | None) -> bool:
     """Acquire ``lock`` within ``timeout`` seconds.
 
-    While the host refuses threads, this one tries to start them: there may be no other.
+    While the host refuses new threads, this thread retries to start them: no other thread may run.
     """
     left = timeout
     while wanted and (left is None or left > RETRY_S):
@@ -259,7 +259,7 @@ def _derived(future: Any, *sources: Future[Any]) -> Any:
     return future
 
 
-def _notified(
+def _await_callback(
     future: PooledFuture[Any], loop: asyncio.AbstractEventLoop
 ) -> Generator[Any, None, None]:
     waiter: asyncio.Future[None] = loop.create_future()
@@ -271,7 +271,7 @@ def _notified(
     def notify(_: PooledFuture[Any]) -> None:
         try:
             loop.call_soon_threadsafe(wake)
-        except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
+        except RuntimeError:  # the loop was closed meanwhile, with the task that awaited
             return
 
     future.add_done_callback(notify)

@@ -1,6 +1,6 @@
 """Messages of one actor in order, and the flag that lets one thread at a time handle them.
 
-A message is never lost: it is handled, refused to the one who put it, or handed to the closer.
+A message is never lost: it is handled, refused to its sender, or returned by :meth:`Mailbox.close`.
 """
 
 from __future__ import annotations
@@ -14,37 +14,38 @@ from indelible.forks import process_wide
 
 ACTIVATION = 64  # messages handled at once before other actors get their turn
 
-# Taken only around the end of a mailbox, by all of them, so that each is a lock smaller;
-# re-entrant, because a finaliser may send a message at any place.
+# One lock for all mailboxes, taken only when one closes: saves memory for each mailbox.
+# Re-entrant, because a finaliser may send a message at any point.
 _closing = process_wide(threading.RLock())
 
-# Taken to count commands, for the same reasons.
+# One lock to count the commands of all mailboxes, for the same reasons.
 _counting = process_wide(threading.RLock())
 
 
 class Mailbox:
-    """An unbounded queue with a bound for commands; only the flag's holder takes from it.
+    """A queue with a bound for commands only; only the thread that holds the flag takes from it.
 
-    Who has put a message tries :meth:`try_acquire`; on success nobody handles this mailbox, and
-    he must run or schedule the actor.  The holder takes messages, then calls :meth:`release`.
+    After a put, the sender calls :meth:`try_acquire`; if it gets the flag, no thread handles this
+    mailbox, and the sender must run or schedule the actor.  The thread that holds the flag takes
+    messages, then calls :meth:`release`.
     """
 
     __slots__ = ("_bound", "_commands", "_flag", "_messages", "closed")
 
     def __init__(self, bound: int | None = None) -> None:
-        """``bound`` is the number of commands that may wait; ``None`` is any number."""
+        """``bound`` is how many commands may wait; ``None`` means no limit."""
         self._messages: deque[Any] = deque()
         self._flag = threading.Lock()
         self._bound = bound
-        self._commands = 0  # that wait, if they are bounded
+        self._commands = 0  # commands that wait; counted only if there is a bound
         self.closed = False
 
     def __len__(self) -> int:
-        """Messages that wait."""
+        """How many messages wait."""
         return len(self._messages)
 
     def put(self, message: Any, /) -> bool:
-        """Add a message that no bound concerns; never blocks.
+        """Add a message that does not count against the bound; never blocks.
 
         Returns:
             False if the mailbox is closed: ``message`` is not in it.
@@ -52,7 +53,7 @@ class Mailbox:
         if self.closed:
             return False
         self._messages.append(message)
-        return not self.closed or self._kept(message)
+        return not self.closed or self._taken_by_close(message)
 
     def put_command(self, message: Any, owner: object = "the actor") -> bool:
         """Add a message that counts against the bound; never blocks.
@@ -61,7 +62,7 @@ class Mailbox:
             False if the mailbox is closed: ``message`` is not in it.
 
         Raises:
-            MailboxFullError: As many commands wait as may; the error names ``owner``.
+            MailboxFullError: The bound is reached; the error names ``owner``.
         """
         if self._bound is None:
             return self.put(message)
@@ -72,14 +73,14 @@ class Mailbox:
         return self.put(_Counted(message))
 
     def try_acquire(self) -> bool:
-        """Take the flag, if nobody has it."""
+        """Take the flag, if it is free."""
         return self._flag.acquire(blocking=False)
 
     def take(self) -> Any:
-        """Remove and return the oldest message; for the flag's holder.
+        """Remove and return the oldest message; the caller holds the flag.
 
         Raises:
-            IndexError: No message waits.
+            IndexError: There is no message.
         """
         message = self._messages.popleft()
         if type(message) is _Counted:
@@ -89,7 +90,7 @@ class Mailbox:
         return message
 
     def take_some(self, most: int) -> list[Any]:
-        """Remove and return the oldest messages, at most ``most``; for the flag's holder."""
+        """Remove and return the oldest messages, at most ``most``; the caller holds the flag."""
         taken: list[Any] = []
         waiting = self._messages
         take = waiting.popleft if self._bound is None else self.take
@@ -98,30 +99,30 @@ class Mailbox:
         return taken
 
     def release(self) -> bool:
-        """Give the flag back.
+        """Release the flag.
 
         Returns:
-            True if messages wait and the flag is the caller's again: he must run or schedule.
+            True if messages wait and the caller holds the flag again: it must run or schedule.
         """
-        self._flag.release()  # first, so that who puts a message now finds the flag free
+        self._flag.release()  # first, so that a sender that puts a message now finds it free
         return bool(self._messages) and self._flag.acquire(blocking=False)
 
     def close(self) -> list[Any]:
-        """Refuse all messages from now on and return those that wait, oldest first.
+        """Refuse all messages from now on and return the waiting messages, oldest first.
 
-        For the flag's holder, who keeps the flag for ever.
+        The caller holds the flag, and never releases it.
         """
         with _closing:
             self.closed = True
             left = self._pop_all()
         return [item.message if type(item) is _Counted else item for item in left]
 
-    def _kept(self, message: object) -> bool:
-        """Take ``message`` out of the closed mailbox, unless somebody has it already."""
+    def _taken_by_close(self, message: object) -> bool:
+        """Remove ``message`` from the closed mailbox; True if :meth:`close` has returned it."""
         with _closing:
             late = self._pop_all()
             others = [item for item in late if item is not message]
-            self._messages.extend(others)  # each is taken out by the thread that put it
+            self._messages.extend(others)  # each is removed by the thread that put it
         return len(others) == len(late)
 
     def _pop_all(self) -> list[Any]:

@@ -1,6 +1,6 @@
 """pykka's actor on a pool of threads: the same semantics, and every ask gets an answer.
 
-At most one thread at a time runs an actor; which one changes from activation to activation.
+At most one thread at a time runs an actor; each activation may be on another thread.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from indelible.actors.runtime.pool.dispatcher import Dispatcher, PoolDispatcher
 from indelible.actors.runtime.stopped_flag import StoppedFlag
 from indelible.errors import DeadlockError
 
-NEWEST = 64  # entries at the end of pykka's registry: stop_all() takes actors from there
+NEWEST = 64  # entries at the end of pykka's registry, where stop_all() takes actors from
 
-logger = logging.getLogger("pykka")  # what pykka would log goes where pykka's users look
+logger = logging.getLogger("pykka")  # the logger where pykka's users expect these records
 
 
 @cache
 def default_dispatcher(*, daemon: bool) -> PoolDispatcher:
-    """The process's own dispatcher for plain pykka programs, whose registry is global too."""
+    """The dispatcher of the process, for plain pykka programs, whose registry is global too."""
     name = "PooledActor-daemon" if daemon else "PooledActor"
     return PoolDispatcher(name, threads=4, daemon=daemon)
 
@@ -38,23 +38,23 @@ def default_dispatcher(*, daemon: bool) -> PoolDispatcher:
 class PooledActor(Actor):
     """A :class:`pykka.Actor` that needs no thread of its own.
 
-    Everything that pykka documents holds.  Hooks and messages run on a thread of the dispatcher,
-    one after the other, not always on the same one.  Beyond pykka: an ask that races with the
-    actor's end, or waits while ``on_start`` fails, is answered with :class:`pykka.ActorDeadError`.
+    It behaves as pykka documents.  Hooks and messages run one after the other on threads of the
+    dispatcher, not always on the same thread.  Beyond pykka: an ask that races with the actor's
+    end, or waits while ``on_start`` fails, is answered with :class:`pykka.ActorDeadError`.
     """
 
     use_daemon_thread: ClassVar[bool] = False
     """Whether the process may end while the actor lives, if ``dispatcher`` is not given."""
 
     dispatcher: ClassVar[Dispatcher | None] = None
-    """Who runs actors of the class, the process's own dispatcher by default.
+    """The dispatcher for actors of the class, by default the dispatcher of the process.
 
-    Looked up on the class, since a pykka program may use the name for an attribute of its own.
+    Read from the class, since actors of a pykka program may have an attribute of the same name.
     """
 
     registered: ClassVar[bool] = True
-    """False keeps actors of the class out of pykka's registry; a ``BaseException`` in one of them
-    then ends that one alone.
+    """False keeps actors of the class out of pykka's registry; a ``BaseException`` in such an actor
+    then ends only this actor.
     """
 
     actor_inbox: ActorInbox  # type: ignore[assignment]  # pykka ignores what put() returns
@@ -66,7 +66,7 @@ class PooledActor(Actor):
         """Start an actor; see :meth:`pykka.Actor.start`.
 
         Raises:
-            ThreadUnavailableError: There is no thread to run it; nothing of it is left.
+            ThreadUnavailableError: There is no thread to run it; the actor was removed again.
         """
         if cls.registered:
             return super().start(*args, **kwargs)
@@ -97,11 +97,11 @@ class PooledActor(Actor):
         try:
             self.actor_inbox.open(self, dispatcher)
         except BaseException:
-            self._abandon()  # what a finder of the registered actor has asked is answered
+            self._abandon()  # answers asks of callers that found the actor in the registry
             raise
 
     def _choose_dispatcher(self) -> Dispatcher:
-        """Say who runs this actor; called once, by :meth:`start`."""
+        """The dispatcher that runs this actor; called once, by :meth:`start`."""
         dispatcher = type(self).dispatcher
         if dispatcher is None:
             return default_dispatcher(daemon=self.use_daemon_thread)
@@ -110,15 +110,15 @@ class PooledActor(Actor):
     # -- one activation, on the thread that holds the inbox's flag
 
     def run_activation(self) -> None:
-        """Start, or handle at most 64 messages; called by whoever holds the inbox's flag."""
+        """Start, or handle at most 64 messages; the caller holds the inbox's flag."""
         try:
             self._activate()
-        except BaseException:  # noqa: BLE001 - a hook's; it must not end other actors' thread
+        except BaseException:  # noqa: BLE001 - raised by a hook; other actors need this thread
             self._handle_failure(*sys.exc_info())
             self._end()
 
     def _abandon(self) -> None:
-        """End without running again, because the dispatcher takes nothing; no hook is called."""
+        """End without running again, because the dispatcher is closed; no hook is called."""
         self._unregister()
         self.actor_stopped.set()
         self._end()
@@ -152,9 +152,9 @@ class PooledActor(Actor):
                 self._fail()
                 return
             logger.info("Exception returned from %s to caller:", self, exc_info=True)
-            with suppress(queue.Full):  # the asker has set an answer himself
+            with suppress(queue.Full):  # the asker has set the future itself
                 reply_to.set_exception()
-        except BaseException as error:  # noqa: BLE001 - must not end other actors' thread
+        except BaseException as error:  # noqa: BLE001 - other actors need this thread
             self._crash(envelope, error)
 
     def _fail(self) -> None:
@@ -176,10 +176,10 @@ class PooledActor(Actor):
         finally:
             refuse(envelope, f"{self.actor_ref} was ended by {error!r}")
         if registered:
-            self._end()  # first: an actor that waits for this one could not stop
+            self._end()  # first: an actor that waits for this actor could not stop
             try:
                 ActorRegistry.stop_all()
-            except DeadlockError:  # too many wait already to wait for each in turn
+            except DeadlockError:  # too many actors wait: do not wait for each to stop
                 ActorRegistry.stop_all(block=False)
 
     # -- the end
@@ -208,14 +208,14 @@ class PooledActor(Actor):
         self.actor_stopped.set()
 
     def _end(self) -> None:
-        """Answer what waits; the flag is kept, so that nothing runs this actor again."""
+        """Refuse waiting messages; the flag is kept, so that no thread runs this actor again."""
         if self.actor_inbox.closed:
             return
         for envelope in self.actor_inbox.end():
             refuse(envelope, f"{self.actor_ref} stopped before handling the message")
 
     def _unregister(self) -> None:
-        """Leave pykka's registry, whose search from the front makes stopping all quadratic."""
+        """Leave pykka's registry; pykka's search from the front would make stop_all() quadratic."""
         if not type(self).registered:
             return
         with ActorRegistry._actor_refs_lock:

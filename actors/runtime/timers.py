@@ -1,4 +1,4 @@
-"""Calls back at given instants, in order of (due, key)."""
+"""Timers: callbacks at given instants, in order of (due, key)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from indelible.clock import Clock, ManualClock
 from indelible.threads import RETRY_S, start_now, wanted
 
 RECHECK_S = 1.0  # the host's clock may be set while a timer waits; this bounds how late it fires
-SPARE = 64  # cancelled entries that the heap may hold without being rebuilt
+MAX_CANCELLED = 64  # cancelled entries that the heap may hold before it is rebuilt
 
 logger = logging.getLogger(__name__)
 
@@ -28,24 +28,23 @@ class Timer:
 
 
 class Timers:
-    """A heap of callbacks and the thread that waits for the first one.
+    """A heap of callbacks, and a thread that waits for the first one.
 
     The thread is a daemon and starts with the first timer.  A manual clock wakes it when it is
-    advanced.  Without a thread only :meth:`run_due` fires what is due.  Any thread may call any
-    method.
+    advanced.  Without a thread only :meth:`run_due` fires timers.  Any thread may call any method.
 
-    The thread also tries again to start those that the host has refused to this process.
+    The thread also retries to start threads that the host has refused to this process.
     """
 
     def __init__(self, clock: Clock, name: str = "timers", *, threaded: bool | None = None) -> None:
-        """Start nothing yet; by default there is a thread unless ``clock`` is a manual one."""
+        """Start no thread yet; by default there is a thread unless ``clock`` is a manual clock."""
         self._clock = clock
         self._name = name
         self._threaded = not isinstance(clock, ManualClock) if threaded is None else threaded
-        self._firing = threading.RLock()  # re-entrant: a callback may run what is due
-        self._deaf: Callable[[], None] = _nothing
+        self._firing = threading.RLock()  # re-entrant: a callback may call run_due()
+        self._unsubscribe: Callable[[], None] = _nothing
         if self._threaded and isinstance(clock, ManualClock):
-            self._deaf = clock.on_advance(self._look)
+            self._unsubscribe = clock.on_advance(self._clock_advanced)
         self._heap: list[tuple[int, str, int, Timer]] = []
         self._order = count()
         self._cancelled = 0
@@ -54,12 +53,12 @@ class Timers:
         self._closed = False
 
     def at(self, due_us: int, key: str, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` at ``due_us`` or soon after, on the thread of the timers.
+        """Call ``callback`` at ``due_us`` or soon after, on the timers' thread.
 
         Args:
             due_us: Microseconds UTC; the past means at once.
             key: Orders callbacks of the same instant.
-            callback: Must be quick; what it raises is logged.
+            callback: Must be quick; its exceptions are logged.
         """
         timer = Timer(callback)
         with self._changed:
@@ -76,7 +75,7 @@ class Timers:
         """Start the thread now.
 
         Raises:
-            ThreadUnavailableError: The host gives none.
+            ThreadUnavailableError: The host refuses to start a thread.
         """
         with self._changed:
             if self._threaded and self._thread is None and not self._closed:
@@ -85,37 +84,37 @@ class Timers:
                 self._thread = thread
 
     def cancel(self, timer: Timer) -> bool:
-        """Drop ``timer``.
+        """Cancel ``timer``.
 
         Returns:
-            False if it has fired, is being fired or was cancelled before.
+            False if it has fired, is firing or was cancelled before.
         """
         with self._changed:
             if timer.callback is None:
                 return False
             timer.callback = None
             self._cancelled += 1
-            if self._cancelled > SPARE + len(self._heap) // 2:
+            if self._cancelled > MAX_CANCELLED + len(self._heap) // 2:
                 self._heap = [entry for entry in self._heap if entry[3].callback is not None]
                 heapq.heapify(self._heap)
                 self._cancelled = 0
             return True
 
     def __len__(self) -> int:
-        """Timers that are still to fire."""
+        """How many timers have not fired yet."""
         with self._changed:
             return len(self._heap) - self._cancelled
 
     def next_due(self) -> int | None:
-        """Microseconds UTC of the first timer, ``None`` if there is none."""
+        """When the first timer is due (microseconds UTC); ``None`` without timers."""
         with self._changed:
             self._drop_cancelled()
             return self._heap[0][0] if self._heap else None
 
     def run_due(self) -> int:
-        """Fire on this thread what is due now, in order; returns how many.
+        """Fire all due timers on this thread, in order; returns how many.
 
-        What another thread is firing has fired when this returns.
+        Timers that another thread is firing have fired when this returns.
         """
         fired = 0
         with self._firing:
@@ -129,7 +128,7 @@ class Timers:
 
     def close(self) -> None:
         """Fire no more and end the thread; may be called twice."""
-        self._deaf()
+        self._unsubscribe()
         wanted.forget(self._begin)
         with self._changed:
             self._closed = True
@@ -161,7 +160,7 @@ class Timers:
         else:
             self._changed.notify()
 
-    def _look(self) -> None:
+    def _clock_advanced(self) -> None:
         with self._changed:
             self._changed.notify()
 
@@ -181,11 +180,11 @@ class Timers:
                 self.run_due()
                 if wanted:
                     wanted.try_again()
-            except BaseException:  # SystemExit, which run_due() leaves to the caller
+            except BaseException:  # SystemExit, which run_due() does not catch
                 logger.exception("the callback of a timer ended its batch")
 
     def _wait(self) -> bool:
-        """Wait until something may be due; ``False`` when the thread shall end."""
+        """Wait until a timer may be due; ``False`` when the thread must end."""
         with self._changed:
             self._drop_cancelled()
             wait = RETRY_S if wanted else RECHECK_S
@@ -197,4 +196,4 @@ class Timers:
 
 
 def _nothing() -> None:
-    """There is no clock to stop listening to."""
+    """Do nothing: there is no manual clock to unsubscribe from."""

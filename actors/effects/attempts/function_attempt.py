@@ -37,12 +37,12 @@ class FunctionAttempt:
         return self.name
 
     @property
-    def waits_as(self) -> object:
+    def wait_key(self) -> object:
         """The node for it in the graph of waits: here, the attempt itself."""
         return self
 
     @property
-    def may_last(self) -> bool:
+    def has_no_timeout(self) -> bool:
         """Whether it has no time-out."""
         return self.timeout is None
 

@@ -1,1 +1,1 @@
-"""The threads that run actors and blocking steps: how many, in which order, never in a deadlock."""
+"""Thread pools for actors and blocking steps: their size, order of tasks, deadlock detection."""

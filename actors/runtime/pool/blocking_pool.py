@@ -1,4 +1,4 @@
-"""Runs blocking steps on daemon threads: one while steps are quick, up to 64 when they wait."""
+"""Runs blocking steps on daemon threads: one while steps are quick, up to 64 when steps wait."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BASE = 1  # more threads running Python code only take turns at the interpreter 
 class BlockingPool(Workers):
     """A bounded pool of daemon threads; every method may be called from any thread.
 
-    A task is a callable without arguments that must not raise; what it raises, ``SystemExit``
-    included, is logged and the thread goes on.  A task that hangs keeps its thread.
+    A task is a callable without arguments that must not raise; its exceptions, ``SystemExit``
+    included, are logged, and the thread continues.  A task that hangs keeps its thread.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class BlockingPool(Workers):
 
         Args:
             max_threads: How many tasks may be in progress at once.
-            name: Begins the name of each thread.
-            clock: Measures bursts; the host's by default.
+            name: Prefix of the threads' names.
+            clock: Measures bursts; the system clock by default.
             linger: Seconds that a thread beyond the first stays idle before it ends.
-            replace_waiters: Whether up to 64 more take the place of those that wait for others of
-                the pool to do their work.
+            replace_waiters: Whether up to 64 more threads replace threads that wait for the work
+                of other threads of the pool.
         """
         super().__init__(
             name,
@@ -53,21 +53,21 @@ class BlockingPool(Workers):
     def enqueue(self, task: Task) -> None:
         """Queue ``task`` without waking a thread; :meth:`kick` must follow soon.
 
-        After :meth:`close` it does nothing: what has not begun by then never begins.
+        After :meth:`close` it has no effect: tasks that have not begun by then never begin.
         """
         if not self._dropping:
             self._tasks.put(task)
 
     def kick(self) -> None:
-        """Wake as many idle threads as there are tasks for.
+        """Wake an idle thread for each queued task.
 
-        On one of the pool's own threads it wakes one fewer, as that takes a task on return.
+        A thread of the pool wakes one thread fewer, because it takes a task itself on return.
         """
         tasks = self._tasks
-        number = len(tasks.again) + len(tasks.waiting)  # as len(tasks), a call less a step
+        number = len(tasks.continued) + len(tasks.waiting)  # len(tasks), inlined for speed
         if number > 1 and self._is_full():
             if not self._watcher.alerted:
-                self._watcher.alert()  # as _wake() would, whichever thread this is
+                self._watcher.alert()  # as _wake() would do
             return
         if number and self._worker() is not None:
             number -= 1
@@ -80,10 +80,10 @@ class BlockingPool(Workers):
 
     @contextmanager
     def awaiting(self, wait: Wait) -> Iterator[None]:
-        """Know meanwhile of a wait that takes none of the threads.
+        """Register a wait that occupies no thread, for the time of the body.
 
         Raises:
-            DeadlockError: It closes a cycle in which all wait for ever; the body has not run.
+            DeadlockError: The wait closes an endless cycle of waits; the body has not run.
         """
         if self._waits is None:
             yield
@@ -97,10 +97,10 @@ class BlockingPool(Workers):
                 self._waits.unwatch(wait)
 
     def settle(self, busy: int, timeout: float) -> bool:
-        """Drop the waiting tasks and wait until at most ``busy`` threads are at work.
+        """Drop the queued tasks and wait until at most ``busy`` threads are working.
 
-        Then all others have ended their bursts, the hook after it included.  Tasks may not be
-        enqueued any more.
+        All other threads have then ended their bursts, including the hook.  No tasks may be
+        enqueued afterwards.
 
         Returns:
             False after ``timeout`` seconds.
@@ -110,10 +110,10 @@ class BlockingPool(Workers):
         return self._wait_for(lambda: self._alive - len(self._idle) <= busy, timeout)
 
     def close(self, timeout: float = 10.0) -> tuple[Task, ...]:
-        """Take no more tasks, drop the waiting ones and wait for those in progress.
+        """Take no more tasks, drop the queued tasks and wait for the running ones.
 
         Returns:
-            The tasks that still run after ``timeout`` seconds; their threads are left behind.
+            The tasks that still run after ``timeout`` seconds; their threads are not joined.
         """
         self._dropping = True
         self._tasks.clear()

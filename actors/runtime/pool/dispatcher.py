@@ -1,4 +1,4 @@
-"""Runs any number of actors on a few threads; an actor that blocks does not hold up the others."""
+"""Runs any number of actors on a few threads; an actor that blocks does not delay the others."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from indelible.threads import wanted
 
 
 class Runnable(Protocol):
-    """What a dispatcher runs; its ``str`` names it in errors."""
+    """An object that a dispatcher runs; its ``str`` names it in errors."""
 
     def run_activation(self) -> None:
-        """Do a bounded piece of work; must not raise."""
+        """Do a bounded amount of work; must not raise."""
         ...
 
 
 class Dispatcher(Protocol):
-    """Decides on which thread a runnable runs next; every method may be called from any thread."""
+    """Runs runnables on threads; every method may be called from any thread."""
 
     after_burst: Callable[[], object] | None
 
     def schedule(self, runnable: Runnable) -> None:
-        """Have ``runnable`` run once, soon, after what was scheduled before it."""
+        """Run ``runnable`` once, soon, after the runnables scheduled before it."""
         ...
 
     def begin(self, runnable: Runnable) -> None:
-        """Have ``runnable`` run for the first time; see :meth:`PoolDispatcher.begin`."""
+        """Run ``runnable`` for the first time; see :meth:`PoolDispatcher.begin`."""
         ...
 
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:
@@ -40,11 +40,11 @@ class Dispatcher(Protocol):
         ...
 
     def retain(self) -> None:
-        """Keep the process alive for a live actor, where threads are no daemons."""
+        """Keep the process alive for a live actor, if the threads are not daemons."""
         ...
 
     def release(self) -> None:
-        """Take back one :meth:`retain`."""
+        """Undo one :meth:`retain`."""
         ...
 
     def blocking(self, on: object = None, *, forever: bool = False) -> AbstractContextManager[None]:
@@ -52,22 +52,22 @@ class Dispatcher(Protocol):
         ...
 
     def is_worker_thread(self) -> bool:
-        """Whether the calling thread is one that this dispatcher runs actors on."""
+        """Whether the calling thread is a thread of this dispatcher."""
         ...
 
     def drain(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is scheduled and nothing runs; False after ``timeout`` seconds."""
+        """Wait until no runnable is scheduled or runs; False after ``timeout`` seconds."""
         ...
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Run what is scheduled, then end; False if something still runs after ``timeout`` s."""
+        """Run all scheduled runnables, then end; False if one still runs after ``timeout`` s."""
         ...
 
 
 class PoolDispatcher(Workers):
-    """A :class:`Dispatcher` on a few threads that start when there is something to run.
+    """A :class:`Dispatcher` on a few threads, started when the first runnable is scheduled.
 
-    Threads that are no daemons end when nothing is scheduled and no live actor retains them, so
+    Threads that are not daemons end when nothing is scheduled and no live actor retains them, so
     that a process ends when its last actor has stopped.
     """
 
@@ -83,11 +83,11 @@ class PoolDispatcher(Workers):
         """Start no thread yet.
 
         Args:
-            name: Begins the name of each thread.
-            threads: How many run at once while nothing blocks.
-            clock: Measures bursts; the host's by default.
-            daemon: Whether the process may end in spite of live actors.
-            linger: Seconds that a compensating thread stays idle before it ends.
+            name: Prefix of the threads' names.
+            threads: How many run at once while none blocks.
+            clock: Measures bursts; the system clock by default.
+            daemon: Whether the process may end while actors are alive.
+            linger: Seconds that an extra thread stays idle before it ends.
         """
         super().__init__(
             name,
@@ -101,9 +101,9 @@ class PoolDispatcher(Workers):
         )
 
     def schedule(self, runnable: Runnable) -> None:
-        """Have ``runnable`` run once, soon; wakes at most one idle thread.
+        """Run ``runnable`` once, soon; wakes at most one idle thread.
 
-        It waits if the host gives no thread, and runs when there is one.
+        If the host refuses to start a thread, the runnable waits until there is one.
 
         Raises:
             ActorStoppedError: The dispatcher is closed; nothing was scheduled.
@@ -115,11 +115,12 @@ class PoolDispatcher(Workers):
         self._wake(1)
 
     def begin(self, runnable: Runnable) -> None:
-        """Schedule ``runnable`` if there is a thread to run it, now or soon.
+        """Schedule ``runnable`` if there is a thread, or one can be started.
 
         Raises:
             ActorStoppedError: The dispatcher is closed; nothing was scheduled.
-            ThreadUnavailableError: There is none, and the host gives none; as above.
+            ThreadUnavailableError: There is no thread, and the host refuses to start one; nothing
+                was scheduled.
         """
         self.schedule(runnable)
         if not self._alive and self._tasks.take_back(runnable.run_activation):
@@ -128,10 +129,10 @@ class PoolDispatcher(Workers):
             raise ThreadUnavailableError(self.name, "can't start new thread")
 
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:
-        """Schedule each of ``runnables`` in their order, waking threads once for all.
+        """Schedule each of ``runnables`` in order, waking threads once for all.
 
         Raises:
-            ActorStoppedError: The dispatcher is closed; some may have been scheduled before.
+            ActorStoppedError: The dispatcher is closed; some of them may have been scheduled.
         """
         number = 0
         for runnable in runnables:
@@ -143,11 +144,11 @@ class PoolDispatcher(Workers):
         self._wake(number)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Run what is scheduled, then end the threads; may be called twice.
+        """Run all scheduled runnables, then end the threads; may be called twice.
 
         Returns:
-            False if something still runs after ``timeout`` seconds.  From then on
-            :meth:`schedule` raises either way.
+            False if a runnable still runs after ``timeout`` seconds.  In both cases
+            :meth:`schedule` raises from then on.
         """
         start = self._clock.monotonic()
         self.drain(timeout)

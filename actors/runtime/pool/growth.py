@@ -1,6 +1,6 @@
-"""When to add threads: while work waits, a watcher looks whether the threads get through it.
+"""Decides when to add threads: while tasks wait, a watcher checks how fast they are begun.
 
-No thread is added while the interpreter itself is the bottleneck, for it would only take turns.
+No thread is added while the interpreter lock is the bottleneck: it would not run in parallel.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from indelible.clock import Clock
 from indelible.loops import Loop
 from indelible.threads import wanted
 
-LOOK_S = 0.005  # the interpreter's switch interval: a busy one makes a look late by as much
-LATE_S = 1.5 * LOOK_S  # a look that took longer was kept waiting by running Python code
-STALL_S = 0.1  # busy, yet nothing begun for so long: whatever runs may wait for what is queued
-TASKS_A_LOOK = 4  # fewer begun by each thread in one look: they take over 1.25 ms, so they wait
+WATCH_INTERVAL_S = 0.005  # the interpreter's switch interval, by which a busy one delays a look
+LATE_S = 1.5 * WATCH_INTERVAL_S  # a look that is later was delayed by running Python code
+STALL_S = 0.1  # no task begun for so long: running tasks may wait for queued tasks
+MIN_TASKS_BEGUN = 4  # if each thread begins fewer in a look, tasks take over 1.25 ms: they wait
 
 
 class PoolGrowth:
     """Decides how many threads may run at once, from how fast tasks are begun.
 
-    Guesses only: any thread may call it at any time, a lost update does no harm.
+    Only an estimate: any thread may call it at any time, a lost update does no harm.
     """
 
     def __init__(self, base: int, limit: int) -> None:
-        """Begin at ``base`` threads, never say more than ``limit``."""
+        """Begin with ``base`` threads; ``limit`` is the maximum."""
         self._base = base
         self._limit = limit
         self._stalled = 0.0
         self.width = base
 
     def look(self, begun: int, elapsed: float) -> bool:
-        """Take note of ``begun`` tasks in ``elapsed`` seconds while others waited.
+        """Adapt the width after ``begun`` tasks in ``elapsed`` seconds while others waited.
 
         Returns:
             Whether the width has grown.
@@ -47,7 +47,7 @@ class PoolGrowth:
         """
         width = self.width
         self._stalled = 0.0 if begun else self._stalled + elapsed
-        if begun >= TASKS_A_LOOK * width * elapsed / LOOK_S or width >= self._limit:
+        if begun >= MIN_TASKS_BEGUN * width * elapsed / WATCH_INTERVAL_S or width >= self._limit:
             return False
         if elapsed < LATE_S:
             self.width = min(2 * width, self._limit)
@@ -59,19 +59,19 @@ class PoolGrowth:
         return True
 
     def quick(self) -> None:
-        """Take note of a thread that did many tasks in one burst: fewer threads are better."""
+        """Reduce the width after a thread did many tasks in one burst: fewer threads are faster."""
         self.width = max(self._base, self.width // 2)
 
     def shrink(self, threads: int) -> None:
-        """Take note that only ``threads`` are left, the others having had nothing to do."""
+        """Reduce the width to ``threads``, after idle threads have ended."""
         self.width = max(self._base, min(self.width, threads))
 
 
 class GrowthWatcher:
-    """A daemon thread that calls ``look`` every 5 ms from an alert on until nothing waits.
+    """A daemon thread that calls ``look`` every 5 ms, from an alert until no task waits.
 
     Attributes:
-        alerted: Whether it looks now: another alert would change nothing.
+        alerted: Whether it is watching now: another alert would have no effect.
     """
 
     def __init__(
@@ -81,19 +81,19 @@ class GrowthWatcher:
         look: Callable[[float], None],
         clock: Clock,
     ) -> None:
-        """Start no thread yet; ``look`` gets the seconds since the look before it."""
+        """Start no thread yet; ``look`` gets the seconds since the last look."""
         self._name = name
         self._waiting = waiting
         self._look = look
         self._clock = clock
-        self.alerted = False  # as the event below says, which costs a call to ask
+        self.alerted = False  # mirrors the event below, whose is_set() costs a call
         self._alarm = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def alert(self) -> None:
-        """Have it look, from any thread; nearly free while it already does."""
+        """Start watching; any thread may call; nearly free while it is watching."""
         if self.alerted:
             return
         with self._lock:
@@ -133,14 +133,14 @@ class GrowthWatcher:
             return False
         self._alarm.clear()
         self.alerted = False
-        if self._waiting():  # came between the last look and here
+        if self._waiting():  # a task came after the last look
             self.alerted = True
             self._alarm.set()
         return True
 
     def _watch(self) -> None:
         last = self._clock.monotonic()
-        while not self._closed.wait(LOOK_S) and self._waiting():
+        while not self._closed.wait(WATCH_INTERVAL_S) and self._waiting():
             now = self._clock.monotonic()
-            self._look(max((now - last) / 1e9, LOOK_S))  # a manual clock may stand still
+            self._look(max((now - last) / 1e9, WATCH_INTERVAL_S))  # a manual clock may stand still
             last = now

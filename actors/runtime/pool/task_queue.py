@@ -1,8 +1,8 @@
-"""The tasks that wait for a thread: what continues has its turn first, but never for long.
+"""The queue of tasks: tasks that continue a run are taken first, for a limited time.
 
-What the next steps of the same runs touch is still in the processor's cache: with a thousand runs
-under way, a step was measured to take a tenth less processor time than in the order of waiting, and
-the first runs end much earlier.
+The data of the next step of a run is still in the processor's cache: with a thousand runs under
+way, a step was measured to take a tenth less processor time than in arrival order, and the first
+runs end much earlier.
 """
 
 from __future__ import annotations
@@ -13,45 +13,45 @@ from contextlib import contextmanager
 
 Task = Callable[[], None]
 
-ROUNDS = 8
-"""Bursts that continue before others have their turn: with 96 quick tasks each, 20 to 30 ms."""
+MAX_ROUNDS = 8
+"""Bursts of continuing tasks before other tasks are taken: at 96 quick tasks each, 20 to 30 ms."""
 
 
 class Tasks:
     """Two queues; every method may be called from any thread.
 
     Attributes:
-        again: What continues, oldest first.
-        waiting: The others, oldest first.
+        continued: Tasks that continue a run, oldest first.
+        waiting: The other tasks, oldest first.
         put: Adds a task that may be taken at once.
     """
 
-    __slots__ = ("_rounds", "again", "put", "waiting")
+    __slots__ = ("_rounds", "continued", "put", "waiting")
 
     def __init__(self) -> None:
-        """Nothing waits."""
+        """Start empty."""
         self.waiting: deque[Task] = deque()
-        self.again: deque[Task] = deque()
+        self.continued: deque[Task] = deque()
         self._rounds = 0
         self.put = self.waiting.append
 
     def __len__(self) -> int:
         """How many tasks wait."""
-        return len(self.again) + len(self.waiting)
+        return len(self.continued) + len(self.waiting)
 
-    def in_order(self) -> tuple[Callable[[], Task], Callable[[], Task]]:
-        """What to take from first and then; each raises IndexError when it is empty."""
-        return self.again.popleft, self.waiting.popleft
+    def pop_functions(self) -> tuple[Callable[[], Task], Callable[[], Task]]:
+        """The pop functions of both queues, in order; each raises IndexError on an empty queue."""
+        return self.continued.popleft, self.waiting.popleft
 
     @contextmanager
     def continuing(self) -> Iterator[None]:
-        """Let what is put meanwhile continue what was done just now, if its turn is not over.
+        """Treat tasks put in the body as continuing tasks, unless their time is used up.
 
-        Tasks that other threads put at the same moment may be taken for such, which does no harm.
+        Tasks that other threads put at the same moment may be treated so too, which does no harm.
         """
         self._rounds += 1
-        if self._rounds < ROUNDS:
-            self.put = self.again.append
+        if self._rounds < MAX_ROUNDS:
+            self.put = self.continued.append
         else:
             self._rounds = 0
             self._queue_up()
@@ -61,11 +61,11 @@ class Tasks:
             self.put = self.waiting.append
 
     def _queue_up(self) -> None:
-        """Send what continues behind the others."""
-        for _ in range(len(self.again)):
+        """Move the continuing tasks behind the others."""
+        for _ in range(len(self.continued)):
             try:
-                self.waiting.append(self.again.popleft())
-            except IndexError:  # other threads take, too
+                self.waiting.append(self.continued.popleft())
+            except IndexError:  # other threads take tasks, too
                 return
 
     def take_back(self, task: Task) -> bool:
@@ -77,6 +77,6 @@ class Tasks:
         return True
 
     def clear(self) -> None:
-        """Remove all."""
-        self.again.clear()
+        """Remove all tasks."""
+        self.continued.clear()
         self.waiting.clear()

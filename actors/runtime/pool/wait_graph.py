@@ -1,4 +1,4 @@
-"""Who waits for whom on a group of threads: how many may, and which waits can never end."""
+"""The graph of waits in a thread pool: limits their number and detects endless cycles."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ BLOCKED_LIMIT = 64  # about 100 KiB each while they wait; more waiters hint at a
 
 
 class RunEnd(NamedTuple):
-    """The end of a run: what may be waited for, and what cannot come while one of its steps waits.
+    """The end of a run, as a node of the graph; it cannot come while a step of the run waits.
 
     Attributes:
-        system: Identity of what executes it: systems may have runs of the same name.
-        stream: The run's.
+        system: Identity of the run's executor: systems may have runs of the same name.
+        stream: Of the run.
     """
 
     system: int
@@ -31,12 +31,12 @@ class Wait:
 
     Attributes:
         waiter: The task that waits; its ``str`` names it.
-        on: What it waits for: the end of a run, or anything else by its identity.
-        key: What stands for the waiter where others wait for it.
-        lasts: Whether, as of now, nothing but what it waits for ends it; asked only of a circle.
+        on: The awaited object: a :class:`RunEnd`, or any object by its identity.
+        key: The graph's node for the waiter.
+        is_endless: Whether now only the awaited object can end the wait; called only in cycles.
     """
 
-    __slots__ = ("forever", "key", "lasts", "on", "waiter")
+    __slots__ = ("forever", "is_endless", "key", "on", "waiter")
 
     def __init__(
         self,
@@ -44,114 +44,114 @@ class Wait:
         on: object,
         *,
         forever: bool,
-        lasts: Callable[[], bool] = lambda: True,
+        is_endless: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``forever`` says that the wait has no time-out; the task itself may have one."""
+        """``forever`` means that the wait has no time-out; the task itself may have one."""
         self.waiter: Any = getattr(task, "__self__", task)
         self.on = on
         self.key = _key(self.waiter)
-        self.forever = forever and getattr(self.waiter, "may_last", True)
-        self.lasts = lasts
+        self.forever = forever and getattr(self.waiter, "has_no_timeout", True)
+        self.is_endless = is_endless
 
 
 class Waits:
-    """The waits of a group, in the order in which they began; its group locks.
+    """The waits of a pool, in the order in which they began; the pool holds its lock.
 
-    Up to 64 of the threads that wait have another one take their place.  What waits without a
-    thread, on an event loop, is known here for the circles alone.
+    Up to 64 waiting threads are replaced by another thread.  Waits without a thread, on an event
+    loop, are only used to detect cycles.
     """
 
     def __init__(self, more: int = 0, who: str = "actors") -> None:
-        """Let ``more`` wait than have another thread in their place; ``who`` waits, in words."""
-        self._more = more
-        self._who = who
-        self._all: dict[object, Wait] = {}  # by thread
-        self._from: dict[Hashable, list[Wait]] = {}  # all, also those without a thread, by waiter
+        """Allow ``more`` waiting threads that are not replaced; ``who`` names the waiters."""
+        self._unreplaced = more
+        self._waiters = who
+        self._by_thread: dict[object, Wait] = {}  # by thread
+        self._by_waiter: dict[Hashable, list[Wait]] = {}  # by waiter, with those without a thread
 
     def __contains__(self, thread: object) -> bool:
-        """Whether ``thread`` waits already: what it waits for inside is no wait of its own."""
-        return thread in self._all
+        """Whether ``thread`` waits already: a wait inside a wait is not counted."""
+        return thread in self._by_thread
 
     def __len__(self) -> int:
         """How many threads wait."""
-        return len(self._all)
+        return len(self._by_thread)
 
     @property
     def compensated(self) -> int:
-        """How many have another thread in their place."""
-        return min(len(self._all), BLOCKED_LIMIT)
+        """How many waiting threads are replaced by another thread."""
+        return min(len(self._by_thread), BLOCKED_LIMIT)
 
     def begin(self, thread: object, wait: Wait) -> None:
-        """Count ``thread`` among those that wait.
+        """Count ``thread`` as waiting.
 
         Raises:
-            DeadlockError: Too many wait already, or the wait closes a cycle of waits that all
-                last for ever; nothing has changed.
+            DeadlockError: Too many threads wait already, or the wait closes a cycle of waits
+                without time-outs; nothing has changed.
         """
-        if len(self._all) >= BLOCKED_LIMIT + self._more:
-            waits = [other for waits in self._from.values() for other in waits]
-            raise self._deadlock(_chain(waits, wait), circle=False)
+        if len(self._by_thread) >= BLOCKED_LIMIT + self._unreplaced:
+            waits = [other for waits in self._by_waiter.values() for other in waits]
+            raise self._deadlock(_chain(waits, wait), cycle=False)
         self.watch(wait)
-        self._all[thread] = wait
+        self._by_thread[thread] = wait
 
     def end(self, thread: object) -> None:
-        """Count ``thread`` no more."""
-        self.unwatch(self._all.pop(thread))
+        """Stop counting ``thread`` as waiting."""
+        self.unwatch(self._by_thread.pop(thread))
 
     def watch(self, wait: Wait) -> None:
-        """Know of a wait, whether it takes a thread or not.
+        """Add a wait, with or without a thread.
 
         Raises:
-            DeadlockError: It closes a cycle of waits that all last for ever; nothing has changed.
+            DeadlockError: It closes a cycle of waits without time-outs; nothing has changed.
         """
-        circle = self._circle(wait) if wait.forever else None
-        if circle is not None:
-            raise self._deadlock(circle, circle=True)
-        self._from.setdefault(wait.key, []).append(wait)
+        cycle = self._cycle(wait) if wait.forever else None
+        if cycle is not None:
+            raise self._deadlock(cycle, cycle=True)
+        self._by_waiter.setdefault(wait.key, []).append(wait)
 
     def unwatch(self, wait: Wait) -> None:
-        """Forget a wait that :meth:`watch` was told of."""
-        waits = self._from[wait.key]
+        """Remove a wait that :meth:`watch` has added."""
+        waits = self._by_waiter[wait.key]
         waits.remove(wait)
         if not waits:
-            del self._from[wait.key]
+            del self._by_waiter[wait.key]
 
-    def _deadlock(self, chain: list[object], *, circle: bool) -> DeadlockError:
+    def _deadlock(self, chain: list[object], *, cycle: bool) -> DeadlockError:
         return DeadlockError(
-            [str(link) for link in chain], len(self._all), self._who, circle=circle
+            [str(link) for link in chain], len(self._by_thread), self._waiters, circle=cycle
         )
 
-    def _circle(self, last: Wait) -> list[object] | None:
-        """Who waits for whom, if ``last`` closes a cycle of waits that all last for ever."""
-        if self._way_back(last, lambda _: True) is None or not last.lasts():
+    def _cycle(self, last: Wait) -> list[object] | None:
+        """The cycle of waits without time-outs that ``last`` closes; ``None`` without one."""
+        if self._path_back(last, lambda _: True) is None or not last.is_endless():
             return None
-        way = self._way_back(last, lambda wait: wait.lasts())
+        way = self._path_back(last, lambda wait: wait.is_endless())
         return None if way is None else [*(wait.waiter for wait in way), last.waiter, last.on]
 
-    def _way_back(self, last: Wait, counts: Callable[[Wait], bool]) -> list[Wait] | None:
-        """The waits for ever that lead from what ``last`` waits for to who waits there."""
+    def _path_back(self, last: Wait, counts: Callable[[Wait], bool]) -> list[Wait] | None:
+        """The path of waits without time-outs from what ``last`` awaits back to its waiter."""
         start = _key(last.on)
-        came: dict[Hashable, list[Wait]] = {start: []}
-        ahead = [start]
-        while ahead:
-            key = ahead.pop()
+        paths: dict[Hashable, list[Wait]] = {start: []}
+        to_visit = [start]
+        while to_visit:
+            key = to_visit.pop()
             if key == last.key:
-                return came[key]
-            for wait in self._from.get(key, ()):
+                return paths[key]
+            for wait in self._by_waiter.get(key, ()):
                 on = _key(wait.on)
-                if on not in came and wait.forever and counts(wait):
-                    came[on] = [*came[key], wait]
-                    ahead.append(on)
+                if on not in paths and wait.forever and counts(wait):
+                    paths[on] = [*paths[key], wait]
+                    to_visit.append(on)
         return None
 
 
 def _key(link: object) -> Hashable:
-    """What stands for ``link``: the end of the run whose step it is, or itself."""
-    return link if isinstance(link, RunEnd) else getattr(link, "waits_as", id(link))
+    """The graph's node for ``link``: a step's is the end of its run, others are their own."""
+    return link if isinstance(link, RunEnd) else getattr(link, "wait_key", id(link))
 
 
 def _chain(waits: list[Wait], last: Wait) -> list[object]:
-    """Who waits for whom, first waiter first: all links that hang together with ``last``."""
+    """The chain of waits through ``last``, first waiter first."""
     before = {_key(wait.on): wait.waiter for wait in waits}
     after = {wait.key: wait for wait in waits}
     chain: list[object] = [last.waiter, "something" if last.on is None else last.on]
@@ -168,5 +168,5 @@ def _chain(waits: list[Wait], last: Wait) -> list[object]:
 
 
 def _links(end: object, wait: Wait) -> list[object]:
-    """What goes on behind ``end``: the step of a run that waits, and what it waits for."""
+    """The links after ``end``: the waiting step, if ``end`` is its run's end, and its awaited."""
     return [wait.on] if end is wait.waiter else [wait.waiter, wait.on]

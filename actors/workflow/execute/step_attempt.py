@@ -84,7 +84,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         return f"{self.actor.identity}/{self.node.path}"
 
     @property
-    def waits_as(self) -> RunEnd:
+    def wait_key(self) -> RunEnd:
         """What cannot come while this waits, as the graph of waits has it."""
         return RunEnd(id(self.attempts), self.actor.stream)
 

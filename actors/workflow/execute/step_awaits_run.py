@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from indelible.actors.effects.current_attempt import RUNNING
-from indelible.actors.runtime.event_loop import will_call
+from indelible.actors.runtime.event_loop import has_timer
 from indelible.actors.runtime.pool.wait_graph import RunEnd, Wait
 from indelible.actors.workflow.execute.step_context import StepContext, current_step
 
@@ -32,9 +32,9 @@ def awaiting(executor: Executor, stream: str) -> AbstractContextManager[None]:
     attempt = _own(executor)
     if attempt is None or attempt.context is None:
         return nullcontext()
-    lasts = partial(_lasts, asyncio.get_running_loop(), attempt.context)
+    is_endless = partial(_is_endless, asyncio.get_running_loop(), attempt.context)
     end = RunEnd(id(executor), stream)
-    return executor.pool.awaiting(Wait(attempt, end, forever=True, lasts=lasts))
+    return executor.pool.awaiting(Wait(attempt, end, forever=True, is_endless=is_endless))
 
 
 def _own(executor: Executor) -> StepAttempt | None:
@@ -48,10 +48,10 @@ def _own(executor: Executor) -> StepAttempt | None:
     return attempt if attempt.task == id(asyncio.current_task()) else None
 
 
-def _lasts(loop: asyncio.AbstractEventLoop, step: StepContext) -> bool:
+def _is_endless(loop: asyncio.AbstractEventLoop, step: StepContext) -> bool:
     """Whether the step has set no timer on ``loop`` that may end its wait."""
 
     def its_own(context: Context) -> bool:
         return context.get(RUNNING) is step
 
-    return not will_call(loop, its_own)
+    return not has_timer(loop, its_own)

@@ -122,7 +122,7 @@ class RunHandle:
         """Wait until another process ends the run; the thread of a waiting step is replaced."""
         ends = self._access.parts.ends
         end = ends.wait(self.run_id)
-        end.asked = self._stream
+        end.asked_actor = self._stream
         try:
             state: RunState = end.get(timeout=timeout)
         except pykka.Timeout:
@@ -166,7 +166,7 @@ class RunHandle:
         """A future of the run's last state, and a function that gives it up."""
         executor, directory = self._access.executor, self._access.directory
         ending: PooledFuture[RunState] = PooledFuture()
-        ending.asked = RunEnd(id(executor), self._stream)  # names deadlocks
+        ending.asked_actor = RunEnd(id(executor), self._stream)  # names deadlocks
 
         def ended(end: RunState | BaseException) -> None:
             if ending.done():

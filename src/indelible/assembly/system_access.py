@@ -200,7 +200,7 @@ class SystemAccess(Caller):
     ) -> Any:
         """Return the reply, or raise the error that was the reply, or AskTimeoutError."""
         timeout = ASK_TIMEOUT if timeout is None else timeout
-        future.asked = stream  # names deadlocks
+        future.asked_actor = stream  # names deadlocks
         try:
             return self.wait(future, timeout + _slack(future))
         except TimeoutError:

@@ -8,8 +8,8 @@ import pytest
 
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.pool.blocking_pool import BASE, BlockingPool
-from indelible.actors.runtime.pool.burst_size import LEAST
-from indelible.actors.runtime.pool.growth import LOOK_S
+from indelible.actors.runtime.pool.burst_size import MIN_BURST
+from indelible.actors.runtime.pool.growth import WATCH_INTERVAL_S
 from indelible.actors.runtime.pool.workers import HOOK_NS, Worker
 from indelible.clock import ManualClock
 
@@ -175,13 +175,13 @@ def test_no_thread_is_added_while_the_hook_of_another_takes_no_longer_than_a_com
     assert hooked.wait(50)
     pool.submit(done.set)
     for _ in range(100):
-        pool._look(LOOK_S)
+        pool._adapt_width(WATCH_INTERVAL_S)
     clock.advance((HOOK_NS - 1_000) / 1e9)
-    pool._look(LOOK_S)
+    pool._adapt_width(WATCH_INTERVAL_S)
     assert len(workers()) == 1
     assert not done.is_set()
     clock.advance(1_000 / 1e9)
-    pool._look(LOOK_S)
+    pool._adapt_width(WATCH_INTERVAL_S)
     assert done.wait(50)
     assert len(workers()) == 2
     gate.set()
@@ -255,7 +255,7 @@ def test_the_hook_is_called_after_a_burst_of_tasks() -> None:
         pool.enqueue(task)
     gate.set()
     assert pool.drain(50)
-    assert seen[:4] == [LEAST - 1, 2 * LEAST - 1, 3 * LEAST - 1, 4 * LEAST - 1]
+    assert seen[:4] == [MIN_BURST - 1, 2 * MIN_BURST - 1, 3 * MIN_BURST - 1, 4 * MIN_BURST - 1]
     assert pool.close() == ()
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indelible.actors.runtime.pool.burst_size import LEAST
+from indelible.actors.runtime.pool.burst_size import MIN_BURST
 from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
 from indelible.clock import ManualClock
 
@@ -135,7 +135,7 @@ def test_a_burst_ends_after_as_many_activations_as_the_pace_says(new_job: type[J
     dispatcher.schedule_many([new_job(run) for _ in range(1_000)])
     gate.set()
     assert dispatcher.drain(50)
-    assert seen[:4] == [LEAST - 1, 2 * LEAST - 1, 3 * LEAST - 1, 4 * LEAST - 1]
+    assert seen[:4] == [MIN_BURST - 1, 2 * MIN_BURST - 1, 3 * MIN_BURST - 1, 4 * MIN_BURST - 1]
     assert dispatcher.close()
 
 

@@ -269,7 +269,7 @@ def test_a_host_without_more_threads_leaves_the_work_to_those_there_are(
         dispatcher.schedule(job)
         gate.set()
         assert job.done.wait(50)
-    assert "goes on with 1 threads" in caplog.text
+    assert "continues with 1 threads" in caplog.text
 
 
 def test_a_host_without_any_thread_is_an_error_to_who_begins(

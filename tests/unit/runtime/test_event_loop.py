@@ -149,7 +149,7 @@ def test_system_exit_in_a_task_that_a_step_makes_does_not_end_the_loop(
     submit(loop, results, step)
     results.wait()
     assert results.told == [([SystemExit], None)]
-    assert "something on the loop test-loop raised" in caplog.text
+    assert "a task on the loop test-loop raised" in caplog.text
 
 
 def test_a_receiver_that_raises_does_not_end_the_loop(

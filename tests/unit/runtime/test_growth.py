@@ -5,21 +5,21 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.actors.runtime.pool.growth import LOOK_S, GrowthWatcher, PoolGrowth
+from indelible.actors.runtime.pool.growth import WATCH_INTERVAL_S, GrowthWatcher, PoolGrowth
 from indelible.clock import SystemClock
 
 
 def test_tasks_that_wait_double_the_width_up_to_the_limit() -> None:
     growth = PoolGrowth(base=2, limit=64)
     widths = []
-    while growth.look(begun=growth.width, elapsed=LOOK_S):
+    while growth.look(begun=growth.width, elapsed=WATCH_INTERVAL_S):
         widths.append(growth.width)
     assert widths == [4, 8, 16, 32, 64]
 
 
 def test_quick_tasks_never_widen() -> None:
     growth = PoolGrowth(base=2, limit=64)
-    assert not any(growth.look(begun=8, elapsed=LOOK_S) for _ in range(1_000))
+    assert not any(growth.look(begun=8, elapsed=WATCH_INTERVAL_S) for _ in range(1_000))
 
 
 def test_a_busy_interpreter_gets_one_thread_more_only_when_nothing_begins() -> None:
@@ -32,7 +32,7 @@ def test_a_busy_interpreter_gets_one_thread_more_only_when_nothing_begins() -> N
 
 def test_quick_bursts_halve_the_width_down_to_the_base() -> None:
     growth = PoolGrowth(base=2, limit=64)
-    while growth.look(begun=0, elapsed=LOOK_S):
+    while growth.look(begun=0, elapsed=WATCH_INTERVAL_S):
         pass
     for _ in range(10):
         growth.quick()
@@ -79,7 +79,7 @@ def test_the_watcher_looks_only_while_something_waits() -> None:
     assert asleep.wait(50)
     watcher.close()
     assert len(looks) == 3
-    assert all(elapsed >= LOOK_S for elapsed in looks)
+    assert all(elapsed >= WATCH_INTERVAL_S for elapsed in looks)
     watcher.alert()  # too late, and harmless
 
 

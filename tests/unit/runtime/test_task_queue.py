@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from indelible.actors.runtime.pool.task_queue import ROUNDS, Task, Tasks
+from indelible.actors.runtime.pool.task_queue import MAX_ROUNDS, Task, Tasks
 
 
 def named(name: str) -> Task:
@@ -16,7 +16,7 @@ def named(name: str) -> Task:
 
 
 def take(tasks: Tasks) -> str:
-    for source in tasks.in_order():
+    for source in tasks.pop_functions():
         try:
             return _name(source)
         except IndexError:
@@ -55,7 +55,7 @@ def test_whoever_waits_has_a_turn_however_much_continues() -> None:
         if number == 0:
             tasks.put(named("waits"))
         taken.append(take(tasks))
-    assert taken.index("waits") < 2 * ROUNDS
+    assert taken.index("waits") < 2 * MAX_ROUNDS
 
 
 def test_a_task_is_taken_back_once_and_only_while_it_waits() -> None:

@@ -138,7 +138,7 @@ def test_views_go_on_and_health_says_so_meanwhile(faulty: Faulty) -> None:
 
 def test_pools_grow_on(faulty: Faulty) -> None:
     both = threading.Barrier(2)
-    faulty.fail("actors.runtime.pool.workers:Workers._look")
+    faulty.fail("actors.runtime.pool.workers:Workers._adapt_width")
     with ActorSystem("memory://") as system:
         system.register_step("meet", lambda: both.wait(50) >= 0)
         steps = [{"name": name, "type": "meet"} for name in "ab"]
