@@ -1,4 +1,4 @@
-"""What a run asks of the world, as values; performed only after its events are durable."""
+"""The effects of a run, as values; performed only after its events are durable."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ class Begin(msgspec.Struct, frozen=True, gc=False):
 
 
 class RetryAt(msgspec.Struct, frozen=True, gc=False):
-    """Say ``RetryDue`` to the run at ``due`` (microseconds UTC)."""
+    """Send ``RetryDue`` to the run at ``due`` (microseconds UTC)."""
 
     node: int
     due: int
 
 
 class AwaitType(msgspec.Struct, frozen=True, gc=False):
-    """Say ``Proceed`` to the run once the step's type is registered.
+    """Send ``Proceed`` to the run once the step's type is registered.
 
     Attributes:
-        unbegun: Whether that attempt is to begin then; else it was cut off, and another may.
-        begun: Whether its function has been called before all the same: it is not given back.
-        lacks: What else the step waits for, in words.
-        again: When that is tried again, microseconds UTC; 0 if only something registered helps.
+        unbegun: Whether this attempt then begins; if not, it was cut off, and another may begin.
+        begun: Whether its function was called once although it is ``unbegun``: the attempt is not
+            released when the system closes.
+        lacks: What the step waits for, if not its type; text for people.
+        again: When the step tries again, microseconds UTC; 0 if only a registration helps.
     """
 
     node: int
@@ -42,11 +43,11 @@ class AwaitType(msgspec.Struct, frozen=True, gc=False):
     begun: bool = False
 
 
-class LookUp(msgspec.Struct, frozen=True, gc=False):
-    """Answer the condition of a step or block from a blob; say ``ConditionAnswered`` to the run.
+class AnswerCondition(msgspec.Struct, frozen=True, gc=False):
+    """Answer the condition of a step or block from a blob; send ``ConditionAnswered`` to the run.
 
     Attributes:
-        again: When, microseconds UTC; 0 is at once.
+        again: When to read it, microseconds UTC; 0 is at once.
     """
 
     node: int
@@ -54,18 +55,18 @@ class LookUp(msgspec.Struct, frozen=True, gc=False):
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """Take no message any more: what the run has stored is damaged."""
+    """Refuse all messages from now on: stored data of the run are damaged."""
 
     why: StoreError
 
 
-class Say(msgspec.Struct, frozen=True, gc=False):
+class SendToRun(msgspec.Struct, frozen=True, gc=False):
     """Put a message into the run's own mailbox."""
 
     message: Any
 
 
 class Ended(msgspec.Struct, frozen=True, gc=False):
-    """The run is over; whoever waits for it can have the state."""
+    """The run has ended; callers that wait for its end get the state."""
 
     state: RunState

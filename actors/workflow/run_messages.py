@@ -1,4 +1,4 @@
-"""What can be said to a run; times are microseconds UTC, read at the edge."""
+"""Messages to a run; times are microseconds UTC, read at the edge."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class RunCommand(
     forbid_unknown_fields=True,
     kw_only=True,
 ):
-    """What may be said to a run from outside, by this process or, through the inbox, by another.
+    """A message from outside the run: from this process or, through the inbox, from another.
 
     Attributes:
-        kind: What a row of the inbox is called that holds it.
-        now: When its owner has taken it; what another process says of that is not believed.
-        hold: Whether nothing may begin: the owner is closing.  Likewise.
+        kind: Type name of its row in the inbox.
+        now: When the owner process took it from the inbox; set by the owner, never by the sender.
+        hold: Whether no step may begin because the owner is closing; set by the owner, too.
     """
 
     kind: ClassVar[str]
@@ -36,18 +36,18 @@ class RunCommand(
 
 
 class AcceptRun(RunCommand, frozen=True, gc=False):
-    """Accept this run; answered with ``True`` if it is new, ``False`` if it is the same run."""
+    """Accept this run; the answer is ``True`` if it is new, ``False`` if the same run exists."""
 
     kind: ClassVar[str] = "run.start"
 
     run_id: str
     agent: str
-    definition: bytes  # as a compiled plan has it encoded
+    definition: bytes  # encoded, as in a compiled plan
     input: bytes  # an encoded value
 
 
 class StepReturned(msgspec.Struct, frozen=True, gc=False):
-    """An attempt came back with a result."""
+    """An attempt has returned a result."""
 
     node: int
     attempt: int
@@ -55,11 +55,11 @@ class StepReturned(msgspec.Struct, frozen=True, gc=False):
     now: int
     duration: int  # microseconds
     cpu: int = 0  # microseconds
-    hold: bool = False  # start nothing more: the system is closing
+    hold: bool = False  # start no step: the system is closing
 
 
 class StepRaised(msgspec.Struct, frozen=True, gc=False):
-    """An attempt raised, timed out, or said that it failed."""
+    """An attempt has raised, timed out, or returned a failure."""
 
     node: int
     attempt: int
@@ -75,7 +75,7 @@ class StepRaised(msgspec.Struct, frozen=True, gc=False):
 
 
 class StepUnread(msgspec.Struct, frozen=True):
-    """An attempt could not read what its run has stored, which is no failure of its own.
+    """An attempt could not read stored data of its run; that does not count as its failure.
 
     Attributes:
         begun: Whether the step's function has been called.
@@ -89,7 +89,7 @@ class StepUnread(msgspec.Struct, frozen=True):
 
 
 class RetryDue(msgspec.Struct, frozen=True, gc=False):
-    """The time of a retry has come."""
+    """A retry is due."""
 
     node: int
     now: int
@@ -97,12 +97,12 @@ class RetryDue(msgspec.Struct, frozen=True, gc=False):
 
 
 class ConditionAnswered(msgspec.Struct, frozen=True):
-    """What a step or block was waiting for to open has been read from a blob.
+    """The condition of a step or block was answered from a blob.
 
     Attributes:
-        reason: Why it is left out; empty if it opens.
-        failure: Why there is no answer, if there is none.
-        unread: Why the blob could not be read.
+        reason: Why the step or block is skipped; empty if it opens.
+        failure: Why the condition has no answer, if it has none.
+        unread: Why the blob could not be read, if it could not.
     """
 
     node: int
@@ -114,12 +114,12 @@ class ConditionAnswered(msgspec.Struct, frozen=True):
 
 
 class Resume(msgspec.Struct, frozen=True, gc=False):
-    """Go on after the state was read from the log.
+    """Resume the run after its state was read from the log.
 
     Attributes:
-        cut_off: (node, attempt) that ran at the time of the last recorded event, and do not run
-            here: whether they began, and how they ended, nobody knows.
-        unbegun: The same of attempts that this process has recorded itself, and never begun.
+        cut_off: (node, attempt) that ran at the last recorded event, and do not run in this
+            process: their outcome is unknown, and whether they began.
+        unbegun: (node, attempt) that this process has recorded, and never begun.
         known: Step types that can be executed now.
     """
 
@@ -131,7 +131,7 @@ class Resume(msgspec.Struct, frozen=True, gc=False):
 
 
 class Proceed(msgspec.Struct, frozen=True, gc=False):
-    """The type of a step that waits for it is registered; see ``Resume`` for ``unbegun``."""
+    """The type that a step waits for is registered; see ``Resume`` for ``unbegun``."""
 
     node: int
     attempt: int
@@ -141,18 +141,18 @@ class Proceed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Release(msgspec.Struct, frozen=True, gc=False):
-    """These attempts were recorded and will not begin: the system closes."""
+    """These attempts were recorded and will not begin, because the system closes."""
 
     starts: tuple[tuple[int, int], ...]
     now: int
 
 
 Resolution = Literal["retry", "fail", "complete"]
-"""How an attempt of unknown outcome ended, as a person says it."""
+"""What a person decides about an attempt of unknown outcome."""
 
 
 class Resolve(RunCommand, frozen=True, gc=False):
-    """A person says how an attempt of unknown outcome ended: ``retry``, ``fail``, ``complete``."""
+    """A person resolves an attempt of unknown outcome: ``retry``, ``fail`` or ``complete``."""
 
     kind: ClassVar[str] = "run.resolve"
 
@@ -163,16 +163,16 @@ class Resolve(RunCommand, frozen=True, gc=False):
 
 
 class Describe(RunCommand, frozen=True, gc=False):
-    """Answered with the run's status, a plain mapping."""
+    """The answer is the run's status, a plain mapping."""
 
     kind: ClassVar[str] = "run.describe"
 
 
 class AskEnd(msgspec.Struct, frozen=True, gc=False):
-    """Answered with the run's state if it has ended, else with ``None``."""
+    """The answer is the run's state if it has ended, else ``None``."""
 
 
 COMMANDS: Mapping[str, type[RunCommand]] = {
     command.kind: command for command in (AcceptRun, Resolve, Describe)
 }
-"""All of them by kind: each is one type with one handler, wherever it comes from."""
+"""All commands by kind; each has one handler, for senders in this and in other processes."""

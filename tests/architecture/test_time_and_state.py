@@ -28,7 +28,7 @@ READS_TIME = {
 SHARED = {
     # taken for moments in which nothing waits, by all mailboxes, so that each is smaller
     "actors/runtime/mailbox.py": {"_closing", "_counting"},
-    "actors/runtime/stopped_flag.py": {"_inflating"},
+    "actors/runtime/stopped_flag.py": {"_first_wait"},
     "actors/durable/commit/in_flight.py": {"InFlight.lock"},
     # what the host refuses to the process, and the loops of its threads that fail
     "src/indelible/threads.py": {"wanted"},

@@ -91,7 +91,7 @@ class CallAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
             try:
                 encoded = encode_given(value)
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
-                error = self._explained(failed, value)
+                error = self._with_note(failed, value)
             else:
                 place = self._call.key, self.caused.id, self.number, calls.clock.now()
                 return CallOver(*place, encoded, duration=duration)
@@ -107,7 +107,7 @@ class CallAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         now = self.attempts.clock.now()
         return CallNotBegun(self._call.key, self.caused.id, self.number, now)
 
-    def _explained(self, error: BaseException, value: Any) -> BaseException:
+    def _with_note(self, error: BaseException, value: Any) -> BaseException:
         if isinstance(error, _NOT_STORABLE):
             error.add_note(f"It is the result of the call {self._call.key!r}.")
             if iscoroutine(value):

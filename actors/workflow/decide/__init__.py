@@ -1,1 +1,1 @@
-"""What a run does next: pure functions from a message to events and effects."""
+"""The decisions of a run: pure functions from a message to events and effects."""

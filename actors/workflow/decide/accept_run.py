@@ -1,13 +1,13 @@
-"""A run is accepted, or found to exist already (pure)."""
+"""Accepts a run, unless it exists already (pure)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from indelible.actors.decider import Decision
-from indelible.actors.workflow.decide.begin_steps import begun, rest
+from indelible.actors.workflow.decide.begin_steps import later_events, starts_for
 from indelible.actors.workflow.decide.frontier import first_steps
-from indelible.actors.workflow.decide.look_ahead import begin
+from indelible.actors.workflow.decide.look_ahead import begin_ready
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.run_effects import Begin, Ended
 from indelible.actors.workflow.run_messages import AcceptRun
@@ -18,25 +18,25 @@ from indelible.events.model.run_events import RunAccepted, Skip, Start
 
 
 def start_run(state: RunState, message: AcceptRun, plan: Plan) -> Decision:
-    """Accept the run with its first starts; the same run again is answered with ``False``."""
+    """Accept the run with its first starts; the reply is ``False`` if the same run exists."""
     if state.accepted is not None:
         differs = _differences(state.accepted, message)
         return Decision(reply=RunExistsError(message.run_id, differs) if differs else False)
     if plan.chooses and not message.hold:
-        return _chosen(state, message, plan)
+        return _accept_choosing(state, message, plan)
     nodes = [] if message.hold else first_steps(plan)
     accepted = _accepted(message, plan, tuple([(plan.nodes[node].path, 1) for node in nodes]))
     return Decision((accepted,), reply=True, effects=[Begin(node, 1) for node in nodes])
 
 
-def _chosen(state: RunState, message: AcceptRun, plan: Plan) -> Decision:
-    """Accept a run of which steps may be left out from the first."""
+def _accept_choosing(state: RunState, message: AcceptRun, plan: Plan) -> Decision:
+    """Accept a run whose first steps may be skipped."""
     played = RunState()
     played.begin(_accepted(message, plan), plan)
-    following = begin(played)
-    starts, effects = begun(played, following)
+    following = begin_ready(played)
+    starts, effects = starts_for(played, following)
     accepted = _accepted(message, plan, starts, tuple(following.skips))
-    more, effects = rest(played, following, effects, message.now)
+    more, effects = later_events(played, following, effects, message.now)
     if following.ended:
         effects = (Ended(state),)
     return Decision((accepted, *more), reply=True, effects=effects)
@@ -72,7 +72,7 @@ def _differences(accepted: RunAccepted, message: AcceptRun) -> list[str]:
 
 
 def _sorted(given: RunAccepted | AcceptRun) -> bytes:
-    """The input whatever order its keys were written in."""
+    """The encoded input with its keys in order."""
     return encode_value(_in_order(decode_value(given.input)))
 
 

@@ -1,4 +1,4 @@
-"""An attempt comes back: its step completes, fails, or waits for a retry (pure)."""
+"""Handles the result of an attempt: its step completes, fails, or waits for a retry (pure)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from indelible.actors.decider import NOTHING, Decision
 from indelible.actors.effects.retry_policy import retry_delay
-from indelible.actors.workflow.decide.begin_steps import begun, rest
+from indelible.actors.workflow.decide.begin_steps import later_events, starts_for
 from indelible.actors.workflow.decide.frontier import after
 from indelible.actors.workflow.decide.look_ahead import follow
 from indelible.actors.workflow.run_effects import RetryAt
@@ -19,10 +19,10 @@ from indelible.events.model.run_events import Skip, Start, StepCompleted, StepFa
 
 
 def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decision:
-    """Record the result and start what follows; a late or repeated result changes nothing."""
+    """Record the result and start the next steps; a late or repeated result changes nothing."""
     index = message.node
     if not _awaited(state, index, message.attempt):
-        return NOTHING  # time-out against completion: the first in the mailbox has won
+        return NOTHING  # of time-out and completion, the first in the mailbox wins
     plan, result, size, now = state.plan, message.result, len(message.result), message.now
     digest = b""
     blobs: Sequence[tuple[bytes, bytes]] = ()
@@ -32,7 +32,7 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
     following = (
         follow(state, index, message.result) if plan.chooses else after(state, index, failed=False)
     )
-    starts, effects = begun(state, following, hold=message.hold)
+    starts, effects = starts_for(state, following, hold=message.hold)
     marked = (
         state.since_mark + 1 >= plan.checkpoint_steps
         or now - state.marked_at >= plan.checkpoint_seconds * 1_000_000
@@ -51,14 +51,16 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
         by=by,
         skips=tuple(following.skips),
     )
-    if not following.ended and not following.unanswered:
+    if not following.ended and not following.condition_failures:
         return Decision((completed,), None, effects, blobs)
-    more, effects = rest(state, following, effects, now, hold=message.hold, completed=1, size=size)
+    more, effects = later_events(
+        state, following, effects, now, hold=message.hold, completed=1, size=size
+    )
     return Decision((completed, *more), None, effects, blobs)
 
 
 def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
-    """Record the failure; retry, or let the block go on or end as its pattern says."""
+    """Record the failure; retry, or let the block continue or end as its pattern says."""
     index = message.node
     if not _awaited(state, index, message.attempt):
         return NOTHING
@@ -72,10 +74,12 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
         return Decision((failed,), None, (RetryAt(index, due),))
     error = Failure(message.error_type, message.error_message)
     following = follow(state, index, error)
-    starts, effects = begun(state, following, hold=message.hold)
+    starts, effects = starts_for(state, following, hold=message.hold)
     skips = tuple(following.skips)
     failed = _failed(state, message, by, final=True, starts=starts, skips=skips)
-    more, effects = rest(state, following, effects, message.now, hold=message.hold, failed=failed)
+    more, effects = later_events(
+        state, following, effects, message.now, hold=message.hold, failed=failed
+    )
     return Decision((failed, *more), None, effects)
 
 

@@ -1,4 +1,4 @@
-"""What begins, and what that means for the run: events and effects of what follows (pure)."""
+"""Events and effects that begin the next steps, or end the run (pure)."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from indelible.actors.workflow.decide.conclude_run import conclude
-from indelible.actors.workflow.decide.frontier import Next
-from indelible.actors.workflow.run_effects import Begin, Ended, LookUp
+from indelible.actors.workflow.decide.frontier import NextSteps
+from indelible.actors.workflow.run_effects import AnswerCondition, Begin, Ended
 from indelible.actors.workflow.state.run_state import RunState
 from indelible.events.model.event import Event
 from indelible.events.model.run_events import Start, StepFailed
 
 
-def begun(
-    state: RunState, following: Next, *, hold: bool = False
+def starts_for(
+    state: RunState, following: NextSteps, *, hold: bool = False
 ) -> tuple[tuple[Start, ...], Sequence[Any]]:
-    """Starts for the event that ``following`` comes with, and effects; none on ``hold``."""
+    """The starts to record in the event that leads to ``following``, and effects.
+
+    There are none on ``hold``.
+    """
     if hold:
         return (), ()
-    if len(following.steps) == 1 and not following.lookups:  # as nearly always in a sequence
+    if len(following.steps) == 1 and not following.lookups:  # the usual case in a sequence
         index = following.steps[0]
         attempt = state.attempts[index] + 1
         return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
     starts, effects = plan_starts(state, following.steps)
-    return starts, [*effects, *map(LookUp, following.lookups)]
+    return starts, [*effects, *map(AnswerCondition, following.lookups)]
 
 
-def rest(
+def later_events(
     state: RunState,
-    following: Next,
+    following: NextSteps,
     effects: Sequence[Any],
     now: int,
     *,
@@ -38,13 +41,13 @@ def rest(
     size: int = 0,
     failed: StepFailed | None = None,
 ) -> tuple[list[Event], Sequence[Any]]:
-    """The events behind the one that brings ``following`` about, and all effects.
+    """The events after the event that leads to ``following``, and all effects.
 
-    What that event completes, or fails, is not in ``state`` yet.
+    ``state`` does not contain that event yet: ``completed``, ``size`` and ``failed`` describe it.
     """
     events: list[Event] = []
     failures = [] if failed is None else [failed]
-    for one in following.unanswered:
+    for one in following.condition_failures:
         starts, more = ((), ()) if hold else plan_starts(state, one.steps)
         failure = StepFailed(
             path=state.plan.nodes[one.node].path,
@@ -77,7 +80,7 @@ def rest(
 
 
 def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[tuple[Start, ...], Sequence[Begin]]:
-    """The next attempt of each of ``nodes``: as the event records it, and as an effect."""
+    """The next attempt of each of ``nodes``: for the event, and as an effect."""
     starts, effects = [], []
     for index in nodes:
         attempt = state.attempts[index] + 1

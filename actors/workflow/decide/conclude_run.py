@@ -9,10 +9,10 @@ from indelible.actors.workflow.state.run_state import RunState
 from indelible.events.model.run_events import RunCompleted, RunFailed, StepFailed, StepFailure
 
 FAILURES = 10
-"""Failed steps that the end of a run names: what a person reads before looking at the steps."""
+"""Failed steps that the end of a run names: enough for a first look."""
 
 _TEXT = 512
-"""Characters of each of their messages."""
+"""Characters of the message of each of these steps."""
 
 
 def conclude(
@@ -24,11 +24,11 @@ def conclude(
     failures: Sequence[StepFailed] = (),
     root_failed: bool = False,
 ) -> RunCompleted | RunFailed:
-    """End the run, counting what the events before this one add to ``state``.
+    """End the run, counting also the events that are decided with it and not in ``state`` yet.
 
-    Those are the completion of a step, and ``failures``, of which the last ended the run if
-    ``root_failed`` says that it ends without its result.  Every step that neither completed nor
-    failed was skipped: nothing is in flight at the end.
+    These are ``completed`` completions with ``size`` bytes, and ``failures``; with ``root_failed``
+    the last failure has ended the run.  Every step that neither completed nor failed was skipped:
+    no attempt is under way at the end.
     """
     assert state.accepted is not None
     nodes, by_path = state.plan.nodes, state.plan.by_path
@@ -69,9 +69,9 @@ def conclude(
 
 
 def _failures(state: RunState, last: Mapping[str, StepFailed]) -> tuple[StepFailure, ...]:
-    """The first steps that failed, in the order of the definition, ``last`` among them.
+    """The first failed steps, in the order of the definition, including ``last``.
 
-    A block is one of them if it failed by itself, as nobody could tell whether it was to open.
+    A block is included if it failed itself, because its condition had no answer.
     """
     found: list[StepFailure] = []
     for node in state.plan.nodes:

@@ -1,4 +1,4 @@
-"""What may start: pure walks over a plan and the state of its run."""
+"""Finds the steps that may start: pure walks over a plan and the state of its run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from indelible.actors.workflow.state.run_state import RunState
 from indelible.events.model.run_events import Skip
 
 
-class Unanswered(msgspec.Struct, frozen=True, gc=False):
-    """A step or block fails where it would open, as its condition cannot be answered.
+class ConditionFailure(msgspec.Struct, frozen=True, gc=False):
+    """A step or block that fails instead of opening, because its condition has no answer.
 
     Attributes:
-        node: Of which.
-        steps, skips: As in :class:`Next`, of what follows from that.
+        node: The step or block.
+        steps, skips: As in :class:`NextSteps`, for the steps that follow this failure.
     """
 
     node: int
@@ -27,28 +27,28 @@ class Unanswered(msgspec.Struct, frozen=True, gc=False):
     skips: list[Skip]
 
 
-class Next(msgspec.Struct, gc=False):
-    """What follows when something settles, or when everything that is ready begins.
+class NextSteps(msgspec.Struct, gc=False):
+    """The changes that follow when a step settles, or when all ready steps begin.
 
     Attributes:
-        steps: Those to start, by node.
+        steps: Nodes of the steps to start.
         ended: Whether the run has ended.
-        failed: Whether it did because its root failed.
-        skips: What is left out.
-        unanswered: What fails, one behind the other.
-        lookups: What can open only once a blob has been read.
+        failed: Whether it ended because its root failed.
+        skips: Steps and blocks that are skipped.
+        condition_failures: Steps and blocks that fail, in order.
+        lookups: Nodes whose condition needs a blob.
     """
 
     steps: list[int]
     ended: bool = False
     failed: bool = False
     skips: Sequence[Skip] = ()
-    unanswered: Sequence[Unanswered] = ()
+    condition_failures: Sequence[ConditionFailure] = ()
     lookups: Sequence[int] = ()
 
 
 def first_steps(plan: Plan, index: int = 0) -> list[int]:
-    """The steps to start when the node at ``index`` opens, in a plan that leaves none out."""
+    """The steps to start when the node at ``index`` opens, in a plan without conditions."""
     nodes = plan.nodes
     if nodes[index].pattern is None:
         return [index]
@@ -63,17 +63,17 @@ def first_steps(plan: Plan, index: int = 0) -> list[int]:
     return found
 
 
-def after(state: RunState, index: int, *, failed: bool) -> Next:
-    """What follows when the node at ``index`` settles; ``state`` does not show that yet.
+def after(state: RunState, index: int, *, failed: bool) -> NextSteps:
+    """What follows when the node at ``index`` settles, which ``state`` does not contain yet.
 
-    For a plan that leaves nothing out: each block is looked at once, and nothing need be played.
+    For plans without conditions: each block is visited once, and no copy of the state is needed.
     """
     nodes = state.plan.nodes
     while True:
         node = nodes[index]
         parent = node.parent
         if parent < 0:
-            return Next([], ended=True, failed=failed)
+            return NextSteps([], ended=True, failed=failed)
         block = nodes[parent]
         pattern = block.pattern
         assert pattern is not None
@@ -82,15 +82,15 @@ def after(state: RunState, index: int, *, failed: bool) -> Next:
         if end is None:
             following = pattern.following(state, block, node)
             if following is None:
-                return Next([])
+                return NextSteps([])
             is_step = nodes[following].pattern is None
-            return Next([following] if is_step else first_steps(state.plan, following))
+            return NextSteps([following] if is_step else first_steps(state.plan, following))
         failed = end == FAILED
         index = parent
 
 
 def pending(state: RunState) -> list[int]:
-    """The outermost steps and blocks that may open now: after a hold or a release."""
+    """The outermost steps and blocks that may open now, after a hold or a release."""
     nodes = state.plan.nodes
     found: list[int] = []
     waiting = [0]

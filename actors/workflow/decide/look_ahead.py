@@ -1,26 +1,32 @@
-"""What follows, played on a copy of the state: for plans that may leave steps and blocks out.
+"""Finds the next steps on a copy of the state, for plans whose conditions may skip children.
 
-A child that is skipped where it would open settles at once, and so may the blocks around it; what
-comes next depends on all of them.
+A child that is skipped instead of opened settles at once, and so may the blocks around it; the next
+steps depend on all of them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from indelible.actors.workflow.decide.frontier import Next, Unanswered, after, first_steps, pending
-from indelible.actors.workflow.state.block_end import leave_out, settle
+from indelible.actors.workflow.decide.frontier import (
+    ConditionFailure,
+    NextSteps,
+    after,
+    first_steps,
+    pending,
+)
+from indelible.actors.workflow.state.block_end import settle, skip
 from indelible.actors.workflow.state.condition_values import IN_BLOB, ConditionValues, answer_of
 from indelible.actors.workflow.state.node_status import COMPLETED, FAILED, PENDING, RUNNING
 from indelible.actors.workflow.state.run_state import Failure, InBlob, RunState
 from indelible.events.model.run_events import Skip
 
 Settled = bytes | InBlob | Failure
-"""The result of a step that settles now, or why it has none."""
+"""The result of a step that settles now, or its failure."""
 
 
-def follow(state: RunState, index: int, settled: Settled) -> Next:
-    """What follows when the step at ``index`` settles; ``state`` does not show that yet."""
+def follow(state: RunState, index: int, settled: Settled) -> NextSteps:
+    """What follows when the step at ``index`` settles, which ``state`` does not contain yet."""
     if not state.plan.chooses:
         return after(state, index, failed=type(settled) is Failure)
     walk = _LookAhead(state)
@@ -28,20 +34,20 @@ def follow(state: RunState, index: int, settled: Settled) -> Next:
     return walk.next
 
 
-def begin(state: RunState) -> Next:
-    """Everything that may start now and has not been started."""
+def begin_ready(state: RunState) -> NextSteps:
+    """All steps that may start now and have not been started."""
     if state.plan.chooses:
         walk = _LookAhead(state)
         for index in pending(state):
             walk.open(index)
         return walk.next
-    return Next([step for index in pending(state) for step in first_steps(state.plan, index)])
+    return NextSteps([step for index in pending(state) for step in first_steps(state.plan, index)])
 
 
-def go_on(state: RunState, index: int, answer: str | Failure) -> Next:
-    """What follows from the ``answer`` to the condition of the node at ``index``, which is pending.
+def follow_answer(state: RunState, index: int, answer: str | Failure) -> NextSteps:
+    """What follows from the ``answer`` to the condition of the pending node at ``index``.
 
-    That is the reason for leaving it out, empty if it opens, or why there is no answer.
+    The answer is the reason to skip the node, empty if it opens, or a failure.
     """
     walk = _LookAhead(state)
     walk.open(index, answer)
@@ -49,9 +55,9 @@ def go_on(state: RunState, index: int, answer: str | Failure) -> Next:
 
 
 class _LookAhead(RunState):
-    """A copy that moves ahead."""
+    """A copy of the state that runs ahead of the log."""
 
-    __slots__ = ("_lookups", "_skips", "_steps", "_to_open", "_unanswered", "next")
+    __slots__ = ("_condition_failures", "_lookups", "_skips", "_steps", "_to_open", "next")
 
     def __init__(self, state: RunState) -> None:
         super().__init__()
@@ -63,12 +69,12 @@ class _LookAhead(RunState):
         self._steps: list[int] = []
         self._skips: list[Skip] = []
         self._to_open: list[int] = []
-        self._unanswered: list[Unanswered] = []
+        self._condition_failures: list[ConditionFailure] = []
         self._lookups: list[int] = []
-        self.next = Next(
+        self.next = NextSteps(
             self._steps,
             skips=self._skips,
-            unanswered=self._unanswered,
+            condition_failures=self._condition_failures,
             lookups=self._lookups,
         )
 
@@ -82,13 +88,13 @@ class _LookAhead(RunState):
         self._open_all()
 
     def open(self, index: int, answer: Any = None) -> None:
-        """Open the node at ``index``; ``answer`` is that to its own condition, if it is known."""
-        self._open_around(index)
+        """Open the node at ``index``; ``answer`` is the answer to its condition, if known."""
+        self._open_parents(index)
         self._open(index, answer)
         self._open_all()
 
-    def _open_around(self, index: int) -> None:
-        """Count the blocks around as open, which nothing has recorded while an answer was read."""
+    def _open_parents(self, index: int) -> None:
+        """Mark the blocks around as open: the log does not record that while an answer is read."""
         node = self.plan.nodes[index]
         while node.parent >= 0:
             parent = node.parent
@@ -116,7 +122,7 @@ class _LookAhead(RunState):
                 self._fail(index, answer)
                 return
             if answer:
-                leave_out(self, index, answer)
+                skip(self, index, answer)
                 self._skips.append((node.path, answer))
                 self._settle(index, None)
                 return
@@ -129,12 +135,12 @@ class _LookAhead(RunState):
         self._to_open.extend(reversed(first))
 
     def _fail(self, index: int, error: Failure) -> None:
-        """Let what follows go with the failure of the node at ``index``."""
+        """Fail the node at ``index``; the steps found from now on belong to this failure."""
         self._steps, self._skips = [], []
         what = index, error.error_type, error.message
-        self._unanswered.append(Unanswered(*what, self._steps, self._skips))
+        self._condition_failures.append(ConditionFailure(*what, self._steps, self._skips))
         for child in self.plan.nodes[index].children:
-            leave_out(self, child)
+            skip(self, child)
         self.errors[index] = error
         self._settle(index, FAILED)
 
@@ -154,7 +160,7 @@ class _LookAhead(RunState):
 
 
 class _Overlay(dict[int, Any]):
-    """Changes to a mapping, over the mapping itself."""
+    """Changes on top of a mapping, which stays unchanged."""
 
     def __init__(self, below: dict[int, Any]) -> None:
         super().__init__()

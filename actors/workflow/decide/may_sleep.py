@@ -1,4 +1,4 @@
-"""Whether a run only waits: then it leaves memory, and its row says when to wake it (pure)."""
+"""Whether a run only waits: then it leaves memory, and its row has the wake time (pure)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from indelible.actors.workflow.state.run_state import RunState
 
 
 def only_waits(state: RunState) -> bool:
-    """Whether an unfinished run waits for a time or for a person, and for nothing else.
+    """Whether an unfinished run waits only for a time or for a person.
 
-    Costs next to nothing for one that waits for neither.
+    This is nearly free for a run that waits for neither.
     """
     if not state.retry_at and not state.unknown:
         return False
@@ -19,5 +19,5 @@ def only_waits(state: RunState) -> bool:
 
 def _runs_a_step(state: RunState) -> bool:
     status = state.status
-    running = status.count(RUNNING)  # blocks, too
+    running = status.count(RUNNING)  # includes blocks
     return running > sum(status[block] == RUNNING for block in state.plan.blocks)

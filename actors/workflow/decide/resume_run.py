@@ -1,4 +1,4 @@
-"""A run goes on: after recovery, at a retry's time, or because a person says how (pure)."""
+"""Continues a run: after recovery, when a retry is due, or after a person's decision (pure)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from indelible.actors.decider import NOTHING, Decision
 from indelible.actors.workflow.decide.attempt_result import step_raised, step_returned
-from indelible.actors.workflow.decide.begin_steps import begun, plan_starts, rest
-from indelible.actors.workflow.decide.frontier import Next
-from indelible.actors.workflow.decide.look_ahead import begin
-from indelible.actors.workflow.run_effects import AwaitType, Begin, Ended, RetryAt, Say
+from indelible.actors.workflow.decide.begin_steps import later_events, plan_starts, starts_for
+from indelible.actors.workflow.decide.frontier import NextSteps
+from indelible.actors.workflow.decide.look_ahead import begin_ready
+from indelible.actors.workflow.run_effects import AwaitType, Begin, Ended, RetryAt, SendToRun
 from indelible.actors.workflow.run_messages import (
     Proceed,
     Release,
@@ -32,10 +32,10 @@ from indelible.events.model.run_events import (
 )
 
 INTERRUPTIONS = 10
-"""A step cut off this often without other progress is taken for what kills the process."""
+"""A step cut off this often, without other progress, is assumed to kill the process."""
 
 _NAMED = 20
-"""Steps that a refusal names: more would not be read."""
+"""Steps that a refusal names: a longer list would not be read."""
 
 
 def retry_due(state: RunState, message: RetryDue) -> Decision:
@@ -48,28 +48,28 @@ def retry_due(state: RunState, message: RetryDue) -> Decision:
 
 
 def resume(state: RunState, message: Resume) -> Decision:
-    """Go on with every step that was cut off, by its policy, and with all that is ready."""
+    """Continue each step that was cut off by its policy, and start all steps that are ready."""
     if state.end is not None:
-        return Decision(effects=(Ended(state),))  # its last commit may have seemed to fail
+        return Decision(effects=(Ended(state),))  # its last commit may have been reported as failed
     if state.accepted is None or message.hold:
         return NOTHING
     effects: list[Any] = [RetryAt(index, due) for index, due in state.retry_at.items()]
     cut_off: list[int] = []
     for attempts, unbegun in ((message.cut_off, False), (message.unbegun, True)):
         for index, attempt in attempts:
-            if not runs(state, index, attempt):
-                continue  # its result has come in meanwhile
+            if not is_running(state, index, attempt):
+                continue  # its result has arrived meanwhile
             if state.plan.nodes[index].type not in message.known:
                 effects.append(AwaitType(index, attempt, unbegun))
             elif unbegun:
                 effects.append(Begin(index, attempt))
             else:
                 cut_off.append(index)
-    return _go_on(state, cut_off, begin(state), message.now, effects)
+    return _continue_cut_off(state, cut_off, begin_ready(state), message.now, effects)
 
 
-def running(state: RunState) -> list[tuple[int, int]]:
-    """Node and number of every attempt that the log has begun and not ended."""
+def running_attempts(state: RunState) -> list[tuple[int, int]]:
+    """Node and number of each attempt that has begun and not ended, by the log."""
     nodes = state.plan.nodes
     return [
         (index, state.attempts[index])
@@ -78,33 +78,33 @@ def running(state: RunState) -> list[tuple[int, int]]:
     ]
 
 
-def runs(state: RunState, index: int, attempt: int) -> bool:
-    """Whether the log has begun that attempt at a step, and not ended it."""
+def is_running(state: RunState, index: int, attempt: int) -> bool:
+    """Whether this attempt has begun and not ended, by the log."""
     return state.status[index] == RUNNING and state.attempts[index] == attempt
 
 
 def proceed(state: RunState, message: Proceed) -> Decision:
-    """Go on with a step whose type is registered now, unless it has gone on already."""
+    """Continue a step whose type is registered now, unless it has continued already."""
     index, attempt = message.node, message.attempt
     if state.end is not None or state.accepted is None or message.hold:
         return NOTHING
-    if not runs(state, index, attempt):
+    if not is_running(state, index, attempt):
         return NOTHING
     if message.unbegun:
         return Decision(effects=(Begin(index, attempt),))
-    return _go_on(state, [index], Next([]), message.now, [])
+    return _continue_cut_off(state, [index], NextSteps([]), message.now, [])
 
 
-def _go_on(
-    state: RunState, cut_off: Sequence[int], others: Next, now: int, effects: list[Any]
+def _continue_cut_off(
+    state: RunState, cut_off: Sequence[int], others: NextSteps, now: int, effects: list[Any]
 ) -> Decision:
-    """Do with the steps that were ``cut_off`` what their policies say, and begin ``others``."""
+    """Handle the steps that were ``cut_off`` by their policies, and begin ``others``."""
     events: list[Event] = []
     again: list[int] = []
     for index in cut_off:
         node, attempt = state.plan.nodes[index], state.attempts[index]
         if node.on_unknown == "fail":
-            effects.append(Say(_cut_off(index, attempt, now)))
+            effects.append(SendToRun(_cut_off(index, attempt, now)))
         elif node.on_unknown == "ask":
             events.append(StepOutcomeUnknown(node.path, attempt, now))
         elif state.interruptions.get(index, 0) + 1 >= INTERRUPTIONS:
@@ -116,34 +116,34 @@ def _go_on(
         begins = _begin(state, again, now, "recovered")
         events.extend(begins.events)
         effects.extend(begins.effects)
-    ready = begin_what_follows(state, others, now, "ready")
+    ready = begin_following(state, others, now, "ready")
     return Decision([*events, *ready.events], None, [*effects, *ready.effects])
 
 
-def begin_what_follows(state: RunState, following: Next, now: int, reason: str) -> Decision:
-    """Record ``following``, which no other event brings about."""
-    starts, effects = begun(state, following)
+def begin_following(state: RunState, following: NextSteps, now: int, reason: str) -> Decision:
+    """Record ``following`` in an event of its own."""
+    starts, effects = starts_for(state, following)
     events: list[Event] = []
     if starts or following.skips:
         events.append(StepsStarted(now, starts, reason, skips=tuple(following.skips)))
-    more, effects = rest(state, following, effects, now)
+    more, effects = later_events(state, following, effects, now)
     return Decision([*events, *more], None, effects)
 
 
 def release(state: RunState, message: Release) -> Decision:
-    """Record that attempts which were started never began; they are ready again."""
+    """Record that recorded attempts never began; their steps are ready again."""
     if state.end is not None or state.accepted is None:
         return NOTHING
     paths = [
         state.plan.nodes[index].path
         for index, attempt in message.starts
-        if runs(state, index, attempt)
+        if is_running(state, index, attempt)
     ]
     return Decision((StepsReleased(message.now, paths),)) if paths else NOTHING
 
 
 def resolve(state: RunState, message: Resolve) -> Decision:
-    """Settle an attempt of unknown outcome as a person says.
+    """Resolve an attempt of unknown outcome as a person has decided.
 
     Raises:
         RefusedError: The run does not wait for that step, or there is no such action.
@@ -165,7 +165,7 @@ def resolve(state: RunState, message: Resolve) -> Decision:
 
 
 def _awaited(state: RunState) -> str:
-    """The steps whose outcome the run does wait for, in words."""
+    """The steps whose outcome the run waits for, as text."""
     if state.end is not None:
         return "the run has ended"
     names = [repr(state.plan.nodes[index].name) for index in sorted(state.unknown)]

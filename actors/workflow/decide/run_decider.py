@@ -1,4 +1,4 @@
-"""The category ``run``: which function answers which message, and what is unfinished."""
+"""The decider of the category ``run``: maps each message to the function that decides it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunDecider(Decider[RunState]):
     inherits: ClassVar[bool] = True
 
     def __init__(self, plans: PlanCache | None = None) -> None:
-        """Find compiled definitions in ``plans``; without them it has its own."""
+        """Find compiled definitions in ``plans``, by default in an own cache."""
         self.plan_of = (PlanCache() if plans is None else plans).stored
 
     def initial_state(self) -> RunState:
@@ -44,7 +44,7 @@ class RunDecider(Decider[RunState]):
         return evolve(state, event, self.plan_of)
 
     def decide(self, state: RunState, message: Any) -> Decision:
-        """Events, effects and the answer that ``message`` causes."""
+        """Events, effects and the reply that ``message`` causes."""
         decide = _DECIDE.get(type(message))
         if decide is not None:
             return decide(state, message)
@@ -54,20 +54,20 @@ class RunDecider(Decider[RunState]):
     def unfinished(self, state: RunState) -> tuple[str, int]:
         """Status word of the run, and when to wake it (microseconds UTC).
 
-        0 if nothing needs to: something of it goes on, or it waits for a person alone.  One that
-        waits for a person while something goes on is woken at once where it is not in memory.
+        The time is 0 if the run has work under way, or waits only for a person.  A run that waits
+        for a person and has work under way is woken at once if it is not in memory.
         """
         if state.accepted is None:
             return "", 0
         if state.end is not None:
             return state.end.wire_name.removeprefix("run."), 0
         word = "waiting" if state.unknown else "running"
-        if (state.retry_at or state.unknown) and only_waits(state):  # as hardly ever
+        if (state.retry_at or state.unknown) and only_waits(state):  # rare
             return word, min(state.retry_at.values(), default=0)
         return word, AT_ONCE if state.unknown else 0
 
     def at_rest(self, state: RunState) -> bool:
-        """Whether nothing is going on that needs the state in memory."""
+        """Whether no work of the run needs its state in memory."""
         return state.accepted is None or state.end is not None or only_waits(state)
 
     def snapshot(self, state: RunState) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class RunDecider(Decider[RunState]):
         return to_value(state)
 
     def restore(self, value: Any) -> RunState:
-        """The state that ``value`` was made of."""
+        """The state from which ``value`` was made."""
         return from_value(value, self.plan_of)
 
 

@@ -1,4 +1,4 @@
-"""Compiles a definition: every problem is found before anything is stored."""
+"""Compiles a definition: all problems are found before anything is stored."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def compile_definition(
 
     Args:
         source: A mapping, JSON or YAML text, or the path of a file, see :func:`parse`.
-        step_types: Those that the steps may name; ``None`` leaves types and their parameters
+        step_types: The types that the steps may name; ``None`` leaves types and their parameters
             unchecked.
 
     Raises:
-        DefinitionError: It cannot be run; all problems are named.
+        DefinitionError: The definition cannot be run; the error names all problems.
         MissingExtraError: It is YAML, and the ``yaml`` extra is not installed.
     """
     definition = parse(source)
@@ -49,7 +49,7 @@ def compile_definition(
 
 
 class _Compilation:
-    """One definition on its way; holds what later phases must know of earlier ones."""
+    """The compilation of one definition; keeps the results of its phases."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
         self._normaliser = Normaliser()
@@ -57,7 +57,7 @@ class _Compilation:
         self._problems = self._normaliser.problems
 
     def plan(self, shown: str, step_types: StepTypes | None) -> Plan:
-        """The plan, or all problems."""
+        """The plan; raises all problems, if there are any."""
         plan = self._encoded() or build_plan(self._normalised, b"")
         places = self._normaliser.places
         check_references(
@@ -70,13 +70,13 @@ class _Compilation:
         return plan
 
     def _encoded(self) -> Plan | None:
-        """The plan of the stored form; ``None`` when that cannot be stored, which is reported."""
+        """The plan of the stored form; ``None`` after reporting that it cannot be stored."""
         try:
             encoded = encode_given(self._normalised)
         except ValueNotStorableError as error:
             self._find_values(error)
             return None
-        if len(encoded) > MAX_BYTES:  # measured roughly before
+        if len(encoded) > MAX_BYTES:  # measure() has checked an estimate
             self._problems.add(
                 "definition", f"{len(encoded):,} bytes", f"the limit is {MAX_BYTES:,}"
             )
@@ -84,7 +84,7 @@ class _Compilation:
         return build_plan(decode_value(encoded), encoded)
 
     def _find_values(self, error: ValueNotStorableError) -> None:
-        """Report a value of each step that has one that the log cannot hold."""
+        """Report, for each step, a value that the log cannot store."""
         blamed = bool(self._problems)
         for node in build_plan(self._normalised, b"").nodes:
             try:

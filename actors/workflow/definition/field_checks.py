@@ -1,4 +1,4 @@
-"""Checks of single fields of a definition: each reports what it found and what to write."""
+"""Checks of single fields of a definition: each reports the fault and the correction."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from indelible.actors.workflow.definition.references import UNKNOWN
 from indelible.errors import Problem
 
 MAX_SECONDS = 10 * 366 * 86_400
-"""Ten years: a longer wait is a slip of the pen, and microseconds of it fit 64 bits."""
+"""Ten years: a longer wait is a mistake, and ten years in microseconds fit 64 bits."""
 
-_MAX_PROBLEMS = 100  # a person mends the first ones; 100,000 lines of error help nobody
+_MAX_PROBLEMS = 100  # a person corrects the first ones; 100,000 lines of error do not help
 _SHOWN = 60  # characters of a value in an error
 _NAMES = 20  # names that an error lists
 
 
 class Problems:
-    """Collects what is wrong, in the order it is found."""
+    """Collects problems, in the order in which they are found."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without problems."""
         self._found: list[Problem] = []
         self._more = 0
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether there are problems."""
         return bool(self._found)
 
     def add(self, path: str, found: str, fix: str) -> None:
-        """Keep one, or only count it when there are a hundred already."""
+        """Keep a problem, or only count it if there are a hundred already."""
         if len(self._found) < _MAX_PROBLEMS:
             self._found.append(Problem(path, found, fix))
         else:
             self._more += 1
 
     def all(self) -> list[Problem]:
-        """The first hundred, and how many more there are."""
+        """The first hundred problems, and the number of others."""
         if not self._more:
             return list(self._found)
         return [*self._found, Problem("definition", f"{self._more:,} more", "mend these first")]
@@ -66,7 +66,7 @@ def describe(value: Any) -> str:
 
 
 def close_to(name: object, known: Iterable[str]) -> str:
-    """``did you mean …?`` when a known name is close, else what the known names are."""
+    """``did you mean …?`` if a known name is close, otherwise the known names."""
     names = sorted(known)
     close = get_close_matches(str(name), names, 1)
     if close:
@@ -76,14 +76,14 @@ def close_to(name: object, known: Iterable[str]) -> str:
 
 
 def only(problems: Problems, place: str, source: Mapping[Any, Any], known: Collection[str]) -> None:
-    """Every key of ``source`` is one of ``known``."""
+    """Check that every key of ``source`` is one of ``known``."""
     for key in source:
         if key not in known:
             problems.add(join(place, key), "an unknown field", close_to(key, known))
 
 
 def integer(problems: Problems, path: str, value: Any, low: int, high: int) -> int | None:
-    """A whole number from ``low`` to ``high``; a truth value is none."""
+    """Check for a whole number from ``low`` to ``high``; a truth value is not one."""
     if type(value) is int and low <= value <= high:
         return value
     problems.add(path, describe(value), f"write a whole number from {low:,} to {high:,}")
@@ -91,7 +91,7 @@ def integer(problems: Problems, path: str, value: Any, low: int, high: int) -> i
 
 
 def number(problems: Problems, path: str, value: Any, low: float, high: float) -> float | None:
-    """A finite number from ``low`` to ``high``, as a float; a truth value is none."""
+    """Check for a number from ``low`` to ``high``, returned as float; a truth value is not one."""
     if type(value) in (int, float) and low <= value <= high:
         return float(value)
     problems.add(path, describe(value), f"write a number from {low:,} to {high:,}")
@@ -99,7 +99,7 @@ def number(problems: Problems, path: str, value: Any, low: float, high: float) -
 
 
 def seconds(problems: Problems, path: str, value: Any) -> float | None:
-    """A duration in seconds, more than 0."""
+    """Check for a duration in seconds, more than 0."""
     if type(value) in (int, float) and 0 < value <= MAX_SECONDS:
         return float(value)
     problems.add(path, describe(value), f"write seconds, more than 0 and at most {MAX_SECONDS:,}")
@@ -109,7 +109,7 @@ def seconds(problems: Problems, path: str, value: Any) -> float | None:
 def choice(
     problems: Problems, path: str, value: Any, known: Collection[str], later: Collection[str] = ()
 ) -> str | None:
-    """One of ``known``; one of ``later`` is planned, and says so."""
+    """Check for one of ``known``; for one of ``later`` the problem says that it is planned."""
     if isinstance(value, str) and value in known:
         return value
     names = " or ".join(known)

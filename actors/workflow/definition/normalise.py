@@ -1,7 +1,8 @@
-"""From what a user wrote to the one form that is stored: names given, defaults written out.
+"""Turns a user's definition into its stored form, with generated names and explicit defaults.
 
-Defaults that may change one day are written into the stored form, so that a run keeps those it
-was started with; what is off (no timeout, no retry) is left out.  Keys stand in a fixed order.
+Defaults that may change in later versions are written into the stored form, so that a run keeps the
+defaults that it was started with; switched-off options (no timeout, no retry) are left out.  Keys
+are in a fixed order.
 """
 
 from __future__ import annotations
@@ -40,23 +41,23 @@ from indelible.actors.workflow.definition.vocabulary import (
 )
 from indelible.actors.workflow.patterns.pattern import Pattern
 
-_MAPPING = (dict, Mapping)  # dict first: asking an abstract class takes four times as long
-_NONE = object()  # the type of what is no step at all, which has been said already
-_ALIKE = 0.8  # difflib's ratio from which a flat key is a slip of the pen: "timout", "retries"
+_MAPPING = (dict, Mapping)  # dict first: a check by the abstract class takes four times as long
+_NONE = object()  # the type of an item that is no step, which has been reported already
+_SIMILARITY = 0.8  # difflib's ratio from which a flat key is a typing error: "timout", "retries"
 
 
 class Normaliser:
     """One pass over one definition.
 
     Attributes:
-        problems: What is wrong.
-        places: Where each node stands in the source, in the order of ``Plan.nodes``.
-        flat: For a node with flat parameters, which these are.
-        unclear: Names that stand twice, or are no names; nothing is said of references to them.
+        problems: The problems found.
+        places: The place of each node in the source, in the order of ``Plan.nodes``.
+        flat: The flat parameters of each node that has any.
+        unclear: Names that are used twice or not valid; references to them are not reported.
     """
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
+        """Start empty."""
         self.problems = Problems()
         self.places: list[str] = []
         self.flat: dict[int, frozenset[str]] = {}
@@ -65,7 +66,7 @@ class Normaliser:
         self._twins: dict[tuple[str, str], str] = {}
 
     def root(self, source: Mapping[str, Any]) -> dict[str, Any]:
-        """The stored form of a whole definition, or the nearest to it when it has problems."""
+        """The stored form of a whole definition; with problems, the nearest to it."""
         fields.only(self.problems, "", source, ROOT_KEYS)
         found = source.get("format", FORMATS[0])
         if type(found) is not int or found not in FORMATS:
@@ -163,7 +164,7 @@ class Normaliser:
         return {"name": name} | self._block(source, place, trail) | given
 
     def _name(self, source: Mapping[str, Any], place: str, trail: tuple[int, ...]) -> str:
-        """The name given, or ``step_<i>``; nested ``step_<i>_<j>``, all indexes from the root."""
+        """The user's name, or ``step_<i>``; nested ``step_<i>_<j>``, all indexes from the root."""
         name = source.get("name")
         generated = "step_" + "_".join(map(str, trail))
         if name is None:
@@ -234,7 +235,7 @@ class Normaliser:
     def _flat_fault(
         self, key: object, params: Mapping[str, Any], place: str, inside: Pattern
     ) -> tuple[str, str]:
-        """What is wrong with a parameter beside the engine's keys, and what to do; or nothing."""
+        """The fault of a parameter beside the engine's keys, and its correction; empty if valid."""
         if not isinstance(key, str):
             return f"the key {describe(key)}", "write the key as text"
         if key in params:
@@ -248,11 +249,11 @@ class Normaliser:
         return ("an unknown field", f"did you mean {twin!r}? {under}") if twin else ("", "")
 
     def _twin(self, key: str, inside: Pattern) -> str:
-        """The engine key that ``key`` is probably meant to be, or nothing."""
+        """The engine key that the user probably meant by ``key``; empty if there is none."""
         known = inside.name, key
-        if known not in self._twins:  # 20 µs each, and 10,000 steps have the same few keys
+        if known not in self._twins:  # cached: takes 20 µs, and 10,000 steps have the same keys
             keys = (*STEP_KEYS, *inside.child_keys)
-            self._twins[known] = "".join(get_close_matches(key, keys, 1, _ALIKE))
+            self._twins[known] = "".join(get_close_matches(key, keys, 1, _SIMILARITY))
         return self._twins[known]
 
     def _retry(self, source: Any, place: str) -> dict[str, Any]:
@@ -291,7 +292,7 @@ def _only_inside(key: str) -> str:
 
 
 def _name_fix(name: Any) -> str:
-    """What to do about a step's name; nothing when it is good."""
+    """How to correct a step's name; empty if it is valid."""
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
         return f"give the step a name of 1 to {MAX_NAME} printable characters"
     if "/" in name or "." in name:

@@ -1,6 +1,6 @@
-"""Where a definition comes from: a mapping, JSON or YAML text, or a file; parsed, never executed.
+"""Parses a definition from a mapping, JSON or YAML text, or a file; nothing in it is executed.
 
-Sizes and depths are capped before anything is built, and a key that stands twice is an error.
+Sizes and depths are limited before anything is built, and a repeated key is an error.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _FILES = (*_YAML, ".json")
 
 
 def parse(source: Mapping[str, Any] | str | Path) -> dict[str, Any]:
-    """The mapping that ``source`` holds; it is not checked any further.
+    """The mapping in ``source``, not checked any further.
 
-    A ``Path`` is a file, JSON or YAML by its name; text is the definition itself, JSON when it
-    begins with a brace, so that a text from elsewhere never names a file to read.
+    A ``Path`` is a file, JSON or YAML by its name; text is the definition itself, JSON if it begins
+    with a brace, so that text from outside can never name a file to read.
 
     Raises:
-        DefinitionError: There is no such file, or the text is malformed or too large.
+        DefinitionError: The file does not exist, or the text is malformed or too large.
         MissingExtraError: It is YAML, and the ``yaml`` extra is not installed.
     """
     if isinstance(source, Mapping):
@@ -71,7 +71,7 @@ def _load(text: str, is_yaml: bool, where: str) -> Any:
         return _from_yaml(text, where) if is_yaml else loads(text)
     except RecursionError:
         _refuse(where, f"more than {MAX_DEPTH} levels", f"nest blocks at most {MAX_BLOCKS} deep")
-    except ValueError as error:  # malformed JSON; a YAML date or number that does not exist
+    except ValueError as error:  # malformed JSON, or an impossible date or number in YAML
         _refuse(where, f"malformed text ({error})", "correct it there")
 
 
@@ -89,7 +89,7 @@ def _from_yaml(text: str, where: str) -> Any:
         raise MissingExtraError("yaml", "a definition in YAML") from None
     base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-    class Loader(base):  # type: ignore[misc, valid-type] # the C loader where it is there
+    class Loader(base):  # type: ignore[misc, valid-type] # the C loader if it is installed
         """Safe, strict about keys, and with the booleans of YAML 1.2: ``on`` is a word."""
 
         yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's way to say it
@@ -98,7 +98,7 @@ def _from_yaml(text: str, where: str) -> Any:
         }
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-            """Refuse a key that stands twice; PyYAML would keep the last."""
+            """Refuse a repeated key; PyYAML would keep the last one."""
             seen: set[tuple[str, str]] = set()
             for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
                 if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
@@ -124,7 +124,7 @@ def _from_yaml(text: str, where: str) -> Any:
 
 
 def _check_nesting(yaml: Any, text: str, loader: type[yaml.SafeLoader]) -> None:
-    """Refuse text nested so deep that the C loader, which recurses, would end the process."""
+    """Refuse text that is nested too deep: the recursive C loader would crash the process."""
     depth = 0
     for event in yaml.parse(text, loader):
         if isinstance(event, yaml.CollectionStartEvent):

@@ -1,7 +1,7 @@
-"""A compiled definition: an immutable tree of nodes that threads share and any process rebuilds.
+"""A compiled definition: an immutable tree of nodes that threads share and any process can rebuild.
 
-A plan is a function of its encoded definition alone, so that a recovered run follows the plan
-that it was started with, whatever step types or rules of validation exist today.
+A plan depends only on its encoded definition, so that a recovered run follows the plan that it was
+started with, even if step types or rules of validation have changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_CHECKPOINT_STEPS = 5
 DEFAULT_CHECKPOINT_SECONDS = 300
 
 RESULT_NAME = re.compile(r"step_(0|[1-9][0-9]*)_result", re.ASCII)
-"""``step_<i>_result``: child i, from 0, of the innermost block around the reader that shows it."""
+"""``step_<i>_result``: child i (from 0) of the innermost block around the reader that allows it."""
 
 NO_RETRY = RetryPolicy()
 
@@ -36,21 +36,21 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
 
     Attributes:
         index: Place in ``Plan.nodes``; parents come before their children, in document order.
-        end: Index behind the last node below this one.
-        name: Unique in the definition; the root has the workflow's.
-        path: Names from the root, joined by ``/``, without the root's; the root's is empty.
+        end: Index after the last node below this one.
+        name: Unique in the definition; the root has the workflow's name.
+        path: Names from below the root, joined by ``/``; the root's path is empty.
         kind: ``step``, or the name of the block's pattern.
-        pattern: Of a block; ``None`` for a step.
+        pattern: Pattern of a block; ``None`` for a step.
         parent: Index of the block around it; -1 for the root.
-        children: Indexes of what a block holds, in order.
+        children: Indexes of a block's children, in order.
         order: Place in its block, from 0.
         type: Step type; empty for a block.
-        params: Parameters of a step, references unresolved; never to be changed.
-        has_refs: Whether ``params`` hold references or literals, to be resolved before it runs.
+        params: Parameters of a step, references unresolved; must not be changed.
+        has_refs: Whether ``params`` contain references or literals, resolved before the step runs.
         timeout: Seconds that one attempt may take, or ``None``.
-        retry: When a failed attempt is followed by another.
+        retry: The retry policy.
         on_unknown: ``retry``, ``ask`` or ``fail``: what follows an attempt that a crash cut off.
-        source: The normalised mapping that it was compiled from; never to be changed.
+        source: The normalised mapping that it was compiled from; must not be changed.
     """
 
     index: int
@@ -74,7 +74,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     def definition(self) -> Mapping[str, Any]:
         """The normalised mapping that it was compiled from, read-only; a step's has ``params``.
 
-        A view made for each who asks: kept ones are what the garbage collector would look into.
+        A new view is made at each call: the garbage collector would have to scan stored views.
         """
         if self.kind == "step":
             return MappingProxyType({**self.source, "params": self.params})
@@ -82,22 +82,22 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
 
 
 class Plan(msgspec.Struct, frozen=True, eq=False):
-    """A compiled definition; equal to another when their encoded definitions are.
+    """A compiled definition; two plans are equal if their encoded definitions are.
 
     Attributes:
-        name: The workflow's.
-        nodes: The root block, then all others, parents first, in document order.
+        name: The workflow's name.
+        nodes: The root block, then all other nodes, parents first, in document order.
         steps_total: How many nodes are steps.
-        by_path: Index of each node by path; the root under the empty text.
+        by_path: Index of each node by path; the root has the empty path.
         by_name: Index of each node by name, without the root.
         checkpoint_steps: Completions from one checkpoint to the next.
-        checkpoint_seconds: Seconds after which the next completion is one anyway.
+        checkpoint_seconds: Seconds after which the next completion is a checkpoint anyway.
         encoded: The normalised definition; equal definitions have equal bytes.
         digest: sha256 of ``encoded``.
-        step_types: Every type that its steps name.
-        input_refs: (node, reference) for each reference to the input that is surely needed.
+        step_types: All types that its steps name.
+        input_refs: (node, reference) for each reference to the input that is always needed.
         blocks: How many children each block has, by index.
-        chooses: Whether a step or block may be skipped where it would open.
+        chooses: Whether a step or block may be skipped instead of opened.
     """
 
     name: str
@@ -115,18 +115,18 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     chooses: bool
 
     def __eq__(self, other: object) -> bool:
-        """Whether both follow from the same definition."""
+        """Whether both have the same definition."""
         return isinstance(other, Plan) and self.encoded == other.encoded
 
     def __hash__(self) -> int:
-        """Agree with equality."""
+        """Equal plans have equal hashes."""
         return hash(self.digest)
 
     def find(self, reader: int, name: str) -> int | None:
-        """The node that step ``reader`` may see as ``name``: surely finished before it starts.
+        """The node that step ``reader`` may read as ``name``: it has ended before the step starts.
 
-        These are what stands earlier in a block that holds ``reader`` at any depth and whose
-        children see what is before them, everything inside that, and ``step_<i>_result``.
+        Visible are the earlier children of each block around ``reader`` whose pattern lets children
+        read earlier results, all nodes inside these children, and ``step_<i>_result``.
         """
         target = self.by_name.get(name)
         if target is None:
@@ -142,7 +142,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         return None
 
     def visible(self, reader: int) -> Iterator[str]:
-        """Every name that :meth:`find` knows for ``reader``, in document order, no name twice."""
+        """All names that :meth:`find` knows for ``reader``, in document order, each once."""
         nodes = self.nodes
         spans: list[tuple[int, int]] = []
         branch = nodes[reader]
@@ -181,10 +181,10 @@ def _sees_earlier(block: Node) -> bool:
 
 
 def plan_from_encoded(encoded: bytes) -> Plan:
-    """The plan of a stored definition, whether or not its step types are known.
+    """The plan of a stored definition, whether or not its step types are registered.
 
     Raises:
-        DefinitionError: Its format is one that this version does not run.
+        DefinitionError: This version does not support its format.
         ValueDecodeError: The bytes are damaged.
     """
     definition = decode_value(encoded)
@@ -234,9 +234,9 @@ def _add(
     *,
     optional: bool = False,
 ) -> int:
-    """Append the node of ``source`` and all below it; the index of the first.
+    """Append the node of ``source`` and all nodes below it; returns the first index.
 
-    What an ``optional`` one refers to need not be there: it may be left out.
+    References of an ``optional`` node need not resolve, because the node may be skipped.
     """
     index = len(nodes)
     kind = source.get("pattern", "step")

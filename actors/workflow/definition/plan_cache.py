@@ -1,7 +1,7 @@
-"""The compiled definitions of one system: those that were needed lately, by their content.
+"""A cache of the compiled definitions of one system, by their content.
 
-A service starts the same few workflows again and again, and compiling one takes as long as some of
-its steps.  Step types are only ever added, so that what could be run once still can be.
+A service starts the same few workflows again and again, and compiling a definition takes as long as
+some of its steps.  Step types are never removed, so that a checked definition stays runnable.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
 from indelible.errors import PayloadTooLargeError, ValueNotStorableError
 from indelible.events.codec.values import encode_value
 
-MOST = 256
-"""Plans kept: a service runs tens of definitions, thousands of times each."""
+MAX_PLANS = 256
+"""Plans in the cache: a service runs tens of definitions, thousands of times each."""
 
 
 class PlanCache:
-    """A bounded map of plans, least recently needed out first; any thread may ask.
+    """A bounded map of plans that drops the least recently used; any thread may use it.
 
-    A lost race of two threads only compiles a definition twice.
+    If two threads race, a definition is compiled twice, which does no harm.
 
     Attributes:
-        checked: Plans of which all that their steps need is here, by their digests, and by the
-            content of the definitions that they were compiled of.
+        checked: Plans whose step types and connections this system has, by their digests and by
+            the contents of the definitions that they were compiled from.
     """
 
     def __init__(self) -> None:
-        """Know none."""
+        """Start empty."""
         self._stored: OrderedDict[bytes, Plan] = OrderedDict()  # by the encoded definition
         self.checked: OrderedDict[bytes, Plan] = OrderedDict()
 
     def stored(self, definition: bytes) -> Plan:
-        """The plan of a definition that a run has stored, whether or not its types are known.
+        """The plan of a run's stored definition, whether or not its step types are registered.
 
         Raises:
-            DefinitionError: Its format is one that this version does not run.
+            DefinitionError: This version does not support its format.
             ValueDecodeError: The bytes are damaged.
         """
         plan = self._stored.get(definition)
@@ -51,27 +51,27 @@ class PlanCache:
         return None if plan is None else self.add(plan, content)
 
     def add(self, plan: Plan, content: bytes | None = None) -> Plan:
-        """Know a plan that was checked against the step types of this system, and return it.
+        """Add and return a plan that was checked against the step types of this system.
 
-        ``content`` is that of the definition which it was compiled of.
+        ``content`` is the content of the definition that it was compiled from.
         """
         for key in (plan.digest, content):
             if key is not None:
                 self.checked.pop(key, None)
                 self.checked[key] = plan  # the newest
-        while len(self.checked) > 2 * MOST:
+        while len(self.checked) > 2 * MAX_PLANS:
             self.checked.popitem(last=False)
         return self._keep(plan)
 
     def _keep(self, plan: Plan) -> Plan:
         self._stored[plan.encoded] = plan
-        while len(self._stored) > MOST:
+        while len(self._stored) > MAX_PLANS:
             self._stored.popitem(last=False)
         return plan
 
 
 def content_of(source: Mapping[str, Any] | str | Path) -> bytes | None:
-    """What no other definition has, or ``None`` where only compiling tells: a file may change.
+    """A digest that identifies a definition; ``None`` for a file, which may change, and if invalid.
 
     >>> content_of({"name": "a", "steps": []}) == content_of({"name": "a", "steps": []})
     True
@@ -85,10 +85,10 @@ def content_of(source: Mapping[str, Any] | str | Path) -> bytes | None:
     try:
         encoded = encode_value(dict(source) if isinstance(source, Mapping) else source)
     except (ValueNotStorableError, PayloadTooLargeError):
-        return None  # compiling says what is wrong
+        return None  # compiling reports the fault
     return content_of_stored(encoded)
 
 
 def content_of_stored(definition: bytes) -> bytes:
-    """The same of a definition that is encoded already."""
+    """As :func:`content_of`, for a definition that is encoded already."""
     return sha256(definition).digest()

@@ -1,4 +1,4 @@
-"""Whether references can resolve: to steps when a plan is compiled, to an input when it starts."""
+"""Checks references: to steps when a plan is compiled, to the input when a run starts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def check_references(
     plan: Plan,
     problems: Problems,
     where: Where,
-    beside: Callable[[int], str],
+    place_of: Callable[[int], str],
     unclear: Collection[str],
 ) -> None:
-    """Report each reference that is malformed or leads to what its step cannot see.
+    """Report each reference that is malformed or leads to a value that its step cannot read.
 
-    ``beside`` gives the place of a node itself.  Names in ``unclear`` are left alone: another
-    problem speaks of them.
+    ``place_of`` gives the place of a node itself.  References to names in ``unclear`` are not
+    reported, because another problem reports these names.
     """
     for node in plan.nodes:
         if node.has_refs:
@@ -37,11 +37,11 @@ def check_references(
             for path, ref in pattern.references(node.definition):
                 found, fix = _fault(plan, node, ref, unclear)
                 if fix:
-                    problems.add(f"{beside(node.index)}.{path}", found, fix)
+                    problems.add(f"{place_of(node.index)}.{path}", found, fix)
 
 
-def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa: A002 - the word of the definition
-    """What keeps a run of ``plan`` from starting on ``input``: hidden keys, missing references."""
+def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa: A002 - a word of definitions
+    """Problems of ``input`` for a run of ``plan``: keys hidden by steps, and missing references."""
     if not isinstance(input, Mapping):
         return [Problem("input", describe(input), "give a mapping")]
     found = [
@@ -62,10 +62,10 @@ def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa:
 def _fault(
     plan: Plan, node: Node, ref: Mapping[str, Any], unclear: Collection[str]
 ) -> tuple[str, str]:
-    """What is wrong with one reference and how to mend it; empty texts when nothing is."""
+    """The fault of a reference and its correction; empty texts if it is valid."""
     if not ref.keys() <= {"ref", "failed"}:
         fix = 'a reference has the key ref alone, or failed; write {"literal": {…}} if this is data'
-        return "a reference with other keys beside it", fix
+        return "a reference with other keys place_of it", fix
     text, failed = ref["ref"], ref.get("failed", "pass")
     if failed != "pass":
         return describe(failed), "write failed: pass to get the failure of that step as data"

@@ -1,9 +1,9 @@
-"""References inside parameters, found before a run and resolved before a step; all of it pure.
+"""References inside parameters: found before a run and resolved before a step; pure.
 
 ``{"ref": "steps.NAME.path"}`` and ``{"ref": "input.path"}`` stand for values, ``{"literal": x}``
-for ``x`` as it is.  With ``"failed": "pass"`` beside it a reference stands for the entry of a step
-that failed or was skipped, too.  A path goes down by keys of mappings and by indexes of lists,
-from 0.  The parameters as a whole are never a reference: their keys are names.
+for ``x`` unchanged.  With ``"failed": "pass"`` a reference may also stand for the entry of a failed
+or skipped step.  A path consists of keys of mappings and indexes of lists, from 0.  The parameters
+as a whole are never a reference: their keys are names.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 from indelible.errors import StepDataError
 
 _SHOWN = 12  # keys that an error lists, so that a wide row does not fill the log
-_INDEX_DIGITS = 10  # no list has more items, and int() refuses text without end
+_INDEX_DIGITS = 10  # no list has more items, and int() refuses very long text
 
 
 class _Unknown:
-    """Stands for a value that only the run will know."""
+    """Stands for a value that is known only during the run."""
 
     def __repr__(self) -> str:
         return "a reference"
@@ -28,7 +28,7 @@ UNKNOWN: Final = _Unknown()
 
 
 class Reference(NamedTuple):
-    """A reference, taken apart."""
+    """A parsed reference."""
 
     step: str | None  # None refers to the run's input
     keys: tuple[str, ...]
@@ -38,10 +38,10 @@ Check = Callable[[Reference, str], None]
 
 
 def parse_ref(text: Any) -> Reference:
-    """Take a reference apart.
+    """Parse a reference.
 
     Raises:
-        ValueError: It is malformed; the message says what to write.
+        ValueError: It is malformed; the message says how to write it.
 
     >>> parse_ref("steps.load.rows.0")
     Reference(step='load', keys=('rows', '0'))
@@ -84,18 +84,18 @@ def resolve(
     step: str = "",
     check: Check = lambda _reference, _text: None,
 ) -> dict[str, Any]:
-    """``params`` as fresh lists and dicts, with each reference replaced by its value.
+    """``params`` as new lists and dicts, with each reference replaced by its value.
 
     Args:
         params: Parameters of a step by name; they are not changed.
-        lookup_step: Gives the result of the step with a name; what it gives is not copied.
-        input: The run's input; what is taken from it is copied.
-        step: Name of the step that is about to run, for the error.
-        check: Called with each reference to a step, and its text, that lets no failure pass; what
-            it raises is raised.
+        lookup_step: Returns the result of the step with a name; results are not copied.
+        input: The run's input; values taken from it are copied.
+        step: Name of the step that is about to run, for errors.
+        check: Called with each reference to a step without ``"failed": "pass"``, and its text; may
+            raise.
 
     Raises:
-        StepDataError: A path leads nowhere; the message lists what is there instead.
+        StepDataError: A path does not exist; the message lists the keys that exist.
 
     >>> resolve({"n": {"ref": "steps.load.rows.0"}}, {"load": {"rows": [7]}}.get, {})
     {'n': 7}
@@ -105,9 +105,9 @@ def resolve(
 
 
 def blank_refs(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with :data:`UNKNOWN` in place of each reference and literals laid bare.
+    """A copy with :data:`UNKNOWN` in place of each reference, and with literals unwrapped.
 
-    For ``validate`` of a step type, which runs before any value is known.
+    For ``validate`` of a step type, which is called before any value is known.
 
     >>> blank_refs({"input": {"ref": "steps.load.rows"}, "count": {"literal": 3}})
     {'input': a reference, 'count': 3}
@@ -116,7 +116,7 @@ def blank_refs(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def missing_key(value: Any, keys: tuple[str, ...]) -> tuple[str, str] | None:
-    """The first of ``keys`` that leads nowhere, and what is there instead; or ``None``.
+    """The first of ``keys`` that does not exist, and a description of the value there; or ``None``.
 
     >>> missing_key({"rows": [1]}, ("rows", "1"))
     ('1', 'a list of 1')
@@ -132,7 +132,7 @@ def missing_key(value: Any, keys: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 class _Resolver(NamedTuple):
-    """What the references of one step refer to."""
+    """Resolves the references of one step."""
 
     lookup_step: Callable[[str], Any]
     given: Any

@@ -1,4 +1,4 @@
-"""How large and deep a definition may be; one that contains itself is found before any walk."""
+"""Limits for the size and depth of a definition; also finds a definition that contains itself."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MAX_DEPTH = DEPTH_LIMIT
 MAX_BLOCKS = 40
 """Blocks inside each other: two levels each, which leaves some for parameters."""
 
-_SINGLE = frozenset({str, int, float, bool, type(None), bytes})  # most values, told quickly
-_MAPPING = (dict, Mapping)  # dict first: asking an abstract class takes four times as long
+_SINGLE = frozenset({str, int, float, bool, type(None), bytes})  # most values, checked quickly
+_MAPPING = (dict, Mapping)  # dict first: a check by the abstract class takes four times as long
 _MANY = (list, *_MAPPING)
-_SHOWN = 3  # parts of a path that an endless nesting shows
+_SHOWN = 3  # parts of the path that an error shows
 
 
 class _LimitExceeded(Exception):  # noqa: N818 - control flow inside this module
@@ -33,10 +33,10 @@ class _LimitExceeded(Exception):  # noqa: N818 - control flow inside this module
 
 
 def measure(source: Mapping[str, Any]) -> Problem | None:
-    """What makes ``source`` too deep, too large or endless; ``None`` when it is neither.
+    """The problem if ``source`` is too deep, too large or contains itself; otherwise ``None``.
 
-    Each list and mapping is looked at once, however often it is shared, so that a few nested
-    aliases cannot stand for billions of values.
+    Each list and mapping is visited once, even if it is shared, so that a few nested aliases cannot
+    lead to billions of visits.
 
     >>> loop = {"steps": []}
     >>> loop["steps"].append(loop)
@@ -54,15 +54,15 @@ def measure(source: Mapping[str, Any]) -> Problem | None:
 
 
 class _SizeWalk:
-    """One walk, depth first; ``trail`` says where it is."""
+    """One walk, depth first; ``trail`` is the path to the current value."""
 
     def __init__(self) -> None:
         self.trail: list[str] = []
         self._open: set[int] = set()
-        self._known: dict[int, tuple[int, int]] = {}  # id: (least bytes encoded, height)
+        self._known: dict[int, tuple[int, int]] = {}  # by id: (minimal bytes encoded, height)
 
     def visit(self, value: Any) -> tuple[int, int]:
-        """The least size of ``value`` in encoded bytes, and its height."""
+        """The minimal size of ``value`` in encoded bytes, and its height."""
         if not isinstance(value, _MANY):
             return _size(value), 0
         key = id(value)
@@ -106,7 +106,7 @@ class _SizeWalk:
 
 
 def _size(value: Any) -> int:
-    """The least number of bytes that a single value takes, at most half too low."""
+    """The minimal number of encoded bytes of a single value; at least half of the true number."""
     kind = type(value)
     if kind is str:
         return 1 + (len(value) if value.isascii() else len(value.encode(errors="surrogatepass")))

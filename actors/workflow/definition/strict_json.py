@@ -1,6 +1,6 @@
-"""JSON text as a value, and nothing that JSON readers differ about.
+"""Parses JSON text strictly: everything that JSON parsers treat differently is an error.
 
-A key that stands twice, a number that no float holds and a constant that is no JSON are errors.
+A repeated key, a number that no float can hold and a constant that JSON does not have are errors.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ def loads(text: str) -> Any:
     """The value of ``text``.
 
     Raises:
-        ValueError: It is malformed, or ambiguous; the message says where.
-        RecursionError: It is nested too deep.
+        ValueError: The text is malformed or ambiguous; the message says where.
+        RecursionError: The text is nested too deep.
 
     >>> loads('{"a": {"b": [1, {"c": 1, "c": 2}]}}')
     Traceback (most recent call last):
@@ -31,13 +31,13 @@ def loads(text: str) -> Any:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
         raise ValueError(_twice(pairs, "")) from None
     except ValueError as error:
-        if "integer string conversion" in str(error):  # whose advice is for programmers
+        if "integer string conversion" in str(error):  # its advice is for programmers
             raise ValueError("an int of thousands of digits") from None
         raise
 
 
 class _TwiceError(Exception):
-    """A key stands twice; where is looked for afterwards."""
+    """A key is repeated; its place is searched for afterwards."""
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -52,7 +52,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(value: Any, path: str) -> str:
-    """Which key stands twice and where; empty if none does."""
+    """The text that names the repeated key and its place; empty if there is none."""
     if isinstance(value, _Pairs):
         seen: set[str] = set()
         for key, item in value:

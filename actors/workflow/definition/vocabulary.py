@@ -1,4 +1,4 @@
-"""The closed lists of what a definition may say, and of what later versions will let it say."""
+"""The keys and words that a definition may contain, and those reserved for later versions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_NAME = 200
 MAX_ATTEMPTS = 1_000_000
 
 PATTERN_KEYS: Mapping[str, str] = {key: p.name for p in PATTERNS.values() for key in p.keys}
-"""The fields that blocks of one pattern have, and which that is."""
+"""The fields that only blocks of one pattern have, with the pattern's name."""
 
 CHILD_KEYS: Mapping[str, str] = {key: p.name for p in PATTERNS.values() for key in p.child_keys}
-"""The fields that children have of blocks of one pattern, and which that is."""
+"""The fields that only children of one pattern's blocks have, with the pattern's name."""
 
 BLOCK_KEYS = ("name", "pattern", *PATTERN_KEYS, "steps")
 ROOT_KEYS = ("format", "checkpoint", *BLOCK_KEYS)
@@ -34,6 +34,6 @@ LATER_KEYS = frozenset(
     {"break_condition", "compensation", "fan_in_steps", "fan_out_steps",
      "max_iterations", "over"}
 )  # fmt: skip
-"""Keys of patterns to come: as a flat parameter such a key would be ignored, and the step run."""
+"""Keys of future patterns: as a flat parameter such a key would be ignored, and the step run."""
 
 ENGINE_KEYS = frozenset(ROOT_KEYS + BLOCK_KEYS + STEP_KEYS)

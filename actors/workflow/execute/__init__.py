@@ -1,1 +1,1 @@
-"""Executes what runs ask for: attempts at steps, their context, and the ends of runs."""
+"""Executes the effects of runs: attempts at steps, their context, and the ends of runs."""

@@ -1,4 +1,4 @@
-"""Performs what runs ask for once it is durable: executes attempts, keeps their timers."""
+"""Performs the effects of runs: executes attempts at steps, and keeps their timers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from indelible.actors.runtime.pool.blocking_pool import BlockingPool
 from indelible.actors.runtime.timers import Timers
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.decide.frontier import pending
-from indelible.actors.workflow.decide.resume_run import running
+from indelible.actors.workflow.decide.resume_run import running_attempts
 from indelible.actors.workflow.definition.plan_cache import PlanCache
 from indelible.actors.workflow.execute.run_endings import RunEndings
 from indelible.actors.workflow.execute.step_attempt import StepAttempt, timer_key
@@ -27,12 +27,12 @@ from indelible.actors.workflow.execute.unregistered_steps import (
     lacking,
 )
 from indelible.actors.workflow.run_effects import (
+    AnswerCondition,
     AwaitType,
     Begin,
     Ended,
-    LookUp,
     RetryAt,
-    Say,
+    SendToRun,
     SetAside,
 )
 from indelible.actors.workflow.run_messages import (
@@ -52,7 +52,7 @@ from indelible.failpoints import Failpoints
 
 logger = logging.getLogger("indelible.workflow")
 
-_NAMED = 3  # steps in a line of log
+_NAMED = 3  # steps named in one log line
 
 
 class Executor(Attempts[StepAttempt]):
@@ -79,10 +79,10 @@ class Executor(Attempts[StepAttempt]):
     ) -> None:
         """Execute on ``pool`` and ``loop``.
 
-        ``retire`` gets actors whose run is over, ``rest`` those whose run may only wait from now
-        on; ``remind`` reaches the actor of a stream that is this process's, in memory or not.
-        ``tell`` only reaches one with a state, and says whether there is one; ``wake`` brings
-        others there, which then resume.
+        ``retire`` gets actors whose run has ended, ``rest`` actors whose run may only wait from now
+        on.  ``remind`` delivers to the actor of a stream that this process owns, loading it if
+        needed.  ``tell`` delivers only to an actor with a state, and returns whether there is one;
+        ``wake`` loads actors, which then resume.
         """
         super().__init__(
             pool=pool,
@@ -99,34 +99,34 @@ class Executor(Attempts[StepAttempt]):
         self.endings = RunEndings()
         self.unregistered = UnregisteredSteps()
         self._retire = retire
-        self._rest = rest
+        self._may_sleep = rest
         self._remind = remind
         self._tell = tell
         self._wake = wake
         self._retries = StreamTimers(timers)
         self._stop_listening = step_types.on_register(self._registered)
 
-    # -- effects, and what recovery asks
+    # -- effects, and the work tracker's methods for recovery
 
     @property
     def performers(self) -> Mapping[type, Perform]:
-        """What is done for each effect of a run, on the thread that led the commit."""
+        """The performer of each effect of runs, called on the thread that led the commit."""
         return {
             Begin: self._begin,
             Ended: self._end,
             RetryAt: self._retry_at,
             AwaitType: self._await,
-            LookUp: self._look_up,
+            AnswerCondition: self._answer_condition,
             SetAside: lambda actor, effect: actor.set_aside(effect.why),
-            Say: lambda actor, effect: actor.deliver(effect.message),
+            SendToRun: lambda actor, effect: actor.deliver(effect.message),
         }
 
     def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
-        """The first message of a run that was read back from the log."""
+        """The first message of a run that was recovered from the log."""
         starts = [start for event in own for start in getattr(event, "starts", ())]
         recorded = {(state.plan.by_path[path], attempt) for path, attempt in starts}
         live, stream = self._attempts, actor.stream
-        idle = [attempt for attempt in running(state) if (stream, *attempt) not in live]
+        idle = [attempt for attempt in running_attempts(state) if (stream, *attempt) not in live]
         if self.unregistered.any:
             waiting = list(self.unregistered.of_run(stream).values())
             waiting = [one for one in waiting if (one.node, one.attempt) in idle]
@@ -142,32 +142,32 @@ class Executor(Attempts[StepAttempt]):
         )
 
     def rests(self, actor: DurableActor, state: RunState) -> bool:
-        """Whether all steps of a run that are under way wait for something to be registered."""
+        """Whether all steps under way in a run wait for a registration."""
         waiting = self.unregistered.of_run(actor.stream) if self.unregistered.any else None
         if not waiting or state.accepted is None or state.retry_at or pending(state):
             return False
-        for node, attempt in running(state):
+        for node, attempt in running_attempts(state):
             one = waiting.get(node)
             if one is None or one.attempt != attempt or one.soon:
                 return False
         return True
 
     def set_aside(self, actor: DurableActor, why: BaseException) -> None:
-        """Tell who waits for the run's end that it will not come."""
+        """Tell the listeners for the run's end that it will not come."""
         self.unregistered.forget(actor.stream)
-        self.endings.missed(actor.stream, why)
+        self.endings.failed(actor.stream, why)
 
     def _retry_at(self, actor: DurableActor, retry: RetryAt) -> None:
         stream, node, due = actor.stream, retry.node, retry.due
         self._retries.set(stream, f"{node:08d}", due, partial(self._due, stream, node, due))
         if due > self.clock.now() + SOON:
-            self._rest(actor)
+            self._may_sleep(actor)
 
     def _due(self, stream: str, node: int, due: int) -> None:
         self._remind(stream, RetryDue(node, max(self.clock.now(), due), self.held(stream)))
 
     def left(self, stream: str) -> None:
-        """Forget the retries of a run that has left memory: its row says when the first is due."""
+        """Forget the retries of a run that has left memory: its row has the first wake time."""
         self._retries.forget(stream)
 
     def _end(self, actor: DurableActor, ended: Ended) -> None:
@@ -176,7 +176,7 @@ class Executor(Attempts[StepAttempt]):
         self._retire(actor)
 
     def _await(self, actor: DurableActor, wish: AwaitType) -> None:
-        """Let a step wait for its type, or for what else it lacks."""
+        """Let a step wait for its type, or for something else that it lacks."""
         state = actor.state
         if state is None:
             return  # as in _begin()
@@ -188,18 +188,18 @@ class Executor(Attempts[StepAttempt]):
             sys.intern(node.type),
             wish.attempt,
             wish.unbegun,
-            given_back=wish.unbegun and not wish.begun,
+            released_on_close=wish.unbegun and not wish.begun,
             lacks=wish.lacks,
             soon=bool(wish.again),
         )
         self.unregistered.add(waiting)
         if wish.again:
-            look = partial(self._go_on, [waiting])
+            look = partial(self._retry_steps, [waiting])
             self._timers.at(wish.again, timer_key(stream, wish.node), look)
         elif not wish.lacks and self._knows(node.type):
-            self._go_on([waiting])  # it was registered a moment before that
+            self._retry_steps([waiting])  # the type was registered just before
         else:
-            self._rest(actor)
+            self._may_sleep(actor)
         if self.held(stream):
             self._release(waiting)
 
@@ -207,11 +207,11 @@ class Executor(Attempts[StepAttempt]):
         return self.step_types.get(step_type) is not None
 
     def _registered(self, step_type: str) -> None:
-        """Have every step of ``step_type`` that waits try again."""
-        self._go_on(self.unregistered.of_type(step_type))
+        """Let every waiting step of ``step_type`` try again."""
+        self._retry_steps(self.unregistered.of_type(step_type))
 
-    def _go_on(self, waiting: Sequence[WaitingStep]) -> None:
-        """Have steps try again: those of runs with a state at once, others when that is read."""
+    def _retry_steps(self, waiting: Sequence[WaitingStep]) -> None:
+        """Let steps try again: at once if their run has a state, else after its recovery."""
         now, asleep = self.clock.now(), list[str]()
         for one in waiting:
             hold = self.held(one.stream)
@@ -222,10 +222,10 @@ class Executor(Attempts[StepAttempt]):
         if asleep:
             self._wake(asleep)
 
-    def _look_up(self, actor: DurableActor, wish: LookUp) -> None:
-        """Have a thread that may wait answer a condition."""
+    def _answer_condition(self, actor: DurableActor, wish: AnswerCondition) -> None:
+        """Answer a condition on a thread that may block."""
         if wish.again:
-            soon = partial(self._look_up, actor, LookUp(wish.node))
+            soon = partial(self._answer_condition, actor, AnswerCondition(wish.node))
             self._timers.at(wish.again, timer_key(actor.stream, wish.node), soon)
             return
         self.pool.submit(partial(self._answer, actor, wish.node))
@@ -243,13 +243,13 @@ class Executor(Attempts[StepAttempt]):
             if isinstance(answer, Failure):
                 failure = answer
             else:
-                assert answer is not None  # which is said by those who read no blobs
+                assert answer is not None  # only a reader without blobs returns None
                 reason = answer
         hold = self.held(actor.stream)
         actor.deliver(ConditionAnswered(node, self.clock.now(), reason, failure, unread, hold))
 
     def _release(self, waiting: WaitingStep) -> None:
-        if waiting.given_back:
+        if waiting.released_on_close:
             release = Release(((waiting.node, waiting.attempt),), self.clock.now())
             self._remind(waiting.stream, release)
 
@@ -258,7 +258,7 @@ class Executor(Attempts[StepAttempt]):
     def _begin(self, actor: DurableActor, begin: Begin) -> None:
         state = actor.state
         if state is None:
-            return  # the actor reads its stream again and will find this attempt there
+            return  # the actor recovers, and finds this attempt in its stream
         node = state.plan.nodes[begin.node]
         step_type = self.step_types.get(node.type)
         if step_type is None:
@@ -278,8 +278,8 @@ class Executor(Attempts[StepAttempt]):
             StepAttempt(self, actor, state, node, begin.attempt, step_type, key, blocking, timeout)
         )
 
-    def look_again(self) -> None:
-        """Have every waiting step try again: something has been registered."""
+    def retry_waiting_steps(self) -> None:
+        """Let every waiting step try again, after a registration."""
         for step_type in self.unregistered.types():
             self._registered(step_type)
 
@@ -290,7 +290,7 @@ class Executor(Attempts[StepAttempt]):
         actor.deliver(Release(keys, self.clock.now()))
 
     def hold(self, shards: Collection[int] | None = None) -> None:
-        """Start nothing more, and give back the attempts that were recorded and have not begun.
+        """Begin no more attempts, and release those that are recorded and have not begun.
 
         With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
         """
@@ -299,17 +299,16 @@ class Executor(Attempts[StepAttempt]):
             self._release(waiting)
 
     def leave(self, shards: Collection[int], why: BaseException) -> None:
-        """Forget the runs of ``shards``, which another process goes on with; never waits.
+        """Forget the runs of ``shards``, which another process continues; never waits.
 
-        Their running steps are told that nobody waits for them, and who waits for the end of
-        such a run gets ``why``.
+        Their running steps are cancelled, and listeners for the end of such a run get ``why``.
         """
         super().leave(shards, why)
         self.unregistered.leave(lambda stream: self._shard_of(stream) in shards)
         self.endings.leave(lambda stream: self._shard_of(stream) in shards, why)
 
     def close(self) -> None:
-        """Let go of everyone who waits; after the threads have ended."""
+        """Forget all attempts and fail all listeners; called after the threads have ended."""
         super().close()
         self._stop_listening()
         self.endings.close(SystemClosedError("the run's result", "the system was closed"))

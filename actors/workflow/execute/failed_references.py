@@ -1,4 +1,4 @@
-"""A reference to a step without a result fails the step that has it, unless it lets that pass."""
+"""Fails a step that refers to a step without a result, unless the reference allows that."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _TEXT = 300
 
 
 def check_reference(state: RunState, reader: Node, reference: Reference, ref: str) -> None:
-    """Look along the path of ``reference``, as far as it names blocks and steps.
+    """Check the blocks and steps on the path of ``reference``.
 
-    A block that collects failures is data, its failed steps are not.
+    A block that collects failures is a result; its failed steps are not.
 
     Raises:
         FailedReferenceError: A step or block on the path failed or was skipped.
@@ -27,13 +27,13 @@ def check_reference(state: RunState, reader: Node, reference: Reference, ref: st
     keys = iter(reference.keys)
     while index is not None:
         node = nodes[index]
-        if state.status[index] in _WITHOUT_RESULT:
+        if state.status[index] in _NO_RESULT:
             raise FailedReferenceError(reader.name, ref, node.name, _why(state, index))
         key = next(keys, None)
         index = next((child for child in node.children if nodes[child].name == key), None)
 
 
-_WITHOUT_RESULT = frozenset((FAILED, SKIPPED))
+_NO_RESULT = frozenset((FAILED, SKIPPED))
 
 
 def _why(state: RunState, index: int) -> str:

@@ -1,4 +1,4 @@
-"""One attempt at a step: call the function, encode what it returns, tell the run (invariant 6)."""
+"""One attempt at a step: call the function, encode the result, report to the run (invariant 6)."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ if TYPE_CHECKING:
     from indelible.actors.workflow.execute.executor import Executor
 
 _NOT_STORABLE = (ValueNotStorableError, PayloadTooLargeError)
-"""A result that the log does not take."""
+"""Errors of a result that the log cannot store."""
 
 _FINAL = (*_NOT_STORABLE, FailedReferenceError)
-"""Errors that another attempt would meet again."""
+"""Errors that another attempt would raise again."""
 
 
-_DEEP = 20  # links from an error to what it comes from; a chain may be a circle
+_MAX_LINKS = 20  # links followed from an error to its cause; a chain may be a cycle
 
 
 class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
     """One attempt; a callable for the blocking pool, or a coroutine for the event loop.
 
-    Thousands wait at a time, so the garbage collector does not look at them: nothing here may
-    refer to what refers to an attempt, except the executor, which forgets them all when it closes.
+    Thousands wait at a time, so the garbage collector does not track them: an attempt must not be
+    part of a reference cycle, except with the executor, which forgets all attempts when it closes.
 
     Attributes:
-        number: From 1.
-        key: What no other attempt has: stream, node and number.
+        number: Number of the attempt, from 1.
+        key: Unique among attempts: stream, node and number.
         blocking: Whether it runs on a thread of the pool.
-        timeout: Seconds after which nobody waits for it any more, if there is such a limit.
-        context: What the step's function gets; made when it begins.
+        timeout: Seconds after which the attempt is given up, or ``None``.
+        context: The context for the step's function; made when the attempt begins.
         begun: Whether its function has been called, or is about to be.
-        task: The identity of the asyncio task that runs it; 0 if none does.
+        task: The identity of the asyncio task that runs it; 0 if there is none.
     """
 
     attempts: Executor
@@ -80,32 +80,32 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
 
     @property
     def name(self) -> str:
-        """What people call it: ``RUN/PATH``."""
+        """Name for logs: ``RUN/PATH``."""
         return f"{self.actor.identity}/{self.node.path}"
 
     @property
     def wait_key(self) -> RunEnd:
-        """What cannot come while this waits, as the graph of waits has it."""
+        """The node in the graph of waits: the run cannot end while this attempt waits."""
         return RunEnd(id(self.attempts), self.actor.stream)
 
     @property
     def timer_key(self) -> str:
-        """Orders its time-out among others of the same instant."""
+        """Orders time-outs that are due at the same instant."""
         return timer_key(self.actor.stream, self.node.index)
 
     def prepare(self) -> StepContext:
-        """Make what the step's function gets."""
+        """Make the context for the step's function."""
         read_blob, given = self.attempts.read_blob, self.actor.context
         self.context = StepContext(self.state, self.node, self.number, read_blob, given)
         return self.context
 
     def call(self, context: StepContext) -> Any:
-        """Call the step's function; for an asynchronous one it gives the coroutine."""
+        """Call the step's function; an asynchronous function returns its coroutine."""
         RUNNING.set(context)
         return self.step_type.run(context, self.definition(context))
 
     def definition(self, context: StepContext) -> Mapping[str, Any]:
-        """The step's definition with its references resolved: the step's own copy."""
+        """A copy of the step's definition with its references resolved."""
         node = self.node
         if not node.params:
             return {**node.source, "params": {}}
@@ -120,9 +120,9 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
     def message(
         self, value: Any, error: BaseException | None, took: int, cpu: int
     ) -> StepReturned | StepRaised | StepUnread:
-        """What to tell the run: the encoded result, or why there is none; times in ns.
+        """The message for the run: the encoded result or the error; times in ns.
 
-        Nothing that the value or the error does on the way is raised.
+        Never raises, even if code of the value or the error does.
         """
         executor = self.attempts
         if executor.parent:  # the step's function has forked, and this is the child
@@ -145,7 +145,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
                     raise StepFailedError(self.node.name, str(said))
                 result = encode_given(value)
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
-                error = self._explained(failed, value)
+                error = self._with_note(failed, value)
             else:
                 index, number, holds = self.node.index, self.number, executor.holds
                 hold = holds.any and holds.cover(self.actor.stream)
@@ -153,9 +153,10 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         return self.failure(error, duration, cpu, late=self.cancelled)
 
     def _unread(self, context: StepContext, error: BaseException | None) -> StoreError | None:
-        """What kept the step from its run's own data: damage, whatever its function made of it.
+        """The error of reading the run's stored data, if that decides the attempt's outcome.
 
-        A store that is unavailable does so only if the function ended by that, and may run again.
+        Damaged data always do, even if the function handled the error.  An unavailable store does
+        only if the function ended with that error and may run again.
         """
         if not self.begun:
             assert isinstance(error, StoreError)
@@ -163,15 +164,15 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         cause = context._unread
         if isinstance(cause, StoreCorruptError):
             return cause
-        return cause if self.node.on_unknown == "retry" and _is_behind(cause, error) else None
+        return cause if self.node.on_unknown == "retry" and _is_caused_by(cause, error) else None
 
-    def _explained(self, error: BaseException, value: Any) -> BaseException:
-        """``error``, which the result brought about, with a note on where it comes from."""
+    def _with_note(self, error: BaseException, value: Any) -> BaseException:
+        """``error``, which the result has caused, with a note that says so."""
         if isinstance(error, _NOT_STORABLE):
             error.add_note(f"It is the result of step {self.node.name!r}.")
             if inspect.iscoroutine(value):
-                with suppress(BaseException):  # it may have begun, and its end is the user's code
-                    value.close()  # or the interpreter warns, later, that nothing has awaited it
+                with suppress(BaseException):  # it may have begun: closing it runs the user's code
+                    value.close()  # else the interpreter warns later that it was never awaited
                 error.add_note(
                     "The registered function calls an async one and does not await it: make it "
                     "`async def`, and await the inner one there."
@@ -179,14 +180,14 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         return error
 
     def timed_out(self, timeout: float) -> StepRaised:
-        """What to tell the run, as ``timeout`` seconds have passed."""
+        """The message for the run after ``timeout`` seconds have passed."""
         error = StepTimeoutError(self.node.name, timeout)
         return self.failure(error, round(timeout * 1_000_000), 0)
 
     def failure(
         self, error: BaseException, duration: int, cpu: int, *, late: bool = False
     ) -> StepRaised:
-        """What to tell the run of ``error``; it is logged, unless it is ``late``.
+        """The message for the run about ``error``, which is logged unless it is ``late``.
 
         Times are microseconds.
         """
@@ -214,9 +215,9 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         )
 
 
-def _is_behind(cause: BaseException | None, error: BaseException | None) -> bool:
+def _is_caused_by(cause: BaseException | None, error: BaseException | None) -> bool:
     """Whether ``error`` is ``cause``, or was raised because of it or while it was handled."""
-    for _ in range(_DEEP):
+    for _ in range(_MAX_LINKS):
         if cause is None or error is None:
             return False
         if error is cause:

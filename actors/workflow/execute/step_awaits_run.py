@@ -1,4 +1,4 @@
-"""A step on the event loop that awaits the end of a run holds no thread, yet may wait for ever."""
+"""Detects deadlocks of async steps that await the end of a run, although they hold no thread."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def awaiting(executor: Executor, stream: str) -> AbstractContextManager[None]:
     """Surround an await, without a time-out, of the end of the run in ``stream``.
 
-    Only what a step's own task awaits is looked at: another task that it has made may be given up,
-    or be one of which the first to end is enough.  The same goes for a step that has set a timer,
-    as ``asyncio.timeout`` does.
+    Only awaits of a step's own task are registered: other tasks of the step may be given up, or the
+    step may need only the first of several.  A step that has set a timer, as ``asyncio.timeout``
+    does, does not count as waiting for ever.
 
     Raises:
-        DeadlockError: The await closes a circle of steps that all wait for ever for each other's
-            runs, on threads or here; the body has not run.
+        DeadlockError: The await closes an endless cycle of steps that wait for each other's runs,
+            on threads or on the event loop; the body has not run.
     """
     attempt = _own(executor)
     if attempt is None or attempt.context is None:
@@ -38,7 +38,7 @@ def awaiting(executor: Executor, stream: str) -> AbstractContextManager[None]:
 
 
 def _own(executor: Executor) -> StepAttempt | None:
-    """The attempt of ``executor`` whose own task runs here."""
+    """The attempt of ``executor`` whose own task is the current task."""
     step = current_step()
     if step is None:
         return None

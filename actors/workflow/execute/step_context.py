@@ -1,4 +1,4 @@
-"""What a step function sees: the input and the earlier results of its run, read-only."""
+"""The context of a step function: the input and the earlier results of its run, read-only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from indelible.events.model.message_context import NO_CONTEXT, Context, caused_b
 
 
 def current_step() -> StepContext | None:
-    """The context of the step whose function is running here; ``None`` outside of steps.
+    """The context of the step whose function is running; ``None`` outside of steps.
 
-    For code that the function calls and that is not given the context: it knows the run, the step
-    and the attempt.  It is seen in tasks that the function starts, and not in threads, unless they
-    are given its ``contextvars`` context, as ``asyncio.to_thread`` does.
+    For code that a step's function calls without passing the context.  It also works in tasks that
+    the function starts, but not in threads, unless they get the function's ``contextvars`` context,
+    as ``asyncio.to_thread`` does.
     """
     running = RUNNING.get(None)
     return running if isinstance(running, StepContext) else None
@@ -27,18 +27,18 @@ def current_step() -> StepContext | None:
 class StepContext(Mapping[str, Any]):
     """A mapping of the run's input keys and of earlier results by step name.
 
-    Every look-up gives a fresh copy, so that steps cannot change what others see.
+    Every look-up returns a new copy, so that steps cannot change each other's data.
     ``step_<i>_result`` names the i-th step (from 0) of the block.  Use it from the step's thread.
 
     Attributes:
         run_id: Id of the run.
         attempt: Number of this attempt, from 1.
-        cancelled: True once nobody waits for this attempt any more: its time-out has passed or
-            the system closes.  A long step should look and return early.
+        cancelled: True once the attempt was given up: its time-out has passed or the system closes.
+            A long step should check it and return early.
     """
 
     __slots__ = (
-        "_given",
+        "_inherited",
         "_input",
         "_node",
         "_read_blob",
@@ -57,17 +57,17 @@ class StepContext(Mapping[str, Any]):
         read_blob: ReadBlob,
         given: Context = NO_CONTEXT,
     ) -> None:
-        """Look at ``state`` as the step at ``node`` may; ``given`` is what the run inherits."""
+        """Show ``state`` to the step at ``node``; the run inherits the context ``given``."""
         assert state.accepted is not None
         self.run_id = state.accepted.run_id
         self.attempt = attempt
         self.cancelled = False
-        self._given = given
+        self._inherited = given
         self._state = state
         self._node = node
         self._read_blob = read_blob
         self._input: Any = None
-        # What kept the step from its data.  Damage counts, whatever the step makes of it.
+        # Error of reading the run's data.  Damage counts even if the step handles the error.
         self._unread: StoreCorruptError | StoreUnavailableError | None = None
 
     @property
@@ -82,18 +82,18 @@ class StepContext(Mapping[str, Any]):
 
     @property
     def envelope(self) -> Context:
-        """What goes with the calls that the step makes: of whose run it is, with the step as cause.
+        """Context for calls that the step makes, with the step as their cause.
 
         Its ``principal``, ``tenant``, ``reason``, ``correlation_id`` and trace are those of the
         run's start.
         """
         assert self._state.accepted is not None
         cause, agent = f"run-{self.idempotency_key}", self._state.accepted.agent
-        return caused_by(self._given, cause, identity=self.run_id, agent=agent)
+        return caused_by(self._inherited, cause, identity=self.run_id, agent=agent)
 
     @property
     def input(self) -> Any:
-        """The run's input, a copy that is the step's own."""
+        """A copy of the run's input."""
         if self._input is None:
             assert self._state.accepted is not None
             try:
@@ -122,7 +122,7 @@ class StepContext(Mapping[str, Any]):
         raise KeyError(f"{name!r}: this step sees {', '.join(self) or 'nothing'}")
 
     def __iter__(self) -> Iterator[str]:
-        """Names of the input's keys, then of the earlier steps."""
+        """The input's keys, then the names of earlier steps."""
         given = self.input
         if isinstance(given, dict):
             yield from given

@@ -1,6 +1,6 @@
-"""Steps of runs from the log that this process cannot execute yet: they wait, visibly.
+"""Steps of recovered runs that this process cannot execute yet: they wait, and are reported.
 
-What is kept is words and numbers: their runs may leave memory.
+Only texts and numbers are kept here, so that their runs may leave memory.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from indelible.actors.workflow.definition.plan import Node
 
 
 class WaitingStep(NamedTuple):
-    """One step, and what it lacks.
+    """One waiting step, and what it waits for.
 
     Attributes:
-        stream: Of its run.
-        node: Its number in the plan.
+        stream: Stream of its run.
+        node: Its index in the plan.
         step: Its name.
         type: Its type.
-        attempt: The number of the attempt that waits.
-        unbegun: Whether that attempt is to begin; else it was cut off.
-        given_back: Whether it is, when the system closes.
-        lacks: What else than its type, in words.
-        soon: Whether a timer tries again: its run stays in memory.
+        attempt: Number of the waiting attempt.
+        unbegun: Whether this attempt is still to begin; if not, it was cut off.
+        released_on_close: Whether the attempt is released when the system closes.
+        lacks: What it waits for, if not its type; text for people.
+        soon: Whether a timer tries again, so that its run stays in memory.
     """
 
     stream: str
@@ -35,13 +35,13 @@ class WaitingStep(NamedTuple):
     type: str
     attempt: int
     unbegun: bool
-    given_back: bool
+    released_on_close: bool
     lacks: str = ""
     soon: bool = False
 
     @property
     def words(self) -> str:
-        """What it lacks, for people."""
+        """What it waits for, as text for people."""
         return self.lacks or f"its type {self.type!r} is not registered, call register_step()"
 
 
@@ -52,11 +52,11 @@ class UnregisteredSteps:
     """Waiting steps by their run and by their type; memory only, rebuilt by recovery.
 
     Attributes:
-        any: Whether a step waits; looked at first, where every step passes.
+        any: Whether a step waits; checked first, because every step passes here.
     """
 
     def __init__(self) -> None:
-        """Nothing waits."""
+        """Start empty."""
         self.any = False
         self._lock = threading.Lock()
         self._by_stream: dict[str, dict[int, WaitingStep]] = {}
@@ -68,7 +68,7 @@ class UnregisteredSteps:
             return sum(map(len, self._by_type.values()))
 
     def add(self, waiting: WaitingStep) -> None:
-        """Let a step wait until something is registered for its type."""
+        """Let a step wait until its type is registered."""
         with self._lock:
             self._drop(waiting.stream, waiting.node)
             self._by_stream.setdefault(waiting.stream, {})[waiting.node] = waiting
@@ -77,39 +77,41 @@ class UnregisteredSteps:
             self.any = True
 
     def types(self) -> list[str]:
-        """The types for which something waits."""
+        """The types that steps wait for."""
         return list(self._by_type)
 
     def by_type(self) -> dict[str, tuple[int, WaitingStep]]:
-        """How many steps wait for each type, and one of them."""
+        """How many steps wait for each type, and one of these steps."""
         with self._lock:
             return {
                 name: (len(all_), next(iter(all_.values()))) for name, all_ in self._by_type.items()
             }
 
     def of_type(self, step_type: str) -> Sequence[WaitingStep]:
-        """All that wait for ``step_type``."""
+        """All steps that wait for ``step_type``."""
         with self._lock:
             return list(self._by_type.get(step_type, {}).values())
 
     def of_run(self, stream: str) -> Mapping[int, WaitingStep]:
-        """The steps of a run that wait, by their numbers."""
+        """The waiting steps of a run, by node."""
         with self._lock:
             return dict(self._by_stream.get(stream, _NOTHING))
 
     def unbegun(self, held: Callable[[str], bool]) -> Sequence[WaitingStep]:
-        """The attempts in ``held`` streams that give themselves back when the system closes."""
+        """The waiting attempts in ``held`` streams that are released when the system closes."""
         with self._lock:
             streams = [one for stream, one in self._by_stream.items() if held(stream)]
-            return [waiting for one in streams for waiting in one.values() if waiting.given_back]
+            return [
+                waiting for one in streams for waiting in one.values() if waiting.released_on_close
+            ]
 
     def of(self, stream: str) -> list[str]:
-        """What the run in ``stream`` waits for, in words."""
+        """What the run in ``stream`` waits for, as texts."""
         waiting = self.of_run(stream).values()
         return sorted({f"step {one.step!r}: {one.words}" for one in waiting})
 
     def keep(self, stream: str, nodes: Collection[int]) -> None:
-        """Drop what waits for ``stream``, but its steps ``nodes``."""
+        """Drop the waiting steps of ``stream``, except the steps ``nodes``."""
         if not self.any:
             return
         with self._lock:
@@ -117,11 +119,11 @@ class UnregisteredSteps:
                 self._drop(stream, node)
 
     def forget(self, stream: str) -> None:
-        """Drop what waits for ``stream``, whose run is over or set aside."""
+        """Drop the waiting steps of ``stream``, whose run has ended or was set aside."""
         self.keep(stream, ())
 
     def drop(self, waiting: WaitingStep) -> None:
-        """Drop one step that goes on, unless it has come to wait again."""
+        """Drop a step that continues, unless it waits again already."""
         with self._lock:
             if self._by_stream.get(waiting.stream, _NOTHING).get(waiting.node) is waiting:
                 self._drop(waiting.stream, waiting.node)
@@ -132,7 +134,7 @@ class UnregisteredSteps:
             self._drop(stream, node)
 
     def leave(self, left: Callable[[str], bool]) -> None:
-        """Drop what waits for streams that have ``left`` this process."""
+        """Drop the waiting steps of streams that have ``left`` this process."""
         with self._lock:
             streams = [stream for stream in self._by_stream if left(stream)]
         for stream in streams:
@@ -153,9 +155,10 @@ class UnregisteredSteps:
 
 
 def lacking(node: Node, step_type: StepType) -> str:
-    """What a step of a run from the log lacks here: a connection, a function; or nothing.
+    """What a step of a recovered run lacks in this system, such as a connection or a function.
 
-    Without it the step would fail for good, only because the system was opened without it.
+    Empty if it lacks nothing.  Without this check the step would fail, only because the system was
+    opened without the connection or function.
     """
     problems = list(step_type.validate(node.params))
     return "; ".join(f"its {path} is {found}; {fix}" for path, found, fix in problems)

@@ -1,1 +1,1 @@
-"""The patterns of blocks, one module each: how their children open, and how they end."""
+"""The patterns of blocks, one module each: how children open, and how the block ends."""

@@ -1,4 +1,4 @@
-"""``conditional``: one child behind the other, if its condition is met; if, else if, else."""
+"""``conditional``: children in order, each if its condition is met; if, else if, else."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from indelible.actors.workflow.definition.plan import Node
 
 NOT_MET = "condition_not_met"
-"""The reason of a child that its condition, or an earlier one of its chain, has left out."""
+"""The reason of a child that its condition, or an earlier condition of its chain, has skipped."""
 
 
 class Conditional(Sequential):
-    """Opens those of its children, one behind the other, whose ``condition`` is met.
+    """Opens its children in order, each only if its ``condition`` is met.
 
-    A child with ``else: true`` belongs to the child before it: it opens only if no child of that
-    chain has opened, and then only if its own condition, if it has one, is met.
+    A child with ``else: true`` continues the chain of the child before it: it opens only if no
+    earlier child of the chain has opened, and if its own condition, if any, is met.
     """
 
     name = "conditional"
@@ -53,12 +53,12 @@ class Conditional(Sequential):
         return stored
 
     def references(self, child: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The paths in its condition, and the references in its values."""
+        """The paths in the child's condition, and the references in its values."""
         condition = child.get("condition")
         return iter(()) if condition is None else references_in(condition, "condition")
 
     def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:
-        """A chain has one child that opens at most."""
+        """Why ``child`` is skipped: at most one child of a chain opens."""
         if _is_else(child):
             for order in range(child.order - 1, -1, -1):
                 before = block.children[order]

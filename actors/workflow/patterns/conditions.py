@@ -1,4 +1,4 @@
-"""Conditions as data: nothing in them is executed, and every part of one is checked beforehand.
+"""Conditions as data: they contain no code, and every part is checked before a run.
 
 ``{"path": REFERENCE, "op": ..., "value": ...}`` with the comparisons of ``data_processing``,
 ``{"all": [...]}``, ``{"any": [...]}``, ``{"not": ...}``, ``{"type": "always_true"}`` and
@@ -30,7 +30,7 @@ _HOW = "write {path: steps.NAME.path, op: ..., value: ...}, all, any, not, or {t
 
 
 def check_condition(problems: Problems, place: str, condition: Any, depth: int = 0) -> bool:
-    """Whether ``condition`` is one; if not, what is wrong goes to ``problems``."""
+    """Whether ``condition`` is valid; if not, the faults are added to ``problems``."""
     if depth > _DEPTH:
         problems.add(place, f"more than {_DEPTH} conditions in each other", "nest less deep")
         return False
@@ -78,7 +78,7 @@ def _check_typed(problems: Problems, place: str, condition: Mapping[str, Any]) -
 
 
 def _key_fix(key: Any) -> str:
-    """What to do about the key of a ``context_key_exists``; nothing when it is good."""
+    """How to correct the key of a ``context_key_exists``; empty if it is valid."""
     if not isinstance(key, str) or not key:
         return "name a key of the input, or a step"
     return f"write the name alone: {key.split('.')[1]}" if "." in key else ""
@@ -130,27 +130,27 @@ def references_in(
 
 
 def is_met(condition: Mapping[str, Any], values: Values, step: str) -> bool:
-    """Whether ``condition`` is true: neither false nor, by a ``None``, unknown.
+    """Whether ``condition`` is true; false if it is unknown because of a ``None``.
 
     Raises:
-        StepDataError: A path leads nowhere, or values do not compare; it names ``step``.
+        StepDataError: A path does not exist, or values do not compare; it names ``step``.
         FailedReferenceError: A path leads to a step without a result.
     """
-    return _truth(condition, values, step) is True
+    return _truth_of(condition, values, step) is True
 
 
-def _truth(condition: Mapping[str, Any], values: Values, step: str) -> bool | None:
+def _truth_of(condition: Mapping[str, Any], values: Values, step: str) -> bool | None:
     if "type" in condition:
         kind = condition["type"]
         return kind == "always_true" or values.exists(condition["key"])
     if "not" in condition:
-        inner = _truth(condition["not"], values, step)
+        inner = _truth_of(condition["not"], values, step)
         return None if inner is None else not inner
     for key, stop in (("all", False), ("any", True)):
         if key in condition:
             unknown = False
             for part in condition[key]:
-                truth = _truth(part, values, step)
+                truth = _truth_of(part, values, step)
                 if truth is stop:
                     return stop
                 unknown = unknown or truth is None

@@ -1,4 +1,4 @@
-"""``parallel``: children side by side, up to a width; a failed one is an entry of the block."""
+"""``parallel``: children run at once, up to a width; a failed child is an entry of the result."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LATER_POLICIES = ("fail_fast", "quorum")
 
 
 class Parallel(Pattern):
-    """Opens children side by side, none of which sees the result of another.
+    """Opens children at once; no child can read the result of another child.
 
-    With policy ``collect`` a failed child does not end its block, and the block has failed if no
-    child has a result.
+    With policy ``collect`` a failed child does not end its block; the block fails if no child has
+    a result.
     """
 
     name = "parallel"
@@ -42,16 +42,16 @@ class Parallel(Pattern):
         }
 
     def first(self, block: Node) -> Sequence[int]:
-        """As many as the width allows."""
+        """As many children as the width allows."""
         return block.children[: self.width(block)]
 
     def following(self, progress: Progress, block: Node, child: Node) -> int | None:  # noqa: ARG002
-        """The next that has not opened."""
+        """The next child that has not opened."""
         opened = progress.next_child[block.index]
         return block.children[opened] if opened < len(block.children) else None
 
     def end(self, progress: Progress, block: Node, child: Node, *, failed: bool) -> int | None:
-        """The last child to settle ends it; it has failed if no child has a result."""
+        """The last child to settle ends the block; the block fails if no child has a result."""
         if progress.unsettled[block.index] > 1:
             return None
         status, last = progress.status, child.index
@@ -59,11 +59,11 @@ class Parallel(Pattern):
         return FAILED if alone else COMPLETED
 
     def width(self, block: Node) -> int:
-        """What the definition says."""
+        """The ``width`` of the definition."""
         width: int = block.definition["width"]
         return width
 
     def why_failed(self, block: Node, child: Node, message: str) -> str:
-        """The last error, and that the others failed, too."""
+        """The last error, and that all other children failed, too."""
         count = len(block.children)
         return f"all {count} steps of {block.name!r} failed, {child.name!r} last: {message}"

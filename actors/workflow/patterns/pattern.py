@@ -1,4 +1,4 @@
-"""The port of a pattern: what the state machine of runs asks about a block; pure."""
+"""The port of a pattern: the questions of the runs' state machine about a block; pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """How far a run has come, by the indexes of its plan's nodes.
+    """The progress of a run, by the indexes of its plan's nodes.
 
     Attributes:
-        plan: What the indexes refer to.
+        plan: The plan with these indexes.
         status: Of each node, one of :mod:`indelible.actors.workflow.state.node_status`.
         next_child: How many children of a block have opened.
         unsettled: How many children of a block have no end yet.
@@ -34,14 +34,14 @@ class Progress(Protocol):
 
 
 class Values(Protocol):
-    """What the definition of a child can refer to, at the moment when the child would open."""
+    """The values that a child's definition can refer to, at the moment when it would open."""
 
     def resolve(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """``params`` with each reference in them replaced by its value.
 
         Raises:
-            StepDataError: One leads nowhere.
-            FailedReferenceError: One leads to a step without a result.
+            StepDataError: The path of a reference does not exist.
+            FailedReferenceError: A reference leads to a step without a result.
         """
         ...
 
@@ -51,19 +51,19 @@ class Values(Protocol):
 
 
 class Pattern:
-    """One kind of block; one object serves all blocks of all runs, and holds nothing of them.
+    """One kind of block; one object without state serves all blocks of all runs.
 
-    A child opens when its block does, or when another child settles; it settles once.  When
-    :meth:`end` is asked, the child that settles still counts as unsettled; when :meth:`following`
-    is asked, it may or may not.
+    A child opens when its block opens, or when another child settles; it settles once.  When
+    :meth:`end` is called, the child that settles still counts as unsettled; when :meth:`following`
+    is called, it may or may not.
 
     Attributes:
         name: The ``pattern`` that a definition names.
-        keys: Fields of such a block that no other has.
+        keys: Fields that only blocks of this pattern have.
         child_keys: Fields of the children of such a block.
-        sees_earlier: Whether a child sees the results of those that stand before it.
-        ends_early: Whether a block may end with children that have no end, though none failed.
-        chooses: Whether a child may be skipped where it would open, see :meth:`skip_reason`.
+        sees_earlier: Whether a child can read the results of the children before it.
+        ends_early: Whether a block may end with unsettled children although no child failed.
+        chooses: Whether a child may be skipped instead of opened, see :meth:`skip_reason`.
     """
 
     name: ClassVar[str]
@@ -74,7 +74,7 @@ class Pattern:
     chooses: ClassVar[bool] = False
 
     def fields(self, problems: Problems, place: str, source: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """The stored form of ``keys``, defaults written out; what is wrong goes to ``problems``."""
+        """The stored form of ``keys``, with defaults; faults are added to ``problems``."""
         return {}
 
     def child_fields(
@@ -84,21 +84,21 @@ class Pattern:
         source: Mapping[str, Any],  # noqa: ARG002
         order: int,  # noqa: ARG002
     ) -> dict[str, Any]:
-        """As :meth:`fields`, of ``child_keys``; ``source`` is the ``order``-th child, from 0."""
+        """As :meth:`fields`, for ``child_keys``; ``source`` is the ``order``-th child, from 0."""
         return {}
 
     def references(
         self,
         child: Mapping[str, Any],  # noqa: ARG002
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Each reference in the child's fields of the block, with its place."""
+        """Each reference in the child's ``child_keys``, with its place."""
         return iter(())
 
     def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:  # noqa: ARG002
-        """Why ``child`` is skipped where it would open; empty if it opens.
+        """Why ``child`` is skipped instead of opened; empty if it opens.
 
-        Only asked if the pattern ``chooses``.  What it raises is the child's failure, but for what
-        ``values`` cannot know yet.
+        Only called if the pattern ``chooses``.  An exception is the child's failure, unless
+        ``values`` raised it because a value must be read first.
         """
         return ""
 
@@ -107,21 +107,21 @@ class Pattern:
         raise NotImplementedError
 
     def following(self, progress: Progress, block: Node, child: Node) -> int | None:
-        """The child that opens as ``child`` settles, which does not end the block."""
+        """The child that opens when ``child`` settles and does not end the block."""
         raise NotImplementedError
 
     def end(self, progress: Progress, block: Node, child: Node, *, failed: bool) -> int | None:
-        """The status that the block ends with as ``child`` settles; ``None`` if it goes on.
+        """The status with which the block ends when ``child`` settles; ``None`` if it continues.
 
-        Asked when ``child`` is the last to settle or has failed, else only if it ``ends_early``.
-        What is pending then is skipped.
+        Called when ``child`` is the last to settle or has failed, otherwise only if the pattern
+        ``ends_early``.  Pending children are then skipped.
         """
         raise NotImplementedError
 
     def width(self, block: Node) -> int:
-        """How many of its children may be open at once."""
+        """How many children may be open at once."""
         raise NotImplementedError
 
     def why_failed(self, block: Node, child: Node, message: str) -> str:  # noqa: ARG002
-        """Why the block has failed, as ``child`` has with ``message``."""
+        """The block's error text after ``child`` has failed with ``message``."""
         return message

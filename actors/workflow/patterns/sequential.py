@@ -1,4 +1,4 @@
-"""``sequential``: one child behind the other; the first failure ends the block."""
+"""``sequential``: one child after the other; the first failure ends the block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Sequential(Pattern):
-    """Opens one child behind the other, each of which sees the results of those before it."""
+    """Opens one child after the other; each can read the results of the children before it."""
 
     name = "sequential"
     sees_earlier = True
@@ -27,7 +27,7 @@ class Sequential(Pattern):
         return block.children[child.order + 1]
 
     def end(self, progress: Progress, block: Node, child: Node, *, failed: bool) -> int | None:  # noqa: ARG002
-        """A failure ends it, or the last child."""
+        """A failure or the last child ends the block."""
         if failed:
             return FAILED
         return COMPLETED if child.order + 1 == len(block.children) else None

@@ -1,1 +1,1 @@
-"""What a run has come to: its state, folded from events, and how it is stored and described."""
+"""The state of a run: folded from events, stored in snapshots, described for people."""

@@ -1,4 +1,4 @@
-"""What the end of a step or block does to the blocks around it; changes a state in place."""
+"""Propagates the end of a step or block to the blocks around it; changes a state in place."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from indelible.actors.workflow.state.run_state import Failure, RunState
 
 
 def settle(state: RunState, index: int, *, failed: bool) -> int:
-    """Carry the end of the node at ``index`` up through the blocks that end with it.
+    """Propagate the end of the node at ``index`` to the blocks that end with it.
 
     Returns:
-        The last node that ended: a child of the block that goes on, or the root.
+        The last node that ended: a child of the block that continues, or the root.
     """
     nodes = state.plan.nodes
     parent = nodes[index].parent
@@ -19,7 +19,7 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
         pattern = block.pattern
         assert pattern is not None
         unsettled = state.unsettled[parent]
-        if not failed and unsettled > 1 and not pattern.ends_early:  # as nearly always
+        if not failed and unsettled > 1 and not pattern.ends_early:  # the usual case
             state.unsettled[parent] = unsettled - 1
             return index
         end = pattern.end(state, block, child, failed=failed)
@@ -36,16 +36,16 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
             )
         if state.unsettled[parent]:
             for other in block.children:
-                leave_out(state, other)
+                skip(state, other)
             state.unsettled[parent] = 0
         index, parent = parent, block.parent
     return index
 
 
-def leave_out(state: RunState, index: int, reason: str = "") -> None:
-    """Skip the node at ``index``, if it is pending, and all below it.
+def skip(state: RunState, index: int, reason: str = "") -> None:
+    """Skip the node at ``index``, if it is pending, and all nodes below it.
 
-    Without a ``reason`` an earlier failure is it.
+    Without a ``reason`` the reason is an earlier failure.
     """
     if state.status[index] != PENDING:
         return
@@ -56,4 +56,4 @@ def leave_out(state: RunState, index: int, reason: str = "") -> None:
     if node.kind == "step":
         state.skipped += 1
     for child in node.children:
-        leave_out(state, child, reason)
+        skip(state, child, reason)

@@ -1,4 +1,4 @@
-"""What a condition can refer to: the input, and the results of earlier steps and blocks."""
+"""The values that a condition can refer to: the input, and results of earlier steps and blocks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from indelible.actors.workflow.state.run_state import Failure, RunState
 from indelible.errors import FailedReferenceError, StepDataError
 
 
-class _BlobNeeded(Exception):  # noqa: N818 - no error: it ends a look at what is not at hand
+class _BlobNeeded(Exception):  # noqa: N818 - no error: ends an evaluation that needs a blob
     """A value is in a blob, which the pure core does not read."""
 
 
 IN_BLOB: Final = None
-"""As an answer: a blob must be read first."""
+"""The answer if a blob must be read first."""
 
 
 def _refuse(_digest: bytes) -> bytes:
@@ -27,12 +27,12 @@ def _refuse(_digest: bytes) -> bytes:
 
 
 def answer_of(state: RunState, index: int, values: ConditionValues) -> str | Failure | None:
-    """Why the node at ``index`` is left out where it would open; empty if it opens.
+    """Why the node at ``index`` is skipped instead of opened; empty if it opens.
 
-    A :class:`Failure` if there is no answer, :data:`IN_BLOB` if it needs a blob.
+    A :class:`Failure` if there is no answer, :data:`IN_BLOB` if a blob must be read first.
 
     Raises:
-        StoreError: ``values`` reads blobs, and cannot.
+        StoreError: ``values`` reads blobs, and a blob cannot be read.
     """
     nodes = state.plan.nodes
     node = nodes[index]
@@ -54,10 +54,10 @@ def answer_of(state: RunState, index: int, values: ConditionValues) -> str | Fai
 
 
 class ConditionValues:
-    """The values of one run, as one of its steps or blocks may see them."""
+    """The values of one run that one of its steps or blocks may read."""
 
     def __init__(self, state: RunState, reader: int, read_blob: ReadBlob = _refuse) -> None:
-        """See what the node ``reader`` may see."""
+        """Read the values that the node ``reader`` may read."""
         self._state = state
         self._reader = state.plan.nodes[reader]
         self._read_blob = read_blob
@@ -66,9 +66,9 @@ class ConditionValues:
         """``params`` with each reference in them replaced by its value.
 
         Raises:
-            StepDataError: One leads nowhere.
-            FailedReferenceError: One leads to a step without a result.
-            StoreError: The blob of one cannot be read.
+            StepDataError: The path of a reference does not exist.
+            FailedReferenceError: A reference leads to a step without a result.
+            StoreError: A blob cannot be read.
         """
         reader = self._reader
         check = partial(check_reference, self._state, reader)

@@ -1,4 +1,4 @@
-"""A run's state as a plain mapping for people and programs: copies, JSON-safe, no live object."""
+"""A run's status as a plain mapping for people and programs: copies only, safe for JSON."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
         StepStatus,
     )
 
-TRAILS = 100
-"""Steps whose tracebacks and causes a status has: who fails more often fails alike."""
+MAX_TRACEBACKS = 100
+"""Steps whose tracebacks and causes a status has: further failures are mostly similar."""
 
 
 def state_word(state: RunState) -> RunWord:
-    """Accepted, running, waiting, completed, failed or quarantined."""
+    """The state as a word: accepted, running, waiting, completed, failed or quarantined."""
     if state.end is not None:
         return cast("RunWord", state.end.wire_name.removeprefix("run."))
     if state.unknown:
@@ -45,7 +45,7 @@ def describe(state: RunState) -> RunStatus:
     accepted = state.accepted
     assert accepted is not None
     end = state.end
-    trails = iter(range(TRAILS))
+    trails = iter(range(MAX_TRACEBACKS))
     return {
         "run_id": accepted.run_id,
         "workflow": accepted.workflow,
@@ -69,17 +69,17 @@ def describe(state: RunState) -> RunStatus:
 
 
 def outcome_word(state: RunState) -> OutcomeWord | None:
-    """Success, partial or failed; ``None`` while the run has not ended."""
+    """The outcome as a word: success, partial or failed; ``None`` until the run has ended."""
     if isinstance(state.end, RunCompleted):
         return cast("OutcomeWord", state.end.outcome)
     return "failed" if state.end else None
 
 
 def error_of(state: RunState) -> RunError | None:
-    """What ended a failed run, or which step failed first in a run that ended without it.
+    """The error that ended a failed run, or the first failed step of a partial run.
 
-    The first is meant in the order of the definition; ``steps`` are the failed ones in that order,
-    the first ten of them.
+    "First" is in the order of the definition; ``steps`` are the first ten failed steps in this
+    order.
     """
     end = state.end
     if isinstance(end, RunQuarantined):
@@ -103,7 +103,7 @@ def error_of(state: RunState) -> RunError | None:
 
 
 def waiting_for(state: RunState) -> list[str]:
-    """What holds the run, in words; empty when steps are running or nothing is left."""
+    """What the run waits for, as texts; empty if steps are running or the run has ended."""
     nodes = state.plan.nodes
     unknown = [_unknown(state, nodes[index].name) for index in sorted(state.unknown)]
     retries = [

@@ -1,4 +1,4 @@
-"""How each event changes the state of a run; accepts every event ever written (invariant 4)."""
+"""Applies each event to the state of a run; accepts every event ever written (invariant 4)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.state.block_end import leave_out, settle
+from indelible.actors.workflow.state.block_end import settle, skip
 from indelible.actors.workflow.state.node_status import (
     COMPLETED,
     FAILED,
@@ -84,14 +84,14 @@ def _step_failed(state: RunState, event: StepFailed) -> None:
         state.status[index] = RETRYING
         state.retry_at[index] = event.retry_at
         return
-    if not event.attempt:  # its condition could not be answered
-        _open_around(state, index, event.at)
+    if not event.attempt:  # its condition had no answer
+        _open_parents(state, index, event.at)
     state.status[index] = FAILED
     node = state.plan.nodes[index]
     if node.pattern is None:
         state.failed += 1
     for child in node.children:
-        leave_out(state, child)
+        skip(state, child)
     settle(state, index, failed=True)
     if event.skips:
         _skip(state, event.skips, event.at)
@@ -157,7 +157,7 @@ def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
         node = nodes[index]
         parent = node.parent
         if parent < 0 or status[parent] == PENDING:
-            _open_around(state, index, at)
+            _open_parents(state, index, at)
         elif node.order >= state.next_child[parent]:
             state.next_child[parent] = node.order + 1
 
@@ -165,13 +165,13 @@ def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
 def _skip(state: RunState, skips: Iterable[Skip], at: int) -> None:
     for path, reason in skips:
         index = state.plan.by_path[path]
-        _open_around(state, index, at)
-        leave_out(state, index, reason)
+        _open_parents(state, index, at)
+        skip(state, index, reason)
         settle(state, index, failed=False)
 
 
-def _open_around(state: RunState, index: int, at: int) -> None:
-    """Open the blocks around a node that begins, or settles without having begun."""
+def _open_parents(state: RunState, index: int, at: int) -> None:
+    """Open the blocks around a node that begins, or that settles without having begun."""
     nodes, status = state.plan.nodes, state.status
     node = nodes[index]
     parent = node.parent

@@ -1,4 +1,4 @@
-"""The value that a node of a run has, built from stored bytes: a fresh copy at each reading."""
+"""The value of a node of a run, decoded from stored bytes: a new copy at each call."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from indelible.events.codec.values import decode_value
 EARLIER_FAILURE = "an earlier step failed"
 
 ReadBlob = Callable[[bytes], bytes]
-"""The content with this sha256, from wherever blobs are kept."""
+"""Reads the blob with this sha256."""
 
 
 def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
     """Result of a step, or a mapping of a block's children by name.
 
     A failed step is ``{"failed": true, "error_type": …, "error": …}``, a skipped one
-    ``{"skipped": true, "reason": …}``; what has not settled yet is ``None``.
+    ``{"skipped": true, "reason": …}``, a step that has not settled yet ``None``.
     """
     node = state.plan.nodes[index]
     status = state.status[index]
@@ -48,10 +48,10 @@ def reason_of(state: RunState, index: int) -> str:
 def stored_value(
     state: RunState, what: str, stored: bytes | InBlob, read_blob: ReadBlob | None = None
 ) -> Any:
-    """Decode the value that is ``stored`` in the run, and which is called ``what``.
+    """Decode a value that is ``stored`` in the run; ``what`` names it in errors.
 
     Raises:
-        StoreCorruptError: It is lost; the error names run, value and blob.
+        StoreCorruptError: It is lost or damaged; the error names run, value and blob.
     """
     try:
         if isinstance(stored, InBlob):
@@ -68,6 +68,6 @@ def stored_value(
 
 
 def outcome_value(state: RunState, read_blob: ReadBlob) -> Any:
-    """What the run has to show: its blocks' and steps' values by name, whatever its end was."""
+    """The values of the run's outermost blocks and steps by name, for any outcome."""
     nodes = state.plan.nodes
     return {nodes[child].name: value_of(state, child, read_blob) for child in nodes[0].children}

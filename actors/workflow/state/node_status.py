@@ -1,4 +1,4 @@
-"""Where a step or a block of a run is on its way: one byte of its state each."""
+"""The status of a step or a block in a run: one byte each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FAILED: Final = 5
 SKIPPED: Final = 6
 
 SETTLED: Final = frozenset((COMPLETED, FAILED, SKIPPED))
-"""The ends."""
+"""The final statuses."""
 
 StepWord = Literal["pending", "running", "retrying", "unknown", "completed", "failed", "skipped"]
-"""The same in words."""
+"""The statuses as words, in the order of their numbers."""
 
 WORDS: Final[Sequence[StepWord]] = get_args(StepWord)

@@ -1,6 +1,6 @@
-"""The state of a run as a value that can be stored, and back (pure; invariant 4).
+"""Converts the state of a run to a storable value and back (pure; invariant 4).
 
-Everything that the events say is in it but the plan, which follows from the definition.
+The value contains the whole state except the plan, which is compiled from the definition.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from indelible.events.model.run_events import (
 )
 
 SCHEMA = f"3-{sys.byteorder}"
-"""To be raised with the layout, and when ``evolve`` gives other states of the same events.
+"""Raise it when the layout changes, or when ``evolve`` gives other states for the same events.
 
-The byte order is of this machine: numbers are kept as they lie in memory.
+Numbers are stored in the byte order of the machine.
 """
 
 _ENDS: Mapping[str, type[RunCompleted | RunFailed | RunQuarantined]] = {
@@ -54,7 +54,7 @@ _encode = msgspec.msgpack.encode
 
 
 def to_value(state: RunState) -> dict[str, Any]:
-    """``state`` as plain values; shares its bytes with it."""
+    """``state`` as plain values; both share the bytes of results."""
     value: dict[str, Any] = {name: getattr(state, name) for name in _NUMBERS}
     accepted = state.accepted
     value["accepted"] = None if accepted is None else _encode(accepted)
@@ -80,7 +80,7 @@ def to_value(state: RunState) -> dict[str, Any]:
 
 
 def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> RunState:
-    """The state that :func:`to_value` made ``value`` of; ``plan_of`` compiles its definition."""
+    """The state from which :func:`to_value` made ``value``; ``plan_of`` compiles its definition."""
     state = RunState()
     if value["accepted"] is not None:
         accepted = msgspec.msgpack.decode(value["accepted"], type=RunAccepted)

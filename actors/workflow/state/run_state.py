@@ -1,4 +1,4 @@
-"""The state of one run, as plain values: what the events so far say, and nothing else."""
+"""The state of one run as plain values, derived from its events alone."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ NODE_TIMES: Final = 24
 """Bytes of ``RunState.times`` for each node: when it started and finished, and its duration."""
 
 FINISHED: Final = 8
-"""Offset of the second and third of them."""
+"""Offset of the second and third of these values."""
 
 put_started: Final = Struct("=q").pack_into
 put_finished: Final = Struct("=qq").pack_into
 get_times: Final = Struct("=qqq").unpack_from
 
 UNFINISHED: Final = ("accepted", "running", "waiting")
-"""Status words of runs that go on."""
+"""Status words of runs that have not ended."""
 
 RESUMED: Final = (*UNFINISHED, "")
-"""Status words in ``streams`` of runs that a new owner looks at.
+"""Status words in ``streams`` of runs that a new owner process checks.
 
-No run has an empty one: a row that has lost its status says nothing, and the run's events do.
+No run has an empty status word: such a row has lost it, so the run's events must be read.
 """
 
 
 AWAKE: Final = ("accepted", "running", "")
-"""Those of runs that a new owner looks at first, unless their rows say when to wake them."""
+"""Status words of runs that a new owner process loads first, unless their rows have a wake time."""
 
 
 class InBlob(NamedTuple):
-    """A result that is kept outside its event."""
+    """A result that is stored in a blob instead of its event."""
 
     digest: bytes
     size: int
@@ -55,13 +55,13 @@ class Failure(NamedTuple):
 
 
 class RunState:
-    """Everything the events of one run say, by node.
+    """The state of one run, by node.
 
-    Dicts and bytearrays of plain values stand for lists and arrays: the garbage collector does not
-    look into them, and many thousands of runs wait at a time.
+    Dicts and bytearrays of plain values are used instead of lists and arrays: the garbage collector
+    does not scan them, and many thousands of runs wait at a time.
 
-    Only ``evolve`` changes it.  Results are only ever added, so a running step may read those of
-    earlier steps from another thread.
+    Only ``evolve`` changes the state.  Results are added and never removed, so a running step may
+    read the results of earlier steps from another thread.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class RunState:
     )
 
     def __init__(self) -> None:
-        """Before ``run.accepted`` there is nothing."""
+        """The state before ``run.accepted``."""
         self.accepted: RunAccepted | None = None
         self.plan: Plan
         self.version = 0
@@ -101,7 +101,7 @@ class RunState:
         self.size = 0  # bytes of the encoded input and results
 
     def begin(self, accepted: RunAccepted, plan: Plan) -> None:
-        """Make room for every node of ``plan``."""
+        """Create an entry for every node of ``plan``."""
         count = len(plan.nodes)
         self.accepted = accepted
         self.plan = plan
@@ -111,11 +111,11 @@ class RunState:
         self.results: dict[int, bytes | InBlob | None] = dict.fromkeys(range(count))
         self.next_child = dict.fromkeys(plan.blocks, 0)  # children opened so far
         self.unsettled = dict(plan.blocks)
-        self.failures: dict[int, int] = {}  # attempts that failed by themselves
-        self.errors: dict[int, Failure] = {}  # the newest one
+        self.failures: dict[int, int] = {}  # failed attempts, without interruptions
+        self.errors: dict[int, Failure] = {}  # the newest error
         self.retry_at: dict[int, int] = {}
         self.interruptions: dict[int, int] = {}  # since the last progress
-        self.skip_reasons: dict[int, str] = {}  # but for an earlier failure
+        self.skip_reasons: dict[int, str] = {}  # without the reason "an earlier failure"
         self.unknown: dict[int, int] = {}  # attempts that wait for a person
         self.size = len(accepted.input)
         self.marked_at = accepted.at

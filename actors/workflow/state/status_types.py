@@ -1,4 +1,4 @@
-"""The form of what is said about a run: mappings with fixed keys, safe for JSON.
+"""The types of a run's status: mappings with fixed keys, safe for JSON.
 
 Instants (``…_at``) are microseconds UTC, 0 where there is none yet.
 """
@@ -10,20 +10,20 @@ from typing import Literal, TypedDict
 from indelible.actors.workflow.state.node_status import StepWord
 
 RunWord = Literal["accepted", "running", "waiting", "completed", "failed", "quarantined"]
-"""Where a run is on its way; the last three are ends."""
+"""The state of a run; the last three are final."""
 
 OutcomeWord = Literal["success", "partial", "failed"]
-"""How a run ended; ``partial`` is an end with steps that failed."""
+"""The outcome of a run; ``partial`` means that it completed with failed steps."""
 
 
 class ErrorCause(TypedDict):
-    """An error behind the error of a step.
+    """A cause of the error of a step.
 
     Keys:
-        relation: How it led to the one above it: its cause, its context, or a part of its group.
-        depth: How many steps it is from the step's own error, from 1.
+        relation: Relation to the error above it: its cause, its context, or a member of its group.
+        depth: How many links it is from the step's own error, from 1.
         type: Name of its class.
-        message: Its text, cut where it is long.
+        message: Its text, cut if it is long.
         at: Where it was raised, ``FILE:LINE in FUNCTION``; empty if it never was.
     """
 
@@ -39,9 +39,9 @@ class StepError(TypedDict):
 
     Keys:
         type: Name of the error's class.
-        message: Its text, cut where it is long.
-        traceback: Where it was raised; empty where none is kept.
-        causes: Errors behind it, the nearest first.
+        message: Its text, cut if it is long.
+        traceback: Its traceback; empty if it is not stored.
+        causes: Its causes, the nearest first.
     """
 
     type: str
@@ -57,7 +57,7 @@ class StepStatus(TypedDict):
         name: Its name, unique in its block.
         path: Its place in the definition.
         type: Its step type.
-        state: Where it is on its way.
+        state: Its state.
         attempts: Attempts that began.
         failures: Attempts that failed.
         interruptions: Attempts that a crash cut off.
@@ -93,10 +93,10 @@ class FailedStep(TypedDict):
 
 
 class RunError(FailedStep):
-    """What ended a run, or the first failure of a partial one.
+    """The error that ended a run, or the first failure of a partial run.
 
     Keys:
-        steps: The steps that failed, in the order of the definition, the first ten of them.
+        steps: The first ten failed steps, in the order of the definition.
     """
 
     steps: list[FailedStep]
@@ -109,18 +109,18 @@ class RunStatus(TypedDict):
         run_id: Id of the run.
         workflow: Name of its definition.
         agent_id: Name of the agent that started it.
-        state: Where it is on its way.
-        outcome: How it ended, ``None`` before the end.
+        state: Its state.
+        outcome: Its outcome, ``None`` before the end.
         version: Version of its stream.
-        steps_total: Steps of the definition; the next three never exceed it together.
+        steps_total: Steps of the definition; the sum of the next three never exceeds it.
         steps_completed: Steps with a result.
         steps_failed: Steps that failed for good.
-        steps_skipped: Steps that are never to begin.
+        steps_skipped: Steps that will never begin.
         checkpoints_created: Checkpoints so far.
         accepted_at: When its start became durable.
         finished_at: When it ended.
-        error: What ended it, or the first failure of a partial one.
-        waiting_for: What holds the run, in words; empty when nothing does.
+        error: The error that ended it, or the first failure of a partial run.
+        waiting_for: What the run waits for, as texts; empty if it does not wait.
         steps: Its steps in the order of the definition.
     """
 

@@ -313,7 +313,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         self._steps.functions[name] = function
         opened = self._access.opened
         if opened is not None:
-            opened.executor.look_again()
+            opened.executor.retry_waiting_steps()
 
     # -- agents, runs, actors
 

@@ -73,7 +73,7 @@ def test_a_file_is_read_again(system: ActorSystem, tmp_path: Path) -> None:
 def test_the_least_recently_used_is_forgotten(
     system: ActorSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MAX_PLANS", 2)
     plans = PlanCache()
     with system:
         made = [system.compile(workflow(name)) for name in "abc"]

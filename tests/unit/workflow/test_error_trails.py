@@ -15,7 +15,7 @@ from indelible import ActorSystem
 from indelible.actors.decider import fold
 from indelible.actors.effects.attempts.error_record import CAUSES, DEPTH, TRACEBACK_LIMIT, record_of
 from indelible.actors.workflow.decide.run_decider import RunDecider
-from indelible.actors.workflow.state.describe import TRAILS, describe
+from indelible.actors.workflow.state.describe import MAX_TRACEBACKS, describe
 from indelible.actors.workflow.state.run_state import RunState
 from indelible.cli.app import app
 from indelible.cli.render.service_log import JsonLines
@@ -238,10 +238,10 @@ def test_a_line_of_a_service_s_journal_has_run_step_and_attempt() -> None:
 
 def test_a_status_has_the_traces_of_the_first_hundred_failures(flow: Flow) -> None:
     flow.system.register_step("boom", boom)
-    steps = [{"name": f"s{i}", "type": "boom"} for i in range(TRAILS + 5)]
+    steps = [{"name": f"s{i}", "type": "boom"} for i in range(MAX_TRACEBACKS + 5)]
     run = flow.start({"pattern": "parallel", "steps": steps})
     run.result(20)
     errors = [step["error"] for step in run.status()["steps"] if step["error"] is not None]
     assert {error["message"] for error in errors} == {"no such day"}
-    assert [bool(error["traceback"]) for error in errors] == [True] * TRAILS + [False] * 5
-    assert [len(error["causes"]) for error in errors] == [1] * TRAILS + [0] * 5
+    assert [bool(error["traceback"]) for error in errors] == [True] * MAX_TRACEBACKS + [False] * 5
+    assert [len(error["causes"]) for error in errors] == [1] * MAX_TRACEBACKS + [0] * 5

@@ -145,4 +145,4 @@ def test_no_wait_is_remembered_once_it_is_over(circle: Circle) -> None:
     assert len(circle.errors(*runs)) == 1
     waits = access_to(circle.system).parts.runtime.pool._waits
     assert waits is not None
-    assert waits._from == {}
+    assert waits._by_waiter == {}
