@@ -1,1 +1,1 @@
-"""Facts: what an event is, how it is encoded, where it is kept, how it is read again."""
+"""Events: their model and encoding, the event stores, reading and subscriptions."""

@@ -1,4 +1,4 @@
-"""What an address of a store looks like, said to those who give another one."""
+"""The accepted forms of a store's address, and the errors for any other address or mode."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ FORMS = (
     "sqlite:///FILE (sqlite:////FILE from the root), postgresql+psycopg://USER@HOST/DATABASE, or "
     "memory:// for a test"
 )
-"""The accepted forms, for people."""
+"""The accepted forms, as text for error messages."""
 
 Mode = Literal["own", "read", "client"]
 """How a store is opened: to write it, to read it, or to send commands to its owner."""
 
 
 def no_address(url: str, what: str = "that is no address of a store") -> StoreNotFoundError:
-    """The error that names the accepted forms; ``what`` is wrong with ``url``."""
+    """Return the error that names the accepted forms; ``what`` says the fault of ``url``."""
     return StoreNotFoundError(_without_password(url), f"{what}; give {FORMS}")
 
 
 def check_mode(mode: str) -> None:
-    """See that ``mode`` is one.
+    """Check that ``mode`` is a :data:`Mode`.
 
     Raises:
-        UnknownModeError: It is not.
+        UnknownModeError: ``mode`` is another text.
 
     >>> check_mode("read")
     """

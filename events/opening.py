@@ -1,4 +1,4 @@
-"""From an address to a store."""
+"""Opens the store at an address."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def open_store(
     shards: int | None = None,
     lease: float | None = None,
 ) -> EventStore:
-    """Make and open the store at ``url``.
+    """Create the store object for ``url`` and open it.
 
     Args:
         url: ``sqlite:///file.db``, ``postgresql+psycopg://user@host/database``, or ``memory://``
             for a test.
         mode: ``own`` to write, ``read`` to write nothing, ``client`` to send commands only.
         clock: The system's own by default.
-        failpoints: Places where a test may fail.
-        owner: This process's name for others.
-        shards: On PostgreSQL, how many the store has if this opening makes it; 64 by default.
-        lease: On PostgreSQL, seconds after which others take over; 10 by default.
+        failpoints: Points in the code at which a test injects a failure.
+        owner: The name of this process that other processes see.
+        shards: On PostgreSQL, the number of shards if this call creates the store; 64 by default.
+        lease: On PostgreSQL, seconds after which other processes take over; 10 by default.
 
     Raises:
-        UnknownModeError: ``mode`` is none of them.
-        StoreError: It cannot be opened; which one says why.
+        UnknownModeError: ``mode`` is not one of the three.
+        StoreError: The store cannot be opened; the subclass says why.
         MissingExtraError: The driver of that database is not installed.
     """
     store: EventStore

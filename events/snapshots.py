@@ -1,7 +1,7 @@
 """Snapshots: cached states of streams beside the log, at most two a stream, always droppable.
 
-Keeps invariant 4: a snapshot is used only if its bytes are whole and its stream holds the very
-event that it was taken after; everything else is ignored, and the events tell.
+Keeps invariant 4: a snapshot is used only if its bytes are unchanged and its stream holds the
+event after which it was taken; any other snapshot is ignored, and the state is folded from events.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from indelible.events.store import EventStore
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_LIMIT = 16 * 1024 * 1024
-"""Bytes of an encoded state: writing so many holds up the appends by some 50 ms."""
+"""Bytes of an encoded state: writing that many delays appends by some 50 ms."""
 
 KEPT = 2
-"""Snapshots kept of a stream: if the newest cannot be read, there is one before it."""
+"""Snapshots kept for a stream: if the newest cannot be read, the one before it is used."""
 
 SNAPSHOTS = sa.Table(
     "snapshots",
@@ -49,9 +49,9 @@ class Snapshot(NamedTuple):
 
     Attributes:
         stream: Name of the stream.
-        version: Of the event that the state was folded up to, from 1.
-        schema: Of the state, as the stream's decider names it.
-        event_id: Of that event: a snapshot of another log, or of a lost event, is none.
+        version: Version of the last event folded into the state, from 1.
+        schema: Schema of the state, as the stream's decider names it.
+        event_id: Id of that event; it tells a snapshot of another log, or of a lost event.
         taken_at: Microseconds UTC.
         state: An encoded value.
     """
@@ -65,7 +65,7 @@ class Snapshot(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A state that is to be kept; the attributes are those of :class:`Snapshot`."""
+    """A state to store; the attributes are those of :class:`Snapshot`."""
 
     stream: str
     version: int
@@ -90,9 +90,9 @@ _WANTED = (
 def find_snapshot(
     store: EventStore, stream: str, schema: str, until: int | None = None
 ) -> Snapshot | None:
-    """The newest usable snapshot of ``stream`` at or before version ``until``.
+    """Return the newest usable snapshot of ``stream`` at or before version ``until``.
 
-    ``None`` also when the database does not answer: then reading the events will say so.
+    Also ``None`` if the database does not answer: reading the events then raises the error.
     """
     last = _INT_MAX if until is None else until
     try:
@@ -108,7 +108,7 @@ def find_snapshot(
                 stream,
                 version,
             )
-    except (StoreError, SQLAlchemyError, TypeError) as error:  # the last: a row's type was changed
+    except (StoreError, SQLAlchemyError, TypeError) as error:  # TypeError: a column's type changed
         logger.warning("the snapshots of %s cannot be read: %s", stream, error)
     return None
 
@@ -117,11 +117,11 @@ def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
     """Store states of different streams in one transaction, and return how many.
 
     A state whose event is not committed, or lost, is left out.  Rows at the same or a later
-    version are replaced: only the owner writes here, and he has just seen where the stream ends.
-    The writer is held for two statements: each may cost 5 ms beside a busy thread.
+    version are replaced: only the owner writes snapshots, and it knows the head of the stream.
+    The writer lock is held for two statements: each may take 5 ms beside a busy thread.
 
     Raises:
-        StoreError: They cannot be written; nothing else is harmed.
+        StoreError: The snapshots cannot be written; nothing else is affected.
     """
     rows = []
     for one in taken:
@@ -141,7 +141,7 @@ def keep_snapshots(store: EventStore, taken: Sequence[Taken]) -> int:
 
 
 def _surplus(store: EventStore, versions: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The rows that are to go when each stream gets a snapshot at its one of ``versions``."""
+    """Return the rows to delete when each stream gets a snapshot at its version."""
     query = sa.select(SNAPSHOTS.c.stream, SNAPSHOTS.c.version)
     query = query.where(SNAPSHOTS.c.stream.in_(versions)).order_by(SNAPSHOTS.c.version)
     with store.read_views() as connection:
@@ -156,10 +156,10 @@ def _surplus(store: EventStore, versions: Mapping[str, int]) -> list[tuple[str, 
 
 
 def drop_snapshots(store: EventStore, stream: str | None = None) -> int:
-    """Remove the snapshots of ``stream``, or all, and return how many there were.
+    """Remove the snapshots of ``stream``, or all, and return how many were removed.
 
     Raises:
-        StoreReadOnlyError: The store was opened for reading.
+        StoreReadOnlyError: The store is open for reading.
         StoreUnavailableError: The database failed; nothing was removed.
     """
     query = sa.delete(SNAPSHOTS)
@@ -174,7 +174,7 @@ def _pack(snapshot: Snapshot) -> bytes:
 
 
 def unpack(stream: str, version: int, schema: str, taken_at: int, stored: bytes) -> Snapshot | None:
-    """The snapshot that ``stored`` holds, ``None`` if a byte of it has changed."""
+    """Return the snapshot that ``stored`` holds, ``None`` if a byte of it has changed."""
     if len(stored) < _HEADER or not stored.startswith(_FORMAT):
         return None
     event_id = stored[len(_FORMAT) : len(_FORMAT) + _ID]
@@ -183,7 +183,7 @@ def unpack(stream: str, version: int, schema: str, taken_at: int, stored: bytes)
 
 
 def _digest(snapshot: Snapshot) -> bytes:
-    """sha256 over length-prefixed parts: a row that was changed or moved does not match."""
+    """Return the sha256 over length-prefixed parts; a changed or moved row does not match."""
     digest = sha256()
     parts = (
         snapshot.stream.encode(),

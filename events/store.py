@@ -1,4 +1,4 @@
-"""The port of the log: what every event store offers, in memory, on SQLite and elsewhere."""
+"""The port of the event store, implemented in memory, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """Appends that one writer sends without waiting: after the first failure all later ones fail.
+    """Appends that one writer sends without waiting: after a failed one all later ones fail.
 
-    Without it a successor could match the head by chance after its predecessor was refused.
+    Otherwise an append could match the head by chance after its predecessor was refused.
     """
 
     __slots__ = ("broken",)
@@ -37,20 +37,21 @@ class Append(msgspec.Struct, gc=False, eq=False):
 
     Attributes:
         stream: Name of the stream.
-        expected: Version the writer has read; 0 is a new stream.
+        expected: Version that the writer has read; 0 is a new stream.
         events: At least one.
         metadata: msgpack bytes of the context of each event that has none of its own.
-        status: What is unfinished about the stream, ``None`` leaves it as it is.
-        wake_at: Microseconds UTC at which to look at it again; 0 for never, ``None`` leaves it.
+        status: What is unfinished about the stream; ``None`` leaves it unchanged.
+        wake_at: Microseconds UTC at which to wake the stream; 0 is never, ``None`` leaves it
+            unchanged.
         blobs: Content-addressed payloads, (sha256, bytes).
         pipeline: Shared by the appends of one writer, see :class:`Pipeline`.
         on_done: Called once, on the leader's thread, with this append and ``None`` or the error,
             after the commit (or the failure) and outside every lock; quick, and never raises.
         recorded: The recorded events; empty until the commit has succeeded.
-        answers: Inbox messages that it answers, (message id, encoded answer): in the same commit.
+        answers: Answers to inbox messages, (message id, encoded answer), in the same commit.
             The answer ``None`` deletes the message.
-        commands: What it submits to the inbox, in the same commit; such a one waits for ever.
-            Owners in other processes are woken; in this one its writer says what it has sent.
+        commands: Commands that it submits to the inbox, in the same commit; they never expire.
+            The commit wakes the owners in other processes; in this process the writer must.
     """
 
     stream: str
@@ -68,7 +69,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
 
 
 class StreamHead(msgspec.Struct, frozen=True, gc=False):
-    """Where a stream ends, and what is unfinished about it."""
+    """The version of a stream, its status and its wake-up time."""
 
     stream: str
     category: str
@@ -78,20 +79,20 @@ class StreamHead(msgspec.Struct, frozen=True, gc=False):
 
 
 Place = tuple[int, int]
-"""Where a stream stands among those that want to be woken: its wake_at, and its number."""
+"""The place of a stream in the order of wake-ups: its wake_at, and its id."""
 
 FIRST: Place = (0, 0)
 
 NEVER = 2**63 - 1
-"""No instant is later, and no number higher."""
+"""The last instant, and the highest id."""
 
 
 class Sleepers(msgspec.Struct, frozen=True):
-    """A page of the streams that want to be woken.
+    """A page of the streams with a wake-up time.
 
     Attributes:
         heads: The earliest first.
-        place: Behind which the next page begins; ``None`` if there is none.
+        place: The next page begins after this place; ``None`` if there is no next page.
     """
 
     heads: Sequence[StreamHead]
@@ -99,14 +100,14 @@ class Sleepers(msgspec.Struct, frozen=True):
 
 
 Cursor = dict[int, int]
-"""Positions that a reader has applied, one a shard; a missing shard is position 0."""
+"""The positions that a reader has applied, one for each shard; a missing shard is position 0."""
 
 Listener = Callable[[Sequence[RecordedEvent]], None]
-"""Called on the leader's thread after each committed group, before its followers are told."""
+"""Called on the leader's thread after each committed group, before any ``on_done``."""
 
 
 OwnershipListener = Callable[[frozenset[int], frozenset[int]], None]
-"""Called on the store's own thread with the shards that were gained, and those that were lost."""
+"""Called on the store's own thread with the shards gained and the shards lost."""
 
 
 class EventStore(Protocol):
@@ -120,32 +121,32 @@ class EventStore(Protocol):
         ...
 
     def open(self) -> None:
-        """Take ownership, migrate, raise the epoch; or open for reading, if made so."""
+        """Take ownership, migrate and raise the epoch; or open for reading, as the mode says."""
         ...
 
     def close(self) -> None:
-        """Finish queued appends, fail late ones, give up ownership; may be called twice."""
+        """Finish queued appends, refuse later ones, give up ownership; may be called twice."""
         ...
 
     @property
     def trouble(self) -> str:
-        """What keeps appends from being committed now, in words; empty if nothing is known.
+        """Why appends are not committed now, as text; empty if no trouble is known.
 
-        Asks nothing of the database: it follows what came back lately, and what did not.
+        Sends nothing to the database: it knows the latest answers, and how long one is overdue.
         """
         ...
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Have this thread wait no longer than that for the database in the block.
+        """Limit how long this thread waits for the database in the block.
 
-        What takes longer fails with StoreUnavailableError, its outcome unknown.
+        A call that takes longer fails with StoreUnavailableError; its outcome is unknown.
         """
         ...
 
     def end_within(self, seconds: float) -> None:
-        """Have no thread wait longer than that for the database: it is to be closed.
+        """Limit how long any thread waits for the database from now on: the store is closing.
 
-        A second call may make it shorter; opening takes it back.
+        A second call may shorten the limit; opening removes it.
         """
         ...
 
@@ -154,21 +155,21 @@ class EventStore(Protocol):
     def submit(self, append: Append) -> None:
         """Queue ``append``; a call of :meth:`lead` or :meth:`wake` must follow soon.
 
-        Order is kept within a stream.  Never blocks, never raises: a refusal reaches ``on_done``.
+        The order within a stream is kept.  Never blocks, never raises: ``on_done`` gets a refusal.
         """
         ...
 
     def lead(self, *, once: bool = False) -> bool:
-        """Commit what is queued on this thread, unless another thread does it already.
+        """Commit the queued appends on this thread, unless another thread is the leader.
 
-        With ``once`` it stops after a group.  The result says whether appends are left that
-        nobody commits at the moment: then the caller must see that somebody leads.
+        With ``once`` it stops after one group.  Returns whether appends are left without a leader;
+        then the caller must make another thread lead.
         For the system's own worker threads only: never a caller's thread or an event loop.
         """
         ...
 
     def wake(self) -> None:
-        """Have the store's own thread lead; for threads that must not."""
+        """Have the store's own thread lead; for threads that must not lead."""
         ...
 
     def append(
@@ -185,17 +186,17 @@ class EventStore(Protocol):
         """Append all of ``events`` or none and return them once they are durable.
 
         Raises:
-            WrongExpectedVersionError: Another writer got there first; nothing was appended.
+            WrongExpectedVersionError: Another writer has appended; nothing was appended here.
             StoreUnavailableError: The database failed; the append may have happened.
-            StoreReadOnlyError: Opened for reading.
+            StoreReadOnlyError: The store is open for reading.
         """
         ...
 
-    # -- shards: where several processes write, each owns some
+    # -- shards: on PostgreSQL several processes write, and each owns some shards
 
     @property
     def shards(self) -> int:
-        """How many shards there are, for ever the same; 1 where one process writes."""
+        """The number of shards, which never changes; 1 if one process writes."""
         ...
 
     def shard_of(self, stream: str) -> int:
@@ -207,24 +208,24 @@ class EventStore(Protocol):
         ...
 
     def closed(self) -> Mapping[int, str]:
-        """The shards of this process in which no stream can begin, and why, in words.
+        """The shards of this process in which no stream can begin, and why, as text.
 
-        Some of their streams were not found at opening, and a new one may be one of these.
+        Opening missed some rows of their streams; a new stream could have the name of one of them.
         """
         ...
 
     def set_aside(self) -> Mapping[int, StoreCorruptError]:
-        """The shards that this process has and cannot write, as their ends are damaged, and why.
+        """The shards that this process leases but cannot write, with the damage of their ends.
 
-        They can be read; what is asked of their streams is answered with that error.
+        They can be read; commands to their streams are answered with that error.
         """
         ...
 
     def holds(self, stream: str) -> bool:
         """Whether this process may act for ``stream`` at this instant, by the monotonic clock.
 
-        Asked where something is about to begin: a process that was stopped past the end of its
-        lease finds that out here before anything else tells it.  What is over is lost for good.
+        Called before an effect begins: it is the first to tell a process that was paused past the
+        end of its lease.  Once it returns ``False`` the shard is lost.
         """
         ...
 
@@ -233,9 +234,9 @@ class EventStore(Protocol):
         ...
 
     def on_drain(self, drain: Callable[[frozenset[int]], None]) -> None:
-        """Before shards are given to another process, call ``drain``, on the store's own thread.
+        """Call ``drain`` before this process gives shards away, on the store's own thread.
 
-        It returns when nothing will be appended to them any more.
+        ``drain`` returns when nothing will be appended to these shards any more.
         """
         ...
 
@@ -243,21 +244,21 @@ class EventStore(Protocol):
 
     @property
     def process(self) -> str:
-        """Id of the row that the store keeps of this process in ``processes``; empty if none."""
+        """Id of this process's row in ``processes``; empty if it has none."""
         ...
 
     @property
     def inbox(self) -> Inbox:
-        """Commands of other processes, for the owners of their shards.
+        """The inbox: commands of other processes, for the owners of the shards.
 
         Raises:
-            StoreReadOnlyError: Opened for reading.
-            SystemClosedError: Not open.
+            StoreReadOnlyError: The store is open for reading.
+            SystemClosedError: The store is not open.
         """
         ...
 
     def owners(self) -> Sequence[StoreOwner]:
-        """The processes that own shards now, as far as can be seen; for people."""
+        """Return the processes that own shards now, as far as is known; for people to read."""
         ...
 
     # -- reading
@@ -265,28 +266,31 @@ class EventStore(Protocol):
     def read(
         self, stream: str, after: int = 0, until: int | None = None
     ) -> Iterable[RecordedEvent]:
-        """Events of ``stream`` with ``after < version <= until``, in order; empty if unknown."""
+        """Return the events of ``stream`` with ``after < version <= until``, in order.
+
+        Empty if the stream does not exist.
+        """
         ...
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
-        """The first ``limit`` events of each of ``streams`` that has any, in one look.
+        """Return the first ``limit`` events of each of ``streams`` that has any, in one query.
 
-        All of it is in memory at once: the caller sees to it that it is not too much.
+        All these events are in memory at once: the caller bounds their number.
         """
         ...
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
+        """Return at most ``limit`` events of ``shard`` after position ``after``, in order."""
         ...
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """The id of one event of ``stream``, ``None`` if it has no such one."""
+        """Return the id of the event at ``version``, ``None`` if there is no such event."""
         ...
 
     def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends, ``None`` if it has no event."""
+        """Return the head of ``stream``, ``None`` if it has no event."""
         ...
 
     def heads(
@@ -297,15 +301,14 @@ class EventStore(Protocol):
         *,
         wake_at: int | None = None,
     ) -> Sequence[StreamHead]:
-        """Heads of a category's streams, in order of their creation within a shard.
+        """Return the heads of a category's streams, in order of their creation within a shard.
 
-        Only those with one of ``statuses``, of ``shards``, and with that ``wake_at``, if these are
-        given.
+        Arguments that are given filter the streams by status, by shard and by that ``wake_at``.
         """
         ...
 
     def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:
-        """Heads of those of ``streams`` that have an event and can be read, in one look."""
+        """Return the heads of ``streams``, in one query; damaged or unknown ones are left out."""
         ...
 
     def sleeping(
@@ -316,23 +319,23 @@ class EventStore(Protocol):
         until: int = NEVER,
         limit: int = 1_000,
     ) -> Sleepers:
-        """At most ``limit`` streams that want to be woken, by the time at which they do.
+        """Return at most ``limit`` streams with a wake-up time, in the order of these times.
 
-        Only those behind ``after``, not later than ``until`` (microseconds UTC), and of
-        ``shards``, if these are given.
+        They come after ``after``, not later than ``until`` (microseconds UTC), and belong to
+        ``shards`` if these are given.
         """
         ...
 
     def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256.
+        """Return the payload with this sha256.
 
         Raises:
-            StoreCorruptError: It is missing, or its content does not match.
+            StoreCorruptError: The blob is missing, or its content does not match.
         """
         ...
 
     def positions(self) -> Cursor:
-        """The last committed position of every shard."""
+        """Return the last committed position of every shard."""
         ...
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -340,32 +343,32 @@ class EventStore(Protocol):
         ...
 
     def anchor(self) -> Anchor:
-        """Where every shard ends now, for keeping elsewhere; not verified.
+        """Return the ends of all shards now, to keep outside the store; not verified.
 
         Raises:
-            VerificationError: A shard's row does not say what its last event says.
+            VerificationError: A shard's row contradicts its last event.
         """
         ...
 
     def verify(self, anchor: Anchor | None = None) -> int:
-        """Verify that the store holds what was written, and return how many events it has.
+        """Verify that the store holds what was written, and return the number of its events.
 
-        The log and all that answers questions for it: hash chains and epochs, both indexes, the
-        rows of streams and shards as far as events tell, blobs, the inbox, snapshots.  Given an
-        ``anchor`` it is the log that had those ends then.
+        Checks the hash chains and epochs, both indexes, the rows of streams and shards against
+        the events, blobs, the inbox and snapshots.  With an ``anchor`` it also checks that this is
+        the log of which the anchor was taken.
 
         Raises:
-            VerificationError: Something does not fit: the first that was found, and in ``others``
-                the rest, up to a hundred.
+            VerificationError: It holds the first finding, and in ``others`` the rest, up to a
+                hundred.
         """
         ...
 
     # -- views, in the same database
 
     def write_views(self) -> AbstractContextManager[sa.Connection]:
-        """One transaction for views and cursors, taking turns with the appends."""
+        """Open a transaction for views and cursors; it excludes appends on SQLite."""
         ...
 
     def read_views(self) -> AbstractContextManager[sa.Connection]:
-        """A read-only connection."""
+        """Open a read-only connection."""
         ...

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, PoolResetState
 
-from indelible.events.connections.pool_log import OPTIONS, in_a_line
+from indelible.events.connections.pool_log import OPTIONS, log_in_one_line
 from indelible.events.connections.unfinished_connections import connecting
 
 SQLITE_WAIT = 60.0
@@ -154,7 +154,7 @@ def _pooled(url: sa.URL) -> sa.Engine:
         pool_reset_on_return=None if forgets else "rollback",
         **OPTIONS,
     )
-    in_a_line(engine)
+    log_in_one_line(engine)
     if forgets:
         event.listen(engine, "reset", _forget)
     return engine

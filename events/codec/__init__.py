@@ -1,1 +1,1 @@
-"""Values, payloads and contexts as bytes, and what can be stored at all."""
+"""Encodes values, payloads and contexts as bytes, and checks that values can be stored."""

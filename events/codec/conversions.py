@@ -1,7 +1,8 @@
-"""What steps return and runs are given, in kinds that the log has: the stated rule.
+"""Converts values of other types to types that the log can store.
 
-A value of another kind is stored as the nearest kind that loses nothing, once, before the append;
-what later steps read is that, live and after recovery alike.  What has no such kind is refused.
+A step's result or a run's input is converted once, before the append, to the nearest type that
+loses nothing; later steps read the converted value, live and after recovery.  A value without
+such a type is refused.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from indelible.events.codec.encoded_size import SIZES
 from indelible.events.codec.values import encode_value
 
 _EXACT = 2**53 / 1e6
-"""Seconds, 285 years, up to which a float holds every microsecond."""
+"""Seconds (285 years) up to which a float holds every microsecond."""
 
 _TEXTS = (UUID, PurePath)
 _BYTES = (bytearray, memoryview)
 _BUILT_IN = (str, int, float, bytes, list, dict, datetime, date, Decimal)
-"""Types of which a subclass is stored as one of them; datetime before date, which it is, too."""
+"""A value of a subclass is stored as the first of these that fits; a datetime is also a date."""
 
 PLAIN = frozenset({*SIZES, list, dict})
-"""Types that the rule leaves alone."""
+"""Types that are stored without conversion."""
 
 _BY_RULE = (*_BUILT_IN, *_TEXTS, *_BYTES, tuple, timedelta, Enum, msgspec.Struct)
 
 
 def encode_given(value: Any) -> bytes:
-    """Encode ``value`` by the rule of this module, as ``encode_value`` does otherwise.
+    """Encode ``value`` as ``encode_value`` does, after the conversions of this table.
 
     ============================================  =====================================
     given                                         stored as
@@ -51,8 +52,8 @@ def encode_given(value: Any) -> bytes:
     ============================================  =====================================
 
     Raises:
-        ValueNotStorableError: Something in it is of another kind; the error names the path.
-        PayloadTooLargeError: It is larger than any value may be.
+        ValueNotStorableError: A part of ``value`` has another type; the error names its path.
+        PayloadTooLargeError: ``value`` is larger than ``VALUE_LIMIT``.
 
     >>> from indelible.events.codec.values import decode_value
     >>> decode_value(encode_given({"at": (1, timedelta(minutes=1.5))}))
@@ -62,7 +63,7 @@ def encode_given(value: Any) -> bytes:
 
 
 def plainer(value: Any) -> Any:
-    """``value`` one step nearer to what can be stored, or as it is if the rule has none."""
+    """Convert ``value`` one step towards a storable type; return it unchanged if none is known."""
     kind = type(value)
     if isinstance(value, Enum):
         return value.value
@@ -87,7 +88,7 @@ def plainer(value: Any) -> Any:
 
 
 def has_rule(kind: type) -> bool:
-    """Whether values of this type are stored, as they are or by the rule.
+    """Whether values of this type can be stored, with or without a conversion.
 
     >>> has_rule(tuple), has_rule(UUID), has_rule(set)
     (True, True, False)
@@ -102,22 +103,22 @@ def has_rule(kind: type) -> bool:
 
 
 def is_model(kind: type) -> bool:
-    """Whether this is a class as pydantic makes them."""
+    """Whether this class is a pydantic model."""
     return callable(getattr(kind, "model_dump", None)) and hasattr(kind, "model_fields")
 
 
 def _is_numpy(kind: type) -> bool:
-    """Whether this is a scalar of numpy, which need not be installed."""
+    """Whether this is a scalar type of numpy, which need not be installed."""
     return any(base.__name__ == "generic" and base.__module__ == "numpy" for base in kind.__mro__)
 
 
 def _is_plain_number(value: Any) -> bool:
-    """Whether Python has the like: a moment of numpy would become a bare number."""
+    """Whether Python has an equal type; a numpy datetime would become a bare number."""
     return value.dtype.kind in "biufUS"
 
 
 def _as_built_in(value: Any) -> Any:
-    """A value of a subclass as one of the type itself, whatever the subclass overrides."""
+    """Convert a value of a subclass to the built-in type, ignoring the subclass's overrides."""
     for base in _BUILT_IN:
         if isinstance(value, base):
             plain = _COPY[base](value)
@@ -126,7 +127,7 @@ def _as_built_in(value: Any) -> Any:
 
 
 def _same_instant(value: datetime) -> Any:
-    """Without what a datetime cannot hold: nanoseconds, a moment that is none."""
+    """Convert to a plain datetime, unless it loses something, such as nanoseconds or NaT."""
     plain = datetime.fromisoformat(datetime.isoformat(value))
     return plain if plain == value else value
 

@@ -1,4 +1,4 @@
-"""How many bytes a single value takes, as msgpack writes it; what cannot be stored says why."""
+"""The encoded size of a single value in msgpack, or the error why it cannot be stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
 def head(length: int, short: int, middle: int = 2**16) -> int:
-    """Bytes that tell a length: one below ``short``, else a sign and the number."""
+    """Bytes of a length prefix: one below ``short``, else a type byte and the number."""
     return 1 if length < short else 3 if length < middle else 5
 
 
@@ -27,10 +27,10 @@ def _int_size(value: int) -> int:
 
 
 def text_size(value: str) -> int:
-    """Bytes of a str, its head included.
+    """Bytes of a str, its length prefix included.
 
     Raises:
-        ValueNotStorableError: It has no encoding; the path is empty.
+        ValueNotStorableError: The str has no UTF-8 encoding; the path is empty.
     """
     try:
         length = len(value) if value.isascii() else len(value.encode())
@@ -54,7 +54,7 @@ def _time_size(value: datetime) -> int:
 
 
 def _extended(text: str) -> int:
-    """Bytes of a value that is stored as ``text`` with a code."""
+    """Bytes of a value that is stored as ``text`` with an extension code."""
     length = len(text)
     if length in (1, 2, 4, 8, 16):
         return length + 2
@@ -72,4 +72,4 @@ SIZES: Mapping[type, Callable[[Any], int]] = {
     date: lambda value: _extended(value.isoformat()),
     Decimal: lambda value: _extended(str(value)),
 }
-"""Of each type that can be stored by itself."""
+"""The function for the size of a value, by type; lists and dicts are not here."""

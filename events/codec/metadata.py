@@ -1,4 +1,4 @@
-"""The context of an event as the bytes that stand beside its payload."""
+"""Encodes the context of an event as its metadata bytes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from indelible.errors import EventDecodeError, PayloadTooLargeError, ValueNotSto
 from indelible.events.model.message_context import Context
 
 METADATA_LIMIT = 64 * 1024
-"""Bytes of one context: it is stored with every event that has it."""
+"""Bytes of one context: it is stored with each of its events."""
 
 _ENCODED = 1_000
-"""Contexts whose bytes are kept: the calls of a block have one, and each run one of its own."""
+"""Encoded contexts that are cached: the calls of a block share one, and each run has its own."""
 
 
 @lru_cache(_ENCODED)
@@ -42,7 +42,7 @@ def encode_metadata(context: Context) -> bytes:
 
 
 def correlated(correlation_id: str) -> bytes:
-    r"""As :func:`encode_metadata` of nothing but a correlation id, which every new actor asks for.
+    r"""Encode a context with only a correlation id, as each new actor has; faster.
 
     >>> correlated("42") == encode_metadata(Context(correlation_id="42"))
     True
@@ -54,9 +54,9 @@ def correlated(correlation_id: str) -> bytes:
 
 
 def promising(data: bytes, keys: Sequence[str]) -> bytes:
-    r"""``data``, and the ``keys`` of the effects that are promised with its event.
+    r"""Add to ``data`` the ``keys`` of the effects that its event promises.
 
-    Not a part of the context, which travels on: it says something of this event alone.
+    The keys are not part of the context, since they concern this event alone.
 
     >>> promises_in(promising(correlated("42"), ["", "reminder"]))
     ['', 'reminder']
@@ -71,7 +71,7 @@ def promising(data: bytes, keys: Sequence[str]) -> bytes:
 
 
 def promises_in(data: bytes) -> Sequence[str]:
-    """The keys that :func:`promising` has added; none to nearly all events.
+    """Return the keys that :func:`promising` has added; nearly all events have none.
 
     Raises:
         EventDecodeError: The bytes are damaged.
@@ -88,15 +88,15 @@ def promises_in(data: bytes) -> Sequence[str]:
 _PROMISES = "effects"
 _MARK: bytes = msgpack.packb(_PROMISES)
 _SHORT = 1_000  # characters, far below the limit
-_CORRELATION = encode_metadata(Context(correlation_id="."))[:-2]  # up to the value
+_CORRELATION = encode_metadata(Context(correlation_id="."))[:-2]  # the bytes before the value
 
 
 def decode_metadata(data: bytes) -> Context:
-    """Read a context; fields that a later version added are ignored.
+    """Decode a context; fields that a later version added are ignored.
 
     Raises:
         EventDecodeError: The bytes are damaged.
-        PayloadTooLargeError: More than :data:`METADATA_LIMIT` bytes; nothing was built.
+        PayloadTooLargeError: More than :data:`METADATA_LIMIT` bytes; nothing was decoded.
     """
     if len(data) > METADATA_LIMIT:
         raise PayloadTooLargeError("the stored metadata", len(data), METADATA_LIMIT)

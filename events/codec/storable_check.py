@@ -1,7 +1,7 @@
-"""Looks at a value part by part: says what cannot be stored and where, and how large the rest is.
+"""Checks a value part by part: names the path of a part that cannot be stored, sums up the size.
 
-The size is known before anything is encoded, so that a value which is too large, or which contains
-itself, costs no more memory than it has.
+The size is known before anything is encoded, so that refusing a value which is too large, or
+contains itself, takes no memory beyond the value's own.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ DEPTH_LIMIT = 100
 """Lists and dicts inside each other: far below Python's recursion limit of 1,000 frames."""
 
 Rule = Callable[[Any], Any]
-"""Gives a value of another type as one that is nearer to what can be stored, or as it is."""
+"""Converts a value of another type towards a storable type, or returns it unchanged."""
 
 _PATH_SHOWN = 200  # characters of a path in a message
 _KEY_SHOWN = 80
 
 
 def as_it_is(value: Any) -> Any:
-    """The rule that changes nothing."""
+    """Return ``value``: the rule that changes nothing."""
     return value
 
 
 def fit(value: Any, limit: int, rule: Rule = as_it_is) -> Any:
-    """``value`` with what ``rule`` changes in it; a part that occurs often is looked at once.
+    """Return ``value`` with ``rule`` applied to its parts; a repeated part is checked once.
 
     Raises:
-        ValueNotStorableError: Something in it is of another type, or contains itself; the error
-            names the path.
-        PayloadTooLargeError: More than ``limit`` bytes; the rest was not looked at.
+        ValueNotStorableError: A part has another type, or contains itself; the error names its
+            path.
+        PayloadTooLargeError: More than ``limit`` bytes; the rest was not checked.
     """
     return _Fitting(limit, rule).visit(value)[0]
 
 
 class _Fitting:
-    """One walk, depth first; ``trail`` says where it is."""
+    """One walk over a value, depth first; ``_trail`` is the path of the current part."""
 
     def __init__(self, limit: int, rule: Rule) -> None:
         self.size = 0  # bytes so far, encoded
@@ -49,11 +49,11 @@ class _Fitting:
         self._rule = rule
         self._trail: list[str | int] = []
         self._open: set[int] = set()
-        # by id: the value, which so keeps its id; what became of it; its size and its height
+        # by id: the value (kept alive so that its id stays), its conversion, its size and height
         self._known: dict[int, tuple[Any, Any, int, int]] = {}
 
     def visit(self, value: Any) -> tuple[Any, int]:
-        """What is stored of ``value``, and how many lists and dicts it nests."""
+        """Return the value to store, and its height: how many lists and dicts it nests."""
         kind = type(value)
         try:
             size = SIZES.get(kind)
@@ -116,7 +116,7 @@ class _Fitting:
                 if name in whole:
                     raise _unfit("the second such key", "rename it", f"[{name!r:.{_KEY_SHOWN}}]")
             except ValueNotStorableError:
-                self._trail.pop()  # the key itself is in the error
+                self._trail.pop()  # the error names the key itself
                 raise
             self._trail[-1] = name
             whole[name], height = self.visit(item)
@@ -142,7 +142,7 @@ class _Fitting:
             raise PayloadTooLargeError(seen, self.size, self._limit)
 
     def _refusal(self, unfit: ValueNotStorableError) -> ValueNotStorableError:
-        """``unfit`` with its whole path."""
+        """Return ``unfit`` with its whole path."""
         path = "$" + "".join(map(_step, self._trail)) + unfit.path
         if len(path) > _PATH_SHOWN:
             path = path[:_PATH_SHOWN] + "..."
@@ -154,7 +154,7 @@ def _too_deep() -> ValueNotStorableError:
 
 
 def _unfit(found: str, fix: str, last: str = "") -> ValueNotStorableError:
-    """What cannot be stored, at the end of the path that the walk knows."""
+    """Return an error for the current part; ``last`` is the end of its path."""
     return ValueNotStorableError(last, found, fix)
 
 
@@ -165,14 +165,14 @@ def _step(name: str | int) -> str:
 
 
 def named(kind: type) -> str:
-    """A class in words."""
+    """Return the name of a class with its article, for error messages."""
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     article = "an" if kind.__name__[:1].lower() in "aeiou" else "a"
     return f"{article} {module}{kind.__qualname__}"
 
 
 def advice(kind: type) -> str:
-    """What to do about a value of this type; nothing where the usual advice fits."""
+    """Return how to convert a value of this type; empty if the usual advice fits."""
     for method in ("tolist", "to_dict"):  # of arrays and of tables
         if hasattr(kind, method):
             return f"use its {method}()"

@@ -1,4 +1,4 @@
-"""Whether a value can surely be stored: what nearly every value is asked, mostly in C."""
+"""A fast check, mostly in C, that accepts nearly every value that can be stored."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from indelible.events.codec.encoded_size import INT_MAX, INT_MIN, SIZES
 
 _LEVELS = 16
-"""Of lists and dicts looked at: what contains itself grows with each of them."""
+"""Levels of lists and dicts that are checked: a value that contains itself has no last one."""
 
 _MANY = 5_000
-"""Lists and dicts of one level, from which on it pays to see whether they are the same few."""
+"""Lists and dicts of one level above which it pays to check whether a few are repeated."""
 
-_HEAD = 9  # bytes: a number, or what stands before a text, a list or a dict, at most
+_HEAD = 9  # bytes: a number, or the length prefix of a text, a list or a dict, at most
 _LETTER = 4  # bytes of UTF-8, at most
 _TIME = 48  # bytes of an instant as text, at most
 _TIMES = frozenset({datetime, date})
@@ -25,9 +25,9 @@ _ONLY_STR = frozenset({str})
 
 
 def surely_fits(value: Any, limit: int) -> bool:
-    """Whether ``value`` can be stored in ``limit`` bytes; ``False`` says nothing.
+    """Whether ``value`` can be stored in ``limit`` bytes; ``False`` means that it is not known.
 
-    Looks at types, keys, integers and lengths, level by level.
+    Checks types, keys, integers and lengths, level by level.
     """
     level = [value]
     room = limit - _HEAD
@@ -59,7 +59,7 @@ def surely_fits(value: Any, limit: int) -> bool:
 
 
 def _repeat(parts: list[Any]) -> bool:
-    """Whether most of ``parts`` are the same few, whose contents would be looked at as often."""
+    """Whether most of ``parts`` are repeats of a few, whose contents would be checked each time."""
     return 2 * len(set(map(id, parts))) < len(parts)
 
 
@@ -69,7 +69,7 @@ def _ints_fit(level: list[Any], types: set[type]) -> bool:
 
 
 def _long(level: list[Any]) -> int:
-    """Bytes of the kinds that are rare and not short, at most."""
+    """Bytes, at most, of the values in ``level`` whose type is rare and not short."""
     size = 0
     for item in level:
         kind = type(item)

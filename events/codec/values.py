@@ -1,4 +1,4 @@
-"""User values as bytes: what a step returns and a run is given, exactly or not at all.
+"""Encodes user values, such as a step's result or a run's input, exactly or not at all.
 
 Nothing stored is executed, and sizes are capped before decoding (invariant 9).  The types are
 None, bool, int (64 bits), float, str, bytes, list, dict with str keys, aware datetime, date and
@@ -18,16 +18,16 @@ from indelible.events.codec.storable_check import Rule, as_it_is, fit
 from indelible.events.codec.storable_shortcut import surely_fits
 
 BLOB_THRESHOLD = 64 * 1024
-"""Bytes above which a value goes to a blob: larger rows make every scan of the log pay for it."""
+"""Bytes above which a value is stored as a blob: larger rows slow down every scan of the log."""
 
 INLINE_LIMIT = 1024 * 1024
-"""Bytes of a value that must stand inside an event, such as a run's input: one group's cap."""
+"""Bytes of a value that must be inside an event, such as a run's input: one group's limit."""
 
 VALUE_LIMIT = 64 * 1024 * 1024
-"""Bytes of any value: it is held whole in memory, encoded and decoded, while it is written."""
+"""Bytes of any value: it is whole in memory, encoded and decoded, while it is written."""
 
 _NONE: bytes = msgpack.packb(None)
-_DATETIME, _DATE, _DECIMAL = 1, 2, 3  # extension codes, for ever
+_DATETIME, _DATE, _DECIMAL = 1, 2, 3  # extension codes; stored, so they never change
 
 
 def encode_value(value: Any, rule: Rule = as_it_is) -> bytes:
@@ -36,11 +36,11 @@ def encode_value(value: Any, rule: Rule = as_it_is) -> bytes:
     A time zone is reduced to its UTC offset at that instant.
 
     Args:
-        value: What to encode.
-        rule: Turns values of other types into those that can be stored; none by default.
+        value: The value to encode.
+        rule: Converts values of other types to storable ones; by default it converts nothing.
 
     Raises:
-        ValueNotStorableError: Something in it is of another type; the error names the path.
+        ValueNotStorableError: A part of ``value`` has another type; the error names its path.
         PayloadTooLargeError: More than :data:`VALUE_LIMIT` bytes; nothing was encoded.
 
     >>> decode_value(encode_value({"rows": [1, 2.5, None]}))
@@ -49,7 +49,7 @@ def encode_value(value: Any, rule: Rule = as_it_is) -> bytes:
     Traceback (most recent call last):
     indelible.errors.values.ValueNotStorableError: $.x[0] is a tuple, which cannot be stored; ...
     """
-    if value is None:  # what most functions return
+    if value is None:  # the result of most functions
         return _NONE
     if not surely_fits(value, VALUE_LIMIT):
         value = fit(value, VALUE_LIMIT, rule)
@@ -64,17 +64,17 @@ def encode_value(value: Any, rule: Rule = as_it_is) -> bytes:
 
 
 def decode_value(data: bytes) -> Any:
-    """Build the value that ``data`` encodes: a fresh one each time.
+    """Decode ``data`` to a new value.
 
     Raises:
         ValueDecodeError: The bytes are damaged, or nest deeper than msgpack's own 1,024 levels.
-        PayloadTooLargeError: More than :data:`VALUE_LIMIT` bytes; nothing was built.
+        PayloadTooLargeError: More than :data:`VALUE_LIMIT` bytes; nothing was decoded.
     """
     if len(data) > VALUE_LIMIT:
         raise PayloadTooLargeError("the stored value", len(data), VALUE_LIMIT)
     try:
         if len(data) > BLOB_THRESHOLD:
-            _skip(data)  # a flaw at the end must not cost building all that stands before it
+            _skip(data)  # finds damage at the end before the values in front are built
         return msgpack.unpackb(data, ext_hook=_unpack_other, timestamp=3)
     except (ValueError, TypeError, ArithmeticError, msgpack.UnpackException) as error:
         raise ValueDecodeError(str(error) or type(error).__name__) from error

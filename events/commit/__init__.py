@@ -1,1 +1,1 @@
-"""Appends on their way into the log: planned by shard, committed in groups, told to who waits."""
+"""Group commit: queued appends are planned by shard, committed in groups and completed."""

@@ -1,4 +1,4 @@
-"""What the group commit needs of a database: a small port that every store fills in."""
+"""The port between the group commit and a database; each store implements it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from indelible.events.commit.shard_plan import Head, Shard, ShardPlan
 
 
 class Backend(Protocol):
-    """One writer's hold on the database; called by one thread at a time, under the writer's turn.
+    """One writer's access to the database; the thread that calls it holds the writer lock.
 
     Any exception except :class:`~indelible.errors.StaleEpochError` means that the database
-    failed: the caller discards the connection and loads again.
+    failed: the caller discards the connection and calls :meth:`load` again.
     """
 
     @property
@@ -21,41 +21,41 @@ class Backend(Protocol):
         ...
 
     def load(self) -> Mapping[int, Shard]:
-        """Read where the shards end that this writer owns, on a connection that is good or new.
+        """Read the ends of the shards that this writer owns, on a good or new connection.
 
         Raises:
-            StaleEpochError: The only shard has another owner; where there are several, one that
-                has is left out.
+            StaleEpochError: The store has one shard, and another owner has it.  With several
+                shards, the shards of other owners are left out.
         """
         ...
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
-        """The heads of those of ``names`` that exist, in any order."""
+        """Return the heads of the streams in ``names`` that exist, in any order."""
         ...
 
     def write(self, plans: Sequence[ShardPlan]) -> None:
-        """Make all of ``plans``, one a shard, durable in one transaction, or nothing of them.
+        """Write all of ``plans``, one for each shard, in one durable transaction, or none.
 
         Raises:
-            StaleEpochError: One of the shards, which it names, has another owner; nothing was
-                written, and the connection is as good as before.
+            StaleEpochError: The shard that it names has another owner; nothing was written, and
+                the connection can still be used.
         """
         ...
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
-        """The event id at each (stream id, version), ``None`` where there is no event."""
+        """Return the event id at each (stream id, version), ``None`` where there is no event."""
         ...
 
     def probe(self) -> None:
-        """Write and commit something that leaves no trace, to see whether writing works."""
+        """Write and commit something that leaves no trace, to check that writing works."""
         ...
 
     def discard(self) -> None:
-        """Drop the connection, in whatever state it is; never raises."""
+        """Close the connection, whatever its state; never raises."""
         ...
 
     def upkeep(self) -> None:
-        """Do what was put off while appends were waiting; on a thread of its own."""
+        """Do maintenance that was deferred for the appends; called on a thread of its own."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Looking at a database that failed, again and again, until it takes writes."""
+"""Probes a database that failed, again and again, until it takes writes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from indelible.loops import Loop
 from indelible.threads import wanted
 
-_FIRST_PAUSE, _LAST_PAUSE = 0.01, 1.0  # seconds; doubled from one look to the next
+_FIRST_PAUSE, _LAST_PAUSE = 0.01, 1.0  # seconds; doubled from one probe to the next
 
 
 class DatabaseProbe:
-    """A daemon thread that lives while there is something to look at; any thread may ask."""
+    """A daemon thread that runs while the database is unavailable; any thread may begin it."""
 
-    def __init__(self, look: Callable[[], bool], name: str) -> None:
-        """``look`` says whether all is well; it never raises.  No thread exists yet."""
-        self._look = look
+    def __init__(self, probe: Callable[[], bool], name: str) -> None:
+        """``probe`` returns whether the database works; it never raises.  No thread exists yet."""
+        self._probe = probe
         self._name = name
         self._lock = threading.Lock()
         self._wanted = False
@@ -25,17 +25,17 @@ class DatabaseProbe:
         self._pause = 0.0
 
     def begin(self) -> None:
-        """Look soon: at once, or later if a look said that all was well and it was not."""
+        """Probe at once, or after a pause if the last probe succeeded and writing failed again."""
         with self._lock:
             self._wanted = True
         self._begin()
 
-    def relax(self) -> None:
-        """All is well indeed: the next trouble is looked at without a pause."""
+    def reset_pause(self) -> None:
+        """Note that a write has succeeded: the next probe follows without a pause."""
         self._pause = 0.0
 
     def stop(self) -> None:
-        """Look no more, and wait for the look that is being taken."""
+        """Stop probing, and wait for the probe under way."""
         with self._lock:
             self._stopped.set()
             thread = self._thread
@@ -56,14 +56,14 @@ class DatabaseProbe:
     def _turn(self) -> bool:
         if not self._is_wanted():
             return False
-        well = False
+        available = False
         try:
-            while not well and not self._stopped.wait(self._pause):
+            while not available and not self._stopped.wait(self._pause):
                 self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LAST_PAUSE)
-                well = self._look()
+                available = self._probe()
         except BaseException:
             with self._lock:
-                self._wanted = True  # still: nothing is known of the database
+                self._wanted = True  # the probe ended without a result
             raise
         return True
 

@@ -1,7 +1,7 @@
-"""Group commit, leader and followers: whoever finds the writer idle commits for all who wait.
+"""Group commit with a leader and followers: a thread that finds no leader commits all appends.
 
-Keeps invariant 1 (told only after the commit) and 5 (a failed append never counts): a group is
-durable as a whole or fails as a whole, and every one of its appends is told exactly once.
+Keeps invariants 1 (``on_done`` is called after the commit) and 5 (a failed append has no effect):
+a group is durable or fails as a whole, and each of its appends is completed exactly once.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import contextmanager
 
 from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreUnavailableError, SystemClosedError
-from indelible.events.commit.append_outcomes import fail, tell
+from indelible.events.commit.append_outcomes import complete, fail
 from indelible.events.commit.backend import Backend
 from indelible.events.commit.database_probe import DatabaseProbe
-from indelible.events.commit.group_plan import GroupPlan, part
+from indelible.events.commit.group_plan import GroupPlan, plan_group
 from indelible.events.commit.group_size import collect
 from indelible.events.commit.publisher import Publisher
 from indelible.events.commit.shard_plan import Closed, Shard
 from indelible.events.commit.stream_heads import StreamHeads
-from indelible.events.commit.unknown_outcome import landed
+from indelible.events.commit.unknown_outcome import is_durable
 from indelible.events.concurrency.fair_lock import FairLock
 from indelible.events.concurrency.lock_request import LockRequest
 from indelible.events.concurrency.task_thread import TaskThread
@@ -35,7 +35,7 @@ SLOW = 2_000_000_000
 """Nanoseconds after which a commit under way counts as trouble: healthy disks take a hundredth."""
 
 GROUP_TIME = 10_000_000
-"""Nanoseconds to prepare a group: what the first in it waits for the last."""
+"""Nanoseconds to plan a group: the first append in it waits that long for the last."""
 
 _INTERRUPTED = StoreUnavailableError("the thread that was committing was interrupted")
 
@@ -43,27 +43,33 @@ _log = logging.getLogger(__name__)
 
 
 class GroupCommit:
-    """The writing half of a store; every method may be called from any thread unless it says."""
+    """The writing half of a store; its methods are for any thread unless their docstring says."""
 
     def __init__(
-        self, backend: Backend, clock: Clock, failpoints: Failpoints, turns: FairLock, name: str
+        self,
+        backend: Backend,
+        clock: Clock,
+        failpoints: Failpoints,
+        writer_lock: FairLock,
+        name: str,
     ) -> None:
-        """Refuse everything until :meth:`begin`.
+        """Refuse all appends until :meth:`begin`.
 
-        ``turns`` guards the backend, which others use too; ``name`` is for the store's own threads.
+        ``writer_lock`` guards the backend, which the views use too; ``name`` is the name of the
+        store's own threads.
         """
         self._backend = backend
-        self._turns = turns
+        self._writer_lock = writer_lock
         self._clock = clock
         self._failpoints = failpoints
         self._queue: deque[Append] = deque()
-        self._leading = threading.Lock()  # held by the leader, who steps aside for who asks
+        self._leading = threading.Lock()  # held by the leader, which releases it on request
         self._lock_request = LockRequest(self._leading)
         self._heads = StreamHeads()
         self._publisher = Publisher()
         self._owned_shards = OwnedShards()
         self.closed: Mapping[int, Closed] = {}
-        """The shards in which no stream can begin, and why; set before it begins."""
+        """The shards in which no stream can begin, and why; set before :meth:`begin`."""
         self._on_lost: Callable[[frozenset[int]], None] = _ignore
         self._ended: BaseException | None = SystemClosedError("the event store")
         self._down: BaseException | None = None
@@ -72,7 +78,7 @@ class GroupCommit:
         self._woken = False
         self._upkeep_asked = False
         self._task_thread = TaskThread(name)
-        self._chores = TaskThread(f"{name}: upkeep")  # so that nobody's append waits for it
+        self._upkeep_thread = TaskThread(f"{name}: upkeep")  # so that no append waits for upkeep
         self._prober = DatabaseProbe(self._probe, name)
 
     @property
@@ -84,7 +90,7 @@ class GroupCommit:
 
     @property
     def trouble(self) -> str:
-        """What keeps appends from being committed now, in words; empty if nothing is known."""
+        """Why appends are not committed now, as text; empty if no trouble is known."""
         began = self._began
         took = self._clock.monotonic() - began if began else 0
         if took > SLOW:
@@ -94,7 +100,7 @@ class GroupCommit:
     # -- life
 
     def begin(self, shards: Mapping[int, Shard]) -> None:
-        """Take appends from now on, behind ``shards``, by number."""
+        """Accept appends from now on, to ``shards``, by number."""
         self._owned_shards.replace(shards)
         self._heads.clear()
         self._prober = DatabaseProbe(self._probe, self._name)
@@ -102,31 +108,31 @@ class GroupCommit:
         self._ended = None
 
     def end(self, error: BaseException) -> None:
-        """Commit what is queued, then refuse everything with ``error``; may be called twice.
+        """Commit the queued appends, then refuse all with ``error``; may be called twice.
 
-        Not for a leader: it waits for the one there is.
+        Not for the leader's thread: it waits for the leader.
         """
         if self._ended is None:
             self._task_thread.run(self.lead)
         self._task_thread.stop()
-        self._chores.stop()
+        self._upkeep_thread.stop()
         self._prober.stop()
         with self._leading:
             self._ended = error
-        self._task_thread.stop()  # one that was woken meanwhile
+        self._task_thread.stop()  # a wake() meanwhile may have started it again
         self.lead()
 
     def abandon(self, error: BaseException) -> None:
-        """Refuse everything with ``error`` at once and wait for nobody: for a forked child."""
+        """Refuse all appends with ``error`` at once, without waiting: for a forked child."""
         self._ended = error
         self._queue = deque()
         self._leading = threading.Lock()
         self._lock_request = LockRequest(self._leading)
         self._publisher = Publisher()
         self._task_thread = TaskThread(self._name)
-        self._chores = TaskThread(self._name)
+        self._upkeep_thread = TaskThread(self._name)
         self._prober = DatabaseProbe(self._probe, self._name)
-        self._turns.reset()
+        self._writer_lock.reset()
 
     # -- shards, for a store that has several
 
@@ -135,26 +141,26 @@ class GroupCommit:
         return frozenset(self._owned_shards.shards)
 
     def adopt(self, shard: Shard) -> None:
-        """Take appends to one more shard; waits for the group under way."""
+        """Accept appends to one more shard; waits for the group under way."""
         with self._between_groups():
-            self._heads.clear()  # others have written there meanwhile
+            self._heads.clear()  # another process has written to the shard meanwhile
             self._owned_shards.adopt(shard)
 
     def drop(self, number: int, error: BaseException) -> None:
-        """Let appends to a shard fail with ``error``; waits for the group under way."""
+        """Refuse appends to a shard with ``error``; waits for the group under way."""
         with self._between_groups():
             self._owned_shards.lose(number, error)
 
     def deadline(self, number: int, monotonic: int) -> None:
-        """Write to a shard only until ``monotonic`` ns, which a later call may put off.
+        """Write to a shard only until ``monotonic`` ns, which a later call may extend.
 
-        When it passes, the shard is lost: :meth:`on_lost` says so, and only :meth:`adopt` with a
-        new epoch brings it back.  Waits for nobody.
+        After that the shard is lost: the :meth:`on_lost` listener is called, and only
+        :meth:`adopt` with a new epoch makes it writable again.  Does not block.
         """
         self._owned_shards.set_deadline(number, monotonic)
 
     def holds(self, number: int) -> bool:
-        """Whether the time of a shard is not over; if it is, the shard is lost from here on."""
+        """Whether the deadline of a shard is not over; if it is, the shard is lost from now on."""
         if self._owned_shards.holds(number, self._clock.monotonic()):
             return True
         self._task_thread.run(lambda: self._on_lost(frozenset((number,))))
@@ -162,14 +168,14 @@ class GroupCommit:
 
     @contextmanager
     def _between_groups(self) -> Iterator[None]:
-        """Hold the lead, however long the queue is: the leader stops after its group."""
+        """Hold the leader's lock; the leader releases it after its group, not after the queue."""
         with self._lock_request:
             yield
-        if self._queue:  # for those that found the lead taken
+        if self._queue:  # their threads found the lock taken and left
             self.wake()
 
     def on_lost(self, listener: Callable[[frozenset[int]], None]) -> None:
-        """Call ``listener`` with shards that a commit found lost, on the store's own thread."""
+        """Call ``listener`` with shards that a commit finds lost, on the store's own thread."""
         self._on_lost = listener
 
     # -- writing
@@ -182,27 +188,29 @@ class GroupCommit:
 
     def wake(self) -> None:
         """Have the store's own thread lead."""
-        if self._ended is not None:  # the thread is gone; this one only says no
-            self._refuse_elsewhere()
+        if self._ended is not None:  # the store's own thread has ended
+            self._refuse_on_new_thread()
         elif not self._woken:
             self._woken = True
-            self._task_thread.run(self._lead_for_others)
+            self._task_thread.run(self._lead_on_own_thread)
 
-    def _refuse_elsewhere(self) -> None:
-        """Say no on another thread, for this one may hold what those who are told want."""
+    def _refuse_on_new_thread(self) -> None:
+        """Refuse the queue on a new thread: this one may hold a lock that an ``on_done`` needs."""
         if self._queue:
             thread = threading.Thread(target=self.lead, name="refuse appends", daemon=True)
-            wanted.start(thread, self._refuse_elsewhere)
+            wanted.start(thread, self._refuse_on_new_thread)
 
     def lead(self, *, once: bool = False) -> bool:
-        """Commit group after group until the queue is empty, unless another thread does it.
+        """Commit group after group until the queue is empty, unless another thread is the leader.
 
-        With ``once`` one group is enough; the result says whether appends are left that nobody
-        leads, for which the caller must find a leader.
+        With ``once`` it stops after one group.  Returns whether appends are left without a leader;
+        then the caller must make another thread lead.
         """
-        # A thread that finds a leader may go: the leader looks at the queue again after it has
-        # let go of the lead, so it sees what was queued before that thread came.
-        while self._queue and not self._lock_request.now and self._leading.acquire(blocking=False):
+        # A thread that finds a leader may leave: the leader checks the queue again after it has
+        # released the lock, so it sees every append that was queued before.
+        while self._queue and not self._lock_request.count:
+            if not self._leading.acquire(blocking=False):
+                break
             interrupted = True
             try:
                 while self._queue:
@@ -211,12 +219,12 @@ class GroupCommit:
                         self._commit(collect(self._queue))
                     else:
                         self._refuse_all(refusal)
-                    if once or self._lock_request.now:
+                    if once or self._lock_request.count:
                         break
                 interrupted = False
             finally:
                 self._leading.release()
-                if interrupted:  # by a signal: those that are queued have nobody else
+                if interrupted:  # by a signal: the queue has no leader any more
                     self._task_thread.run(self.lead)
             if once:
                 break
@@ -228,51 +236,51 @@ class GroupCommit:
 
     # -- the leader
 
-    def _lead_for_others(self) -> None:
-        self._woken = False  # before looking at the queue: a later wake() comes again
+    def _lead_on_own_thread(self) -> None:
+        self._woken = False  # before reading the queue, so that a later wake() counts
         self.lead()
 
     def _commit(self, group: list[Append]) -> None:
-        """Write ``group``, then tell everyone in it, whatever happens."""
-        parts: GroupPlan | None = None
+        """Write ``group``, then complete or fail each of its appends, whatever happens."""
+        plan: GroupPlan | None = None
         failure: BaseException | None = _INTERRUPTED
         self._began = self._clock.monotonic()
         try:
-            with self._turns:
-                parts = self._part(group)
-                if parts.left:
-                    self._queue.extendleft(reversed(parts.left))
-                    left = set(map(id, parts.left))
-                    group[:] = [append for append in group if id(append) not in left]
-                self._write(parts)
+            with self._writer_lock:
+                plan = self._plan(group)
+                if plan.deferred:
+                    self._queue.extendleft(reversed(plan.deferred))
+                    deferred = set(map(id, plan.deferred))
+                    group[:] = [append for append in group if id(append) not in deferred]
+                self._write(plan)
             failure = None
         except StaleEpochError as error:
             self._ended = failure = error
-        except Exception as error:  # noqa: BLE001 - any failure of the database, whatever its class
-            failure = self._recover(parts, error)
+        except Exception as error:  # noqa: BLE001 - any failure of the database, of any class
+            failure = self._recover(plan, error)
         except BaseException:
-            self._suspect(failure)
+            self._mark_unavailable(failure)
             raise
         finally:
             self._began = 0
-            if failure is None and parts is not None:
-                self._succeed(parts)
+            if failure is None and plan is not None:
+                self._succeed(plan)
             else:
-                fail(group, failure or _INTERRUPTED, parts.refused if parts else ())
+                fail(group, failure or _INTERRUPTED, plan.refused if plan else ())
         if self._failpoints.armed:
             self._failpoints.hit("ack.after")
         if self._backend.wants_upkeep and not self._upkeep_asked:
             self._upkeep_asked = True
-            self._chores.run(self._upkeep)
+            self._upkeep_thread.run(self._upkeep)
 
-    def _part(self, group: list[Append]) -> GroupPlan:
+    def _plan(self, group: list[Append]) -> GroupPlan:
         known, unknown = self._heads.among([append.stream for append in group])
         if unknown:
             known.update((head.name, head) for head in self._backend.find_heads(unknown))
         start = self._clock.monotonic()
         for number in self._owned_shards.expired(start):
             self._lose(StaleEpochError(number, self._owned_shards.shards[number].epoch))
-        return part(
+        return plan_group(
             group,
             self._backend.shards,
             self._owned_shards,
@@ -282,15 +290,15 @@ class GroupCommit:
             late=lambda: self._clock.monotonic() - start > GROUP_TIME,
         )
 
-    def _write(self, parts: GroupPlan) -> None:
-        """Write all plans; one whose shard has another owner is refused, the others are not."""
-        while parts.plans:
+    def _write(self, plan: GroupPlan) -> None:
+        """Write all plans; a plan whose shard has another owner is refused alone."""
+        while plan.plans:
             try:
-                self._backend.write(parts.plans)
+                self._backend.write(plan.plans)
                 return
             except StaleEpochError as stale:
                 self._lose(stale)
-                if not parts.give_up(stale):
+                if not plan.refuse_shard(stale):
                     raise
 
     def _lose(self, stale: StaleEpochError) -> None:
@@ -300,20 +308,20 @@ class GroupCommit:
         else:
             self._task_thread.run(lambda: self._on_lost(frozenset((stale.shard,))))
 
-    def _succeed(self, parts: GroupPlan) -> None:
-        """Build on what is written, publish it and complete its appends."""
+    def _succeed(self, plan: GroupPlan) -> None:
+        """Remember the new ends and heads, publish the events and complete the appends."""
         outcomes: list[tuple[Append, BaseException | None]] = []
-        for plan in parts.plans:
-            self._owned_shards.advance(plan.after)
-            for heads in (plan.new, plan.moved, plan.restated):
+        for written in plan.plans:
+            self._owned_shards.advance(written.after)
+            for heads in (written.new, written.moved, written.restated):
                 self._heads.keep(heads)
-            for append, events in zip(plan.accepted, plan.events, strict=True):
+            for append, events in zip(written.accepted, written.events, strict=True):
                 append.recorded = events
                 outcomes.append((append, None))
-        if parts.plans:
-            self._prober.relax()
-            self._publisher.publish(parts.plans)
-        tell([*outcomes, *parts.refused])
+        if plan.plans:
+            self._prober.reset_pause()
+            self._publisher.publish(plan.plans)
+        complete([*outcomes, *plan.refused])
 
     def _refuse_all(self, error: BaseException) -> None:
         queue = self._queue
@@ -322,25 +330,25 @@ class GroupCommit:
 
     # -- when the database fails
 
-    def _recover(self, parts: GroupPlan | None, error: Exception) -> BaseException | None:
-        """Find out what became of a group: ``None`` if it is durable after all, else the error.
+    def _recover(self, plan: GroupPlan | None, error: Exception) -> BaseException | None:
+        """Find out whether a group is durable: ``None`` if it is, else the error.
 
-        From here on the store is unavailable, until a probe on its own thread says otherwise.
+        The store is unavailable from now on, until a probe on its own thread succeeds.
         """
-        reason = error.reason if isinstance(error, StoreUnavailableError) else _in_words(error)
+        reason = error.reason if isinstance(error, StoreUnavailableError) else _as_text(error)
         down = StoreUnavailableError(reason)
         down.__cause__ = error
-        self._suspect(down)
+        self._mark_unavailable(down)
         try:
-            with self._turns:
+            with self._writer_lock:
                 self._backend.discard()
                 self._reload()
-                happened = parts is not None and landed(self._backend, parts.plans)
+                happened = plan is not None and is_durable(self._backend, plan.plans)
         except StaleEpochError as stale:
             self._ended = stale
             return stale
-        except Exception as again:  # noqa: BLE001 - as above
-            _log.warning("the event store is unavailable: %s", _in_words(again))
+        except Exception as second:  # noqa: BLE001 - as above
+            _log.warning("the event store is unavailable: %s", _as_text(second))
             return down
         _log.warning("the event store failed and is being probed: %s", reason)
         return None if happened else down
@@ -349,31 +357,31 @@ class GroupCommit:
         for stale in self._owned_shards.keep(self._backend.load()):
             self._lose(stale)
 
-    def _suspect(self, down: BaseException | None) -> None:
-        """Trust nothing that is known of the database until a probe has looked at it."""
+    def _mark_unavailable(self, down: BaseException | None) -> None:
+        """Refuse appends with ``down`` and forget the heads until a probe has succeeded."""
         self._down = down
         self._heads.clear()
         self._prober.begin()
 
     def _probe(self) -> bool:
-        """On the prober's thread: see whether the database takes writes again."""
+        """Check, on the prober's thread, whether the database takes writes again."""
         try:
-            with self._turns:
+            with self._writer_lock:
                 self._backend.discard()
                 self._backend.load()
                 self._backend.probe()
-            with self._leading:  # not before: while it is held nobody is refused
-                with self._turns:
+            with self._leading:  # not before: a leader that refuses appends needs it
+                with self._writer_lock:
                     self._reload()
                 self._heads.clear()
                 self._down = None
             _log.info("the event store is available again")
         except StaleEpochError as stale:
             self._ended = stale
-        except Exception:  # noqa: BLE001 - it was logged when it began; the next look is all there is
+        except Exception:  # noqa: BLE001 - the first failure was logged; the next probe follows
             return False
         finally:
-            self.lead()  # for those that found the lead taken
+            self.lead()  # threads may have found the lock taken and left
         return True
 
     def _upkeep(self) -> None:
@@ -383,8 +391,8 @@ class GroupCommit:
 
 
 def _ignore(_: frozenset[int]) -> None:
-    """Nobody wants to know."""
+    """Do nothing: no listener is registered."""
 
 
-def _in_words(error: BaseException) -> str:
+def _as_text(error: BaseException) -> str:
     return str(error) or type(error).__name__

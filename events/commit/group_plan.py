@@ -1,4 +1,4 @@
-"""A group of appends, parted by shard: one plan each, written in one transaction."""
+"""Plans a group of appends: one plan for each shard, all written in one transaction."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from indelible.events.store import Append
 
 
 class GroupPlan:
-    """What becomes of one group.
+    """The plan for one group.
 
     Attributes:
-        plans: What is written, one a shard.
+        plans: The plans of the shards that the group writes to.
         refused: Appends that fail alone, each with its error.
-        left: Appends for the next group, in order.
+        deferred: Appends for the next group, in order.
     """
 
-    __slots__ = ("left", "plans", "refused")
+    __slots__ = ("deferred", "plans", "refused")
 
     def __init__(self) -> None:
-        """Nothing is planned."""
+        """Start empty."""
         self.plans: list[ShardPlan] = []
         self.refused: list[tuple[Append, BaseException]] = []
-        self.left: list[Append] = []
+        self.deferred: list[Append] = []
 
-    def give_up(self, stale: StaleEpochError) -> bool:
-        """Refuse what was planned for a shard that has another owner; ``False`` if nothing was."""
+    def refuse_shard(self, stale: StaleEpochError) -> bool:
+        """Refuse the plan of a shard that has another owner; ``False`` if there is no such plan."""
         for plan in self.plans:
             if plan.before.number == stale.shard:
                 self.plans.remove(plan)
@@ -38,14 +38,14 @@ class GroupPlan:
         return False
 
     def refuse(self, appends: Sequence[Append], error: BaseException) -> None:
-        """Let ``appends`` fail with ``error``, and what their writers send after them."""
+        """Refuse ``appends`` with ``error``; later appends of their pipelines fail too."""
         for append in appends:
             if append.pipeline is not None:
                 append.pipeline.broken = True
             self.refused.append((append, fresh(error)))
 
 
-def part(
+def plan_group(
     group: Sequence[Append],
     shards: int,
     owned_shards: OwnedShards,
@@ -54,19 +54,19 @@ def part(
     closed: Mapping[int, Closed],
     late: Callable[[], bool],
 ) -> GroupPlan:
-    """Plan ``group`` over the owned shards, by :func:`make_plan` for each."""
-    parts = GroupPlan()
+    """Plan ``group``, by :func:`make_plan` for each owned shard."""
+    group_plan = GroupPlan()
     for number, appends in _by_shard(group, shards).items():
         shard = owned_shards.shards.get(number)
         if shard is None:
-            parts.refuse(appends, owned_shards.why_not(number))
+            group_plan.refuse(appends, owned_shards.why_not(number))
             continue
         plan = make_plan(appends, shard, heads, now, closed=closed.get(number), late=late)
-        parts.left += appends[plan.taken :]
-        parts.refused += plan.refused
+        group_plan.deferred += appends[plan.taken :]
+        group_plan.refused += plan.refused
         if plan.accepted:
-            parts.plans.append(plan)
-    return parts
+            group_plan.plans.append(plan)
+    return group_plan
 
 
 def _by_shard(group: Sequence[Append], shards: int) -> dict[int, Sequence[Append]]:

@@ -1,4 +1,4 @@
-"""How much of the queue becomes one group."""
+"""Takes the next group from the queue, within the limits of a group."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ GROUP_EVENTS = 1_000
 """Events and messages of one group: by then a commit's fixed cost is below a microsecond each."""
 
 GROUP_BYTES = 1024 * 1024
-"""Bytes of payloads, blobs and messages of one group: nobody waits long behind a large value."""
+"""Bytes of payloads, blobs and messages of one group: no append waits long for a large value."""
 
 
 def collect(queue: deque[Append]) -> list[Append]:
-    """Take the next group from ``queue``: whole appends, one at least."""
+    """Take the next group from ``queue``: at least one append, and only whole appends."""
     group = [queue.popleft()]
     events, size = _measure(group[0])
     while queue:
@@ -28,9 +28,9 @@ def collect(queue: deque[Append]) -> list[Append]:
 
 
 def _measure(append: Append) -> tuple[int, int]:
-    """Events and bytes; an append that makes no sense is refused later, not here.
+    """Return the events and bytes of ``append``; a malformed append is refused later, not here.
 
-    A message counts as an event does: it is a row, too.
+    A message counts as one event, since it is one row too.
     """
     size = 0
     try:

@@ -1,4 +1,4 @@
-"""The writing half that stores share: appends by group commit, blocking or not."""
+"""The writing half that all stores share: appends by group commit, blocking or not."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class GroupedStore:
     _parent = 0  # in a forked child, the process that had opened the store
 
     def check_process(self) -> None:
-        """Refuse a forked child what its parent has opened.
+        """Check that this process has opened the store.
 
         Raises:
-            ForkedError: This process is one.
+            ForkedError: This process is a forked child of the one that did.
         """
         if self._parent:
             raise ForkedError("the event store", self.url, self._parent)
@@ -36,22 +36,22 @@ class GroupedStore:
 
     @property
     def trouble(self) -> str:
-        """What keeps appends from being committed now, in words; empty if nothing is known."""
+        """Why appends are not committed now, as text; empty if no trouble is known."""
         return self._group.trouble
 
-    def within(self, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing waits
-        """Have this thread wait no longer than that for the database in the block."""
+    def within(self, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002 - no server
+        """Limit how long this thread waits for the database in the block; here without effect."""
         return nullcontext()
 
     def end_within(self, seconds: float) -> None:
-        """Have no thread wait longer than that for the database, until it is opened again."""
+        """Limit how long any thread waits for the database; here without effect."""
 
     def submit(self, append: Append) -> None:
         """Queue ``append``; a call of :meth:`lead` or :meth:`wake` must follow soon."""
         self._group.submit(append)
 
     def lead(self, *, once: bool = False) -> bool:
-        """Commit what is queued on this thread, unless another thread does it already."""
+        """Commit the queued appends on this thread, unless another thread is the leader."""
         return self._group.lead(once=once)
 
     def wake(self) -> None:
@@ -71,13 +71,13 @@ class GroupedStore:
     ) -> Sequence[RecordedEvent]:
         """Append all of ``events`` or none and return them once they are durable.
 
-        Waits for the store's own thread, so not for a subscriber or an ``on_done``.
+        Waits for the store's own thread: do not call it in a subscriber or an ``on_done``.
 
         Raises:
-            WrongExpectedVersionError: Another writer got there first; nothing was appended.
+            WrongExpectedVersionError: Another writer has appended; nothing was appended here.
             StoreUnavailableError: The database failed; the append may have happened.
-            StoreReadOnlyError: Opened for reading.
-            SystemClosedError: Not open.
+            StoreReadOnlyError: The store is open for reading.
+            SystemClosedError: The store is not open.
         """
         done = threading.Lock()
         done.acquire()
@@ -96,7 +96,7 @@ class GroupedStore:
             raise error
         return append.recorded
 
-    # -- shards: one, owned as long as the store is open
+    # -- shards: there is one, and this process owns it while the store is open
 
     @property
     def shards(self) -> int:
@@ -112,16 +112,16 @@ class GroupedStore:
         return self._group.owned() if self.state in ("open", "unavailable") else frozenset()
 
     def closed(self) -> Mapping[int, str]:
-        """The shards of this process in which no stream can begin, and why, in words."""
+        """The shards of this process in which no stream can begin, and why, as text."""
         closed, owned = self._group.closed, self.owned()
         return {shard: closed[shard].why for shard in closed.keys() & owned}
 
     def set_aside(self) -> Mapping[int, StoreCorruptError]:
-        """None: a store with one writer is not opened if that shard is damaged."""
+        """Empty: a store with one writer does not open if the end of its shard is damaged."""
         return {}
 
-    def holds(self, stream: str) -> bool:  # noqa: ARG002 - nothing changes hands here
-        """Whether this process may act for ``stream`` at this instant: as long as it is open."""
+    def holds(self, stream: str) -> bool:  # noqa: ARG002 - the owner never changes here
+        """Whether this process may act for ``stream`` at this instant: always."""
         return True
 
     @property
@@ -129,9 +129,9 @@ class GroupedStore:
         """Empty: the store keeps no row of this process."""
         return ""
 
-    def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:  # noqa: ARG002 - nothing changes hands here
-        """Never call ``listener``: what is owned stays so until the store is closed."""
-        return _nothing
+    def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:  # noqa: ARG002 - the owner never changes here
+        """Never call ``listener``: this process owns the shard until the store is closed."""
+        return _do_nothing
 
     def on_drain(self, drain: Callable[[frozenset[int]], None]) -> None:
         """Never call ``drain``, for the same reason."""
@@ -141,5 +141,5 @@ class GroupedStore:
         return self._group.subscribe(listener)
 
 
-def _nothing() -> None:
-    """End what never began."""
+def _do_nothing() -> None:
+    """End a registration that does not exist."""

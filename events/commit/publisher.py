@@ -1,4 +1,4 @@
-"""Who hears of each committed group, on the thread that committed it."""
+"""Calls the listeners with each committed group, on the thread that committed it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """The subscribers of a store; any thread may subscribe."""
+    """The listeners of a store; any thread may subscribe."""
 
     def __init__(self) -> None:
-        """Nobody listens."""
+        """Start without a listener."""
         self._lock = threading.RLock()  # a finaliser may unsubscribe, in the middle of a subscribe
         self._listeners: tuple[Listener, ...] = ()
 
@@ -33,7 +33,7 @@ class Publisher:
         return unsubscribe
 
     def publish(self, plans: Sequence[ShardPlan]) -> None:
-        """Tell everyone what has been written; what a listener raises is logged."""
+        """Call each listener with the events of ``plans``; an error of a listener is logged."""
         listeners = self._listeners
         if not listeners:
             return

@@ -1,7 +1,7 @@
-"""Where a shard ends, as its row says, compared with its last event before anybody writes there.
+"""Compares a shard's row with its last event, before this process writes to the shard.
 
-Behind an end that is in doubt nothing is appended: a lost position would be given to another event,
-and the chain would go on from another one than is there.
+If they contradict each other, nothing is appended: a lost position would be given to another
+event, and the chain would continue from a hash that is not in the log.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _INT_MAX = 2**63 - 1
 
 
 class End(NamedTuple):
-    """The row of a shard, and what its last event and its newest stream say.
+    """The columns of a shard's row, its last event and its newest stream.
 
-    The values may be of any type where SQLite has them.
+    On SQLite the values may have any type.
     """
 
     shard: int
@@ -31,11 +31,11 @@ class End(NamedTuple):
     recorded_at: int
     highest: int
     raised: int = 0
-    """By how much the epoch was raised a moment ago."""
+    """How much this opening or lease has already raised the epoch."""
 
     @property
     def wrong(self) -> str:
-        """What contradicts what, and what mends it; empty if it fits."""
+        """The contradiction, as text; empty if there is none."""
         for name in ("epoch", "head", "chain", "recorded_at"):
             value = getattr(self, name)
             fits = type(value) is bytes if name == "chain" else type(value) is int and value >= 0
@@ -64,5 +64,5 @@ class End(NamedTuple):
 
     @property
     def as_shard(self) -> Shard:
-        """What a writer builds on, if nothing is wrong."""
+        """The shard for a writer, if nothing is wrong."""
         return Shard(self.epoch, self.head, self.chain, self.recorded_at, self.streams, self.shard)

@@ -1,6 +1,6 @@
-"""What one group commit will write, worked out before the database is asked (invariant 3).
+"""Plans what a group commit writes to one shard, before it calls the database (invariant 3).
 
-Pure: an append that does not fit leaves the group here, before any position is taken.
+Pure: an append with a wrong version leaves the group here, before it takes a position.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STREAM_ID_BITS = 40
 
 
 def shard_of(stream: str, shards: int) -> int:
-    """The shard of a stream among ``shards``, for ever the same.
+    """Return the shard of a stream among ``shards``; it never changes.
 
     >>> shard_of("run-1", 64), shard_of("run-2", 64), shard_of("run-1", 1)
     (35, 25, 0)
@@ -40,20 +40,20 @@ def shard_of(stream: str, shards: int) -> int:
     return crc32(stream.encode()) % shards if shards > 1 else SHARD
 
 
-_LOOK = 64  # appends between two looks at the clock
+_CLOCK_INTERVAL = 64  # appends between two readings of the clock
 _INT_MAX = 2**63 - 1
 
 
 class Shard(msgspec.Struct, frozen=True, gc=False):
-    """Where a shard ends, and who may write behind it.
+    """The end of a shard, with the epoch of its writer.
 
     Attributes:
         epoch: The writer's fencing token.
-        head: The last position, 0 when there is none.
+        head: The last position; 0 if there is none.
         chain: The hash chain up to ``head``.
-        recorded_at: Of the last event, microseconds UTC.
-        streams: How many streams have been numbered.
-        number: The shard's own.
+        recorded_at: The time of the last event, microseconds UTC.
+        streams: How many streams have got a number.
+        number: The number of the shard.
     """
 
     epoch: int
@@ -65,7 +65,7 @@ class Shard(msgspec.Struct, frozen=True, gc=False):
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """A stream as the writer knows it; the fields are the columns of ``streams``."""
+    """The writer's copy of a row of ``streams``."""
 
     id: int
     name: str
@@ -76,17 +76,17 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class DamagedHead(Head, frozen=True, gc=False):
-    """The head of a stream whose row cannot be read; no append fits it.
+    """The head of a stream whose row is damaged; it matches no append.
 
     Attributes:
-        damage: What an append to it is refused with.
+        damage: The error with which appends to the stream are refused.
     """
 
     damage: StoreCorruptError
 
 
 def damaged_head(damage: StoreCorruptError) -> DamagedHead:
-    """The head of the stream that ``damage`` names."""
+    """Return the head of the stream that ``damage`` names."""
     return DamagedHead(0, damage.stream, "", -1, "", 0, damage)
 
 
@@ -95,7 +95,7 @@ class Closed(NamedTuple):
 
     Attributes:
         url: The address of the store.
-        why: In words, with the number of the shard.
+        why: The reason as text, with the number of the shard.
     """
 
     url: str
@@ -103,12 +103,12 @@ class Closed(NamedTuple):
 
 
 class ShardPlan:
-    """What a group writes.
+    """The part of a group that is written to one shard.
 
     Attributes:
-        before: The shard that the group builds on.
-        after: The shard once it is written.
-        taken: How many of the offered appends were looked at.
+        before: The shard before the write.
+        after: The shard after the write.
+        taken: How many of the appends are planned or refused; the rest waits for the next group.
         accepted: Appends that will be written, in order.
         refused: Appends that fail alone, each with its error.
         events: The recorded events of each accepted append.
@@ -117,9 +117,9 @@ class ShardPlan:
         moved: Heads of known streams where only the version changes.
         restated: Heads of known streams where status or wake_at change too.
         blobs: Content-addressed payloads, by sha256.
-        answers: To inbox messages, (message id, encoded answer).
-        done: Ids of inbox messages that are deleted.
-        commands: What is submitted to the inbox.
+        answers: Answers to inbox messages, (message id, encoded answer).
+        done: Ids of inbox messages to delete.
+        commands: Commands to submit to the inbox.
     """
 
     __slots__ = (
@@ -140,7 +140,7 @@ class ShardPlan:
     )
 
     def __init__(self, before: Shard) -> None:
-        """Start empty behind ``before``."""
+        """Start empty, at the end of ``before``."""
         self.before = before
         self.after = before
         self.taken = 0
@@ -166,22 +166,22 @@ def make_plan(
     closed: Closed | None = None,
     late: Callable[[], bool] = lambda: False,
 ) -> ShardPlan:
-    """Decide which of ``appends`` are written behind ``shard``, and what exactly that is.
+    """Decide which of ``appends`` are written to ``shard``, and which rows.
 
     Args:
         appends: In the order in which they were queued.
-        shard: Where the shard ends.
-        heads: The heads of the appends' streams; one that is absent does not exist.
-        now: Microseconds UTC; an earlier instant than the shard's last is raised to it.
+        shard: The end of the shard.
+        heads: The heads of the appends' streams; a stream without a head does not exist.
+        now: Microseconds UTC; raised to the time of the shard's last event if it is earlier.
         closed: Why no stream can begin; ``None`` if streams can.
-        late: Asked now and then; once it says yes the rest is left for the next group.
+        late: Called now and then; once it returns ``True`` the rest waits for the next group.
     """
     plan = ShardPlan(shard)
     at = max(now, shard.recorded_at)
     position, chain, streams = shard.head, shard.chain, shard.streams
     touched: dict[str, Head] = {}
     for append in appends:
-        if plan.taken % _LOOK == _LOOK - 1 and late():
+        if plan.taken % _CLOCK_INTERVAL == _CLOCK_INTERVAL - 1 and late():
             break
         plan.taken += 1
         name = append.stream
@@ -234,7 +234,7 @@ def _check_new(name: str, shard: int, closed: Closed | None) -> None:
 
 
 def _check(append: Append, head: Head | None) -> None:
-    """Refuse what must not get as far as the database, where it would hurt its whole group."""
+    """Refuse an append that the database would refuse too, together with the whole group."""
     if append.pipeline is not None and append.pipeline.broken:
         raise PipelineBrokenError(append.stream)
     version = 0 if head is None else head.version
@@ -258,7 +258,7 @@ def _check(append: Append, head: Head | None) -> None:
 def _record(
     append: Append, shard: Shard, position: int, chain: bytes, at: int
 ) -> tuple[list[RecordedEvent], bytes]:
-    """Give the append's events their places; the chain after them."""
+    """Give the append's events their positions and versions; also return the chain after them."""
     recorded = []
     number, epoch = shard.number, shard.epoch
     stream, version, usual = append.stream, append.expected, append.metadata

@@ -1,4 +1,4 @@
-"""The heads of the streams that a writer used last, so that an append need not read them."""
+"""A cache of the stream heads that a writer used last, so that appends need not read them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from indelible.events.commit.shard_plan import Head
 
 HEADS_KEPT = 100_000
-"""Streams to remember: about 30 MiB, and more than are ever written between two quiet moments."""
+"""Streams to remember: about 30 MiB, and more than are written in a burst of appends."""
 
 
 class StreamHeads:
-    """A bounded map of heads, least recently written first out; for the leader only."""
+    """A bounded map of heads that drops the least recently written; for the leader only."""
 
     def __init__(self, bound: int = HEADS_KEPT) -> None:
         """Remember at most ``bound`` heads."""
@@ -19,7 +19,7 @@ class StreamHeads:
         self._heads: dict[str, Head] = {}
 
     def among(self, names: Iterable[str]) -> tuple[dict[str, Head], list[str]]:
-        """The known heads of ``names``, and the names that are not known here."""
+        """Return the known heads of ``names``, and the names without a known head."""
         heads = self._heads
         known: dict[str, Head] = {}
         unknown: dict[str, None] = {}
@@ -32,14 +32,14 @@ class StreamHeads:
         return known, list(unknown)
 
     def keep(self, heads: Iterable[Head]) -> None:
-        """Remember ``heads`` as the newest; what exceeds the bound is forgotten."""
-        mine = self._heads
+        """Remember ``heads`` as the newest, and drop the oldest above the bound."""
+        kept = self._heads
         for head in heads:
-            mine.pop(head.name, None)
-            mine[head.name] = head
-        while len(mine) > self._bound:
-            del mine[next(iter(mine))]
+            kept.pop(head.name, None)
+            kept[head.name] = head
+        while len(kept) > self._bound:
+            del kept[next(iter(kept))]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all heads."""
         self._heads.clear()

@@ -1,4 +1,4 @@
-"""Whether a commit of unknown outcome has happened: the database was gone before it answered."""
+"""Finds out whether a commit happened whose outcome the database did not report."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from indelible.events.commit.backend import Backend
 from indelible.events.commit.shard_plan import ShardPlan
 
 
-def landed(backend: Backend, plans: Sequence[ShardPlan]) -> bool:
-    """Whether ``plans`` are durable: then the event ids at their places are theirs."""
+def is_durable(backend: Backend, plans: Sequence[ShardPlan]) -> bool:
+    """Whether ``plans`` are durable: their event ids then stand at their streams and versions."""
     places = [
         (stream, event.version)
         for plan in plans

@@ -1,1 +1,1 @@
-"""Locks that starve no thread, and a thread for tasks of the store's own."""
+"""Locks that starve no thread, and a thread for the store's own tasks."""

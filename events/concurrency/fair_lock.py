@@ -1,4 +1,4 @@
-"""A lock that is handed over in the order in which it was asked for, so that nobody starves."""
+"""A first-come, first-served lock, so that no thread starves."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from types import TracebackType
 
 
 class FairLock:
-    """One holder at a time, first come, first served; not re-entrant.
+    """A lock that threads get in the order of their requests; not re-entrant.
 
-    ``threading.Lock`` may be taken again and again by the thread that has just released it: a
-    leader with a long queue would keep the views out for good.
+    A thread that has just released a ``threading.Lock`` may take it again and again: with a long
+    queue, the leader of the group commit would keep the views waiting for ever.
     """
 
     def __init__(self) -> None:
-        """Start free."""
+        """Start unlocked."""
         self.reset()
 
     def reset(self) -> None:
-        """Be free again, whoever held it: in a forked child, where its holder does not exist."""
+        """Unlock whatever the state: for a forked child, in which the holder does not exist."""
         self._mutex = threading.Lock()
         self._held = False
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
-        """Wait for the turn."""
+        """Wait for the lock."""
         with self._mutex:
             if not self._held:
                 self._held = True
@@ -34,8 +34,8 @@ class FairLock:
             gate.acquire()
             self._waiting.append(gate)
         try:
-            gate.acquire()  # opened by whoever hands over; the turn is held all the time
-        except BaseException:  # a signal's exception: leave the queue, or pass the turn on
+            gate.acquire()  # released by the holder when it hands the lock over
+        except BaseException:  # from a signal handler: leave the queue, or hand the lock on
             with self._mutex:
                 if gate in self._waiting:
                     self._waiting.remove(gate)
@@ -49,7 +49,7 @@ class FairLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Hand over to the one who has waited longest."""
+        """Hand the lock to the thread that has waited longest."""
         with self._mutex:
             if self._waiting:
                 self._waiting.popleft().release()

@@ -1,4 +1,4 @@
-"""Asking for a lock whose holder would take it again and again."""
+"""A request for a lock that its usual holder would otherwise take again and again."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from types import TracebackType
 
 
 class LockRequest:
-    """Takes a lock and lets its usual holder see, meanwhile, that somebody waits; any thread may.
+    """Takes a lock, and shows its usual holder that a thread waits for it; for any thread.
 
     Attributes:
-        now: How many wait for the lock, or hold it; who finds some there leaves it to them.
+        count: Threads that wait for the lock, or hold it, through this request; while there are
+            any, the usual holder does not take the lock.
     """
 
     def __init__(self, lock: threading.Lock) -> None:
-        """Ask for ``lock``, which its usual holder takes without asking."""
-        self.now = 0
+        """Guard ``lock``, which its usual holder takes directly."""
+        self.count = 0
         self._lock = lock
         self._counting = threading.Lock()
 
     def __enter__(self) -> None:
         """Wait for the lock."""
         with self._counting:
-            self.now += 1
+            self.count += 1
         try:
             self._lock.acquire()
-        except BaseException:  # a signal's
+        except BaseException:  # from a signal handler
             self._leave()
             raise
 
@@ -35,10 +36,10 @@ class LockRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give it back."""
+        """Release the lock."""
         self._lock.release()
         self._leave()
 
     def _leave(self) -> None:
         with self._counting:
-            self.now -= 1
+            self.count -= 1

@@ -1,4 +1,4 @@
-"""A thread of the store's own: started when first needed, for what no other should do."""
+"""A thread for the store's own tasks, started when first needed."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Task = Callable[[], object]
 
 
 class TaskThread:
-    """Runs callables one after the other on a daemon thread; any thread may ask."""
+    """Runs callables one after the other on a daemon thread; any thread may add one."""
 
     def __init__(self, name: str) -> None:
-        """``name`` is the thread's; no thread exists yet."""
+        """Give the thread a ``name``; it is not started yet."""
         self._name = name
         self._queue: SimpleQueue[Task | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def run(self, task: Task) -> None:
-        """Run ``task`` soon; what it raises is logged.  It waits while the host has no thread."""
+        """Run ``task`` soon; its errors are logged.  It waits while the host gives no thread."""
         self._queue.put(task)
         if self._thread is None:
             self._begin()
 
     def stop(self) -> None:
-        """Finish what is queued and end the thread; not for the thread itself.
+        """Finish the queued tasks and end the thread; not for the thread itself.
 
-        What no thread could be had for is finished on this one.
+        Tasks for which the host gave no thread are run on the calling thread.
         """
         with self._lock:
             thread, self._thread = self._thread, None
@@ -65,5 +65,5 @@ class TaskThread:
     def _do(self, task: Task) -> None:
         try:
             task()
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: the next is not to blame
-            log_error(logger, error, "an errand of the %s failed", self._name)
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: the next task still runs
+            log_error(logger, error, "a task of the %s failed", self._name)

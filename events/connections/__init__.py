@@ -1,1 +1,1 @@
-"""Connections to databases, whichever they are: begun, inherited by a fork, logged, their clock."""
+"""Database connections of every kind: opening, forks, the pool's log, the database's clock."""

@@ -1,4 +1,4 @@
-"""The database's own clock as SQL: the only one that all of its processes share."""
+"""The database's clock as SQL: the only clock that all processes of a store share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections in a forked child: being the parent's, they are not used, closed or freed there."""
+"""Keeps a forked child from using, closing or freeing the connections of its parent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from indelible.events.connections.unfinished_connections import made
 from indelible.forks import renew_in_child
 
 _engines: WeakSet[sa.Engine] = WeakSet()
-_records: WeakSet[Any] = WeakSet()  # of their pools: each has a connection
+_records: WeakSet[Any] = WeakSet()  # the pools' records, each with a connection
 _kept: list[object] = []
 
 
 def leave_to_parent(engine: sa.Engine) -> None:
-    """See that no child ends a connection of ``engine``, nor says a word on it."""
+    """Make sure that no child closes a connection of ``engine`` or sends anything on it."""
     _engines.add(engine)
 
     @listens_for(engine, "connect")
@@ -29,13 +29,13 @@ def leave_to_parent(engine: sa.Engine) -> None:
 
 
 def keep(thing: object) -> None:
-    """Never free ``thing`` in this process, not even at its end.
+    """Never free ``thing`` in this process, not even when the process ends.
 
-    A connection to SQLite that ends in a child would remove the write-ahead log of the process that
-    has the database by then.
+    A SQLite connection that is closed in a child would remove the write-ahead log of the process
+    that owns the database by then.
     """
     _kept.append(thing)
-    api = getattr(ctypes, "pythonapi", None)  # CPython's, which frees what nothing refers to
+    api = getattr(ctypes, "pythonapi", None)  # CPython frees an object without references
     if api is not None:
         api.Py_IncRef(ctypes.py_object(thing))
 
@@ -43,37 +43,37 @@ def keep(thing: object) -> None:
 def _in_child() -> None:
     for engine in list(_engines):
         for ending in ("do_rollback", "do_commit", "do_close", "do_terminate"):
-            setattr(engine.dialect, ending, _leave_alone)
+            setattr(engine.dialect, ending, _do_nothing)
     pooled = [record.dbapi_connection for record in list(_records)]
     for connection in [*made, *pooled]:
         if connection is not None:
             keep(connection)
-            _silence(connection)
+            _disconnect(connection)
 
 
-def _leave_alone(_connection: object) -> None:
-    """Stand where an end would be put to a transaction, or to a connection."""
+def _do_nothing(_connection: object) -> None:
+    """Replace the functions that end a transaction or a connection."""
 
 
-def _silence(connection: Any) -> None:
-    """Let a connection to a server lead nowhere.
+def _disconnect(connection: Any) -> None:
+    """Replace the socket of a connection to a server with the null device.
 
-    Nothing that is still done with it reaches the server, which sees the parent's end when it
-    comes: a child that lives longer would keep the connection, and its locks, alive.
+    The child then sends nothing to the server, and the server notices when the parent ends:
+    otherwise a child that lives longer would keep the connection, and its locks, alive.
     """
-    fileno = getattr(connection, "fileno", None)  # a file's connection has none
+    fileno = getattr(connection, "fileno", None)  # a connection to a file has none
     if fileno is None:
         return
     handles = getattr(connection, "handles", lambda: (fileno(),))
     try:
         numbers = handles()
-        nowhere = os.open(os.devnull, os.O_RDWR)
-    except Exception:  # noqa: BLE001 - a driver's own: it is closed already
+        null = os.open(os.devnull, os.O_RDWR)
+    except Exception:  # noqa: BLE001 - the driver's error: the connection is closed already
         return
     for number in numbers:
         with suppress(OSError):
-            os.dup2(nowhere, number, inheritable=False)
-    os.close(nowhere)
+            os.dup2(null, number, inheritable=False)
+    os.close(null)
 
 
 renew_in_child(_in_child)

@@ -1,7 +1,8 @@
-"""What SQLAlchemy's pools log of connections that fail: a line of ours, not their tracebacks.
+"""Logs a failed connection of SQLAlchemy's pool as one line instead of a traceback.
 
-A pool resets a connection that is given back.  Where the database is gone by then, nothing is
-lost, since whoever used the connection has the outcome or an error; the pool logs it all the same.
+A pool resets a connection that is returned to it.  If the database is gone by then, nothing is
+lost, since the user of the connection has the outcome or an error already; the pool logs an error
+all the same.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import sqlalchemy as sa
 _log = logging.getLogger("indelible.connections")
 
 OPTIONS: dict[str, Any] = {"pool_logging_name": "indelible"}
-"""Options of an engine whose pool has a logger that no other program's pool has."""
+"""Options of an engine that give its pool a logger which no other program's pool has."""
 
 
-def in_a_line(engine: sa.Engine) -> None:
-    """Have the pool of ``engine``, which was made with :data:`OPTIONS`, log in our way."""
-    engine.pool.logger.addFilter(_tell)  # type: ignore[union-attr]  # a plain one without echo=
+def log_in_one_line(engine: sa.Engine) -> None:
+    """Shorten the log of the pool of ``engine``, which was made with :data:`OPTIONS`."""
+    engine.pool.logger.addFilter(_shorten)  # type: ignore[union-attr]  # a Logger without echo=
 
 
-def _tell(record: logging.LogRecord) -> bool:
-    """Say in a line what ``record`` says with a traceback; whether it is to be logged itself."""
+def _shorten(record: logging.LogRecord) -> bool:
+    """Log a record with a traceback as one line; whether the pool still logs it itself."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return True

@@ -1,7 +1,8 @@
-"""Connections that are being made: a fork waits for them, since its child could not find them.
+"""Makes a fork wait for connections that are being opened.
 
-Until a driver has made a connection, nothing but the driver knows its socket.  A child that
-inherits such a socket would keep the connection alive, and its locks, when the parent has died.
+Until a connection is open, only the driver knows its socket.  A forked child that inherits such a
+socket could not close it, and would keep the connection and its locks alive after the parent's
+death.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from weakref import WeakSet
 from indelible.forks import process_wide, renew_in_child
 
 FORK_WAITS = 1.0
-"""Seconds that a fork waits at most: more than a server takes that answers at all."""
+"""Seconds that a fork waits at most: longer than a server that answers needs."""
 
 C = TypeVar("C")
 
 made: WeakSet[Any] = WeakSet()
-"""What :func:`connecting` has returned."""
+"""The connections that :func:`connecting` has returned."""
 
 _under_way: set[object] = set()
-_changed = process_wide(threading.Condition())  # a fork holds it, so that none begins meanwhile
+_changed = process_wide(threading.Condition())  # held by a fork, so that no attempt begins
 
 
 def connecting(connect: Callable[[], C]) -> C:
-    """What ``connect()`` returns: a connection that is made before a fork, or after it."""
+    """Call ``connect()`` and return its connection; no fork happens meanwhile."""
     attempt = object()
     with _changed:
         _under_way.add(attempt)
     try:
         connection = connect()
-        with suppress(TypeError):  # not every driver's can be held weakly
+        with suppress(TypeError):  # the connections of some drivers have no weak references
             made.add(connection)
     finally:
         with _changed:
@@ -48,6 +49,6 @@ def _before_fork() -> None:
     _changed.wait_for(lambda: not _under_way, FORK_WAITS)
 
 
-renew_in_child(_under_way.clear)  # only the thread that forks goes on
+renew_in_child(_under_way.clear)  # only the forking thread exists in the child
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_changed.release)

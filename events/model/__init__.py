@@ -1,1 +1,1 @@
-"""What an event is: its stream, its context, the types there are, and the chain that seals it."""
+"""The event model: events, event types, stream names, message contexts and the hash chain."""

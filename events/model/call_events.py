@@ -1,6 +1,6 @@
-"""The events of actors' own calls: what the engine writes into the stream of the actor that called.
+"""The events of an actor's calls; the engine appends them to the stream of the calling actor.
 
-They stand among the actor's own events and are not given to its decider.
+They stand between the events of the actor's decider, which never receives them.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from indelible.events.model.event import Event
 
 
 class CallBegan(Event, frozen=True, gc=False):
-    """An attempt behind the first is about to be made; the promise is the first one's event."""
+    """A second or later attempt is about to begin; the event with the effect begins the first."""
 
     wire_name: ClassVar[str] = "call.began"
 
     key: str
     attempt: int
     at: int  # microseconds UTC
-    cut_off: bool = False  # the attempt before it was, so that its outcome is unknown
+    cut_off: bool = False  # a crash cut off the attempt before it, whose outcome is unknown
 
 
 class CallAttemptFailed(Event, frozen=True, gc=False):
-    """An attempt has failed, and another will follow."""
+    """An attempt has failed, and another attempt will follow."""
 
     wire_name: ClassVar[str] = "call.attempt_failed"
 
@@ -37,7 +37,7 @@ class CallAttemptFailed(Event, frozen=True, gc=False):
 
 
 class CallReleased(Event, frozen=True, gc=False):
-    """An attempt has not begun, as its process was about to end: it is made again."""
+    """An attempt did not begin because its process was closing; it will be made again."""
 
     wire_name: ClassVar[str] = "call.released"
 

@@ -1,4 +1,4 @@
-"""What an event is: a typed fact, its encoded form, and its recorded form (invariant 7)."""
+"""The three forms of an event: typed, encoded and recorded (invariant 7)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from indelible.events.model.message_context import Context
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Base of all typed events: an immutable fact, named in the past tense.
 
-    A subclass is immutable without saying so.  It sets ``wire_name`` (stable, never a class path)
-    and raises ``schema`` when its fields change.  Fields hold what msgpack can hold; user values
-    go in as encoded bytes.
+    A subclass is immutable without ``frozen=True``.  It sets ``wire_name`` (stable, never a class
+    path) and raises ``schema`` when its fields change.  The fields have types that msgpack can
+    encode; user values are stored as encoded bytes.
 
     Attributes:
-        upcasts: For each older schema the function that leads to the next; it is given the plain
-            fields as a mapping of its own, and returns them.
+        upcasts: For each older schema, the function that converts its fields to the next schema.
+            The function gets its own dict of plain fields and returns a dict.
     """
 
     wire_name: ClassVar[str] = ""
@@ -32,7 +32,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event on its way into the log.
+    """An event that is encoded and not yet appended.
 
     Attributes:
         event_id: 16 bytes, UUIDv7; the same id is the same event.
@@ -40,7 +40,7 @@ class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
         schema: Version of the payload's fields, from 1.
         payload: msgpack bytes.
         data: The typed event that was encoded, for live readers; never stored.
-        metadata: msgpack bytes of its context; empty if that of the append is its own.
+        metadata: msgpack bytes of its context; empty if it has the context of its append.
     """
 
     event_id: bytes
@@ -55,19 +55,19 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event in the log.
 
     Attributes:
-        shard: Part of the log that orders it.
-        position: Place in its shard, from 1, without gaps, in commit order.
+        shard: Number of the shard.
+        position: Position in the shard, from 1, without gaps, in commit order.
         stream: Name, such as ``run-2013-01``; the category ends at the first dash.
-        version: Place in its stream, from 1.
+        version: Version in the stream, from 1.
         event_id: 16 bytes, UUIDv7.
-        epoch: Fencing token of the owner that wrote it.
+        epoch: Fencing token of the owner that appended it.
         type: Wire name.
         schema: Version of the payload's fields.
         payload: msgpack bytes, as stored.
         metadata: msgpack bytes of the context, as stored.
-        recorded_at: Microseconds UTC, never falling within a shard.
-        chain: 32 bytes, the shard's hash chain up to and with this event.
-        data: The typed event where the reader has it already, else ``None``.
+        recorded_at: Microseconds UTC; within a shard it never decreases.
+        chain: 32 bytes, the shard's hash chain up to and including this event.
+        data: The typed event if the reader has it already, else ``None``.
     """
 
     shard: int
@@ -86,10 +86,10 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def context(self) -> Context:
-        """Where the event comes from: who, why, for which request; decoded at each use.
+        """The context of the event: principal, reason, request and so on; decoded at each use.
 
         Raises:
-            EventDecodeError: It is damaged.
+            EventDecodeError: The metadata is damaged.
         """
         try:
             return decode_metadata(self.metadata)
@@ -102,23 +102,23 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 UNREADABLE = "(unreadable)"
-"""Stands for a stream's name or an event's type that is no text: no filter passes over it."""
+"""Replaces a stream's name or an event's type that is not text; every filter lets it through."""
 
 
 class DamagedEvent(RecordedEvent, frozen=True, gc=False):
-    """An event whose row cannot be read as it was written; what can be read stands in its place.
+    """An event whose row is damaged; it has the columns that can still be read.
 
-    It has no payload, so that it is never decoded, and no chain fits it.
+    Its payload is empty, so that it is never decoded, and no chain matches it.
 
     Attributes:
-        found: What is wrong with the row.
+        found: The damage, as text.
     """
 
     found: str = ""
 
 
 def by_stream(events: Iterable[RecordedEvent]) -> dict[str, list[RecordedEvent]]:
-    """``events`` of several streams, each stream's in the order in which they came."""
+    """Group ``events`` by stream; the order within each stream stays."""
     streams: dict[str, list[RecordedEvent]] = {}
     for event in events:
         streams.setdefault(event.stream, []).append(event)

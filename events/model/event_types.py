@@ -1,4 +1,4 @@
-"""Which event classes a system knows, and how they become bytes and come back (invariant 7)."""
+"""The registry of a system's event classes; it encodes and decodes events (invariant 7)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from indelible.events.model.run_events import RUN_EVENTS
 from indelible.events.model.stream_names import KIND_LIMIT
 
 EVENT_LIMIT = 4 * 1024 * 1024
-"""Bytes of one payload: a definition and an input of 1 MiB each, and what refers to them."""
+"""Bytes of one payload: a definition and an input of 1 MiB each, and the other fields."""
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
-"""Turns the plain fields of one schema into those of the next; pure, may change its argument."""
+"""Converts the plain fields of one schema to the next; pure, may change its argument."""
 
 _BYTES = (bytes,)
 
@@ -47,20 +47,20 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class EventTypes:
-    """The event classes of one system, by wire name; register them before the first thread."""
+    """The event classes of one system, by wire name; register all before threads start."""
 
     def __init__(self, classes: Iterable[type[Event]] = ()) -> None:
-        """Know ``classes``; each in its only schema, 1."""
+        """Register ``classes``."""
         self._by_name: dict[str, _Entry] = {}
         self._by_class: dict[type[Event], _Entry] = {}
         for cls in classes:
             self.register(cls)
 
     def register(self, cls: type[Event], upcasts: Mapping[int, Upcast] | None = None) -> None:
-        """Know ``cls``; ``upcasts`` are those of the class by default.
+        """Register ``cls``; ``upcasts`` defaults to the upcasts of the class.
 
         Raises:
-            ValueError: No wire name, a name that another class has, or a gap in the upcasts.
+            ValueError: There is no wire name, another class has it, or an upcast is missing.
         """
         name, schema = cls.wire_name, cls.schema
         if not name.isprintable() or not 0 < len(name) <= KIND_LIMIT:
@@ -84,13 +84,13 @@ class EventTypes:
         return [self._by_name[name].cls for name in sorted(self._by_name)]
 
     def encode(self, event: Event, event_id: bytes, metadata: bytes = b"") -> EncodedEvent:
-        """Encode ``event`` and check its fields, which a Struct's constructor does not do.
+        """Encode ``event`` and check its fields, which the constructor of a Struct does not do.
 
-        ``metadata`` is its encoded context, where that is not the one of its append.
+        ``metadata`` is its encoded context; empty means the context of its append.
 
         Raises:
             UnknownEventTypeError: Its class is not registered.
-            ValueNotStorableError: A field is of another type than declared, or not storable.
+            ValueNotStorableError: A field has another type than declared, or cannot be stored.
             PayloadTooLargeError: More than :data:`EVENT_LIMIT` bytes.
         """
         entry = self._by_class.get(type(event))
@@ -106,12 +106,13 @@ class EventTypes:
         return EncodedEvent(event_id, entry.wire_name, entry.schema, payload, event, metadata)
 
     def decode(self, recorded: RecordedEvent) -> Event:
-        """Give the typed event, in its newest schema; live events come as they were encoded.
+        """Return the typed event in its newest schema; a live event is not decoded again.
+
+        Both errors hold the place of the event.
 
         Raises:
-            UnknownEventTypeError: No class has this name, or it is of a newer schema.
-            EventDecodeError: The payload does not fit the class, or the row cannot be read; like
-                the other one it says where the event is.
+            UnknownEventTypeError: No class has this name, or the event has a newer schema.
+            EventDecodeError: The payload does not fit the class, or the row is damaged.
         """
         data = recorded.data
         if data is not None:
@@ -123,7 +124,7 @@ class EventTypes:
             raise _placed(error, recorded) from error.__cause__
 
     def decode_payload(self, wire_name: str, schema: int, payload: bytes) -> Event:
-        """As :meth:`decode`, from the parts."""
+        """Decode a payload, as :meth:`decode` does."""
         entry = self._by_name.get(wire_name)
         if entry is None:
             raise UnknownEventTypeError(wire_name, schema)
@@ -132,7 +133,7 @@ class EventTypes:
         try:
             if len(payload) > EVENT_LIMIT:
                 raise ValueError(f"its {len(payload):,} bytes are too many")
-            if schema == entry.schema:  # nearly always, and three times as fast
+            if schema == entry.schema:  # nearly every event; this is three times as fast
                 return entry.decode(payload)
             fields = msgpack.unpackb(payload)
             for step in range(schema, entry.schema):
@@ -144,14 +145,14 @@ class EventTypes:
 
 
 def run_event_types() -> EventTypes:
-    """A new registry that knows the engine's own events: those of runs, views and calls."""
+    """Return a new registry with the engine's own events: of runs, views and calls."""
     return EventTypes((*RUN_EVENTS, *PROJECTION_EVENTS, *EFFECT_EVENTS))
 
 
 def _placed(
     error: EventDecodeError | UnknownEventTypeError, recorded: RecordedEvent
 ) -> EventDecodeError | UnknownEventTypeError:
-    """``error`` with the place of the event that it is about, and with what is known of its row."""
+    """Return ``error`` with the event's place and the damage found in its row."""
     place: dict[str, Any] = {
         "stream": "" if recorded.stream == UNREADABLE else recorded.stream,
         "version": recorded.version,
@@ -163,12 +164,12 @@ def _placed(
     if isinstance(error, UnknownEventTypeError):
         return UnknownEventTypeError(error.type, error.schema, error.known, **place)
     why = error.why
-    if not recorded.payload:  # as a store hands out what is too large to be loaded
+    if not recorded.payload:  # a store returns an empty payload if it is too large to load
         why = f"its payload is empty, or larger than {EVENT_LIMIT:,} bytes"
     return EventDecodeError(error.type, error.schema, why, **place)
 
 
 def _not_storable(wire_name: str, error: Exception) -> ValueNotStorableError:
-    found, _, path = str(error).partition(" - at `")  # how msgspec words it
+    found, _, path = str(error).partition(" - at `")  # the wording of msgspec
     path = path.rstrip("`") or "$"
     return ValueNotStorableError(f"{wire_name} {path}", found, "build the event with its types")

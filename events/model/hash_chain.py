@@ -1,6 +1,6 @@
-"""The hash chain of a shard: each event commits to all before it (tamper evidence).
+"""The hash chain of a shard: each event's chain covers all events before it (tamper evidence).
 
-All of it is pure.  What is hashed never changes: a store that moves keeps every event hash.
+Pure.  The hashed fields never change: a store that is moved keeps every event hash.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ GENESIS = bytes(32)
 """The chain before the first event of a shard."""
 
 _length = Struct(">I").pack
-_int_length = Struct(">IqI").pack  # an integer part, and the length of the part behind it
+_int_length = Struct(">IqI").pack  # an integer part, and the length of the next part
 _int = Struct(">Iq").pack
 _place = Struct(">32sqqq").pack
 
@@ -28,10 +28,10 @@ def event_hash(
     metadata: bytes,
     payload: bytes,
 ) -> bytes:
-    r"""Hash one event as stored: sha256 over its parts, each behind its length in 4 bytes.
+    r"""Hash one event as stored: sha256 over its parts, each prefixed by its length in 4 bytes.
 
     Text is UTF-8, integers are 8 bytes, all big-endian.  Without the lengths ``("ab", "c")`` and
-    ``("a", "bc")`` would be the same event.
+    ``("a", "bc")`` would have the same hash.
 
     >>> event_hash("run-1", 1, bytes(16), "run.accepted", 1, 0, b"\x80", b"\x80").hex()[:16]
     '53863d19b674965a'
@@ -48,12 +48,12 @@ def event_hash(
         _length(len(payload)),
         payload,
     )
-    return sha256(b"%b%b%b%b%b%b%b%b%b" % parts).digest()  # half as long as joining them
+    return sha256(b"%b%b%b%b%b%b%b%b%b" % parts).digest()  # takes half the time of a join
 
 
 @lru_cache(maxsize=1_000)
 def _kind(wire_name: str, schema: int) -> bytes:
-    """Two neighbouring parts that most events have in common."""
+    """The parts of type and schema; cached, since few types make up most events."""
     kind = wire_name.encode()
     return _length(len(kind)) + kind + _int(8, schema)
 
@@ -61,7 +61,8 @@ def _kind(wire_name: str, schema: int) -> bytes:
 def link(previous: bytes, shard: int, position: int, epoch: int, hashed: bytes) -> bytes:
     """Chain an event's hash to ``previous``, the chain of the position before it.
 
-    The epoch says who wrote it, as shard and position say where: a store that moves has others.
+    Epoch, shard and position are hashed here, not in :func:`event_hash`: moving a store changes
+    them.
 
     >>> link(GENESIS, 0, 1, 1, bytes(32)).hex()[:16]
     '89e836956611058a'

@@ -1,6 +1,7 @@
-"""What goes with a message to every event that it causes: who, why, for which request (pure).
+"""The context of a message, copied to every event that the message causes (pure).
 
-It belongs to the message, never to the actor that handles it; a field that is not set is empty.
+The context belongs to the message, never to the actor that handles it.  A field that is not set
+is empty.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from msgspec.structs import replace
 
 
 class Context(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, repr_omit_defaults=True):
-    """Where an event comes from; immutable, and an empty field is absent from the log.
+    """The origin of an event; immutable; an empty field is not stored in the log.
 
     Attributes:
-        correlation_id: The request that all of this belongs to.
-        causation_id: The event or message that led to it directly: ``STREAM/VERSION`` of an event,
-            ``run-RUN/PATH`` of a step, or what the caller has given.
-        principal: On whose behalf.
-        tenant: For which customer.
-        reason: Why, in a person's words.
+        correlation_id: The request that the event belongs to.
+        causation_id: The direct cause: ``STREAM/VERSION`` of an event, ``run-RUN/PATH`` of a step,
+            or an id that the caller has given.
+        principal: The person or service on whose behalf the caller acts.
+        tenant: The customer.
+        reason: The reason, in a person's words.
         traceparent: The caller's span (W3C Trace Context).
-        tracestate: What vendors add to it.
-        agent: The agent at work.
+        tracestate: The vendors' additions to the span.
+        agent: The agent that handles the message.
     """
 
     correlation_id: str = ""
@@ -35,7 +36,7 @@ class Context(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, repr_om
 
 
 class MessageContext(Context, frozen=True, gc=False):
-    """What a ``decide`` with a third parameter is given beside the message.
+    """The third argument of ``decide``, if ``decide`` has a third parameter.
 
     Attributes:
         now: Microseconds UTC.
@@ -45,18 +46,18 @@ class MessageContext(Context, frozen=True, gc=False):
 
 
 NO_CONTEXT = Context()
-"""Nothing is known."""
+"""The context without any field."""
 
 CAUSE_LIMIT = 1_000
-"""Characters of a causation id: a stream's name and the path of a step have some hundred."""
+"""Characters of a causation id: a stream's name and a step's path have a few hundred."""
 
 _FIELDS = Context.__struct_fields__
 
 
 def over(base: Context, context: Context) -> Context:
-    """``context``, and what it leaves open from ``base``.
+    """Return ``context``, with its empty fields taken from ``base``.
 
-    A trace's two fields are one: the state of another parent means nothing.
+    ``traceparent`` and ``tracestate`` are taken together: a state belongs to one parent.
 
     >>> over(Context(principal="ada", tenant="acme"), Context(principal="ben"))
     Context(principal='ben', tenant='acme')
@@ -70,7 +71,7 @@ def over(base: Context, context: Context) -> Context:
 
 
 def named(context: Context, identity: str) -> Context:
-    """``context`` of an event of the actor ``identity``, which stands for a request without an id.
+    """Return ``context`` with ``identity``, the actor's id, as its correlation id if it has none.
 
     >>> named(Context(principal="ada"), "42")
     Context(correlation_id='42', principal='ada')
@@ -79,21 +80,21 @@ def named(context: Context, identity: str) -> Context:
 
 
 def inherited(context: Context) -> Context:
-    """What the later events of a run have of ``context``, which its start was given.
+    """Return the context of a run's later events; ``context`` is that of its start.
 
-    They say in their payloads what led to them.
+    The causation id is left out: the payloads of these events name their cause.
     """
     return replace(context, causation_id="") if context.causation_id else context
 
 
 def caused_by(context: Context, cause: str, *, identity: str, agent: str = "") -> Context:
-    """What goes with that which an event with ``context`` has led to.
+    """Return the context of a message or effect that an event has caused.
 
     Args:
-        context: Of the event; what it does not name as the request, its ``identity`` stands for.
-        cause: Id of what leads to it directly.
-        identity: Of the actor whose event it is.
-        agent: The agent at work, if it is another.
+        context: The context of the event.
+        cause: The id of the direct cause.
+        identity: The id of the event's actor: the correlation id if ``context`` has none.
+        agent: The agent that handles the message, if it differs from the one in ``context``.
 
     >>> caused_by(Context(principal="ada"), "account-7/3", identity="7")
     Context(correlation_id='7', causation_id='account-7/3', principal='ada')
@@ -107,7 +108,7 @@ def caused_by(context: Context, cause: str, *, identity: str, agent: str = "") -
 
 
 def seen_at(now: int, context: Context) -> MessageContext:
-    """``context`` as ``decide`` sees it at ``now``, microseconds UTC."""
+    """Return ``context`` for ``decide``, with ``now`` in microseconds UTC."""
     return MessageContext(
         context.correlation_id,
         context.causation_id,

@@ -1,7 +1,7 @@
-"""The events of views: what people have decided about events that a view could not apply.
+"""The events of views: people's decisions about events that a view could not apply.
 
-They stand in the stream ``projection-NAME``.  A view carries a decision out when it comes to it in
-the log, in the transaction that moves its cursor, so it is done once, whoever runs the view.
+They stand in the stream ``projection-NAME``.  A view applies a decision when it reads it in the
+log, in the transaction that moves its cursor: it happens once, in whichever process runs the view.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CATEGORY = "projection"
 
 
 class EventRetried(Event, frozen=True, gc=False):
-    """The view is to try the event again."""
+    """A person decided that the view applies the event again."""
 
     wire_name: ClassVar[str] = "projection.event_retried"
 
@@ -27,7 +27,7 @@ class EventRetried(Event, frozen=True, gc=False):
 
 
 class EventSkipped(Event, frozen=True, gc=False):
-    """Nobody waits for the event any more; the view goes without it."""
+    """A person decided that the view leaves the event out."""
 
     wire_name: ClassVar[str] = "projection.event_skipped"
 
@@ -43,7 +43,7 @@ PROJECTION_EVENTS: tuple[type[Event], ...] = (EventRetried, EventSkipped)
 
 
 def stream_of(projection: str) -> str:
-    """Where the decisions about a view stand.
+    """Return the name of the stream with the decisions about a view.
 
     >>> stream_of("metrics")
     'projection-metrics'

@@ -1,8 +1,7 @@
-"""The events of one run of a workflow; all of them live in the run's own stream.
+"""The events of one run of a workflow; all of them stand in the run's own stream.
 
-Times are microseconds UTC, durations microseconds of monotonic time.  User values travel as
-encoded bytes (``indelible.events.codec.values``), so that reading the log never builds them
-unasked.
+Times are microseconds UTC, durations microseconds of monotonic time.  User values are stored as
+encoded bytes (``indelible.events.codec.values``), so that reading the log does not decode them.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ Start = tuple[str, int]
 
 
 Skip = tuple[str, str]
-"""The path of a step or block that is left out where it would begin, and the reason."""
+"""The path of a step or block that is skipped when it would begin, and the reason."""
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An exception behind the one that a step raised.
+    """An exception that led to the one that a step raised.
 
     Attributes:
         relation: ``cause`` (``raise … from``), ``context`` (raised while handling it) or
             ``member`` (of an exception group).
-        depth: How many steps from the step's own exception, from 1; an entry belongs to the last
-            one before it that is less deep.
-        at: Where it was raised, ``FILE:LINE in FUNCTION``; empty if it never was.
+        depth: Distance from the step's own exception, from 1; the parent of an entry is the last
+            entry before it with a smaller depth.
+        at: Where it was raised, ``FILE:LINE in FUNCTION``; empty if it was never raised.
     """
 
     relation: str
@@ -40,7 +39,7 @@ class Cause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class StepFailure(msgspec.Struct, frozen=True, gc=False):
-    """A step without a result, as the end of its run names it; ``step`` is its path."""
+    """A failed step, in the event that ends its run; ``step`` is the step's path."""
 
     step: str
     error_type: str
@@ -48,7 +47,7 @@ class StepFailure(msgspec.Struct, frozen=True, gc=False):
 
 
 class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
-    """A run exists from here on; its first steps may begin."""
+    """The run is accepted; its first steps may begin."""
 
     wire_name: ClassVar[str] = "run.accepted"
 
@@ -65,19 +64,19 @@ class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
 
 
 class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
-    """Attempts begin that no other event started: a retry, or work cut off by a crash."""
+    """Attempts begin that no other event started, such as a retry, or one after a crash."""
 
     wire_name: ClassVar[str] = "run.steps_started"
 
     at: int
     starts: tuple[Start, ...]
     reason: str  # "ready" | "retry" | "recovered" | "resolved" | "condition"
-    by: str = ""  # who resolved it
+    by: str = ""  # the person who resolved it
     skips: tuple[Skip, ...] = ()
 
 
 class StepsReleased(Event, frozen=True, gc=False, omit_defaults=True):
-    """Attempts that were recorded and never began, as the system closed; they are ready again."""
+    """Recorded attempts did not begin because the system closed; their steps are ready again."""
 
     wire_name: ClassVar[str] = "run.steps_released"
 
@@ -100,12 +99,12 @@ class StepCompleted(Event, frozen=True, gc=False, omit_defaults=True):
     cpu: int = 0  # microseconds of processor time of a blocking step
     starts: tuple[Start, ...] = ()
     checkpoint: int = 0
-    by: str = ""  # who supplied the result, when the step did not
+    by: str = ""  # the person who supplied the result, if not the step
     skips: tuple[Skip, ...] = ()
 
 
 class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
-    """An attempt failed; ``retry_at`` says when the next one begins, ``final`` that none will."""
+    """An attempt failed; the next one begins at ``retry_at``, or never if ``final``."""
 
     wire_name: ClassVar[str] = "run.step_failed"
 
@@ -120,14 +119,14 @@ class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
     cpu: int = 0
     starts: tuple[Start, ...] = ()
     checkpoint: int = 0
-    by: str = ""  # who declared it failed, when the step did not
+    by: str = ""  # the person who declared it failed, if not the step
     traceback: str = ""  # the last frames of the step's own code
     causes: tuple[Cause, ...] = ()
     skips: tuple[Skip, ...] = ()
 
 
 class StepOutcomeUnknown(Event, frozen=True, gc=False, omit_defaults=True):
-    """An attempt was cut off and its policy is to ask: the run waits for a person."""
+    """A crash cut off an attempt, and the step's policy is to ask: the run waits for a person."""
 
     wire_name: ClassVar[str] = "run.step_outcome_unknown"
 
@@ -149,14 +148,14 @@ class RunCompleted(Event, frozen=True, gc=False, omit_defaults=True):
     completed: int
     failed: int
     skipped: int
-    duration: int  # since it was accepted, by the wall clock
+    duration: int  # since the run was accepted, by the wall clock
     state_bytes: int  # encoded input and results
     agent: str = ""
     failures: tuple[StepFailure, ...] = ()
 
 
 class RunFailed(Event, frozen=True, gc=False, omit_defaults=True):
-    """The run ended without its result; ``step`` is the path that ended it.
+    """The run ended without a result; ``step`` is the path of the step that ended it.
 
     ``failures`` names the first steps that failed, in the order of the definition.
     """
@@ -177,7 +176,7 @@ class RunFailed(Event, frozen=True, gc=False, omit_defaults=True):
 
 
 class RunQuarantined(Event, frozen=True, gc=False, omit_defaults=True):
-    """The run was set aside: one step was cut off too often without other progress."""
+    """The run is quarantined: crashes cut off one step too often without other progress."""
 
     wire_name: ClassVar[str] = "run.quarantined"
 

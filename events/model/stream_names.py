@@ -1,4 +1,4 @@
-"""The names of streams: what is allowed, and what they say."""
+"""Checks names of streams and types of events, and finds a stream's category."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KIND_LIMIT = 255
 
 
 def category_of(name: str) -> str:
-    """What stands before the first dash.
+    """Return the part of a stream's name before the first dash.
 
     >>> category_of("run-2013-01")
     'run'
@@ -23,10 +23,10 @@ def category_of(name: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """See that a new stream may be called ``name``.
+    """Check that a new stream may have ``name``.
 
     Raises:
-        ValueNotStorableError: It is empty, too long, or not printable.
+        ValueNotStorableError: The name is empty, too long, or not printable.
     """
     if not is_text(name) or not 1 <= len(name) <= NAME_LIMIT or not name.isprintable():
         raise ValueNotStorableError(
@@ -36,10 +36,10 @@ def check_name(name: str) -> None:
 
 @lru_cache(maxsize=1_000)
 def check_kind(wire_name: str, schema: int) -> None:
-    """See that every database can hold an event's type and schema number.
+    """Check that every database can store an event's type and schema number.
 
     Raises:
-        ValueNotStorableError: The name is no text, or the number is no positive 32-bit integer.
+        ValueNotStorableError: The name is not text, or the number not a positive 32-bit integer.
     """
     if not is_text(wire_name) or len(wire_name) > KIND_LIMIT:
         wanted = f"use at most {KIND_LIMIT} characters without NUL"
@@ -49,7 +49,7 @@ def check_kind(wire_name: str, schema: int) -> None:
 
 
 def is_text(name: object) -> bool:
-    r"""Whether ``name`` is a str of valid Unicode without NUL, as every database takes it.
+    r"""Whether ``name`` is a str of valid Unicode without NUL, which every database accepts.
 
     >>> is_text("run-1"), is_text("run-\ud800"), is_text("run-\0")
     (True, False, False)

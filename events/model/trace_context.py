@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]+)?")
-_LONGEST_PARENT = 200  # characters; version 00 has 55, what later ones add is not known
+_LONGEST_PARENT = 200  # characters; version 00 has 55, a later version may add more
 
 _KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
 _MEMBER = re.compile(
     rf"({_KEY})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{{0,255}}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 )
 _MEMBERS = 32
-_LONGEST_STATE = 512  # characters that a tracing system has to pass on; events are not for more
+_LONGEST_STATE = 512  # characters that a tracing system must pass on; more are refused
 
 
 def is_traceparent(text: str) -> bool:

@@ -82,15 +82,19 @@ class SqlEventStore(StoredLog):
         self._reader: SqliteReader | None = None
         self._patience = LockWait()
         self._writing = writing_engine(self._address, lambda: self._patience.seconds)
-        self._turns = FairLock()  # on the writer connection: a group, a batch of views, a probe
+        self._writer_lock = (
+            FairLock()
+        )  # on the writer connection: a group, a batch of views, a probe
         self._writer = SqliteWriter(
-            self._writing, url, self._failpoints, self._turns, self._patience
+            self._writing, url, self._failpoints, self._writer_lock, self._patience
         )
         self._guest = Guest(self._address, url, self._patience)
         write = self._write_inbox if mode == "own" else self._guest.write
         self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._look_once)
         name = f"event store ({self._address.database.name})"
-        self._group = GroupCommit(self._writer, self._clock, self._failpoints, self._turns, name)
+        self._group = GroupCommit(
+            self._writer, self._clock, self._failpoints, self._writer_lock, name
+        )
         watch(self)
 
     @property
@@ -140,7 +144,7 @@ class SqlEventStore(StoredLog):
             reader, self._reader = self._reader, None
             if reader is not None:
                 reader.engine.dispose()
-            with self._turns:
+            with self._writer_lock:
                 self._writer.discard()  # the last connection copies the WAL back and removes it
             self._guest.close()
             self._lock.release()
@@ -242,7 +246,7 @@ class SqlEventStore(StoredLog):
 
     @contextmanager
     def _write_inbox(self) -> Iterator[sa.Connection]:
-        with self._turns, self._writer.durable() as connection:
+        with self._writer_lock, self._writer.durable() as connection:
             yield connection
 
     # -- views
@@ -262,7 +266,7 @@ class SqlEventStore(StoredLog):
             raise SystemClosedError("the event store", f"{self.url} has another owner")
         if self._mode != "own":
             raise StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"')
-        with self._turns, self._writer.relaxed() as connection:
+        with self._writer_lock, self._writer.relaxed() as connection:
             yield connection
 
     @contextmanager

@@ -16,7 +16,7 @@ from sqlalchemy.event import listens_for
 from indelible.clock import Clock
 from indelible.errors import StoreUnavailableError
 from indelible.events.connections.forked_connections import leave_to_parent
-from indelible.events.connections.pool_log import OPTIONS, in_a_line
+from indelible.events.connections.pool_log import OPTIONS, log_in_one_line
 from indelible.events.connections.unfinished_connections import connecting
 from indelible.events.postgres.connect.watchdog import LOOKS, Watchdog
 from indelible.events.postgres.connect.watched_connection import WatchedConnection
@@ -106,7 +106,7 @@ class Engines:
         engine = sa.create_engine(
             url, isolation_level="AUTOCOMMIT", connect_args=arguments, **OPTIONS, **options
         )
-        in_a_line(engine)
+        log_in_one_line(engine)
         connect_within = min(CONNECT_SECONDS, self._short)
 
         leave_to_parent(engine)

@@ -50,9 +50,9 @@ class Membership:
         self._lease = round(lease * 1_000_000)
         self._name = f"event store ({address.database})"
         self._engine = engines.writing()
-        turns = FairLock()
+        writer_lock = FairLock()
         self.writer = PostgresWriter(self._engine, url, clock, failpoints, self._lease)
-        self.group = GroupCommit(self.writer, clock, failpoints, turns, self._name)
+        self.group = GroupCommit(self.writer, clock, failpoints, writer_lock, self._name)
         self._leases: Leases | None = None
         self._keeper: LeaseKeeper | None = None
         self._hints: Notifier | None = None

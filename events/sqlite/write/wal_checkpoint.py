@@ -64,7 +64,7 @@ class WalGrowth:
             self._spread = min(1.0, max(_LEAST_SPREAD, (pages - fixed) / events))
 
 
-def copy_back(engine: sa.Engine, turns: FairLock) -> int:
+def copy_back(engine: sa.Engine, writer_lock: FairLock) -> int:
     """Copy the WAL into the database and let the next commit begin it anew; its pages before.
 
     While others write, the WAL is copied on a connection of its own; only what has come meanwhile
@@ -77,7 +77,7 @@ def copy_back(engine: sa.Engine, turns: FairLock) -> int:
             if left <= _FEW:
                 break
             _, left = _checkpoint(connection)
-        with turns:
+        with writer_lock:
             _checkpoint(connection)
     return pages
 

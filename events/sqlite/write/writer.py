@@ -47,13 +47,13 @@ class SqliteWriter:
         engine: sa.Engine,
         url: str,
         failpoints: Failpoints,
-        turns: FairLock,
+        writer_lock: FairLock,
         patience: LockWait,
     ) -> None:
         """Connect on first use."""
         self._begin = patience.begin
         self._engine = engine
-        self._turns = turns
+        self._writer_lock = writer_lock
         self._url = url
         self._hit = failpoints.hit
         self._connection: sa.Connection | None = None
@@ -260,7 +260,7 @@ class SqliteWriter:
         """Copy the WAL back; on a thread of its own, which holds no turn."""
         counted = self._growth.take()
         with translated(self._url):
-            self._growth.correct(counted, copy_back(self._engine, self._turns))
+            self._growth.correct(counted, copy_back(self._engine, self._writer_lock))
 
     def probe(self) -> None:
         """Write and commit something that leaves no trace."""

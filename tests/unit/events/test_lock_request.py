@@ -31,7 +31,7 @@ def test_the_leader_steps_aside_after_its_group_for_who_gives_a_shard_away() -> 
     store._group.deadline(0, 2**62)  # waits for nobody
     dropper = threading.Thread(target=lambda: store._group.drop(0, ShardNotOwnedError(0)))
     dropper.start()
-    while not store._group._lock_request.now:
+    while not store._group._lock_request.count:
         assert dropper.is_alive()
     opened.set()
     dropper.join()

@@ -19,7 +19,7 @@ def test_of_a_store_that_is_unavailable_the_log_has_one_line_and_of_a_bug_all(
         except OSError as error:
             raise StoreUnavailableError("it does not answer") from error
 
-    task_thread, done = TaskThread("errands of a test"), threading.Event()
+    task_thread, done = TaskThread("tasks of a test"), threading.Event()
     task_thread.run(unavailable)
     task_thread.run(lambda: int("a bug"))
     task_thread.run(done.set)
@@ -27,7 +27,7 @@ def test_of_a_store_that_is_unavailable_the_log_has_one_line_and_of_a_bug_all(
     task_thread.stop()
     silent, bug = caplog.records
     assert (silent.levelname, silent.exc_info) == ("WARNING", None)
-    begin = "an errand of the errands of a test failed: the store is unavailable (it does not"
+    begin = "a task of the tasks of a test failed: the store is unavailable (it does not"
     assert silent.getMessage().startswith(begin)
     assert bug.exc_info is not None
     assert bug.exc_info[0] is ValueError

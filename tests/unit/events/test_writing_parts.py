@@ -1,4 +1,4 @@
-"""The small parts of the writing half: turns, errands, the prober, the heads, many rows at once."""
+"""The small parts of the writing half: locks, tasks, the prober, the heads, many rows at once."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from indelible.events.sqlite.write.many_rows import MOST, ManyRows
 
 
 def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
-    turns, order = FairLock(), list[int]()
+    lock, order = FairLock(), list[int]()
 
     def take(number: int) -> None:
-        with turns:
+        with lock:
             order.append(number)
 
     threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
-    with turns:
+    with lock:
         for number, thread in enumerate(threads):
             thread.start()
-            while len(turns._waiting) <= number:
+            while len(lock._waiting) <= number:
                 pass
     for thread in threads:
         thread.join()
@@ -35,18 +35,18 @@ def test_turns_are_taken_in_the_order_in_which_they_were_asked_for() -> None:
 
 
 def test_whoever_has_just_had_a_turn_waits_for_the_others() -> None:
-    turns, order = FairLock(), list[str]()
+    lock, order = FairLock(), list[str]()
 
     def other() -> None:
-        with turns:
+        with lock:
             order.append("other")
 
     thread = threading.Thread(target=other)
-    with turns:
+    with lock:
         thread.start()
-        while not turns._waiting:
+        while not lock._waiting:
             pass
-    with turns:
+    with lock:
         order.append("again")
     thread.join()
     assert order == ["other", "again"]
@@ -77,52 +77,52 @@ class BrokenGate:
 def test_an_interrupted_wait_leaves_the_turn_to_others(
     monkeypatch: pytest.MonkeyPatch, handed_over: bool
 ) -> None:
-    turns = FairLock()
-    turns.__enter__()
+    lock = FairLock()
+    lock.__enter__()
 
     def hand_over() -> None:
         if handed_over:
-            turns.__exit__(None, None, None)
+            lock.__exit__(None, None, None)
 
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Lock", lambda: BrokenGate(hand_over))
-        with pytest.raises(Interruption), turns:
+        with pytest.raises(Interruption), lock:
             pass
     if not handed_over:
-        turns.__exit__(None, None, None)
-    with turns:
+        lock.__exit__(None, None, None)
+    with lock:
         pass
 
 
 def test_a_turn_ends_when_its_block_raises() -> None:
-    turns = FairLock()
+    lock = FairLock()
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), turns:
+        with pytest.raises(ZeroDivisionError), lock:
             raise ZeroDivisionError
 
 
-def test_errands_are_run_in_order_on_one_thread_that_starts_when_needed() -> None:
+def test_tasks_are_run_in_order_on_one_thread_that_starts_when_needed() -> None:
     before = set(threading.enumerate())
-    task_thread = TaskThread("errands of a test")
+    task_thread = TaskThread("tasks of a test")
     assert set(threading.enumerate()) <= before
     done: list[tuple[int, str]] = []
     for number in range(3):
         task_thread.run(lambda n=number: done.append((n, threading.current_thread().name)))  # type: ignore[misc]
     task_thread.stop()
-    assert done == [(number, "errands of a test") for number in range(3)]
+    assert done == [(number, "tasks of a test") for number in range(3)]
     assert set(threading.enumerate()) <= before
 
 
-def test_a_failing_errand_is_logged_and_the_next_one_runs(
+def test_a_failing_task_is_logged_and_the_next_one_runs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    task_thread, done = TaskThread("errands of a test"), list[int]()
+    task_thread, done = TaskThread("tasks of a test"), list[int]()
     task_thread.run(lambda: 1 // 0)
     task_thread.run(lambda: done.append(1))
     task_thread.stop()
     task_thread.stop()
     assert done == [1]
-    assert "errands of a test" in caplog.text
+    assert "tasks of a test" in caplog.text
 
 
 def test_a_prober_looks_until_all_is_well_and_ends() -> None:

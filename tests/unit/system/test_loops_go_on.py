@@ -163,7 +163,7 @@ def test_reports_are_written_on(
 def test_a_failing_store_is_probed_on(faulty: Faulty) -> None:
     faulty.fail("events.commit.group_commit:GroupCommit._probe")
     with opened("memory://") as system:
-        system.store._group._suspect(None)  # type: ignore[attr-defined]
+        system.store._group._mark_unavailable(None)  # type: ignore[attr-defined]
         faulty.wait()
         outcome = None
         assert faulty.passed.acquire(timeout=50)
