@@ -1,1 +1,1 @@
-"""Commands of other processes, durable before an actor handles them: the port, and its table."""
+"""The inbox: durable commands of other processes; its port and its table."""

@@ -1,9 +1,9 @@
-"""The inbox: commands from other processes, durable before anybody handles them (DESIGN §4).
+"""The inbox: commands of other processes, durable before an actor handles them (DESIGN §4).
 
 A command is *submitted* when its row is committed and *answered* once; both survive a crash.  The
 owner's event and the answer to the command that caused it are one transaction, so that a command
-takes effect once however often it is handed over.  What an event sends to another actor is a
-command, too, submitted in the transaction of that event.
+takes effect once, however often it is delivered.  A message from one actor to another is a command
+too, submitted in the transaction of the event that sends it.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from indelible.events.codec.metadata import METADATA_LIMIT
 from indelible.events.model.stream_names import is_text
 
 COMMAND_LIMIT = 4 * 1024 * 1024
-"""Bytes of a command's body: a definition and an input of 1 MiB each, and room."""
+"""Bytes of a command's body: a definition and an input of 1 MiB each, and reserve."""
 
 TEXT_LIMIT = 1_000
-"""Characters of an id, a name, or a sender: the longest that is sent has some 260."""
+"""Characters of an id, a name, or a sender: the longest has some 260."""
 
 ANSWER_LIMIT = 128 * 1024 * 1024
-"""Bytes of an answer: a value of 64 MiB at most, and what it is wrapped in."""
+"""Bytes of an answer: a value of 64 MiB at most, and its envelope."""
 
 REMEMBERED = 7 * 24 * 3_600 * 1_000_000
-"""Microseconds for which the id of an answered message is remembered: a week's holiday of a peer
-that retries."""
+"""Microseconds for which the id of an answered message is remembered: a sender may retry after a
+week."""
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
-    """What one process asks of the owner of a stream.
+    """A request of one process to the owner of a stream.
 
     Attributes:
-        message_id: The same id is the same command, whoever submits it again.
-        shard: Of ``stream``.
-        stream: Whose actor is to handle it.
-        kind: Wire name of what ``body`` holds.
+        message_id: The same id is the same command, also when another process submits it again.
+        shard: The shard of ``stream``.
+        stream: The stream of the actor that handles the command.
+        kind: Wire name of the message in ``body``.
         body: Encoded; nothing in it is executed.
-        sender: The process, for people.
-        timeout: Microseconds from its submission in which it may be handled; 0 is for ever.
-        context: Encoded, see :mod:`indelible.events.codec.metadata`; empty if nothing was set.  The
-            same command may be submitted again with another one: the first stands.
+        sender: The sending process, for people to read.
+        timeout: Microseconds after its submission in which it may be handled; 0 is no limit.
+        context: Encoded, see :mod:`indelible.events.codec.metadata`; empty if nothing is set.  If
+            the command is submitted again with another context, the first one is kept.
     """
 
     message_id: str
@@ -57,14 +57,14 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_COMMAND = Command("", -1, "", "", b"", "")
-"""Stands for one that cannot be read."""
+"""Replaces a command that cannot be read."""
 
 
 def check_command(command: Command) -> None:
-    """Refuse what an append must not submit to the inbox: it would hurt its whole group.
+    """Refuse a command for which the database would refuse the append and its whole group.
 
     Raises:
-        ValueError: A database may not take it, or an owner not read it.
+        ValueError: A database could refuse the command, or its owner could not read it.
     """
     named = f"the command {command.message_id!a:.80}"
     texts = command.message_id, command.stream, command.kind, command.sender
@@ -79,13 +79,13 @@ def check_command(command: Command) -> None:
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
-    """A command as the owner finds it.
+    """A command as the owner reads it.
 
     Attributes:
-        seq: Order of submission; of two that were submitted at once either may come first.
-        command: What is asked.
-        late: Whether its time is over; it must not be handled any more.
-        damage: What is wrong with its row, of which ``command`` holds nothing then; else empty.
+        seq: Order of submission; two commands submitted at once may have either order.
+        command: The command, or :data:`NO_COMMAND` if its row is damaged.
+        late: Whether its timeout is over; then it must not be handled.
+        damage: The damage of its row, as text; else empty.
     """
 
     seq: int
@@ -95,11 +95,11 @@ class Submitted(msgspec.Struct, frozen=True, gc=False):
 
 
 class InboxWatcher:
-    """Waits until there may be something new in an inbox; one thread waits, any may wake it.
+    """Waits until an inbox may have changed; one thread waits, any thread may wake it.
 
     Attributes:
-        busy: Seconds between looks while commands come.
-        idle: Seconds between looks when none has come for a while.
+        busy: Seconds between polls while commands arrive.
+        idle: Seconds between polls when none has arrived for a while.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class InboxWatcher:
         idle: float,
         end: Callable[[], object] = lambda: None,
     ) -> None:
-        """``changed`` is asked by the waiting thread; ``end`` gives back what it needs."""
+        """``changed`` is called on the waiting thread; ``end`` frees its resources."""
         self.busy = busy
         self.idle = idle
         self._changed = changed
@@ -118,26 +118,26 @@ class InboxWatcher:
         self._woken = threading.Event()
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for :meth:`wake`, at most ``seconds``, or for ever; whether to look."""
+        """Wait for :meth:`wake`, at most ``seconds``; return whether to read the inbox."""
         woken = self._woken.wait(seconds)
-        if woken:  # else a wake() at this very moment would be lost
+        if woken:  # clearing it after a timeout could lose a wake() of this moment
             self._woken.clear()
         return self._changed() or woken
 
     def wake(self) -> None:
-        """Have the waiting thread look at once."""
+        """Have the waiting thread read at once."""
         self._woken.set()
 
     def close(self) -> None:
-        """Give back what is held; by the waiting thread, which will not wait again."""
+        """Free the resources; called by the waiting thread, which will not wait again."""
         self._end()
 
 
 class InboxWatchers:
-    """Those who wait at one inbox; any thread may add one, and wake them all."""
+    """The watchers of one inbox; any thread may add one, and wake them all."""
 
     def __init__(self) -> None:
-        """Nobody waits."""
+        """Start without a watcher."""
         self._lock = threading.Lock()
         self._all: tuple[InboxWatcher, ...] = ()
 
@@ -149,7 +149,7 @@ class InboxWatchers:
         idle: float,
         end: Callable[[], object] = lambda: None,
     ) -> InboxWatcher:
-        """A new one, which is woken from now on until it is closed."""
+        """Add a new watcher, which :meth:`wake` wakes until it is closed."""
 
         def leave() -> None:
             with self._lock:
@@ -162,71 +162,71 @@ class InboxWatchers:
         return watcher
 
     def wake(self) -> None:
-        """Have them all look at once; quick, never raises."""
+        """Wake all watchers; quick, never raises."""
         for watcher in self._all:
             watcher.wake()
 
 
 class Inbox(Protocol):
-    """Commands of one store; every method may be called from any thread, and blocks.
+    """The commands of one store; its methods are for any thread, and block.
 
-    Each raises :class:`~indelible.errors.StoreUnavailableError` when the database fails: whether
-    it has happened is then unknown, and doing it again is harmless.
+    Each raises :class:`~indelible.errors.StoreUnavailableError` if the database fails: its outcome
+    is unknown then, and it can safely be called again.
     """
 
     def submit(self, commands: Sequence[Command]) -> Collection[str]:
-        """Make ``commands`` durable, those that are there already excepted.
+        """Make ``commands`` durable, except those that are in the inbox already.
 
         Returns:
-            The ids among them that belong to a command of other contents; these were not taken.
+            The ids that already belong to a different command; their commands were not submitted.
         """
         ...
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
-        """The first ``limit`` sequence numbers of commands for ``shards`` without an answer."""
+        """Return the first ``limit`` sequence numbers of unanswered commands for ``shards``."""
         ...
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
-        """The first ``limit`` commands for ``shards`` without an answer, in order."""
+        """Return the first ``limit`` unanswered commands for ``shards``, in order."""
         ...
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """Those of ``seqs`` that have no answer, in order."""
+        """Return the unanswered commands with these sequence numbers, in order."""
         ...
 
     def astray(self, shards: int, limit: int) -> Sequence[Submitted]:
-        """Up to ``limit`` rows that a look for none of the ``shards`` finds, and no asker either.
+        """Return up to ``limit`` rows that neither an owner of a shard nor a sender can find.
 
-        Damage alone makes such rows; they are for setting aside.
+        Only damage makes such rows; the caller sets them aside.
         """
         ...
 
     def answer(self, answers: Sequence[tuple[str, bytes | None]]) -> None:
-        """Answer each (message id, encoded answer), durably; a first answer stands.
+        """Store the answers, (message id, encoded answer), durably; the first answer is kept.
 
-        The answer ``None`` deletes the message: nobody will ask for it.
+        The answer ``None`` deletes the message: its sender does not wait for an answer.
         """
         ...
 
     def set_aside(self, seq: int, answer: bytes) -> None:
-        """Answer a row that holds no command, durably, so that it waits no more.
+        """Answer a damaged row, durably, so that it is not read again.
 
-        One that was answered at no time there can be keeps its answer, if it has one.
+        A row with an impossible time of its answer keeps the answer, if it has one.
         """
         ...
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The answers of those that have one."""
+        """Return the answers of the messages that have one, by message id."""
         ...
 
     def discard(self, message_ids: Sequence[str]) -> None:
-        """Delete those that are answered: queries, which may be asked twice."""
+        """Delete the answered ones of these messages: queries, which may be sent again."""
         ...
 
     def forget(self, limit: int) -> int:
-        """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
+        """Delete up to ``limit`` messages answered more than 7 days ago, and return how many."""
         ...
 
     def watch(self, *, for_commands: bool = False) -> InboxWatcher:
-        """A new watcher, which the caller closes; ``for_commands`` spares it everything else."""
+        """Return a new watcher, which the caller closes; ``for_commands`` ignores answers."""
         ...

@@ -40,39 +40,39 @@ INBOX = sa.table(
 )
 
 _IN = 500
-"""Ids of one statement: a few kilobytes of SQL, far below any database's limit."""
+"""Ids in one statement: a few kilobytes of SQL, far below any database's limit."""
 
 Begin = Callable[[], AbstractContextManager[sa.Connection]]
-"""Gives a connection in a transaction that commits at the end of the block, or rolls back."""
+"""Begins a transaction that commits at the end of the block, or rolls back."""
 
 Now = sa.ColumnElement[int]
-"""The one clock that all processes of a database share, as SQL: microseconds UTC."""
+"""The database's clock, which all processes share, as SQL: microseconds UTC."""
 
 
 class SqlInbox:
-    """Reads and writes the table; the store says how to reach it.
+    """Reads and writes the table on the store's connections.
 
-    No clock of a process decides about a deadline on a database that has one of its own.
+    Deadlines follow the database's clock, never the clock of a process.
     """
 
     def __init__(
         self, *, write: Begin, read: Begin, now: Now, watch: Callable[[bool], InboxWatcher]
     ) -> None:
-        """Touch nothing yet; ``write`` begins transactions at full durability."""
+        """No I/O yet; ``write`` begins transactions at full durability."""
         self._write = write
         self._read = read
         self._now = now
         self._watch = watch
-        commands = _commands(now)  # made once: making it costs more than asking
+        commands = _commands(now)  # composed once: composing costs more than executing
         self._first = commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
         self._given = commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
 
     def watch(self, *, for_commands: bool = False) -> InboxWatcher:
-        """A new watcher, which the caller closes; ``for_commands`` spares it everything else."""
+        """Return a new watcher, which the caller closes; ``for_commands`` ignores answers."""
         return self._watch(for_commands)
 
     def submit(self, commands: Sequence[Command]) -> Collection[str]:
-        """Make ``commands`` durable, those that are there already excepted."""
+        """Make ``commands`` durable, except those that are in the inbox already."""
         rows = [
             {
                 "message_id": command.message_id,
@@ -93,24 +93,24 @@ class SqlInbox:
             return _taken(connection, commands)
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
-        """The first ``limit`` sequence numbers of commands for ``shards`` without an answer."""
+        """Return the first ``limit`` sequence numbers of unanswered commands for ``shards``."""
         if not shards:
             return ()
-        which = {"shards": sorted(shards), "most": limit}
+        values = {"shards": sorted(shards), "most": limit}
         with self._read() as connection:
-            return list(connection.execute(_WAITING, which).scalars())
+            return list(connection.execute(_WAITING, values).scalars())
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
-        """The first ``limit`` commands for ``shards`` without an answer, in order."""
+        """Return the first ``limit`` unanswered commands for ``shards``, in order."""
         try:
             with self._read() as connection:
-                which = {"shards": sorted(shards), "most": limit}
-                return _submitted(connection, self._first, which)
+                values = {"shards": sorted(shards), "most": limit}
+                return _submitted(connection, self._first, values)
         except StoreCorruptError:
             return self._one_by_one(self.waiting(shards, limit))
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """Those of ``seqs`` that have no answer, in order."""
+        """Return the unanswered commands with these sequence numbers, in order."""
         found: list[Submitted] = []
         try:
             with self._read() as connection:
@@ -123,45 +123,48 @@ class SqlInbox:
         return found
 
     def astray(self, shards: int, limit: int) -> Sequence[Submitted]:
-        """Up to ``limit`` rows that a look for none of the ``shards`` finds, nor an asker."""
+        """Return up to ``limit`` rows that neither an owner of a shard nor a sender can find."""
         stray = _UNANSWERED & INBOX.c.shard.not_in(range(shards))
-        query = sa.select(INBOX.c.seq, stray).where(stray | _NEVER).limit(limit)
+        query = sa.select(INBOX.c.seq, stray).where(stray | _IMPOSSIBLE_TIME).limit(limit)
         with self._read() as connection:
             rows = connection.execute(query).all()
-        words = ("it was answered at no time there can be", "it is of no shard there is")
-        return [Submitted(seq, NO_COMMAND, late=False, damage=words[of_no]) for seq, of_no in rows]
+        damages = ("its answered_at is an impossible time", "its shard does not exist")
+        return [
+            Submitted(seq, NO_COMMAND, late=False, damage=damages[is_stray])
+            for seq, is_stray in rows
+        ]
 
     def _one_by_one(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """The same where a row cannot be read: it leaves the others alone."""
+        """Read each row alone, so that a damaged row does not affect the others."""
         return [submitted for seq in seqs for submitted in self.take([seq])]
 
     def answer(self, answers: Sequence[tuple[str, bytes | None]]) -> None:
-        """Answer each (message id, encoded answer), or delete it; a first answer stands."""
-        said = [{"one": one, "said": answer} for one, answer in answers if answer is not None]
-        done = [one for one, answer in answers if answer is None]
+        """Store the answers, or delete the messages without one; the first answer is kept."""
+        answered = [{"id": id_, "new": answer} for id_, answer in answers if answer is not None]
+        done = [id_ for id_, answer in answers if answer is None]
         if not answers:
             return
         update = (
             sa.update(INBOX)
-            .where(INBOX.c.message_id == sa.bindparam("one"), INBOX.c.answered_at == 0)
-            .values(answered_at=self._now, answer=sa.bindparam("said"))
+            .where(INBOX.c.message_id == sa.bindparam("id"), INBOX.c.answered_at == 0)
+            .values(answered_at=self._now, answer=sa.bindparam("new"))
         )
         with self._write() as connection:
-            if said:
-                connection.execute(update, said)
+            if answered:
+                connection.execute(update, answered)
             for part in _parts(done):
-                connection.execute(_DONE.where(INBOX.c.message_id.in_(part)))
+                connection.execute(_DELETE_DONE.where(INBOX.c.message_id.in_(part)))
 
     def set_aside(self, seq: int, answer: bytes) -> None:
-        """Answer a row that holds no command, durably, so that it waits no more."""
-        said = sa.literal(answer, sa.LargeBinary)
-        first = sa.case((_UNANSWERED, said), else_=sa.func.coalesce(INBOX.c.answer, said))
-        row = sa.update(INBOX).where(INBOX.c.seq == seq, _UNANSWERED | _NEVER)
+        """Answer a damaged row, durably, so that it is not read again."""
+        new = sa.literal(answer, sa.LargeBinary)
+        first = sa.case((_UNANSWERED, new), else_=sa.func.coalesce(INBOX.c.answer, new))
+        row = sa.update(INBOX).where(INBOX.c.seq == seq, _UNANSWERED | _IMPOSSIBLE_TIME)
         with self._write() as connection:
             connection.execute(row.values(answered_at=self._now, answer=first))
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The answers of those that have one; one that cannot be read is no bytes at all."""
+        """Return the answers by message id; an unreadable answer is empty."""
         found: dict[str, bytes] = {}
         try:
             with self._read() as connection:
@@ -171,18 +174,19 @@ class SqlInbox:
         except StoreCorruptError:
             if len(message_ids) == 1:
                 return {message_ids[0]: b""}
-            return {one: said for id_ in message_ids for one, said in self.answers([id_]).items()}
+            alone = [self.answers([message_id]) for message_id in message_ids]
+            return {id_: answer for answers in alone for id_, answer in answers.items()}
         return found
 
     def discard(self, message_ids: Sequence[str]) -> None:
-        """Delete those that are answered: queries, which may be asked twice."""
+        """Delete the answered ones of these messages: queries, which may be sent again."""
         delete = sa.delete(INBOX).where(INBOX.c.answered_at > 0)
         with self._write() as connection:
             for part in _parts(message_ids):
                 connection.execute(delete.where(INBOX.c.message_id.in_(part)))
 
     def forget(self, limit: int) -> int:
-        """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
+        """Delete up to ``limit`` messages answered more than 7 days ago, and return how many."""
         old = (
             sa.select(INBOX.c.seq)
             .where(INBOX.c.answered_at > 0, INBOX.c.answered_at < self._now - REMEMBERED)
@@ -202,7 +206,7 @@ class SqlInbox:
         given = ("message_id", "shard", "stream", "kind", "body", "sender", "context")
         values |= {name: sa.bindparam(name) for name in given}
         if dialect == "postgresql":
-            from sqlalchemy.dialects import postgresql  # with all its drivers: 40 ms, if it is used
+            from sqlalchemy.dialects import postgresql  # takes 40 ms: only if it is used
 
             return postgresql.insert(INBOX).values(values).on_conflict_do_nothing()
         from sqlalchemy.dialects import sqlite
@@ -211,7 +215,7 @@ class SqlInbox:
 
 
 def _commands(now: Now) -> sa.Select[*tuple[Any, ...]]:
-    """Asks for commands without an answer, in order."""
+    """Return the query for unanswered commands, in order."""
     columns = INBOX.c
     late = sa.and_(columns.deadline > 0, columns.deadline < now)
     timeout = sa.case((columns.deadline == 0, 0), else_=columns.deadline - columns.submitted_at)
@@ -234,18 +238,18 @@ def _commands(now: Now) -> sa.Select[*tuple[Any, ...]]:
 
 
 def _at_most(column: sa.ColumnClause[Any], size: int) -> sa.ColumnElement[Any]:
-    """Its value, NULL for what is too large to be loaded."""
+    """Return the column's value, NULL if it is too large to load."""
     return sa.case((sa.func.length(column) <= size, column))
 
 
 _UNANSWERED = INBOX.c.answered_at == sa.literal_column("0")
-"""As the condition of the index ``inbox_waiting`` has it: a parameter would not match it."""
+"""The condition of the index ``inbox_waiting``; a parameter instead of 0 would not match it."""
 
-_NEVER = (INBOX.c.answered_at < 0) | (INBOX.c.answered_at > 2**63 - 1)
-"""Answered at no time; on SQLite text and bytes are greater than all numbers."""
+_IMPOSSIBLE_TIME = (INBOX.c.answered_at < 0) | (INBOX.c.answered_at > 2**63 - 1)
+"""An impossible time of the answer; on SQLite text and bytes are greater than all numbers."""
 
 _OF_SHARDS = INBOX.c.shard.in_(sa.bindparam("shards", expanding=True))
-_WAITING = (  # made once: it is asked all the time, and making it costs more than asking
+_WAITING = (  # composed once: it is executed all the time, and composing costs more
     sa.select(INBOX.c.seq)
     .where(_OF_SHARDS, _UNANSWERED)
     .order_by(INBOX.c.seq)
@@ -256,7 +260,7 @@ _ANSWERS = sa.select(
 ).where(INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0)
 
 
-_DONE = sa.delete(INBOX).where(_UNANSWERED)
+_DELETE_DONE = sa.delete(INBOX).where(_UNANSWERED)
 
 
 def _bytes(answer: object) -> bytes:
@@ -264,7 +268,7 @@ def _bytes(answer: object) -> bytes:
 
 
 def _taken(connection: sa.Connection, commands: Sequence[Command]) -> Collection[str]:
-    """Ids of ``commands`` that belong to something else."""
+    """Return the ids of ``commands`` that belong to a different command in the table."""
     stored: dict[str, tuple[Any, ...]] = {}
     columns = INBOX.c
     query = sa.select(
@@ -284,13 +288,13 @@ def _taken(connection: sa.Connection, commands: Sequence[Command]) -> Collection
 
 
 def _submitted(
-    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], which: Mapping[str, Any]
+    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]], values: Mapping[str, Any]
 ) -> list[Submitted]:
-    return [_checked(seq, values, late) for seq, *values, late in connection.execute(query, which)]
+    return [_checked(seq, row, late) for seq, *row, late in connection.execute(query, values)]
 
 
 def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
-    """A row as it was read; SQLite takes any type for any column."""
+    """Check a row and make it a command; SQLite takes any type for any column."""
     if tuple(map(type, values)) == _KINDS:
         command = Command(*values)
         texts = command.message_id, command.stream, command.kind, command.sender
@@ -300,7 +304,7 @@ def _checked(seq: int, values: Sequence[Any], late: Any) -> Submitted:
 
 
 def _damage(values: Sequence[Any]) -> str:
-    """What is wrong with a row; the first flaw tells."""
+    """Return the first damage of a row, as text."""
     found = ""
     for value, (name, kind) in zip(values, _COMMAND_TYPES, strict=True):
         if value is None:
@@ -322,7 +326,7 @@ _COMMAND_TYPES = (
 _KINDS = tuple(kind for _, kind in _COMMAND_TYPES)
 
 _BOUNDS = {"body": COMMAND_LIMIT, "context": METADATA_LIMIT}
-"""Bytes of what is read only if it is not too large."""
+"""Bytes of the columns that are read only if they are not too large."""
 
 
 def _parts(ids: Sequence[Any]) -> Sequence[Sequence[Any]]:

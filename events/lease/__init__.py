@@ -1,1 +1,1 @@
-"""Who may write: the owner of a store or of some shards, and roles that one process holds."""
+"""The shards that a process may write, and roles that one process at a time holds."""

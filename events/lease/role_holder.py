@@ -1,7 +1,7 @@
-"""The roles that this process has, and the thread that renews their leases.
+"""The roles that this process holds, and the thread that renews their leases.
 
-A role is held until it is released, or lost: its holder learns that before the lease ends, by
-monotonic time counted from before the last renewal was sent.
+A role is held until it is released or lost.  Its holder stops before the lease ends, by monotonic
+time counted from before the last renewal was sent.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from indelible.threads import wanted
 _log = logging.getLogger(__name__)
 
 LEASE = 10.0
-"""Seconds for which a role is held without a renewal; what a take-over waits for at most."""
+"""Seconds for which a role is held without a renewal, and the longest wait for a take-over."""
 
-_RENEWALS = 3  # in a lease: two may fail
-_MARGIN = 0.1  # of a lease: the holder stops so much earlier than anybody may take over
-_SOON = 1.0  # s until a taken role is looked at again: its holder may have released it
+_RENEWALS = 3  # renewals in one lease: two may fail
+_MARGIN = 0.1  # part of a lease by which the holder stops before another process may take over
+_RETRY = 1.0  # seconds until a taken role is tried again: its holder may have released it
 
 
 class Role:
@@ -35,7 +35,7 @@ class Role:
 
     Attributes:
         name: Such as ``consumer:billing``.
-        epoch: Fencing token, raised by every holder.
+        epoch: Fencing token; each new holder raises it.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class Role:
         until: int | None,
         on_lost: Callable[[], None],
     ) -> None:
-        """``until`` is monotonic ns, ``None`` for as long as the process lives.
+        """Hold the role until ``until``, monotonic ns; ``None`` is until the process ends.
 
-        ``on_lost`` is called on any thread, once; quick, never raises.
+        ``on_lost`` is called once, on any thread; it is quick and never raises.
         """
         self.name = name
         self.epoch = epoch
@@ -59,15 +59,15 @@ class Role:
 
     @property
     def lost(self) -> bool:
-        """Whether the holder must stop: released, taken, or not renewed in time."""
+        """Whether the holder must stop: the role is released, taken, or not renewed in time."""
         until = self._until
         return self._lost or (until is not None and self._holder.clock.monotonic() >= until)
 
     def check(self) -> None:
-        """See that the role is still held.
+        """Check that the role is still held.
 
         Raises:
-            RoleLostError: It is not.
+            RoleLostError: The role is lost.
         """
         if self.lost:
             self.lose()
@@ -75,11 +75,11 @@ class Role:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One transaction that commits only in this role, and extends its lease.
+        """Open a transaction that commits only if the role is held, and extends its lease.
 
         Raises:
-            RoleLostError: The role is not held any more; nothing was written.
-            StoreUnavailableError: The database failed; it may have been written.
+            RoleLostError: The role is lost; nothing was written.
+            StoreUnavailableError: The database failed; the transaction may have committed.
         """
         self.check()
         holder = self._holder
@@ -94,40 +94,40 @@ class Role:
         self.renewed(sent)
 
     def renewed(self, sent: int) -> None:
-        """Learn that the lease was extended by a statement sent at ``sent``, monotonic ns."""
+        """Note that a statement sent at ``sent``, monotonic ns, has extended the lease."""
         if self._until is not None:
-            self._until = max(self._until, sent + self._holder.trusted)
+            self._until = max(self._until, sent + self._holder.valid_for)
 
     def lose(self) -> None:
-        """Have it no more; nothing is written."""
-        known, self._lost = self._lost, True
+        """Mark the role as lost; nothing is written."""
+        was_lost, self._lost = self._lost, True
         self._holder.forget(self)
-        if not known:
+        if not was_lost:
             self._on_lost()
 
     def abandon(self) -> None:
-        """Have it no more, from wherever garbage is collected: takes no lock, writes nothing."""
+        """Mark the role as lost without a lock or a write: for a finaliser, on any thread."""
         self._lost = True
 
     def release(self) -> None:
-        """Give it up, so that the next one has it at once; may be called twice."""
+        """Release the role, so that another process gets it at once; may be called twice."""
         if not self._lost:
             self._lost = True
             self._holder.give_up(self)
 
 
 class RoleHolder:
-    """All roles of one open system; any thread may call any method."""
+    """All roles of one open system; its methods are for any thread."""
 
     def __init__(self, store: EventStore, owner: str, clock: Clock, lease: float = LEASE) -> None:
-        """``owner`` names this process for others, and no other process is called so.
+        """Take the name ``owner``, which no other process has, and a ``lease`` in seconds.
 
-        No I/O and no thread yet; ``lease`` in seconds.
+        No I/O and no thread yet.
         """
         self.owner = owner
         self.clock = clock
         self.lease = round(lease * 1e6)  # microseconds
-        self.trusted = round(lease * (1 - _MARGIN) * 1e9)  # ns
+        self.valid_for = round(lease * (1 - _MARGIN) * 1e9)  # ns after a renewal was sent
         self.store = store
         self._pause = lease / _RENEWALS
         self._lock = threading.Lock()
@@ -141,41 +141,42 @@ class RoleHolder:
         self,
         name: str,
         on_change: Callable[[], None],
-        then: Callable[[sa.Connection], None],
+        on_taken: Callable[[sa.Connection], None],
     ) -> Role | float:
-        """Take the role ``name``, or say in how many seconds to try again.
+        """Take the role ``name``, or return in how many seconds to try again.
 
         Args:
             name: Such as ``consumer:billing``.
-            on_change: Called when the role is lost; or once, when somebody here releases it.
-            then: Runs in the transaction that takes it, to read or write what belongs to it.
+            on_change: Called when the role is lost; or, if another user of this process holds it,
+                once when that user releases it.
+            on_taken: Reads or writes the role's data in the transaction that takes the role.
 
         Raises:
-            StoreReadOnlyError: The store was opened for reading.
-            StoreUnavailableError: The database failed; the role may be taken, by this process.
+            StoreReadOnlyError: The store is open for reading.
+            StoreUnavailableError: The database failed; this process may have taken the role.
         """
         with self._lock:
             held = self._held.get(name)
             if name in self._taking or (held is not None and not held.lost):
                 self._waiting.setdefault(name, set()).add(on_change)
-                return _SOON
+                return _RETRY
             self._taking.add(name)
         try:
-            return self._take(name, on_change, then)
+            return self._take(name, on_change, on_taken)
         finally:
             with self._lock:
                 self._taking.discard(name)
 
     def _take(
-        self, name: str, on_change: Callable[[], None], then: Callable[[sa.Connection], None]
+        self, name: str, on_change: Callable[[], None], on_taken: Callable[[sa.Connection], None]
     ) -> Role | float:
         sent = self.clock.monotonic()
         with self.store.write_views() as connection:
             epoch = take_role(connection, name, self.owner, self.lease)
             if epoch is None:
-                return min(_SOON, max(0.0, time_left(connection, name) / 1e6))
-            until = sent + self.trusted if is_leased(connection) else None
-            then(connection)
+                return min(_RETRY, max(0.0, time_left(connection, name) / 1e6))
+            until = sent + self.valid_for if is_leased(connection) else None
+            on_taken(connection)
         role = Role(self, name, epoch, until, on_change)
         with self._lock:
             self._held[name] = role
@@ -184,7 +185,7 @@ class RoleHolder:
         return role
 
     def _begin(self) -> None:
-        """Start to renew; while there is no thread for it, roles are lost when their time ends."""
+        """Start the renewing thread; without one, roles are lost when their leases end."""
         with self._lock:
             if self._held and self._thread is None and not self._stopped.is_set():
                 thread = threading.Thread(target=self._work, name="indelible-roles", daemon=True)
@@ -201,7 +202,7 @@ class RoleHolder:
         return True
 
     def renew(self) -> None:
-        """Extend the leases of all roles; one that cannot be is lost."""
+        """Extend the leases of all roles; a role that another process holds is lost."""
         with self._lock:
             roles = list(self._held.values())
         for role in roles:
@@ -212,27 +213,27 @@ class RoleHolder:
                 with role.writing():
                     pass
             except RoleLostError:
-                _log.info("%s is done by another process now", role.name)
-            except IndelibleError as error:  # the database is away; there is time for another try
+                _log.info("%s is held by another process now", role.name)
+            except IndelibleError as error:  # the database failed; the lease leaves time to retry
                 _log.warning("the lease of %s could not be renewed: %s", role.name, error)
 
     def give_up(self, role: Role) -> None:
-        """Release ``role`` in the database, as far as that works; the lease ends anyway."""
+        """Release ``role`` in the database; if that fails, its lease ends later."""
         try:
             with self.store.write_views() as connection:
                 leave_role(connection, role.name, self.owner, role.epoch)
         except IndelibleError as error:
-            _log.info("%s was left without a word: %s", role.name, error)
+            _log.info("%s could not be released, and its lease runs out: %s", role.name, error)
         self.forget(role)
 
     def forget(self, role: Role) -> None:
-        """Have ``role`` no more, and tell who waits for it here."""
+        """Remove ``role``, and call ``on_change`` of its waiters in this process."""
         with self._lock:
             if self._held.get(role.name) is role:
                 del self._held[role.name]
             waiting = self._waiting.pop(role.name, ())
-        for tell in waiting:
-            tell()
+        for on_change in waiting:
+            on_change()
 
     def close(self) -> None:
         """Release all roles and end the thread; may be called twice."""

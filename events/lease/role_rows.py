@@ -1,8 +1,8 @@
-"""What one process at a time does for all: rows of table ``roles``, one a role.
+"""The table ``roles``: one row for each role, which one process at a time holds.
 
-On a database that several processes write, a lease by the database's clock decides who may take a
-role, and the epoch alone who may write in it (fencing).  On SQLite only the store's owner writes,
-by a kernel lock: whoever else a row names is gone, and no clock is asked.
+On PostgreSQL a lease by the database's clock decides which process may take a role, and the epoch
+alone which process may write in it (fencing).  On SQLite only the store's owner writes, by a kernel
+lock: any other process in a row has ended, and no clock is used.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _HOLD_LEASED = """
     UPDATE roles SET lease_until = {now} + %s::bigint
     FROM held WHERE roles.name = held.name RETURNING roles.name
 """
-"""Also has the server end a transaction, and its locks, whose process was stopped inside it."""
+"""Also has the server end the transaction, and its locks, if the process is paused inside it."""
 
 _LEAVE = """
     UPDATE roles SET owner = '', lease_until = 0
@@ -52,16 +52,16 @@ _FREE = {
 
 
 def is_leased(connection: sa.Connection) -> bool:
-    """Whether roles end with time here, so that their holders must renew them."""
+    """Whether roles have leases on this database, which their holders must renew."""
     return connection.dialect.name != "sqlite"
 
 
 def take_role(
     connection: sa.Connection, name: str, owner: str, lease: int, *, by_force: bool = False
 ) -> int | None:
-    """Take the role for ``lease`` microseconds and return its new epoch; ``None``: it is taken.
+    """Take the role for ``lease`` microseconds and return its new epoch, ``None`` if it is held.
 
-    ``by_force`` takes it from a living holder, who then writes nothing more in it.
+    ``by_force`` takes it from a living holder, whose later writes in the role are refused.
     """
     free = "true" if by_force else _FREE[connection.dialect.name]
     statement = _in_dialect(connection, _TAKE.replace("{free}", free))
@@ -70,7 +70,7 @@ def take_role(
 
 
 def time_left(connection: sa.Connection, name: str) -> int:
-    """Microseconds until the role may be taken; 0 or less: now."""
+    """Return the microseconds until the role may be taken; 0 or less is now."""
     left = connection.execute(_in_dialect(connection, _LEFT), {"name": name}).scalar_one_or_none()
     return left or 0
 
@@ -78,10 +78,10 @@ def time_left(connection: sa.Connection, name: str) -> int:
 def hold_roles(
     connection: sa.Connection, epochs: Mapping[str, int], owner: str, lease: int
 ) -> None:
-    """Extend the leases, in the transaction of whatever is written in the roles: fences it.
+    """Extend the leases in a transaction that writes in the roles, and so fence it.
 
     Raises:
-        RoleLostError: The epoch of one is over; the transaction must not commit.
+        RoleLostError: A role has a newer epoch; the transaction must not commit.
     """
     if is_leased(connection):
         statement = _HOLD_LEASED.replace("{now}", NOW["postgresql"])
@@ -100,7 +100,7 @@ def hold_roles(
 
 
 def leave_role(connection: sa.Connection, name: str, owner: str, epoch: int) -> None:
-    """Let the next one take the role at once; nothing happens if somebody has."""
+    """Free the role, so that another process can take it; no effect if one already has."""
     connection.execute(sa.text(_LEAVE), {"name": name, "owner": owner, "epoch": epoch})
 
 

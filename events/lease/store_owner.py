@@ -1,4 +1,4 @@
-"""Who owns a store, or some shards of it, as far as it can be seen from another process."""
+"""The owner of a store, or of some of its shards, as other processes see it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class StoreOwner(msgspec.Struct, frozen=True):
-    """A process, as it says itself; ``since`` in microseconds UTC."""
+    """A process, as it has described itself; ``since`` in microseconds UTC."""
 
     owner: str
     host: str

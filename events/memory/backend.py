@@ -1,4 +1,4 @@
-"""What the store in memory writes to: lists and dicts, in which a group appears as a whole."""
+"""The backend of the store in memory: lists and dicts; readers see a group whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from indelible.failpoints import Failpoints
 
 
 class MemoryBackend:
-    """The lists and dicts behind the store; a group appears in them as a whole."""
+    """The lists and dicts of the store; readers see a group whole or not at all."""
 
     wants_upkeep = False
 
@@ -21,7 +21,7 @@ class MemoryBackend:
         """Start empty."""
         self.shards = shards
         self.inbox = inbox
-        self.lock = threading.Lock()  # for readers that look at more than one thing
+        self.lock = threading.Lock()  # for readers that read more than one of these
         self.ends = {number: Shard(0, number=number) for number in range(shards)}
         self.events: dict[int, list[RecordedEvent]] = {number: [] for number in range(shards)}
         self.streams: dict[str, list[RecordedEvent]] = {}
@@ -31,7 +31,7 @@ class MemoryBackend:
         self._epoch = 0
 
     def raise_epoch(self) -> Mapping[int, Shard]:
-        """Fence off whoever wrote before."""
+        """Raise the epoch, which fences earlier writers, and return the shards."""
         with self.lock:
             self._epoch = self.ends[SHARD].epoch + 1
             for number, end in self.ends.items():
@@ -39,18 +39,18 @@ class MemoryBackend:
         return dict(self.ends)
 
     def load(self) -> Mapping[int, Shard]:
-        """Where the shards end."""
+        """Return the owned shards."""
         owned = {number: end for number, end in self.ends.items() if end.epoch == self._epoch}
         if self.shards == 1 and not owned:
             raise StaleEpochError(SHARD, self._epoch)
         return owned
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
-        """The heads of those of ``names`` that exist."""
+        """Return the heads of the streams in ``names`` that exist."""
         return [self.heads[name] for name in names if name in self.heads]
 
     def write(self, plans: Sequence[ShardPlan]) -> None:
-        """Show the whole of ``plans`` to readers at once."""
+        """Write all of ``plans`` under the readers' lock."""
         hit = self._failpoints.hit
         hit("commit.begun")
         for plan in plans:
@@ -60,17 +60,17 @@ class MemoryBackend:
         hit("commit.before")
         with self.lock:
             for plan in plans:
-                self._show(plan)
+                self._store(plan)
                 if plan.answers or plan.done:
-                    self.inbox.answer([*plan.answers, *((one, None) for one in plan.done)])
+                    self.inbox.answer([*plan.answers, *((id_, None) for id_ in plan.done)])
                 if plan.commands:
                     self.inbox.keep(plan.commands)
         hit("commit.after")
 
-    def _show(self, plan: ShardPlan) -> None:
+    def _store(self, plan: ShardPlan) -> None:
         self.blobs.update(plan.blobs)
         for events in plan.events:
-            # Readers get what the bytes say, as from any other store.
+            # Readers decode the bytes, as from any other store.
             stored = [_without_data(event) for event in events]
             self.streams.setdefault(events[0].stream, []).extend(stored)
             self.events[plan.after.number].extend(stored)
@@ -79,7 +79,7 @@ class MemoryBackend:
         self.ends[plan.after.number] = plan.after
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
-        """The event id at each (stream id, version)."""
+        """Return the event id at each (stream id, version)."""
         names = {head.id: head.name for head in self.heads.values()}
         found: list[bytes | None] = []
         for stream, version in places:
@@ -88,14 +88,14 @@ class MemoryBackend:
         return found
 
     def probe(self) -> None:
-        """Memory always takes writes, unless a test says otherwise."""
+        """Succeed, unless a failpoint of a test raises."""
         self._failpoints.hit("commit.begun")
 
     def discard(self) -> None:
-        """There is no connection."""
+        """Do nothing: there is no connection."""
 
     def upkeep(self) -> None:
-        """There is nothing to do."""
+        """Do nothing: there is no maintenance."""
 
 
 def _with_epoch(shard: Shard, epoch: int) -> Shard:

@@ -1,4 +1,4 @@
-"""The inbox of the store in memory; nobody else can reach it, but it behaves like any other."""
+"""The inbox of the store in memory: for this process only, but it behaves like any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from indelible.events.inbox.inbox import REMEMBERED, Command, InboxWatcher, InboxWatchers, Submitted
 
-_SLOW = 3_600.0  # seconds between looks: whoever submits wakes the watchers
+_SLOW = 3_600.0  # seconds between polls: submit() wakes the watchers
 
 
 class _StoredCommand(msgspec.Struct, gc=False):
@@ -21,7 +21,7 @@ class _StoredCommand(msgspec.Struct, gc=False):
 
 
 class MemoryInbox:
-    """Rows in a dict."""
+    """The inbox as a dict of rows, by message id."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         """Start empty; ``now`` is microseconds UTC."""
@@ -32,13 +32,13 @@ class MemoryInbox:
         self._watchers = InboxWatchers()
 
     def submit(self, commands: Sequence[Command]) -> Collection[str]:
-        """Keep ``commands``, those that are there already excepted, and wake who watches."""
+        """Store ``commands``, except those that are in the inbox already, and wake the watchers."""
         taken = self.keep(commands)
         self._watchers.wake()
         return taken
 
     def keep(self, commands: Sequence[Command]) -> Collection[str]:
-        """Keep ``commands``, those that are there already excepted."""
+        """Store ``commands``, except those that are in the inbox already."""
         now = self._now()
         taken = set()
         with self._lock:
@@ -53,28 +53,28 @@ class MemoryInbox:
         return taken
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
-        """The first ``limit`` sequence numbers of commands for ``shards`` without an answer."""
+        """Return the first ``limit`` sequence numbers of unanswered commands for ``shards``."""
         with self._lock:
             rows = [row for row in self._rows.values() if not row.answered_at]
         return [row.seq for row in rows if row.command.shard in shards][:limit]
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
-        """The first ``limit`` commands for ``shards`` without an answer, in order."""
+        """Return the first ``limit`` unanswered commands for ``shards``, in order."""
         return self.take(self.waiting(shards, limit))
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """Those of ``seqs`` that have no answer, in order."""
+        """Return the unanswered commands with these sequence numbers, in order."""
         wanted, now = set(seqs), self._now()
         with self._lock:
             rows = [r for r in self._rows.values() if r.seq in wanted and not r.answered_at]
         return [Submitted(row.seq, row.command, 0 < row.deadline < now) for row in rows]
 
     def astray(self, shards: int, limit: int) -> Sequence[Submitted]:  # noqa: ARG002 - there are none
-        """None: nothing damages what is in memory."""
+        """Return no row: rows in memory cannot be damaged."""
         return ()
 
     def answer(self, answers: Sequence[tuple[str, bytes | None]]) -> None:
-        """Answer each (message id, encoded answer), or delete it; a first answer stands."""
+        """Store the answers, or delete the messages without one; the first answer is kept."""
         now = self._now()
         with self._lock:
             for message_id, answer in answers:
@@ -88,35 +88,35 @@ class MemoryInbox:
         self._watchers.wake()
 
     def set_aside(self, seq: int, answer: bytes) -> None:
-        """Answer a row by its number."""
+        """Answer a row by its sequence number."""
         with self._lock:
-            ids = [one for one, row in self._rows.items() if row.seq == seq]
-        self.answer([(one, answer) for one in ids])
+            ids = [id_ for id_, row in self._rows.items() if row.seq == seq]
+        self.answer([(id_, answer) for id_ in ids])
 
     def answers(self, message_ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The answers of those that have one."""
+        """Return the answers of the messages that have one, by message id."""
         with self._lock:
-            found = [self._rows[one] for one in message_ids if one in self._rows]
+            found = [self._rows[id_] for id_ in message_ids if id_ in self._rows]
         return {row.command.message_id: row.answer for row in found if row.answered_at}
 
     def discard(self, message_ids: Sequence[str]) -> None:
-        """Delete those that are answered: queries, which may be asked twice."""
+        """Delete the answered ones of these messages: queries, which may be sent again."""
         with self._lock:
-            for one in message_ids:
-                if one in self._rows and self._rows[one].answered_at:
-                    del self._rows[one]
+            for id_ in message_ids:
+                if id_ in self._rows and self._rows[id_].answered_at:
+                    del self._rows[id_]
 
     def forget(self, limit: int) -> int:
-        """Delete up to ``limit`` that were answered more than 7 days ago; how many there were."""
+        """Delete up to ``limit`` messages answered more than 7 days ago, and return how many."""
         before = self._now() - REMEMBERED
         with self._lock:
-            old = [one for one, row in self._rows.items() if 0 < row.answered_at < before][:limit]
-            for one in old:
-                del self._rows[one]
+            old = [id_ for id_, row in self._rows.items() if 0 < row.answered_at < before][:limit]
+            for id_ in old:
+                del self._rows[id_]
         return len(old)
 
     def watch(self, *, for_commands: bool = False) -> InboxWatcher:  # noqa: ARG002 - all are cheap here
-        """A new watcher, which is woken at every change."""
+        """Return a new watcher, which is woken at every change."""
         return self._watchers.add(lambda: False, busy=_SLOW, idle=_SLOW)
 
 

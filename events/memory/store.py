@@ -24,19 +24,19 @@ from indelible.events.memory.backend import MemoryBackend
 from indelible.events.memory.inbox import MemoryInbox
 from indelible.events.memory.views import MemoryViews
 from indelible.events.model.event import RecordedEvent
-from indelible.events.read.stream_gaps import Span, whole
-from indelible.events.sqlite.fork_guard import carry_over, check_not_carried_over
+from indelible.events.read.stream_gaps import Span, gapless_events
+from indelible.events.sqlite.fork_guard import check_not_in_use_at_fork, note_use_at_fork
 from indelible.events.store import FIRST, NEVER, Cursor, Place, Sleepers, StreamHead
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
-if TYPE_CHECKING:  # what verifies is imported when somebody verifies
+if TYPE_CHECKING:  # the verifying modules are imported by verify() only
     from indelible.events.verification.anchor import Anchor
     from indelible.events.verification.chain_walk import ShardEnd
 
 
 class MemoryEventStore(GroupedStore):
-    """Keeps everything as long as the object lives, also while closed: a restart can be played."""
+    """Keeps its events while the object exists, also while closed, so that tests can restart it."""
 
     def __init__(
         self,
@@ -46,55 +46,55 @@ class MemoryEventStore(GroupedStore):
         url: str = "memory://",
         shards: int = 1,
     ) -> None:
-        """Hold nothing yet; no thread exists.  With several ``shards`` it owns them all."""
+        """Start empty and without a thread.  With several ``shards`` it owns them all."""
         self.url = url
         clock, failpoints = clock or SystemClock(), failpoints or Failpoints()
         self._memory = MemoryBackend(failpoints, shards, MemoryInbox(clock.now))
         self._views = MemoryViews()
-        self._turns = FairLock()
+        self._writer_lock = FairLock()
         name = "event store (memory)"
-        self._group = GroupCommit(self._memory, clock, failpoints, self._turns, name)
+        self._group = GroupCommit(self._memory, clock, failpoints, self._writer_lock, name)
         watch(self)
 
     @property
     def shards(self) -> int:
-        """How many shards there are."""
+        """The number of shards."""
         return self._memory.shards
 
     def holds(self, stream: str) -> bool:
-        """Whether this process may act for ``stream`` at this instant: a shard may have an end."""
+        """Whether this process may act for ``stream`` at this instant; tests may set a deadline."""
         return self._group.holds(self.shard_of(stream))
 
     @property
     def inbox(self) -> Inbox:
-        """Commands from elsewhere: none but this process can submit any."""
+        """The inbox, to which only this process can submit commands."""
         return self._memory.inbox
 
     def owners(self) -> Sequence[StoreOwner]:
-        """Nobody else sees this store, so that nobody asks."""
+        """Return no owner: no other process can see this store."""
         return ()
 
     def open(self) -> None:
-        """Raise the epoch and take appends.
+        """Raise the epoch and accept appends.
 
         Raises:
-            ForkedError: SQLite, which has the views, was in use when this process was forked.
+            ForkedError: SQLite, which holds the views, was in use when this process was forked.
         """
         self.check_process()
-        check_not_carried_over()
+        check_not_in_use_at_fork()
         if self.state == "closed":
             self._group.begin(self._memory.raise_epoch())
 
     def close(self) -> None:
-        """Commit what is queued, then refuse; may be called twice."""
+        """Commit the queued appends, then refuse later ones; may be called twice."""
         self.check_process()
         self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
 
     def _forked(self, parent: int) -> None:
-        """In a child that inherits a copy, in the state in which the other threads left it."""
+        """Close the store in a forked child, whose copy may be in the middle of a change."""
         if self.state != "closed":
             self._parent = parent
-            carry_over(self.url, parent)
+            note_use_at_fork(self.url, parent)
             self._group.abandon(ForkedError("the event store", self.url, parent))
 
     # -- reading
@@ -102,46 +102,49 @@ class MemoryEventStore(GroupedStore):
     def read(
         self, stream: str, after: int = 0, until: int | None = None
     ) -> Iterable[RecordedEvent]:
-        """Events of ``stream`` with ``after < version <= until``, in order."""
+        """Return the events of ``stream`` with ``after < version <= until``, in order."""
         self._check_open()
         memory, after = self._memory, max(after, 0)
         with memory.lock:
             head, events = memory.heads.get(stream), memory.streams.get(stream, [])
-            end = None if until is None else _behind(events, until, _version)
-            part = events[_behind(events, after, _version) : end]
+            end = None if until is None else _index_after(events, until, _version)
+            part = events[_index_after(events, after, _version) : end]
         if head is None:
             return ()
         limit = head.version if until is None else until
         span = Span.of(self.url, stream, (head.id, head.version), after, limit, len(part) + 1)
-        return whole(span, part, lambda _: (), self.read_shard)
+        return gapless_events(span, part, lambda _: (), self.read_shard)
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
-        """The first ``limit`` events of each of ``streams`` that has any."""
+        """Return the first ``limit`` events of each of ``streams`` that has any."""
         self._check_open()
         with self._memory.lock:
             known = {name: self._memory.streams.get(name, []) for name in streams}
-            found = {name: all_[: _behind(all_, limit, _version)] for name, all_ in known.items()}
+            found = {
+                name: events[: _index_after(events, limit, _version)]
+                for name, events in known.items()
+            }
         return {name: events for name, events in found.items() if events}
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events behind position ``after``, in order."""
+        """Return at most ``limit`` events after position ``after``, in order."""
         self._check_open()
         with self._memory.lock:
             events = self._memory.events.get(shard, [])
-            start = _behind(events, max(after, 0), _position)
+            start = _index_after(events, max(after, 0), _position)
             return events[start : start + limit]
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """The id of one event of ``stream``, ``None`` if it has no such one."""
+        """Return the id of the event at ``version``, ``None`` if there is no such event."""
         return next((event.event_id for event in self.read(stream, version - 1, version)), None)
 
     def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends, ``None`` if it has no event."""
+        """Return the head of ``stream``, ``None`` if it has no event."""
         self._check_open()
         head = self._memory.heads.get(stream)
-        return None if head is None else _shown(head)
+        return None if head is None else _stream_head(head)
 
     def heads(
         self,
@@ -151,12 +154,12 @@ class MemoryEventStore(GroupedStore):
         *,
         wake_at: int | None = None,
     ) -> Sequence[StreamHead]:
-        """Heads of a category's streams in order of their creation, by status if given."""
+        """Return the heads of a category's streams in order of their creation, filtered."""
         self._check_open()
         with self._memory.lock:
             heads = sorted(self._memory.heads.values(), key=lambda head: head.id)
         return [
-            _shown(head)
+            _stream_head(head)
             for head in heads
             if head.category == category
             and (statuses is None or head.status in statuses)
@@ -165,11 +168,11 @@ class MemoryEventStore(GroupedStore):
         ]
 
     def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:
-        """Heads of those of ``streams`` that have an event."""
+        """Return the heads of ``streams``; unknown ones are left out."""
         self._check_open()
         with self._memory.lock:
             heads = self._memory.heads
-            return {name: _shown(heads[name]) for name in streams if name in heads}
+            return {name: _stream_head(heads[name]) for name in streams if name in heads}
 
     def sleeping(
         self,
@@ -179,7 +182,7 @@ class MemoryEventStore(GroupedStore):
         until: int = NEVER,
         limit: int = 1_000,
     ) -> Sleepers:
-        """At most ``limit`` streams that want to be woken, by the time at which they do."""
+        """Return at most ``limit`` streams with a wake-up time, in the order of these times."""
         self._check_open()
         with self._memory.lock:
             heads = [
@@ -190,10 +193,11 @@ class MemoryEventStore(GroupedStore):
                 and (shards is None or head.id >> STREAM_ID_BITS in shards)
             ]
         page = nsmallest(limit, heads, key=_place)
-        return Sleepers(list(map(_shown, page)), _place(page[-1]) if len(page) == limit else None)
+        place = _place(page[-1]) if len(page) == limit else None
+        return Sleepers(list(map(_stream_head, page)), place)
 
     def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256."""
+        """Return the payload with this sha256."""
         self._check_open()
         content = self._memory.blobs.get(digest)
         if content is None or sha256(content).digest() != digest:
@@ -202,19 +206,19 @@ class MemoryEventStore(GroupedStore):
         return content
 
     def positions(self) -> Cursor:
-        """The last committed position of every shard."""
+        """Return the last committed position of every shard."""
         self._check_open()
         with self._memory.lock:
             return {number: shard.head for number, shard in self._memory.ends.items()}
 
     def anchor(self) -> Anchor:
-        """Where every shard ends, for keeping elsewhere."""
+        """Return the ends of all shards, to keep outside the store."""
         from indelible.events.verification.log_check import anchor_of
 
         return anchor_of(self._ends())
 
     def verify(self, anchor: Anchor | None = None) -> int:
-        """Walk the hash chains and return how many events they cover; no more is verified."""
+        """Verify the hash chains, and nothing else, and return the number of events."""
         from indelible.events.verification.log_check import verify_chains
 
         return verify_chains(self._ends(), self.read_shard, anchor or {})
@@ -234,14 +238,14 @@ class MemoryEventStore(GroupedStore):
 
     @contextmanager
     def write_views(self) -> Iterator[sa.Connection]:
-        """One transaction for views and cursors, taking turns with the appends."""
+        """Open a transaction for views and cursors; it excludes appends."""
         self._check_open()
-        with self._turns, self._views.begin() as connection:
+        with self._writer_lock, self._views.begin() as connection:
             yield connection
 
     @contextmanager
     def read_views(self) -> Iterator[sa.Connection]:
-        """A connection to the views; waits for a transaction that writes them."""
+        """Open a connection to the views; waits for a transaction that writes them."""
         self._check_open()
         with self._views.begin() as connection:
             yield connection
@@ -256,12 +260,12 @@ _version, _position = attrgetter("version"), attrgetter("position")
 _place = attrgetter("wake_at", "id")
 
 
-def _behind(
+def _index_after(
     events: Sequence[RecordedEvent], number: int, key: Callable[[RecordedEvent], int]
 ) -> int:
-    """Where the first of ``events`` stands whose version or position is above ``number``."""
+    """Return the index of the first event whose version or position is above ``number``."""
     return bisect_right(events, number, key=key)
 
 
-def _shown(head: Head) -> StreamHead:
+def _stream_head(head: Head) -> StreamHead:
     return StreamHead(head.name, head.category, head.version, head.status, head.wake_at)

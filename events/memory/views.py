@@ -1,4 +1,4 @@
-"""Views of the store in memory: they are tables in any store, so it has a database for them."""
+"""The database for the views of the store in memory: views are tables in every store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MemoryViews:
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """One transaction at a time, on the only connection."""
+        """Begin a transaction, one at a time, on the only connection."""
         with self._lock:
             if self._engine is None:
                 self._engine = _migrated()

@@ -1,1 +1,1 @@
-"""The event store on PostgreSQL: one log, many writers, leases by the database's clock."""
+"""The event store on PostgreSQL: one log, many writing processes, leases by the server's clock."""

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL store lies: an address as the user writes it."""
+"""Parses the address of a PostgreSQL store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRIVER = "postgresql+psycopg"
 
 
 def is_postgres(url: str) -> bool:
-    """Whether ``url`` is for PostgreSQL, with whatever driver.
+    """Whether ``url`` is for PostgreSQL, with any driver.
 
     >>> is_postgres("postgresql://host/db"), is_postgres("sqlite:///a.db")
     (True, False)
@@ -24,10 +24,10 @@ def is_postgres(url: str) -> bool:
 
 
 def parse_address(url: str) -> sa.URL:
-    """Read ``postgresql+psycopg://user@host/database`` or ``postgresql://...``; asks no server.
+    """Parse ``postgresql+psycopg://user@host/database`` or ``postgresql://...``; does not connect.
 
     Raises:
-        StoreNotFoundError: Not such an address, or one for another driver.
+        StoreNotFoundError: ``url`` has another form, or names another driver.
         MissingExtraError: The driver is not installed.
     """
     from sqlalchemy.engine import make_url
@@ -35,7 +35,7 @@ def parse_address(url: str) -> sa.URL:
 
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:  # the latter of a port that is no number
+    except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         raise no_address(url) from error
     if parsed.drivername not in ("postgresql", "postgres", DRIVER):
         raise no_address(url, f"its driver is not the one that is used, {DRIVER}")

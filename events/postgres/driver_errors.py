@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean to a user: no driver error leaves the store as it came."""
+"""Translates PostgreSQL's errors to the library's; the store raises no driver error."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from indelible.errors import (
 )
 
 _NO_DATABASE = "3D000"
-_READ_ONLY = frozenset({"25006", "42501"})  # a standby, or a user who may not write
+_READ_ONLY = frozenset({"25006", "42501"})  # a standby, or a user without the right to write
 _CORRUPT = frozenset({"XX001", "XX002"})
 _OF_THE_STATEMENT = frozenset({"0A", "21", "22", "23", "42", "44", "P0"})
 """Classes of SQLSTATE that say that a statement is wrong (PostgreSQL, appendix A)."""
 
 
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's code of an error; empty if it comes from the driver, or from elsewhere."""
+    """Return PostgreSQL's code of an error; empty if the error is not the server's."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     return getattr(error, "sqlstate", None) or ""
 
 
 def is_of_the_database(error: BaseException) -> bool:
-    """Whether the database failed, or is not reached, rather than one statement being wrong."""
+    """Whether the database failed or is not reached, rather than the statement being wrong."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     if isinstance(error, psycopg.OperationalError):
-        return True  # whatever its code: connections, resources, dead-locks, shut-downs
+        return True  # with any code: connections, resources, deadlocks, shutdowns
     return isinstance(error, psycopg.Error) and sqlstate(error)[:2] not in _OF_THE_STATEMENT
 
 
 def meaning(error: BaseException, url: str) -> IndelibleError:
-    """The error to raise instead of the driver's."""
+    """Return the error to raise instead of the driver's."""
     words = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     code = sqlstate(error)
     if code == _NO_DATABASE or (not code and 'database "' in words and "does not exist" in words):
@@ -55,9 +55,9 @@ def meaning(error: BaseException, url: str) -> IndelibleError:
 
 @contextmanager
 def of_the_database(url: str) -> Iterator[None]:
-    """Turn what the database's failing raises in the block into the library's errors.
+    """Translate the driver's errors in the block, except those of a wrong statement.
 
-    A wrong statement is the caller's, and stays as it is.
+    A wrong statement is the caller's mistake; its error is raised unchanged.
     """
     try:
         yield
@@ -71,7 +71,7 @@ def of_the_database(url: str) -> Iterator[None]:
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Turn the driver's errors in the block into the library's."""
+    """Translate all of the driver's errors in the block to the library's."""
     try:
         yield
     except (DBAPIError, psycopg.Error) as error:

@@ -1,4 +1,4 @@
-"""The inbox on PostgreSQL: hints wake those who wait, looks now and then make up for lost ones."""
+"""The inbox on PostgreSQL: hints wake the watchers, and polling makes up for lost hints."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from indelible.events.inbox.inbox import InboxWatcher, InboxWatchers
 from indelible.events.inbox.sql_inbox import Begin, SqlInbox
 
 INBOX_CHANNEL = "indelible_inbox"
-"""Rung, without words, when commands were submitted or answered."""
+"""Channel of hints, without a payload, that commands were submitted or answered."""
 
 _BUSY, _IDLE = 0.050, 0.250
-"""Seconds between looks; hints come sooner."""
+"""Seconds between polls; hints come sooner."""
 
-RING: LiteralString = f"SELECT pg_notify('{INBOX_CHANNEL}', '')"
+NOTIFY: LiteralString = f"SELECT pg_notify('{INBOX_CHANNEL}', '')"
 
 
 class PostgresInbox(SqlInbox):
-    """The table, and who waits for it to change."""
+    """The inbox table, and its watchers in this process."""
 
     def __init__(self, *, write: Begin, read: Begin) -> None:
-        """Touch nothing yet; ``write`` begins transactions at full durability."""
+        """No I/O yet; ``write`` begins transactions at full durability."""
         super().__init__(
-            write=lambda: _ringing(write),
+            write=lambda: _notifying(write),
             read=read,
             now=sa.literal_column(NOW, sa.BigInteger),
             watch=self._watch,
         )
         self._watchers = InboxWatchers()
 
-    def ring(self, _: str = "") -> None:
-        """Wake who waits; quick, never raises."""
+    def wake(self, _: str = "") -> None:
+        """Wake the watchers; quick, never raises."""
         self._watchers.wake()
 
     def _watch(self, _for_commands: bool) -> InboxWatcher:
@@ -43,8 +43,8 @@ class PostgresInbox(SqlInbox):
 
 
 @contextmanager
-def _ringing(write: Begin) -> Iterator[sa.Connection]:
-    """The hint travels with the commit: commands are few beside events."""
+def _notifying(write: Begin) -> Iterator[sa.Connection]:
+    """Send the hint in the transaction itself: commands are few compared with events."""
     with write() as connection:
         yield connection
-        connection.exec_driver_sql(RING)
+        connection.exec_driver_sql(NOTIFY)

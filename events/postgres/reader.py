@@ -1,4 +1,4 @@
-"""Reading the log: short statements on read-only connections that hold nothing while they wait."""
+"""Reads the log by short statements on read-only connections, without an open transaction."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from indelible.events.model.event import RecordedEvent, by_stream
 from indelible.events.model.event_types import EVENT_LIMIT
 from indelible.events.model.stream_names import KIND_LIMIT, is_text
 from indelible.events.postgres.driver_errors import of_the_database, translated
-from indelible.events.read.stream_gaps import Span, whole
+from indelible.events.read.stream_gaps import Span, gapless_events
 from indelible.events.store import Cursor, Place, Sleepers, StreamHead
 
-_PAGE = 1_000  # events of one statement of read(): some 300 KiB
+_PAGE = 1_000  # events that one statement of read() returns: some 300 KiB
 _INT_MAX = 2**63 - 1
 _ID_BYTES, _CHAIN_BYTES = 16, 32
 
-# What is too large to be an event's is not loaded: no bytes at all stand for it, or a type that is
-# too long, and fit nothing.  The texts in streams are in indexes, which hold no large ones.
+# A value too large for an event is not loaded.  Empty bytes, or a type that is too long, replace it
+# and match no event.  The texts of streams are indexed, so that they cannot be large.
 _ID = f"""
     CASE WHEN octet_length(event_id) <= {_ID_BYTES} THEN event_id ELSE '' END, epoch,
     CASE WHEN octet_length(type) <= {KIND_LIMIT * 4} THEN type
@@ -41,7 +41,7 @@ _REST = f"""
     CASE WHEN octet_length(chain) <= {_CHAIN_BYTES} THEN chain ELSE '' END
 """
 _EVENT = f"SELECT e.shard, e.position, s.name, e.version, {_ID}, {_REST}"
-# One look at a stream's end and its first page; the end alone if there is no such event.
+# A stream's head and its first page in one statement; the head alone if there is no such event.
 _FIRST_PAGE = f"""{_EVENT}, s.id, s.version
     FROM streams AS s LEFT JOIN LATERAL (
         SELECT * FROM events
@@ -98,7 +98,7 @@ _OWNERS = f"""
 
 
 class PostgresReader:
-    """Reads through a pool of connections; any thread may."""
+    """Reads on a pool of connections; for any thread."""
 
     def __init__(self, engine: sa.Engine, url: str) -> None:
         """Connect on first use."""
@@ -107,13 +107,13 @@ class PostgresReader:
         self._url = url
 
     def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
-        """Events of ``stream``, page by page."""
+        """Return the events of ``stream``, read in pages."""
         after, until = max(0, after), _INT_MAX if until is None else until
         rows = self._rows(_FIRST_PAGE, (after, until, _PAGE, stream)) if is_text(stream) else ()
         if not rows:
             return ()
         span = Span.of(self._url, stream, rows[0][_FIELDS:], after, until, _PAGE)
-        return whole(
+        return gapless_events(
             span,
             [RecordedEvent(*row[:_FIELDS]) for row in rows if row[0] is not None],
             lambda version: self._events(_NEXT_PAGE, (stream, span.number, version, until, _PAGE)),
@@ -123,21 +123,21 @@ class PostgresReader:
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
-        """The first ``limit`` events of each of ``streams`` that has any, in one statement."""
+        """Return the first ``limit`` events of each of ``streams`` that has any, in one query."""
         names = [name for name in streams if is_text(name)]
         return by_stream(starmap(RecordedEvent, self._rows(_FIRSTS, (names, limit))))
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events behind position ``after``."""
+        """Return at most ``limit`` events after position ``after``."""
         return self._events(_SHARD, (shard, after, limit))
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """The id of an event."""
+        """Return the id of an event."""
         rows = self._rows(_EVENT_ID, (stream, version)) if is_text(stream) else ()
         return rows[0][0] if rows else None
 
     def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends."""
+        """Return the head of ``stream``."""
         rows = self._rows(f"{_HEAD} WHERE name = %s", (stream,)) if is_text(stream) else ()
         return StreamHead(*rows[0]) if rows else None
 
@@ -148,29 +148,29 @@ class PostgresReader:
         shards: Collection[int] | None,
         wake_at: int | None,
     ) -> Sequence[StreamHead]:
-        """Heads of a category, in order of creation within a shard."""
+        """Return the heads of a category, in order of creation within a shard."""
         wanted = None if statuses is None else list(statuses)
         numbers = None if shards is None else list(shards)
-        which = (category, wanted, wanted, numbers, numbers, wake_at, wake_at)
-        rows = self._rows(_HEADS, which)
+        values = (category, wanted, wanted, numbers, numbers, wake_at, wake_at)
+        rows = self._rows(_HEADS, values)
         return [StreamHead(*row) for row in rows]
 
     def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
-        """Heads of those of ``streams`` that are found."""
+        """Return the heads of the ``streams`` that exist."""
         names = [name for name in streams if is_text(name)]
         return [StreamHead(*row) for row in self._rows(_HEADS_OF, (names,))]
 
     def sleeping(
         self, shards: Collection[int] | None, after: Place, until: int, limit: int
     ) -> Sleepers:
-        """A page of those that want to be woken, the earliest first."""
+        """Return a page of the streams with a wake-up time, the earliest first."""
         numbers = None if shards is None else list(shards)
         rows = self._rows(_SLEEPING, (*after, until, numbers, numbers, limit))
         heads = [StreamHead(*row[:5]) for row in rows]
         return Sleepers(heads, tuple(rows[-1][4:]) if len(rows) == limit else None)
 
     def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256."""
+        """Return the payload with this sha256."""
         rows = self._rows(_BLOB, (digest,))
         if not rows:
             raise StoreCorruptError(self._url, f"blob {digest.hex()} is missing")
@@ -183,20 +183,20 @@ class PostgresReader:
         return content
 
     def positions(self) -> Cursor:
-        """The last committed position of every shard."""
+        """Return the last committed position of every shard."""
         return dict(self._rows("SELECT shard, head FROM shards ORDER BY shard", ()))
 
     def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
-        """What the rows of the shards say, and the position of the last event of each."""
+        """Return the rows of the shards, and the position of the last event of each."""
         return self._rows(_ENDS, ())
 
     def owners(self) -> Sequence[StoreOwner]:
-        """The processes whose lease runs."""
+        """Return the processes whose lease has not ended."""
         return [StoreOwner(*row) for row in self._rows(_OWNERS, ())]
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """A read-only transaction that sees one state of the database."""
+        """Open a read-only transaction that sees one state of the database."""
         with of_the_database(self._url), self._views.connect() as connection:
             yield connection
 
@@ -204,7 +204,7 @@ class PostgresReader:
         return [RecordedEvent(*row) for row in self._rows(statement, parameters)]
 
     def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
-        """All rows, the connection back in its pool; bytes come in binary, not as hexadecimals."""
+        """Return all rows and the connection to its pool; bytes are sent in binary, not as hex."""
         with translated(self._url), self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             with driver.cursor(binary=True) as cursor:

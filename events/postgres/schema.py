@@ -1,4 +1,4 @@
-"""Whether a database is a store of this version, and making it one, also by several at once."""
+"""Checks the schema of a database and migrates it, also if several processes do so at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
 from indelible.events.model.hash_chain import GENESIS
-from indelible.events.postgres.connect.long_statements import attended
+from indelible.events.postgres.connect.long_statements import while_server_works
 from indelible.events.postgres.driver_errors import sqlstate
 from indelible.failpoints import Failpoints
 
@@ -31,12 +31,12 @@ _SHARDS = """
 
 
 def check_schema(connection: sa.Connection, url: str) -> int:
-    """See that the schema is the one this version works with; how many shards there are.
+    """Check that the schema is the one of this version, and return the number of shards.
 
     Raises:
-        StoreNotFoundError: The database is empty: its maker has not come to the first migration.
-        SchemaVersionError: It is older or newer.
-        StoreCorruptError: It belongs to something else.
+        StoreNotFoundError: The database is empty: its first migration has not happened yet.
+        SchemaVersionError: The schema is older or newer.
+        StoreCorruptError: The database belongs to another program.
     """
     from indelible.migrations import head_revision
 
@@ -52,24 +52,24 @@ def check_schema(connection: sa.Connection, url: str) -> int:
 
 
 def bring_up(
-    engine: sa.Engine, url: str, shards: int, failpoints: Failpoints, patience: float
+    engine: sa.Engine, url: str, shards: int, failpoints: Failpoints, silence_limit: float
 ) -> int:
-    """Migrate and make the shards if need be; how many there are, for ever.
+    """Migrate and make the shards if needed, and return their number, which never changes.
 
-    All of it is one transaction under a lock on alembic's own table: of several processes that
-    open an empty database at once, one makes the schema and the others find it made.  It may take
-    long: after ``patience`` seconds without an answer the server is asked whether it works.
+    It is one transaction under a lock on alembic's own table: if several processes open an empty
+    database at once, one makes the schema and the others find it.  It may take long: after
+    ``silence_limit`` seconds without an answer the server is asked whether it still works on it.
 
     Raises:
         SchemaVersionError: The schema is newer than this version.
-        StoreCorruptError: The database belongs to something else.
+        StoreCorruptError: The database belongs to another program.
     """
     failpoints.hit("migrate.before")
     for _ in range(_TRIES):
         try:
             with (
                 engine.execution_options(isolation_level="READ COMMITTED").begin() as connection,
-                attended(connection, engine, patience),
+                while_server_works(connection, engine, silence_limit),
             ):
                 return _bring_up(connection, url, shards, failpoints)
         except DBAPIError as error:
@@ -86,7 +86,7 @@ def _bring_up(connection: sa.Connection, url: str, shards: int, failpoints: Fail
         return count
     connection.exec_driver_sql(_VERSION_TABLE)
     connection.exec_driver_sql("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
-    if _known_revision(connection, url) != head_revision():  # nobody was faster
+    if _known_revision(connection, url) != head_revision():  # no other process was faster
         migrate(connection)
     if not _count(connection):
         connection.exec_driver_sql(_SHARDS, (GENESIS, shards))
@@ -108,7 +108,7 @@ def _count(connection: sa.Connection) -> int:
 
 
 def _revision(connection: sa.Connection, url: str) -> str | None:
-    """The revision of the schema, ``None`` where there is nothing but alembic's empty table."""
+    """Return the revision of the schema, ``None`` if there is at most alembic's empty table."""
     names = [str(row[0]) for row in connection.exec_driver_sql(_TABLES)]
     if not names:
         return None

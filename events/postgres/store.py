@@ -21,12 +21,12 @@ from indelible.events.inbox.inbox import Inbox
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.address import parse_address
 from indelible.events.postgres.connect.engines import Engines, check_server
-from indelible.events.postgres.connect.long_statements import attended
+from indelible.events.postgres.connect.long_statements import while_server_works
 from indelible.events.postgres.driver_errors import of_the_database, translated
 from indelible.events.postgres.inbox import INBOX_CHANNEL, PostgresInbox
 from indelible.events.postgres.lease.lease_rows import SHARDS_CHANNEL
 from indelible.events.postgres.lease.membership import Membership
-from indelible.events.postgres.notify.listener import Heard, NotifyListener
+from indelible.events.postgres.notify.listener import NotifyListener, OnHint
 from indelible.events.postgres.notify.notifier import EVENTS_CHANNEL
 from indelible.events.postgres.reader import PostgresReader
 from indelible.events.postgres.schema import bring_up, check_schema
@@ -37,18 +37,18 @@ from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
 SHARDS = 64
-"""Shards of a new store: enough for some tens of processes to have equal shares, and few enough
-that a cursor over all of them stays small."""
+"""Shards of a new store: enough to give tens of processes equal shares, few enough to keep a cursor
+over all of them small."""
 
 LEASE = 10.0
-"""Seconds after which others take over from a process that died: long enough for a stopped virtual
-machine or a failing-over server, short enough not to be noticed by a person."""
+"""Seconds after which other processes take over from a dead one: long enough for a paused virtual
+machine or a server that fails over, short enough for people who wait."""
 
-_CLOSING = 5.0  # s; a commit takes milliseconds
+_CLOSING = 5.0  # seconds that closing may wait for the database; a commit takes milliseconds
 
 
 class PostgresEventStore(StoredLog):
-    """One database, of which this process writes some shards; any thread may call any method."""
+    """A database of which this process writes some shards; its methods are for any thread."""
 
     def __init__(
         self,
@@ -61,24 +61,23 @@ class PostgresEventStore(StoredLog):
         shards: int = SHARDS,
         lease: float = LEASE,
     ) -> None:
-        """Ask no server and start no thread yet.
+        """No I/O and no thread yet.
 
         Args:
-            url: ``postgresql+psycopg://user:password@host/database``; a ``+psycopg`` left out is
-                added.
-            mode: ``own`` takes shards and writes to them, ``client`` reads and writes nothing but
-                commands for the owners, ``read`` writes nothing at all.
-            clock: For ``recorded_at`` and for when to stop writing; leases are the server's matter.
-            failpoints: Places where a test may fail.
-            owner: This process's name for others.
-            shards: How many the store has, if it is this opening that makes it.
+            url: ``postgresql+psycopg://user:password@host/database``; ``+psycopg`` may be left out.
+            mode: ``own`` takes shards and writes to them, ``client`` reads and writes only commands
+                for the owners, ``read`` writes nothing.
+            clock: For ``recorded_at``, and for when to stop writing; leases follow the server's.
+            failpoints: Points in the code at which a test injects a failure.
+            owner: The name of this process that other processes see.
+            shards: The number of shards, if this store creates the database.
             lease: Seconds.
 
         Raises:
-            StoreNotFoundError: Not the address of a PostgreSQL database.
+            StoreNotFoundError: ``url`` is not the address of a PostgreSQL database.
             MissingExtraError: The driver is not installed.
-            ValueError: No shards, or no lease.
-            UnknownModeError: No such mode.
+            ValueError: ``shards`` or ``lease`` is not positive.
+            UnknownModeError: There is no such mode.
         """
         check_mode(mode)
         if shards < 1 or lease <= 0:
@@ -90,7 +89,7 @@ class PostgresEventStore(StoredLog):
         self._wanted_shards = shards
         self._opening = threading.Lock()
         self._remote: dict[object, Callable[[], object]] = {}
-        self._listening: NotifyListener | None = None
+        self._listener: NotifyListener | None = None
         self._reader: PostgresReader | None = None
         clock = clock or SystemClock()
         name = f"event store ({self._address.database}): watchdog"
@@ -108,7 +107,7 @@ class PostgresEventStore(StoredLog):
             lease=lease,
         )
         self._group: GroupCommit = self._member.group
-        self._inbox = PostgresInbox(write=self._write, read=self._look_once)
+        self._inbox = PostgresInbox(write=self._write, read=self._read_inbox)
         watch(self)
 
     @property
@@ -120,22 +119,22 @@ class PostgresEventStore(StoredLog):
 
     @property
     def shards(self) -> int:
-        """How many shards the store has; known when it is open."""
+        """The number of shards; known when the store is open."""
         return self._member.writer.shards
 
     # -- life
 
     def open(self) -> None:
-        """Migrate if need be, join those who write, take a share of the free shards.
+        """Migrate if needed, join the writing processes, take a share of the free shards.
 
-        Or open for reading, if made so.  It waits for nobody: shards that are another's are not
-        taken, and those of a process that died follow when its lease ends.
+        Or open for reading, as the mode says.  It does not wait for leases: shards of other
+        processes are not taken, and those of a dead process are taken later, when its lease ends.
 
         Raises:
-            StoreNotFoundError: No such database, or nothing to read in it.
+            StoreNotFoundError: The database does not exist, or has nothing to read.
             StoreReadOnlyError: This user may not write there.
-            SchemaVersionError: Made by a newer version, or to be migrated before reading.
-            StoreCorruptError: The database is something else's.
+            SchemaVersionError: A newer version made it, or it must be migrated before reading.
+            StoreCorruptError: The database belongs to another program.
             StoreUnavailableError: The server is not reached, or is too old.
         """
         self.check_process()
@@ -146,30 +145,30 @@ class PostgresEventStore(StoredLog):
             self._watchdog.start()
             try:
                 with translated(self.url):
-                    self._join() if self._mode == "own" else self._look(reader)
+                    self._join() if self._mode == "own" else self._open_for_reading(reader)
             except BaseException:
                 reader.engine.dispose()
                 self._dispose()
                 self._watchdog.stop()
                 raise
             self._reader = reader
-            self._listening = self._new_listening()
+            self._listener = self._new_listener()
             if self._mode == "own":
-                self._listening.start()
+                self._listener.start()
 
     def close(self) -> None:
-        """Commit what is queued, fail what comes later, let others have the shards at once.
+        """Commit the queued appends, refuse later ones, release the shards to other processes.
 
-        May be called twice.  A database that does not answer costs 5 s, no more: then leases run
-        out by themselves.
+        May be called twice.  It waits at most 5 s for a database that does not answer; the leases
+        end later then.
         """
         self.check_process()
         self._watchdog.end_within(_CLOSING)
         with self._opening:
             self._member.leave()
-            listening, self._listening = self._listening, None
-            if listening is not None:
-                listening.stop()
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                listener.stop()
             reader, self._reader = self._reader, None
             if reader is not None:
                 reader.engine.dispose()
@@ -188,27 +187,30 @@ class PostgresEventStore(StoredLog):
             self.url,
             self._wanted_shards,
             self._failpoints,
-            self._engines.patience,
+            self._engines.silence_limit,
         )
-        engine, patience = self._transactions, self._engines.patience
-        with engine.connect() as connection, attended(connection, engine, patience):
+        engine, limit = self._transactions, self._engines.silence_limit
+        with engine.connect() as connection, while_server_works(connection, engine, limit):
             self._group.closed = shards_with_lost_streams(connection, self.url)
         self._member.join(shards)
 
-    def _look(self, reader: PostgresReader) -> None:
+    def _open_for_reading(self, reader: PostgresReader) -> None:
         with reader.engine.connect() as connection:
             self._member.writer.shards = check_schema(connection, self.url)
         self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
 
-    def _new_listening(self) -> NotifyListener:
-        channels: dict[str, Heard] = {EVENTS_CHANNEL: self._heard, INBOX_CHANNEL: self._inbox.ring}
+    def _new_listener(self) -> NotifyListener:
+        channels: dict[str, OnHint] = {
+            EVENTS_CHANNEL: self._on_hint,
+            INBOX_CHANNEL: self._inbox.wake,
+        }
         if self._mode == "own":
-            channels[SHARDS_CHANNEL] = self._member.look
+            channels[SHARDS_CHANNEL] = self._member.wake
         engine = self._engines.reading()
-        return NotifyListener(engine, channels, self.url, self._engines.patience)
+        return NotifyListener(engine, channels, self.url, self._engines.silence_limit)
 
     def _forked(self, parent: int) -> None:
-        """In a child that inherits the connections and may use none."""
+        """Close the store in a forked child, which must not use the inherited connections."""
         unused = self.state == "closed" and not self._opening.locked()
         self._opening = threading.Lock()
         if unused:
@@ -216,26 +218,27 @@ class PostgresEventStore(StoredLog):
         self._parent = parent
         self._watchdog.reset()
         self._member.abandon(ForkedError("the event store", self.url, parent))
-        self._inherited = (self._reader, self._listening)
-        self._reader = self._listening = None
+        self._inherited = (self._reader, self._listener)
+        self._reader = self._listener = None
 
     # -- a database that does not answer
 
     @property
     def trouble(self) -> str:
-        """What keeps appends from being committed now, in words; empty if nothing is known."""
+        """Why appends are not committed now, as text; empty if no trouble is known."""
         return self._group.trouble or self._member.trouble
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Have this thread wait no longer than that for the database in the block."""
+        """Limit how long this thread waits for the database in the block."""
         return self._watchdog.within(seconds)
 
     def end_within(self, seconds: float) -> None:
-        """Have no thread wait longer than that for the database, until it is opened again."""
+        """Limit how long any thread waits for the database, until the store is opened again."""
         self._watchdog.end_within(seconds)
 
-    def _at_length(self, connection: sa.Connection) -> AbstractContextManager[None]:
-        return attended(connection, self._open_reader().engine, self._engines.patience)
+    def _without_time_limit(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        engine = self._open_reader().engine
+        return while_server_works(connection, engine, self._engines.silence_limit)
 
     # -- shards
 
@@ -244,7 +247,7 @@ class PostgresEventStore(StoredLog):
         return self._member.owned()
 
     def set_aside(self) -> Mapping[int, StoreCorruptError]:
-        """Shards that this process has and cannot write, and why."""
+        """The shards that this process leases but cannot write, with the damage of their ends."""
         return self._member.set_aside()
 
     def holds(self, stream: str) -> bool:
@@ -254,12 +257,12 @@ class PostgresEventStore(StoredLog):
     def on_ownership(self, listener: OwnershipListener) -> Callable[[], None]:
         """Call ``listener`` with shards gained and lost from now on; the result ends it.
 
-        Always on one thread of the store's own, in the order in which it happened.
+        Called on one thread of the store's own, in the order of the changes.
         """
         return self._member.followers.add(listener)
 
     def on_drain(self, drain: Callable[[frozenset[int]], None]) -> None:
-        """Before shards are given to another process, call ``drain``, on a thread of the store."""
+        """Call ``drain`` before this process gives shards away, on a thread of the store."""
         self._member.followers.drain = drain
 
     # -- other processes
@@ -269,58 +272,59 @@ class PostgresEventStore(StoredLog):
         """Id of this process's row in ``processes``; empty until it has joined."""
         return self._member.process
 
-    def on_remote(self, heard: Callable[[], object]) -> Callable[[], None]:
-        """Call ``heard`` when another process has committed: a hint, which may come late or never.
+    def on_remote(self, on_hint: Callable[[], object]) -> Callable[[], None]:
+        """Call ``on_hint`` when another process has committed; a hint may come late or never.
 
-        On a thread of the store's own; quick, and never raises.  The result ends it.
+        ``on_hint`` runs on a thread of the store's own; it is quick and never raises.  The result
+        ends the calls.
         """
         key = object()
-        self._remote[key] = heard
-        listening = self._listening
-        if listening is not None:
-            listening.start()
+        self._remote[key] = on_hint
+        listener = self._listener
+        if listener is not None:
+            listener.start()
 
         def end() -> None:  # takes no lock: the garbage collector may call it anywhere
             self._remote.pop(key, None)
 
         return end
 
-    def _heard(self, said: str) -> None:
-        self._inbox.ring()  # its answers come with events
-        if not said or said.partition(":")[0] != self._member.process:
-            for heard in list(self._remote.values()):
-                heard()
+    def _on_hint(self, payload: str) -> None:
+        self._inbox.wake()  # appends may have answered commands
+        if not payload or payload.partition(":")[0] != self._member.process:
+            for on_hint in list(self._remote.values()):
+                on_hint()
 
     @property
     def inbox(self) -> Inbox:
-        """Commands of other processes, for the owners of their shards.
+        """The inbox: commands of other processes, for the owners of the shards.
 
         Raises:
-            StoreReadOnlyError: Opened for reading.
+            StoreReadOnlyError: The store is open for reading.
         """
         self._open_reader()
         if self._mode == "read":
             raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
-        if self._listening is not None:
-            self._listening.start()
+        if self._listener is not None:
+            self._listener.start()
         return self._inbox
 
     def owners(self) -> Sequence[StoreOwner]:
-        """The processes whose lease runs."""
+        """Return the processes whose lease has not ended."""
         return self._open_reader().owners()
 
     # -- views
 
     @contextmanager
     def write_views(self) -> Iterator[sa.Connection]:
-        """One transaction for views and cursors, beside the appends; clients have cursors too.
+        """Open a transaction for views and cursors, beside the appends; clients have cursors too.
 
-        It commits without waiting for the disk: a crash of the server may undo it, which costs the
-        views a little catching up.
+        It commits without waiting for the disk: a crash of the server may undo it, and the views
+        then catch up again.
 
         Raises:
-            StoreReadOnlyError: Opened for reading.
-            StoreUnavailableError: The database failed; nothing of it happened.
+            StoreReadOnlyError: The store is open for reading.
+            StoreUnavailableError: The database failed; nothing was written.
         """
         self._open_reader()
         if self._mode == "read":
@@ -330,7 +334,7 @@ class PostgresEventStore(StoredLog):
 
     @contextmanager
     def read_views(self) -> Iterator[sa.Connection]:
-        """A read-only connection that sees one state of the database; not for keeping."""
+        """Open a read-only transaction that sees one state of the database; keep it short."""
         with self._open_reader().transaction() as connection:
             yield connection
 
@@ -346,8 +350,8 @@ class PostgresEventStore(StoredLog):
             yield connection
 
     @contextmanager
-    def _look_once(self) -> Iterator[sa.Connection]:
-        """A read-only connection without a transaction: each statement stands alone."""
+    def _read_inbox(self) -> Iterator[sa.Connection]:
+        """Open a read-only connection without a transaction around its statements."""
         engine = self._open_reader().engine
         with of_the_database(self.url), engine.connect() as connection:
             yield connection

@@ -1,1 +1,1 @@
-"""The reading half of a store: gapless or told, and as of a moment of the past."""
+"""The reading half of a store: gaps raise errors, and states of the past can be read."""

@@ -1,7 +1,7 @@
-"""Streams that are not found any more, looked for when a store is opened: a new one may be one.
+"""Finds shards with lost rows of streams when a store opens; no stream may begin in them.
 
-A stream whose row is lost looks like one that never was; it would begin again at version 1, and a
-run would do again what it has done.
+A stream whose row is lost looks like a stream that never existed: it would begin again at
+version 1, and a run would repeat its steps.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from indelible.events.commit.shard_plan import Closed
 
 _log = logging.getLogger(__name__)
 
-# Bytes, as damage may put them there, are greater than all texts: the names are counted in their
-# own index, which is where they are looked for.
+# A damaged name may be bytes, which are greater than all texts.  The condition counts the names in
+# their index, which readers use too.
 _ON_SQLITE = "SELECT shard, streams, (SELECT count(*) FROM streams WHERE name < x'') FROM shards"
 _ON_POSTGRES = """
     SELECT shards.shard, shards.streams, coalesce(found.count, 0) FROM shards LEFT JOIN (
@@ -26,9 +26,9 @@ _ON_POSTGRES = """
 
 
 def shards_with_lost_streams(connection: sa.Connection, url: str) -> Mapping[int, Closed]:
-    """Shards of ``url`` that have numbered more streams than are found, and what to say of each.
+    """Return the shards of ``url`` that have fewer rows of streams than numbered ones, and why.
 
-    It is logged, too.  All are read: a million take SQLite 0.03 s, and PostgreSQL some 0.3 s.
+    Also logs them.  It counts all rows: a million take SQLite 0.03 s, and PostgreSQL some 0.3 s.
     """
     lite = connection.dialect.name == "sqlite"
     lost: dict[int, Closed] = {}

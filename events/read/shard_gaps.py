@@ -1,6 +1,6 @@
-"""Reading a shard for views: a position without an event is a damaged event in its place.
+"""Reads a shard for views: a position without an event is returned as a damaged event.
 
-Keeps invariant 8: positions come out one by one, and none is passed over in silence.
+Keeps invariant 8: positions are returned one by one, and none is skipped silently.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from indelible.events.store import EventStore
 
 
 def read_places(store: EventStore, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-    """The next positions behind ``after``, at most ``limit``, with whatever is at them.
+    """Return the events of at most ``limit`` positions after ``after``; lost ones are damaged.
 
-    Up to the last event that was read: where none is left the result is empty.
+    It ends with the last event that was read, and is empty if no event is left.
 
     Raises:
         StoreError: The shard cannot be read.
     """
     events = store.read_shard(shard, after, limit)
     count = len(events)
-    if not count or events[-1].position == after + count:  # positions rise, so none is missing
+    if not count or events[-1].position == after + count:  # positions increase: none is missing
         return events
-    there = {event.position: event for event in events}
-    end = min(after + limit, max(there))
-    return [there.get(place) or _lost(shard, place) for place in range(after + 1, end + 1)]
+    found = {event.position: event for event in events}
+    end = min(after + limit, max(found))
+    return [found.get(place) or _lost(shard, place) for place in range(after + 1, end + 1)]
 
 
 def recorded_at(store: EventStore, shard: int, position: int) -> int:
-    """When the event at ``position`` was recorded, or the next one if it is lost.
+    """Return when the event at ``position`` was recorded, or the next one if it is lost.
 
     Raises:
-        StoreCorruptError: There is none.
+        StoreCorruptError: There is no event at ``position`` or after it.
     """
     for event in store.read_shard(shard, position - 1, 1):
         return event.recorded_at
@@ -42,9 +42,9 @@ def recorded_at(store: EventStore, shard: int, position: int) -> int:
 
 
 def _lost(shard: int, position: int) -> DamagedEvent:
-    nothing = b""
+    empty = b""
     return DamagedEvent(
-        *(shard, position, UNREADABLE, 0, nothing, 0, UNREADABLE, 0),
-        *(nothing, nothing, 0, nothing),
+        *(shard, position, UNREADABLE, 0, empty, 0, UNREADABLE, 0),
+        *(empty, empty, 0, empty),
         found="the event is missing",
     )

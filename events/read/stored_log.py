@@ -1,4 +1,4 @@
-"""The reading half that stores in a database share: each method asks an open reader."""
+"""The reading half that stores in a database share: each method calls an open reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indelible.events.model.event import RecordedEvent
 from indelible.events.model.stream_names import category_of
 from indelible.events.store import FIRST, NEVER, Cursor, Place, Sleepers, StreamHead
 
-if TYPE_CHECKING:  # what verifies is imported when somebody verifies
+if TYPE_CHECKING:  # the verifying modules are imported by verify() only
     from indelible.events.verification.anchor import Anchor
     from indelible.events.verification.chain_walk import ShardEnd
 
@@ -25,25 +25,25 @@ class Reader(Protocol):
     """The log of one open database."""
 
     def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def head(self, stream: str) -> StreamHead | None:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def heads(
@@ -53,29 +53,29 @@ class Reader(Protocol):
         shards: Collection[int] | None,
         wake_at: int | None,
     ) -> Sequence[StreamHead]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
-        """Heads of those of ``streams`` that are found."""
+        """Return the heads of the ``streams`` that exist."""
         ...
 
     def sleeping(
         self, shards: Collection[int] | None, after: Place, until: int, limit: int
     ) -> Sleepers:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def blob(self, digest: bytes) -> bytes:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def positions(self) -> Cursor:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
-        """What a :class:`~indelible.events.verification.chain_walk.ShardEnd` of each shard says."""
+        """Return the fields of each shard's ``ShardEnd`` (``verification.chain_walk``)."""
         ...
 
 
@@ -83,11 +83,11 @@ class StoredLog(GroupedStore):
     """Base of a store whose log a :class:`Reader` reads."""
 
     def read_views(self) -> AbstractContextManager[sa.Connection]:
-        """A read-only connection."""
+        """Open a read-only connection."""
         raise NotImplementedError
 
     def _open_reader(self) -> Reader:
-        """The reader.
+        """Return the reader.
 
         Raises:
             SystemClosedError: The store is not open.
@@ -97,25 +97,25 @@ class StoredLog(GroupedStore):
     def read(
         self, stream: str, after: int = 0, until: int | None = None
     ) -> Iterable[RecordedEvent]:
-        """Events of ``stream`` with ``after < version <= until``, in order, page by page."""
+        """Return the events of ``stream`` with ``after < version <= until``, read in pages."""
         return self._open_reader().read(stream, after, until)
 
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
-        """The first ``limit`` events of each of ``streams`` that has any, in one look."""
+        """Return the first ``limit`` events of each of ``streams`` that has any, in one query."""
         return self._open_reader().read_firsts(streams, limit)
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events of ``shard`` behind position ``after``, in order."""
+        """Return at most ``limit`` events of ``shard`` after position ``after``, in order."""
         return self._open_reader().read_shard(shard, after, limit)
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """The id of one event of ``stream``, ``None`` if it has no such one."""
+        """Return the id of the event at ``version``, ``None`` if there is no such event."""
         return self._open_reader().event_id(stream, version)
 
     def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends, ``None`` if it has no event."""
+        """Return the head of ``stream``, ``None`` if it has no event."""
         return self._open_reader().head(stream)
 
     def heads(
@@ -126,12 +126,12 @@ class StoredLog(GroupedStore):
         *,
         wake_at: int | None = None,
     ) -> Sequence[StreamHead]:
-        """Heads of a category's streams, in order of their creation within a shard."""
+        """Return the heads of a category's streams, in order of their creation within a shard."""
         heads = self._open_reader().heads(category, statuses, shards, wake_at)
-        return [head for head in heads if _is_of(category, head)]
+        return [head for head in heads if _has_category(category, head)]
 
     def heads_of(self, streams: Collection[str]) -> Mapping[str, StreamHead]:
-        """Heads of those of ``streams`` that have an event and can be read, in one look."""
+        """Return the heads of ``streams``, in one query; damaged or unknown ones are left out."""
         return {head.stream: head for head in self._open_reader().heads_of(streams)}
 
     def sleeping(
@@ -142,26 +142,27 @@ class StoredLog(GroupedStore):
         until: int = NEVER,
         limit: int = 1_000,
     ) -> Sleepers:
-        """At most ``limit`` streams that want to be woken, by the time at which they do."""
+        """Return at most ``limit`` streams with a wake-up time, in the order of these times."""
         page = self._open_reader().sleeping(shards, after, until, limit)
-        return Sleepers([head for head in page.heads if _is_of(head.category, head)], page.place)
+        heads = [head for head in page.heads if _has_category(head.category, head)]
+        return Sleepers(heads, page.place)
 
     def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256."""
+        """Return the payload with this sha256."""
         return self._open_reader().blob(digest)
 
     def positions(self) -> Cursor:
-        """The last committed position of every shard."""
+        """Return the last committed position of every shard."""
         return self._open_reader().positions()
 
     def anchor(self) -> Anchor:
-        """Where every shard ends, for keeping elsewhere."""
+        """Return the ends of all shards, to keep outside the store."""
         from indelible.events.verification.log_check import anchor_of
 
         return anchor_of(self._ends())
 
     def verify(self, anchor: Anchor | None = None) -> int:
-        """Verify the whole store and return how many events it has."""
+        """Verify the whole store and return the number of its events."""
         from indelible.events.verification.findings import Findings
         from indelible.events.verification.inbox_check import check_inbox
         from indelible.events.verification.index_check import check_indexes
@@ -170,22 +171,22 @@ class StoredLog(GroupedStore):
         from indelible.events.verification.tables import Tables
 
         reader = self._open_reader()
-        tables, findings = Tables(self.read_views, self._at_length), Findings()
-        with findings.noting():
-            check_indexes(self.read_views, self._at_length, findings)
+        tables, findings = Tables(self.read_views, self._without_time_limit), Findings()
+        with findings.collecting():
+            check_indexes(self.read_views, self._without_time_limit, findings)
         count = verify_log(
             *(self._ends, reader.read_shard, tables, reader.blob),
             *(anchor or {}, self.shards, findings),
         )
-        with findings.noting():
+        with findings.collecting():
             check_inbox(self.read_views, self.shards, findings)
-        with findings.noting():
+        with findings.collecting():
             check_snapshots(self, findings)
         findings.check()
         return count
 
-    def _at_length(self, connection: sa.Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - a file has all the time
-        """Let statements in the block take as long as they take."""
+    def _without_time_limit(self, connection: sa.Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - a file has no limit
+        """Lift the time limit of statements in the block, if there is one."""
         return nullcontext()
 
     def _ends(self) -> Sequence[ShardEnd]:
@@ -194,9 +195,9 @@ class StoredLog(GroupedStore):
         return [ShardEnd(*end) for end in self._open_reader().ends()]
 
 
-def _is_of(category: str, head: StreamHead) -> bool:
-    """Whether a stream's name says what its row says."""
-    fits = category_of(head.stream) == category
-    if not fits:
-        _log.error("passed over: stream %.300r is in category %r by its row", head.stream, category)
-    return fits
+def _has_category(category: str, head: StreamHead) -> bool:
+    """Whether a stream's name has the category of its row; if not, it is logged."""
+    matches = category_of(head.stream) == category
+    if not matches:
+        _log.error("skipped: stream %.300r is in category %r by its row", head.stream, category)
+    return matches

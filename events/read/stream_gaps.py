@@ -1,6 +1,6 @@
-"""Reading a stream so that a missing event is noticed: its versions are gapless up to its head.
+"""Reads a stream and raises if an event is missing: versions are gapless up to its head.
 
-Keeps invariant 4: no fold goes on with what is left of a stream.
+Keeps invariant 4: a fold stops at a gap and never continues after it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from indelible.events.commit.shard_plan import STREAM_ID_BITS
 from indelible.events.model.event import DamagedEvent, RecordedEvent
 
 _NEAR = 10_000
-"""Positions of a shard that are searched for the lost one, once for each hole: some 20 ms."""
+"""Positions of a shard that are searched for the lost event, once for each gap: some 20 ms."""
 
 Events = Sequence[RecordedEvent]
 
 ReadShard = Callable[[int, int, int], Events]
-"""As :meth:`~indelible.events.store.EventStore.read_shard`."""
+"""See :meth:`~indelible.events.store.EventStore.read_shard`."""
 
 
 class Span(NamedTuple):
-    """The part of a stream that is read.
+    """The part of a stream to read.
 
     Attributes:
-        url: Address of its store.
-        stream: Its name.
-        number: Its id.
-        after: The version before the first.
-        last: The version that is known to exist, and is wanted; later ones may follow.
+        url: Address of the store.
+        stream: Name of the stream.
+        number: Id of the stream.
+        after: The version before the first one to read.
+        last: The last version to read that is known to exist; later ones may follow.
         page: Events in one full page.
     """
 
@@ -49,10 +49,10 @@ class Span(NamedTuple):
     def of(
         cls, url: str, stream: str, end: Sequence[Any], after: int, until: int, page: int
     ) -> Self:
-        """What is wanted behind ``after`` of a stream whose row holds ``end``, id and version.
+        """Return the span from ``after`` to ``until``; ``end`` is the row's id and version.
 
         Raises:
-            StoreCorruptError: The row holds no version.
+            StoreCorruptError: The version in the row is not an int.
         """
         number, version = end
         if not isinstance(version, int):
@@ -61,24 +61,24 @@ class Span(NamedTuple):
         return cls(url, stream, number, after, min(version, until), page)
 
 
-def whole(
+def gapless_events(
     span: Span, first: Events, next_page: Callable[[int], Events], read_shard: ReadShard
 ) -> Iterable[RecordedEvent]:
-    """The events of the ``first`` page, and of those that ``next_page`` reads behind a version.
+    """Return the events of the ``first`` page, then those that ``next_page`` reads.
 
     Raises:
-        StoreCorruptError: A version is missing; all before it have come out.
+        StoreCorruptError: A version is missing; all events before it have been returned.
     """
     after, count = span.after, len(first)
-    if count < span.page and after + count >= span.last and _follow(first, after):
-        return first  # as most streams are: no step of ours an event
+    if count < span.page and after + count >= span.last and _is_gapless(first, after):
+        return first  # most streams have one page: no Python code for each event
     return _page_by_page(span, first, next_page, read_shard)
 
 
-def _follow(page: Events, after: int) -> bool:
-    """Whether the versions of ``page``, which rise, follow each other behind ``after``.
+def _is_gapless(page: Events, after: int) -> bool:
+    """Whether the versions of ``page``, in increasing order, have no gap after ``after``.
 
-    Then the last one tells; the sum, for 10 ns an event, that a damaged index does not deceive.
+    The last version shows a gap; the sum, for 10 ns an event, also shows a damaged index.
     """
     count = len(page)
     wanted = count * after + count * (count + 1) // 2
@@ -93,20 +93,20 @@ def _page_by_page(
     after, before = span.after, 0
     while page:
         good = len(page)
-        if not _follow(page, after):
+        if not _is_gapless(page, after):
             good = gapless([event.version for event in page], after)
             yield from page[:good]
             before = _position(page[good - 1]) if good else before
-            raise _hole(span, after + good + 1, before, page[good], read_shard)
+            raise _gap_error(span, after + good + 1, before, page[good], read_shard)
         yield from page
         after, before = after + good, _position(page[-1])
         page = next_page(after) if good == span.page else ()
     if after < span.last:
-        raise _hole(span, after + 1, before, None, read_shard)
+        raise _gap_error(span, after + 1, before, None, read_shard)
 
 
 def gapless(numbers: Sequence[int], after: int) -> int:
-    """How many of ``numbers`` follow each other behind ``after``.
+    """Return how many of the first ``numbers`` follow ``after`` without a gap.
 
     >>> gapless([3, 4, 5], 2), gapless([3, 5], 2), gapless([4], 2), gapless([], 2)
     (3, 1, 0, 0)
@@ -118,10 +118,10 @@ def gapless(numbers: Sequence[int], after: int) -> int:
     return next(index for index, (number, want) in pairs if number != want)
 
 
-def _hole(
+def _gap_error(
     span: Span, version: int, before: int, found: RecordedEvent | None, read_shard: ReadShard
 ) -> StoreCorruptError:
-    """The error for a missing ``version`` behind position ``before``; ``found`` is what follows."""
+    """Return the error for a missing ``version`` between position ``before`` and ``found``."""
     reaches = f"version {found.version} follows" if found else f"it reaches version {span.last}"
     what = f"event {version} is missing, although {reaches}"
     if isinstance(found, DamagedEvent) and not found.version:
@@ -137,7 +137,7 @@ def _hole(
 
 
 def _is_placed(event: RecordedEvent) -> bool:
-    """Whether an event says where it is; SQLite takes any type for any column."""
+    """Whether an event has a version and a position; SQLite takes any type for any column."""
     return type(event.version) is type(event.position) is int
 
 
@@ -146,16 +146,16 @@ def _position(event: RecordedEvent) -> int:
 
 
 def _first_lost(shard: int, after: int, read_shard: ReadShard) -> int:
-    """The first position behind ``after`` at which ``shard`` has no event; 0 if it is not near."""
+    """Return the first position after ``after`` without an event; 0 if it is not near."""
     positions = [event.position for event in read_shard(shard, after, _NEAR)]
     good = gapless(positions, after)
     return 0 if good == _NEAR else after + good + 1
 
 
 def _lost_before(found: RecordedEvent, count: int, read_shard: ReadShard) -> int:
-    """The first of the last ``count`` positions that are missing before the event ``found``."""
+    """Return the first of the last ``count`` positions that are missing before ``found``."""
     end = found.position
     start = max(0, end - 1 - _NEAR)
-    there = {event.position for event in read_shard(found.shard, start, end - 1 - start)}
-    lost = [position for position in range(start + 1, end) if position not in there]
+    present = {event.position for event in read_shard(found.shard, start, end - 1 - start)}
+    lost = [position for position in range(start + 1, end) if position not in present]
     return lost[-count] if len(lost) >= count else 0

@@ -1,4 +1,4 @@
-"""Where a SQLite store lies: an address as the user writes it, and the files it stands for."""
+"""Parses the address of a SQLite store and names its files."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class Address(msgspec.Struct, frozen=True):
     wal: Path
 
     def remove(self) -> None:
-        """Remove a database that was never finished; for who holds the lock."""
+        """Remove a database whose creation failed; only the holder of the lock may."""
         for end in ("-wal", "-shm", ""):
             Path(f"{self.database}{end}").unlink(missing_ok=True)
 
     def uri(self, mode: str, *, immutable: bool = False) -> str:
-        """SQLite's own form, for ``mode`` "ro", "rw" or "rwc" (``sqlite.org/uri.html``)."""
+        """Return SQLite's URI, for ``mode`` "ro", "rw" or "rwc" (``sqlite.org/uri.html``)."""
         path = quote(os.fsencode(self.database), safe="/:")
         return f"file:{path}?mode={mode}" + ("&immutable=1" if immutable else "")
 
 
 def parse_address(url: str) -> Address:
-    """Read ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; changes no file.
+    """Parse ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; changes no file.
 
-    A relative path is taken from the directory of this moment, once.  Links are followed, so that
-    a store has one lock by whatever name it is opened.
+    A relative path is resolved once, from the current directory.  Links are followed, so that a
+    store has one lock under all names.
 
     Raises:
-        StoreNotFoundError: Not such an address.
+        StoreNotFoundError: ``url`` has another form.
     """
     try:
         parsed = sa.make_url(url)
@@ -63,11 +63,11 @@ def parse_address(url: str) -> Address:
 
 
 def check_file(address: Address, url: str) -> None:
-    """See that the database, if it exists, is a file with one name in a folder that exists.
+    """Check that the database, if it exists, is a file with one name, and that its folder exists.
 
     Raises:
-        StoreNotFoundError: It is a folder, or lies in none.
-        StoreLinkedError: It has several names.
+        StoreNotFoundError: It is a folder, or its folder does not exist.
+        StoreLinkedError: The file has several names (hard links).
     """
     folder = address.database.parent
     if not folder.is_dir():

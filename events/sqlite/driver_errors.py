@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to a user: no driver error leaves the store as it came."""
+"""Translates SQLite's errors to the library's; the store raises no driver error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from indelible.errors import (
 )
 
 NO_SHARED_MEMORY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
-"""Codes of a read that failed since the files beside the database cannot be made or written."""
+"""Codes of a read that fails because the files beside the database cannot be written."""
 
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -34,13 +34,13 @@ _OF_THE_STATEMENT = frozenset(
 
 
 def is_of_the_database(error: BaseException) -> bool:
-    """Whether the database failed, or cannot give a row, rather than one statement being wrong."""
+    """Whether the database failed, or cannot read a row, rather than the statement being wrong."""
     code = primary_code(error)
     return is_of_a_row(error) if code is None else code not in _OF_THE_STATEMENT
 
 
 def primary_code(error: BaseException) -> int | None:
-    """SQLite's primary result code (``sqlite.org/rescode.html``), ``None`` if there is none."""
+    """Return SQLite's primary result code (``sqlite.org/rescode.html``), ``None`` if none."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     code = getattr(error, "sqlite_errorcode", None)
@@ -53,7 +53,7 @@ def is_locked(error: BaseException) -> bool:
 
 
 def is_of_a_row(error: BaseException) -> bool:
-    """Whether what a row holds was the trouble, so that the other rows may be read without it."""
+    """Whether the contents of one row caused the error; other rows can be read without it."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     code = primary_code(error)
@@ -62,11 +62,11 @@ def is_of_a_row(error: BaseException) -> bool:
 
 _OF_A_ROW = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CORRUPT})
 _NO_TEXT = "Could not decode to UTF-8"
-"""How the driver begins; it gives no code, as SQLite itself has nothing to say against the row."""
+"""The beginning of the driver's message; it has no code, since SQLite itself accepts the row."""
 
 
 def meaning(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
-    """The error to raise instead of the driver's."""
+    """Return the error to raise instead of the driver's."""
     words = str(error.orig if isinstance(error, DBAPIError) else error)
     code = primary_code(error)
     if code in _LOCKED:
@@ -80,9 +80,9 @@ def meaning(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
 
 @contextmanager
 def of_the_database(url: str) -> Iterator[None]:
-    """Turn what the database's failing raises in the block into the library's errors.
+    """Translate the driver's errors in the block, except those of a wrong statement.
 
-    A wrong statement is the caller's, and stays as it is.
+    A wrong statement is the caller's mistake; its error is raised unchanged.
     """
     try:
         yield
@@ -94,7 +94,7 @@ def of_the_database(url: str) -> Iterator[None]:
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Turn the driver's errors in the block into the library's."""
+    """Translate all of the driver's errors in the block to the library's."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:

@@ -1,4 +1,4 @@
-"""How connections to the database are made: one that writes at full durability, many that read.
+"""Makes connections to the database: one that writes at full durability, many that read.
 
 Keeps invariant 1: WAL with ``synchronous=FULL``.  (NORMAL was measured to lose acknowledged
 commits at a power cut.)
@@ -19,27 +19,27 @@ from indelible.events.connections.forked_connections import leave_to_parent
 from indelible.events.sqlite.address import Address
 
 BUSY_SECONDS = 30.0
-"""How long to wait for another program's lock: copies and backups of a file are shorter, and the
-commands of many other processes come one after the other."""
+"""Seconds to wait for another program's lock: a copy or backup of the file takes less, and so do
+commands that many other processes submit one after the other."""
 
-_OLDEST = (3, 35, 0)  # the first with RETURNING and UPDATE FROM
+_OLDEST = (3, 35, 0)  # the first version with RETURNING and UPDATE FROM
 
-_READERS_KEPT = 4  # connections kept open; more are made when more threads read at once
+_READERS_KEPT = 4  # connections kept open; more are made if more threads read at once
 
 _EVERY = ("PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF")
 _WRITER = (
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=0",  # the store's own thread does it, off the hot path
-    "PRAGMA journal_size_limit=67108864",  # a WAL that grew behind a slow reader shrinks again
+    "PRAGMA journal_size_limit=67108864",  # a WAL that a slow reader let grow shrinks again
 )
-_MAC = ("PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON")  # fsync alone reaches no platter
+_MAC = ("PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON")  # fsync alone does not suffice
 
 
 def check_version() -> None:
-    """See that the SQLite of this Python is new enough.
+    """Check that the SQLite of this Python is new enough.
 
     Raises:
-        StoreUnavailableError: It is older.
+        StoreUnavailableError: It is too old.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
         found, wanted = sqlite3.sqlite_version, ".".join(map(str, _OLDEST))
@@ -49,9 +49,9 @@ def check_version() -> None:
 def writing_engine(
     address: Address, seconds: Callable[[], float] = lambda: BUSY_SECONDS
 ) -> sa.Engine:
-    """Connections that write; each is closed when it is returned, and waits ``seconds`` for a lock.
+    """Make connections that write; each waits ``seconds`` for a lock and is never pooled.
 
-    The store itself says BEGIN and COMMIT: the driver and SQLAlchemy do neither.
+    The store itself executes BEGIN and COMMIT; the driver and SQLAlchemy do not.
     """
 
     def connect() -> sqlite3.Connection:
@@ -64,7 +64,7 @@ def writing_engine(
 def guest_engine(
     address: Address, seconds: Callable[[], float] = lambda: BUSY_SECONDS
 ) -> sa.Engine:
-    """Connections that write into a store which is another process's, and never make one.
+    """Make connections that write to another process's store, and never create a file.
 
     Each waits ``seconds`` for a lock.
     """
@@ -77,14 +77,14 @@ def guest_engine(
 
 
 def watching_connection(address: Address) -> sqlite3.Connection:
-    """A connection that only looks whether anything has changed; close it."""
+    """Open a connection that only checks for changes; the caller closes it."""
     return _connect(address.uri("ro"), ())
 
 
 def reading_engine(address: Address, *, immutable: bool = False) -> sa.Engine:
-    """Connections that cannot write; ``immutable`` for media on which nobody can.
+    """Make connections that cannot write; ``immutable`` is for media that cannot be written.
 
-    Each statement sees what was committed when it began, unless the user begins a transaction.
+    Each statement sees the commits before its begin, unless the caller begins a transaction.
     """
 
     def connect() -> sqlite3.Connection:
@@ -96,7 +96,7 @@ def reading_engine(address: Address, *, immutable: bool = False) -> sa.Engine:
 
 @contextmanager
 def loading_at_most(size: int, driver: Any) -> Iterator[sqlite3.Connection]:
-    """Have the ``driver`` connection load no value of more than ``size`` bytes in the block."""
+    """Make loading a value of more than ``size`` bytes an error in the block."""
     assert isinstance(driver, sqlite3.Connection)
     before = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
     try:
@@ -106,10 +106,10 @@ def loading_at_most(size: int, driver: Any) -> Iterator[sqlite3.Connection]:
 
 
 def use_wal(connection: sa.Connection) -> None:
-    """Switch the database to a write-ahead log; it stays so, for every later connection.
+    """Switch the database to a write-ahead log; later connections keep it.
 
     Raises:
-        StoreUnavailableError: SQLite cannot, such as on a network drive.
+        StoreUnavailableError: SQLite has no WAL mode there, for example on a network drive.
     """
     mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
     if mode != "wal":

@@ -1,4 +1,4 @@
-"""The inbox in a SQLite file: the owner writes in its turns, others on their own connections."""
+"""The inbox in a SQLite file: the owner writes under its lock, others on their own connections."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from indelible.events.sqlite.engines import guest_engine, watching_connection
 from indelible.events.sqlite.lock_wait import LockWait
 
 _BUSY, _IDLE = 0.002, 0.025
-"""Seconds between looks: one look costs some 20 microseconds, so 1 % of a core while commands come
-and 0.1 % when none does."""
+"""Seconds between polls: one poll costs some 20 microseconds, so 1 % of a core while commands
+arrive and 0.1 % when none do."""
 
 
 _WAITING = "SELECT EXISTS (SELECT 1 FROM inbox WHERE answered_at = 0)"
 
 
 def sqlite_inbox(address: Address, clock: Clock, *, write: Begin, read: Begin) -> SqlInbox:
-    """The inbox of the file at ``address``; all its processes are on one host, so on one clock."""
+    """Return the inbox of a file; all its processes are on one host and share its clock."""
     return SqlInbox(
         write=write,
         read=read,
@@ -37,22 +37,22 @@ def sqlite_inbox(address: Address, clock: Clock, *, write: Begin, read: Begin) -
 
 
 class Guest:
-    """A connection that writes commands into a store which another process owns.
+    """A connection that writes commands to a store which another process owns.
 
-    It waits for the owner's lock as long as any program would: what comes of it is durable.
+    It waits for the owner's lock, and commits at full durability.
     """
 
-    def __init__(self, address: Address, url: str, patience: LockWait) -> None:
+    def __init__(self, address: Address, url: str, lock_wait: LockWait) -> None:
         """Connect on first use."""
-        self._engine = guest_engine(address, lambda: patience.seconds)
-        self._begin = patience.begin
+        self._engine = guest_engine(address, lambda: lock_wait.seconds)
+        self._begin = lock_wait.begin
         self._url = url
         self._lock = threading.Lock()
         self._connection: sa.Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction at full durability; one thread at a time."""
+        """Open a transaction at full durability; one thread at a time."""
         with self._lock:
             try:
                 with of_the_database(self._url):
@@ -67,7 +67,7 @@ class Guest:
                 raise
 
     def close(self) -> None:
-        """Close the connection; the next use makes another."""
+        """Close the connection; the next use opens a new one."""
         with self._lock:
             self._discard()
 
@@ -82,7 +82,7 @@ class Guest:
 
 
 def _watch(address: Address, for_commands: bool) -> InboxWatcher:
-    """Looks at SQLite's own counter of commits, which costs less than any query."""
+    """Return a watcher that polls SQLite's counter of commits, which costs less than a query."""
     versions = _Versions(address, for_commands)
     return InboxWatcher(versions.changed, busy=_BUSY, idle=_IDLE, end=versions.close)
 
@@ -97,9 +97,9 @@ class _Versions:
         self._seen = 0
 
     def changed(self) -> bool:
-        """Whether anybody has committed since the last look; yes if that cannot be seen.
+        """Whether there was a commit since the last call; ``True`` if SQLite cannot tell.
 
-        An owner's own groups are commits, too: whoever looks for commands then asks for one.
+        The owner's groups are commits too, so a watcher for commands also queries for one.
         """
         try:
             if self._connection is None:

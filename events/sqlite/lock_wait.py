@@ -1,6 +1,6 @@
-"""How long to wait for another program's lock, which may end in the middle of the wait.
+"""Waits for another program's lock in short tries, so that closing can end the wait.
 
-SQLite itself waits in one go, and nothing can end that; so it is asked to wait for short times.
+A wait inside SQLite cannot be interrupted, so each wait inside it is short.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from indelible.events.sqlite import engines
 from indelible.events.sqlite.driver_errors import is_locked
 
 _TRY = 0.25
-"""Seconds of one try: what closing may take longer for, and some 20 microseconds of work each."""
+"""Seconds of one try: closing may take that much longer; a try costs some 20 microseconds."""
 
 
 class LockWait:
-    """The waiting of one store's writers; any thread may end it."""
+    """The waits of one store's writers; any thread may end them."""
 
     def __init__(self) -> None:
-        """Wait in one go: nobody closes what is being opened."""
-        self._in_one_go = True
-        self._left: int | None = None  # tries, once the store is to be closed
+        """Wait in one long try while the store opens, as it cannot be closed then."""
+        self._single_try = True
+        self._left: int | None = None  # tries, once the store is closing
 
     @property
     def seconds(self) -> float:
-        """How long SQLite is to wait in one go."""
+        """How long SQLite waits in one try."""
         busy = engines.BUSY_SECONDS
-        return busy if self._in_one_go else min(busy, _TRY)
+        return busy if self._single_try else min(busy, _TRY)
 
     def open(self) -> None:
-        """Wait for short times from now on, as often as it takes."""
-        self._in_one_go, self._left = False, None
+        """Wait in short tries from now on."""
+        self._single_try, self._left = False, None
 
     def close(self) -> None:
-        """Wait in one go again."""
-        self._in_one_go = True
+        """Wait in one long try again."""
+        self._single_try = True
 
     def end_within(self, seconds: float) -> None:
-        """Let all waits together take that long from now on, and no more."""
+        """Limit the sum of all waits to ``seconds`` from now on."""
         tries = ceil(seconds / _TRY)
         self._left = tries if self._left is None else min(tries, self._left)
 
     def begin(self, execute: Callable[[str], object]) -> None:
-        """Begin a transaction that writes.
+        """Begin a writing transaction.
 
         Raises:
-            sqlite3.OperationalError or DBAPIError: Another program has kept the lock for too long.
+            sqlite3.OperationalError or DBAPIError: Another program has held the lock too long.
         """
         for tries in count(1):
             try:

@@ -1,6 +1,6 @@
-"""Who owns a store: a kernel lock on a file beside the database, freed the moment its holder dies.
+"""The owner of a store holds a kernel lock on a file beside the database until its process ends.
 
-Keeps invariant 3 on one host.  The lock is the truth; what the file says is for people.
+Keeps invariant 3 on one host.  Only the lock counts; the text in the file is for people.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def this_process(name: str, clock: Clock) -> StoreOwner:
-    """This process, from now on."""
+    """Return this process as an owner from now on."""
     return StoreOwner(name, socket.gethostname(), os.getpid(), clock.now())
 
 
 def who_owns(path: Path) -> StoreOwner | None:
-    """The process that holds the lock at ``path``, as its file says and nobody contradicts.
+    """Return the owner that the file at ``path`` names, ``None`` if that process has ended.
 
-    The lock itself is left alone: trying it would be in the way of a process that begins.
+    The lock itself is not tried: that could make a process fail that opens the store just then.
     """
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        said = _read(file)
+        owner = _read(file)
     finally:
         os.close(file)
-    gone = said.host == socket.gethostname() and not _is_alive(said.pid)
-    return None if not said.since or gone else said
+    ended = owner.host == socket.gethostname() and not _is_alive(owner.pid)
+    return None if not owner.since or ended else owner
 
 
 def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":  # there os.kill() would end the process
+    if sys.platform == "win32":  # os.kill() would end the process there
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # another user's
+        return True  # a process of another user
     return not _is_zombie(pid)
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended, and its parent has not asked how: on Linux, which says so."""
+    """Whether a process has ended and its parent has not reaped it; ``False`` if not on Linux."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -74,38 +74,38 @@ def _is_zombie(pid: int) -> bool:
 
 
 class OwnerLock:
-    """Held by one process at a time, and by one store in it; no thread may wait for it."""
+    """A lock that one store of one process holds; :meth:`acquire` never waits."""
 
     def __init__(self, path: Path, url: str) -> None:
-        """``path`` is the lock file; nothing is touched."""
+        """``path`` is the lock file; no I/O yet."""
         self._path = path
         self._url = url
         self._file: int | None = None
-        self._is_new = False  # whether the file was not there before
+        self._is_new = False  # whether acquire() has made the file
 
     def acquire(self, owner: StoreOwner) -> None:
-        """Take the lock and write down ``owner``.
+        """Take the lock and write ``owner`` to the file.
 
-        The file is closed on exec; a child made by fork must call :meth:`drop`.
+        The file is closed on exec; a forked child must call :meth:`drop`.
 
         Raises:
-            StoreOwnedError: Another process has it, or another store of this process.
-            StoreNotFoundError: There is no such directory.
-            StoreReadOnlyError: The file cannot be made or written here.
+            StoreOwnedError: Another process holds the lock, or another store of this process.
+            StoreNotFoundError: The directory does not exist.
+            StoreReadOnlyError: The file cannot be made or written.
             StoreUnavailableError: The disk is full.
         """
         file: int | None = None
         while file is None:
             self._is_new = not self._path.exists()
             file = self._lock_file()
-        with suppress(OSError):  # of a full disk: the lock holds all the same
+        with suppress(OSError):  # the disk is full: the lock is held all the same
             os.ftruncate(file, 0)
             os.lseek(file, 0, os.SEEK_SET)
             os.write(file, json.dumps(msgspec.to_builtins(owner)).encode())
         self._file = file
 
     def _lock_file(self) -> int | None:
-        """The locked file; ``None`` if it was removed at that moment, so that it is no lock."""
+        """Open and lock the file; ``None`` if it was removed meanwhile."""
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -127,7 +127,7 @@ class OwnerLock:
         return None
 
     def release(self) -> None:
-        """Let go; may be called twice.  The file stays, for the next owner."""
+        """Release the lock; may be called twice.  The file stays, for the next owner."""
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):
@@ -135,31 +135,31 @@ class OwnerLock:
             os.close(file)
 
     def undo(self) -> None:
-        """As :meth:`release`, and leave no file where there was none: nothing came of it.
+        """Release the lock after a failed opening, and remove the file if :meth:`acquire` made it.
 
-        It is removed while it is locked; who opens it at that moment looks again.
+        The file is removed while it is locked; a process that opens it just then tries again.
         """
         if self._file is not None and self._is_new:
-            with suppress(OSError):  # Windows removes no open file
+            with suppress(OSError):  # Windows does not remove an open file
                 self._path.unlink()
         self.release()
 
     def drop(self) -> None:
-        """In a forked child: close its copy, so that the lock dies with its real holder."""
+        """Close the copy in a forked child, so that the lock ends with its real holder."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
 
-    def _taken(self, said: StoreOwner) -> StoreOwnedError:
-        at = datetime.fromtimestamp(said.since / 1_000_000, UTC).isoformat(" ", "seconds")
+    def _taken(self, owner: StoreOwner) -> StoreOwnedError:
+        at = datetime.fromtimestamp(owner.since / 1_000_000, UTC).isoformat(" ", "seconds")
         return StoreOwnedError(
             self._url,
-            owner=said.owner,
-            host=said.host,
-            pid=said.pid,
-            since=said.since,
-            at=at if said.since else "just now",
-            here=said.pid == os.getpid() and said.host == socket.gethostname(),
+            owner=owner.owner,
+            host=owner.host,
+            pid=owner.pid,
+            since=owner.since,
+            at=at if owner.since else "just now",
+            here=owner.pid == os.getpid() and owner.host == socket.gethostname(),
         )
 
 
@@ -172,12 +172,11 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _read(file: int) -> StoreOwner:
-    """What the holder wrote, which it may be doing at this moment."""
-    said: Any
+    """Return the owner in the file, or an unknown one if the holder has not written it yet."""
     try:
         os.lseek(file, 0, os.SEEK_SET)
-        said = json.loads(os.read(file, _LONGEST))
-        return msgspec.convert(said, StoreOwner)
+        owner: Any = json.loads(os.read(file, _LONGEST))
+        return msgspec.convert(owner, StoreOwner)
     except (ValueError, OSError, msgspec.ValidationError):
         return StoreOwner("", "unknown", 0, 0)
 
@@ -185,7 +184,7 @@ def _read(file: int) -> StoreOwner:
 if sys.platform == "win32":
     import msvcrt
 
-    _FAR = 1 << 30  # Windows locks bytes against reading too: lock one that holds nothing
+    _FAR = 1 << 30  # Windows locks bytes against reading too: lock one after the end of the file
 
     def _try_lock(file: int) -> bool:
         os.lseek(file, _FAR, os.SEEK_SET)

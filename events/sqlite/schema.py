@@ -1,4 +1,4 @@
-"""Whether a file is a store of this version, and making it one (migration in one transaction)."""
+"""Checks the schema of a file and migrates it, in one transaction."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAMES_SHOWN = 3
 
 
 def check_schema(connection: sa.Connection, url: str) -> None:
-    """See that the schema is the one this version works with; for reading.
+    """Check, before reading, that the schema is the one of this version.
 
     Raises:
-        StoreNotFoundError: The file is empty: its maker has not come to the first migration.
-        SchemaVersionError: It is older or newer.
-        StoreCorruptError: It belongs to something else.
+        StoreNotFoundError: The file is empty: its first migration has not happened yet.
+        SchemaVersionError: The schema is older or newer.
+        StoreCorruptError: The file belongs to another program.
     """
     from indelible.migrations import head_revision
 
@@ -32,11 +32,11 @@ def check_schema(connection: sa.Connection, url: str) -> None:
 
 
 def bring_up(connection: sa.Connection, url: str, failpoints: Failpoints) -> None:
-    """Migrate if need be, in one transaction that a kill leaves undone; for the owner.
+    """Migrate if needed, in one transaction, which a kill rolls back; for the owner.
 
     Raises:
         SchemaVersionError: The schema is newer than this version.
-        StoreCorruptError: The file belongs to something else.
+        StoreCorruptError: The file belongs to another program.
     """
     from indelible.migrations import head_revision, migrate, revisions
 
@@ -44,7 +44,7 @@ def bring_up(connection: sa.Connection, url: str, failpoints: Failpoints) -> Non
     found = _revision(connection, url)
     if found is not None and found not in revisions():
         raise _other_schema(url, found)
-    use_wal(connection)  # not before it is known to be ours
+    use_wal(connection)  # not before the file is known to be a store
     if found == head_revision():
         return
     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -52,13 +52,13 @@ def bring_up(connection: sa.Connection, url: str, failpoints: Failpoints) -> Non
         migrate(connection, inside=lambda: failpoints.hit("migrate.inside"))
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        with suppress(SQLAlchemyError):  # a disk that fails has SQLite roll back by itself
+        with suppress(SQLAlchemyError):  # if the disk failed, SQLite has rolled back itself
             connection.exec_driver_sql("ROLLBACK")
         raise
 
 
 def _revision(connection: sa.Connection, url: str) -> str | None:
-    """The revision of the schema, ``None`` where there is no table at all."""
+    """Return the revision of the schema, ``None`` if there is no table."""
     tables = connection.exec_driver_sql(
         "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     )

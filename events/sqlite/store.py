@@ -1,4 +1,4 @@
-"""The event store on a SQLite file: owned by one process, read by any (DESIGN §4)."""
+"""The event store in a SQLite file: one process owns it, any may read it (DESIGN §4)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from indelible.events.sqlite.engines import (
     reading_engine,
     writing_engine,
 )
-from indelible.events.sqlite.fork_guard import carry_over, check_not_carried_over
+from indelible.events.sqlite.fork_guard import check_not_in_use_at_fork, note_use_at_fork
 from indelible.events.sqlite.inbox import Guest, sqlite_inbox
 from indelible.events.sqlite.lock_wait import LockWait
 from indelible.events.sqlite.owner_lock import OwnerLock, this_process, who_owns
@@ -47,11 +47,11 @@ from indelible.events.sqlite.write.writer import SqliteWriter
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
-_CLOSING = 5.0  # s; a commit takes milliseconds
+_CLOSING = 5.0  # seconds that closing may wait for a lock; a commit takes milliseconds
 
 
 class SqlEventStore(StoredLog):
-    """One SQLite file; any thread may call any method."""
+    """The store in one SQLite file; its methods are for any thread."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class SqlEventStore(StoredLog):
         failpoints: Failpoints | None = None,
         owner: str = "",
     ) -> None:
-        """Touch no file and start no thread yet; ``owner`` is this process's name for others.
+        """No I/O and no thread yet; ``owner`` is the name of this process that others see.
 
-        Mode ``client`` reads, and writes nothing but commands for the owner.
+        Mode ``client`` reads, and writes only commands for the owner.
 
         Raises:
-            StoreNotFoundError: Not the address of a SQLite file.
-            UnknownModeError: No such mode.
+            StoreNotFoundError: ``url`` is not the address of a SQLite file.
+            UnknownModeError: There is no such mode.
         """
         check_mode(mode)
         self._address = parse_address(url)
@@ -80,17 +80,15 @@ class SqlEventStore(StoredLog):
         self._opening = threading.Lock()
         self._lock = OwnerLock(self._address.owner, url)
         self._reader: SqliteReader | None = None
-        self._patience = LockWait()
-        self._writing = writing_engine(self._address, lambda: self._patience.seconds)
-        self._writer_lock = (
-            FairLock()
-        )  # on the writer connection: a group, a batch of views, a probe
+        self._lock_wait = LockWait()
+        self._writing = writing_engine(self._address, lambda: self._lock_wait.seconds)
+        self._writer_lock = FairLock()  # of the writing connection: for groups, views and probes
         self._writer = SqliteWriter(
-            self._writing, url, self._failpoints, self._writer_lock, self._patience
+            self._writing, url, self._failpoints, self._writer_lock, self._lock_wait
         )
-        self._guest = Guest(self._address, url, self._patience)
+        self._guest = Guest(self._address, url, self._lock_wait)
         write = self._write_inbox if mode == "own" else self._guest.write
-        self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._look_once)
+        self._inbox = sqlite_inbox(self._address, self._clock, write=write, read=self._read_inbox)
         name = f"event store ({self._address.database.name})"
         self._group = GroupCommit(
             self._writer, self._clock, self._failpoints, self._writer_lock, name
@@ -107,20 +105,20 @@ class SqlEventStore(StoredLog):
     # -- life
 
     def open(self) -> None:
-        """Take ownership, migrate, raise the epoch; or open for reading, if made so.
+        """Take ownership, migrate and raise the epoch; or open for reading, as the mode says.
 
         Raises:
             StoreOwnedError: Another process, or another store of this one, owns it.
-            StoreNotFoundError: No such directory, or nothing to read.
+            StoreNotFoundError: The directory, or the file to read, does not exist.
             StoreLinkedError: The file has several names.
             StoreReadOnlyError: The files cannot be written here.
-            SchemaVersionError: Made by a newer version, or to be migrated before reading.
-            StoreCorruptError: Not a store.
-            StoreUnavailableError: Locked by another program, or the disk is full.
+            SchemaVersionError: A newer version made it, or it must be migrated before reading.
+            StoreCorruptError: The file is not a store.
+            StoreUnavailableError: Another program holds its lock, or the disk is full.
             ForkedError: SQLite was in use when this process was forked.
         """
         self.check_process()
-        check_not_carried_over()
+        check_not_in_use_at_fork()
         with self._opening:
             if self._reader is not None:
                 return
@@ -128,37 +126,37 @@ class SqlEventStore(StoredLog):
             check_file(self._address, self.url)
             if self._mode != "own":
                 self._reader = self._open_for_reading()
-                self._patience.open()
+                self._lock_wait.open()
             else:
                 self._reader = self._own()
 
     def close(self) -> None:
-        """Commit what is queued, fail what comes later, give up ownership; may be called twice.
+        """Commit the queued appends, refuse later ones, give up ownership; may be called twice.
 
-        The lock of another program is waited for 5 s, no more.
+        Waits at most 5 s for the lock of another program.
         """
         self.check_process()
-        self._patience.end_within(_CLOSING)
+        self._lock_wait.end_within(_CLOSING)
         with self._opening:
             self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
             reader, self._reader = self._reader, None
             if reader is not None:
                 reader.engine.dispose()
             with self._writer_lock:
-                self._writer.discard()  # the last connection copies the WAL back and removes it
+                self._writer.discard()  # closing the last connection copies back the WAL
             self._guest.close()
             self._lock.release()
-            self._patience.close()
+            self._lock_wait.close()
 
     def _own(self) -> SqliteReader:
-        """Take the lock and the database over, or leave all as it was."""
+        """Take the lock and the database; if that fails, leave the files as they were."""
         self._lock.acquire(this_process(self._owner, self._clock))
-        was_there = self._address.database.exists()
+        existed = self._address.database.exists()
         try:
             return self._take_over()
         except BaseException:
             self._writer.discard()
-            if not was_there:
+            if not existed:
                 with suppress(OSError):
                     self._address.remove()
             self._lock.undo()
@@ -170,8 +168,8 @@ class SqlEventStore(StoredLog):
         shards = self._writer.raise_epoch(this_process(self._owner, self._clock))
         self._group.closed = self._writer.closed()
         self._writer.make_room()
-        self._patience.open()
-        self._writer.wait_for(self._patience.seconds)
+        self._lock_wait.open()
+        self._writer.wait_for(self._lock_wait.seconds)
         self._group.begin(shards)
         return SqliteReader(reading_engine(self._address), self.url)
 
@@ -181,7 +179,7 @@ class SqlEventStore(StoredLog):
         try:
             reader = self._try_reading(immutable=False)
         except DBAPIError as error:
-            # Without a WAL, and where none can be made, nobody writes: then SQLite can do without.
+            # Without a WAL, and if none can be made, no process writes: SQLite needs no locks then.
             wal = self._address.wal
             if self._mode == "client":
                 raise meaning(error, self.url) from error
@@ -203,39 +201,39 @@ class SqlEventStore(StoredLog):
         return SqliteReader(engine, self.url)
 
     def _forked(self, parent: int) -> None:
-        """In a child that inherits the lock's file and the connections, and may use neither."""
+        """Close the store in a forked child, which must not use the lock and the connections."""
         unused = self.state == "closed" and not self._opening.locked()
         self._opening = threading.Lock()
         if unused:
             return
         self._parent = parent
-        carry_over(self.url, parent)
+        note_use_at_fork(self.url, parent)
         self._lock.drop()
         self._group.abandon(ForkedError("the event store", self.url, parent))
         self._inherited, self._reader = self._reader, None
 
     def end_within(self, seconds: float) -> None:
-        """Have no thread wait longer than that for another program's lock."""
-        self._patience.end_within(seconds)
+        """Limit how long any thread waits for another program's lock."""
+        self._lock_wait.end_within(seconds)
 
     # -- other processes
 
     @property
     def inbox(self) -> Inbox:
-        """Commands of other processes."""
+        """The inbox: commands of other processes."""
         self._open_reader()
         if self._mode == "read":
             raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
         return self._inbox
 
     def owners(self) -> Sequence[StoreOwner]:
-        """The process that owns the store, as the file beside it says."""
+        """Return the process that owns the store, as the file beside the database says."""
         owner = who_owns(self._address.owner)
         return () if owner is None else (owner,)
 
     @contextmanager
-    def _look_once(self) -> Iterator[sa.Connection]:
-        """A read-only connection without a transaction: each statement stands alone."""
+    def _read_inbox(self) -> Iterator[sa.Connection]:
+        """Open a read-only connection without a transaction, so that no statement keeps a lock."""
         engine = self._open_reader().engine
         with (
             translated(self.url),
@@ -253,16 +251,16 @@ class SqlEventStore(StoredLog):
 
     @contextmanager
     def write_views(self) -> Iterator[sa.Connection]:
-        """One transaction for views and cursors, taking turns with the appends.
+        """Open a transaction for views and cursors; it excludes appends.
 
-        It commits at NORMAL: a power cut may undo it, which costs the views a little catching up.
+        It commits at NORMAL: a power cut may undo it, and the views then catch up again.
 
         Raises:
-            StoreReadOnlyError: Opened for reading.
-            StoreUnavailableError: The database failed; nothing of it happened.
+            StoreReadOnlyError: The store is open for reading.
+            StoreUnavailableError: The database failed; nothing was written.
         """
         self._open_reader()
-        if self._group.state == "closed" and self._mode == "own":  # another owner's, by now
+        if self._group.state == "closed" and self._mode == "own":  # another owner has taken it
             raise SystemClosedError("the event store", f"{self.url} has another owner")
         if self._mode != "own":
             raise StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"')
@@ -271,7 +269,7 @@ class SqlEventStore(StoredLog):
 
     @contextmanager
     def read_views(self) -> Iterator[sa.Connection]:
-        """A read-only connection that sees one state of the database; not for keeping."""
+        """Open a read-only transaction that sees one state of the database; keep it short."""
         with of_the_database(self.url), self._open_reader().engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection

@@ -1,1 +1,1 @@
-"""The log as it grows: subscriptions, durable consumers, and who is woken by a commit."""
+"""Following the log: subscriptions, durable consumers, and the readers that a commit wakes."""

@@ -1,4 +1,4 @@
-"""What a reader of the log is given: batches of events, each with the cursor to go on from."""
+"""Batches of events for readers of the log, each with the cursor after it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from indelible.events.store import Cursor
 Decode = Callable[[RecordedEvent], Event]
 
 _ALIKE = 0.7
-"""How much of two names must be the same (``difflib``) for one to be taken for the other."""
+"""Similarity of two names (``difflib``) from which one counts as a misspelling of the other."""
 
 
 class Selection:
-    """Which events a reader wants; immutable."""
+    """The filter of a reader; immutable."""
 
     def __init__(
         self,
@@ -28,10 +28,10 @@ class Selection:
         streams: Collection[str] | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Want the events that fit all that is given; ``None`` fits every event.
+        """Select the events that match all arguments; ``None`` matches every event.
 
         Raises:
-            TypeError: A lone text where a collection is wanted.
+            TypeError: A single text is given instead of a collection.
         """
         for name, given in (("types", types), ("streams", streams)):
             if isinstance(given, str):
@@ -50,10 +50,10 @@ class Selection:
             types is None and category is None and streams is None and correlation_id is None
         )
 
-    def doubt(
+    def misspelling(
         self, categories: Collection[str], types: Collection[str]
     ) -> UnknownFilterError | None:
-        """What to say where no event fits: a name that is none of these, and much like one."""
+        """Return the error for an unknown name that resembles one of these, ``None`` if none."""
         if self._category is not None and _is_misspelt(self._category, categories):
             return UnknownFilterError("category", self._category, sorted(categories))
         for name in sorted(self._types or ()):
@@ -62,7 +62,7 @@ class Selection:
         return None
 
     def wants(self, event: RecordedEvent) -> bool:
-        """Whether ``event`` fits; one that cannot be read fits as far as that."""
+        """Whether ``event`` matches; unreadable fields of a damaged event always match."""
         return (
             (self._types is None or event.type in self._types)
             and (
@@ -84,7 +84,7 @@ def _is_misspelt(name: str, known: Collection[str]) -> bool:
 
 
 class Delivery:
-    """One event of a batch: as it is recorded, as its class, and where to go on after it.
+    """One event of a batch: its recorded form, its typed form, and the cursor after it.
 
     Attributes:
         recorded: The event with its position, stream, version, time and metadata.
@@ -93,14 +93,14 @@ class Delivery:
     __slots__ = ("_batch", "_event", "_index", "recorded")
 
     def __init__(self, batch: EventBatch, index: int, recorded: RecordedEvent) -> None:
-        """Be the event at ``index`` of ``batch``."""
+        """Hold the event at ``index`` of ``batch``."""
         self.recorded = recorded
         self._batch = batch
         self._index = index
         self._event: Event | None = None
 
     def __repr__(self) -> str:
-        """Name the place and the type."""
+        """Return the place and the type."""
         event = self.recorded
         return f"<Delivery {event.shard}:{event.position} {event.stream!r} {event.type}>"
 
@@ -118,18 +118,18 @@ class Delivery:
 
     @property
     def cursor(self) -> Cursor:
-        """Where a reader goes on who has handled this event and all before it in the batch."""
+        """The cursor after this event and all before it in the batch."""
         return self._batch.cursor_after(self._index)
 
 
 class EventBatch(Sequence[Delivery]):
-    """Events in the order of their shards; immutable.
+    """Events in the order of their positions in each shard; immutable.
 
-    Across shards they are in the order of ``recorded_at``, which several processes' clocks give,
-    within this batch only.
+    Across shards the events of one batch are in the order of ``recorded_at``, which the clocks of
+    several processes have given.
 
     Attributes:
-        cursor: Where to go on after the whole batch.
+        cursor: The cursor after the whole batch.
     """
 
     __slots__ = ("_decode", "_items", "_start", "cursor")
@@ -137,14 +137,14 @@ class EventBatch(Sequence[Delivery]):
     def __init__(
         self, events: Sequence[RecordedEvent], start: Cursor, cursor: Cursor, decode: Decode
     ) -> None:
-        """``start`` is where the reader stood before, and nobody changes it any more."""
+        """Hold ``events``; ``start`` is the reader's cursor before them, and is not changed."""
         self._items = [Delivery(self, index, event) for index, event in enumerate(events)]
         self._start = start
         self.cursor = cursor
         self._decode = decode
 
     def cursor_after(self, index: int) -> Cursor:
-        """Where to go on after the event at ``index``."""
+        """Return the cursor after the event at ``index``."""
         if index == len(self._items) - 1:
             return dict(self.cursor)
         cursor = dict(self._start)
@@ -153,7 +153,7 @@ class EventBatch(Sequence[Delivery]):
         return cursor
 
     def __len__(self) -> int:
-        """How many events."""
+        """Return the number of events."""
         return len(self._items)
 
     @overload
@@ -163,9 +163,9 @@ class EventBatch(Sequence[Delivery]):
     def __getitem__(self, index: slice) -> Sequence[Delivery]: ...
 
     def __getitem__(self, index: int | slice) -> Delivery | Sequence[Delivery]:
-        """The event at ``index``."""
+        """Return the event at ``index``."""
         return self._items[index]
 
     def __iter__(self) -> Iterator[Delivery]:
-        """Every event in order."""
+        """Iterate over the events in order."""
         return iter(self._items)

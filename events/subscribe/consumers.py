@@ -1,7 +1,8 @@
-"""Consumers: readers with a durable name, whose position is stored in table ``consumers``.
+"""Consumers: readers with a durable name, whose positions are stored in table ``consumers``.
 
-At least once and never skipped: a position moves only over what was delivered, in a transaction
-that the consumer's role fences; so one process at a time goes on, and a stale one stores nothing.
+An event is delivered at least once and never skipped: a position moves only over delivered events,
+in a transaction that the consumer's role fences.  So one process at a time continues, and a stale
+process stores nothing.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ _MOVE = sa.text("""
     ON CONFLICT (name, shard) DO UPDATE SET position = excluded.position
 """)
 
-_PASSED_OVER = 1_000
-"""Events that nobody wanted until that much of the way is stored, so as not to read it again."""
+_UNSELECTED = 1_000
+"""Events outside the selection after which the position is stored, so as not to reread them."""
 
 
 class Consumer(Following):
     """The events that a name has not committed yet, as batches; for one thread or task at a time.
 
-    The first batch waits until no other consumer of that name is left, here or elsewhere.
+    The first batch waits until no other consumer has the name, in this process or another.
 
     Attributes:
         name: Its name, the same after every restart.
-        cursor: Where to go on after the batches that were handed out so far.
+        cursor: The cursor after the batches that it has returned.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class Consumer(Following):
         max_batch: int = MAX_BATCH,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        """Go on where the name stands; the first time behind ``after``.
+        """Continue at the stored positions of ``name``; the first time after ``after``.
 
         Raises:
-            ValueError: Not a name of 1 to 200 printable characters, or as for a subscription.
+            ValueError: The name is not 1 to 255 printable characters, or as for a subscription.
         """
         if not 1 <= len(name) <= NAME_LIMIT or not name.isprintable():
             raise ValueError(
@@ -73,31 +74,31 @@ class Consumer(Following):
         self._committed: Cursor = {}
 
     def __del__(self) -> None:
-        """Left without being closed: let the next consumer of the name begin."""
+        """Free the name for another consumer, if this one was not closed."""
         role = getattr(self, "_role", None)
         if role is not None:
             role.abandon()
 
     @property
     def committed(self) -> Cursor:
-        """Where the next holder of the name goes on, as far as this one knows."""
+        """The stored cursor, as far as this consumer knows; the next consumer continues there."""
         return dict(self._committed)
 
     @property
     def active(self) -> bool:
-        """Whether this is the one consumer of its name."""
+        """Whether this consumer holds the name."""
         return self._role is not None and not self._role.lost
 
     def commit(self, cursor: Cursor) -> None:
-        """Store that all up to ``cursor`` is handled; what is behind it will be delivered.
+        """Store that all events up to ``cursor`` are handled; later ones will be delivered.
 
-        Pass the cursor of a batch or of one of its deliveries; an older one changes nothing.
+        Pass the cursor of a batch or of one of its deliveries; an older cursor changes nothing.
 
         Raises:
-            ValueError: It covers events that were not delivered; nothing was stored.
-            RoleLostError: Another process has the name by now; nothing was stored, and that one
-                delivers again what was not committed.
-            StoreUnavailableError: It may have been stored; commit again.
+            ValueError: The cursor covers undelivered events; nothing was stored.
+            RoleLostError: Another process has the name; nothing was stored, and that process
+                delivers the uncommitted events again.
+            StoreUnavailableError: The cursor may have been stored; commit again.
             SystemClosedError: The consumer is closed; nothing was stored.
             BlockingCallError: This is the system's event loop; nothing was stored.
             ForkedError: This process was forked from the consumer's; nothing was stored.
@@ -119,20 +120,20 @@ class Consumer(Following):
         await self._followers.off_loop(self.commit, cursor)
 
     def _forked(self, parent: int) -> None:
-        """In a child: the name stays the parent's."""
+        """Give up the role in a forked child: the parent keeps the name."""
         super()._forked(parent)
         self._role = None
 
     def close(self) -> None:
-        """End the iteration and let the next consumer of the name begin; may be called twice."""
+        """End the iteration and free the name for another consumer; may be called twice."""
         super().close()
         role, self._role = self._role, None
         if role is not None:
             role.release()
 
-    # -- behind the iteration
+    # -- the iteration
 
-    def _stays(self) -> bool:
+    def _waits_for_more(self) -> bool:
         return self._live
 
     def _read(self) -> EventBatch | float | None:
@@ -144,15 +145,15 @@ class Consumer(Following):
         if role is None:  # closed meanwhile
             return None
         if role.lost:
-            self._role = None  # the next call waits for it, and begins where the other one ended
+            self._role = None  # the next call waits for it, and reads the stored positions again
             role.check()
         batch = self._pages.read()
         if batch is not None and not batch:
-            self._pass_over(batch.cursor)
+            self._store_unselected(batch.cursor)
         return batch
 
     def _take_role(self) -> float | None:
-        """Become the one of this name, or say in how many seconds to try again."""
+        """Take the name and return ``None``, or return in how many seconds to try again."""
         stored: Cursor = {}
 
         def read_or_begin(connection: sa.Connection) -> None:
@@ -163,7 +164,7 @@ class Consumer(Following):
                 stored.update(self._after)
 
         try:
-            taken = self._roles.take(f"consumer:{self.name}", self._wake.ring, read_or_begin)
+            taken = self._roles.take(f"consumer:{self.name}", self._wake_up.set, read_or_begin)
         except StoreReadOnlyError as error:
             raise StoreReadOnlyError(
                 self._store.url,
@@ -175,16 +176,16 @@ class Consumer(Following):
         self._pages = self._pages_from(stored)
         self._committed, self._cursor = dict(stored), dict(stored)
         self._role = taken
-        if self._ended:  # closed while the database was asked
+        if self._ended:  # closed during the query
             self.close()
         return None
 
-    def _pass_over(self, cursor: Cursor) -> None:
-        """Store the way over what nobody wants, if all that was delivered is committed."""
+    def _store_unselected(self, cursor: Cursor) -> None:
+        """Store the cursor after unselected events, if all delivered events are committed."""
         committed = self._committed
         if all(committed.get(shard, 0) >= position for shard, position in self._cursor.items()):
-            passed = sum(position - committed.get(s, 0) for s, position in cursor.items())
-            if passed >= _PASSED_OVER:
+            count = sum(position - committed.get(s, 0) for s, position in cursor.items())
+            if count >= _UNSELECTED:
                 self._store_cursor(cursor)
 
     def _store_cursor(self, cursor: Cursor) -> None:
@@ -205,7 +206,7 @@ class Consumer(Following):
                     _move(connection, self.name, moved)
                 self._committed = self._committed | moved
         except RoleLostError:
-            self._role = None  # the next batch waits for it
+            self._role = None  # the next batch waits for the role
             raise
 
     def _pages_from(self, cursor: Cursor) -> ShardPages:

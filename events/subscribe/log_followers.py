@@ -1,4 +1,4 @@
-"""Waiting for something that other threads announce: on a thread, or on an event loop."""
+"""Wakes the readers of a log when events are committed, on threads and on event loops."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from indelible.events.store import EventStore
 from indelible.forks import watch
 
 
-class Wake:
-    """Rung by any thread, heard by one that waits; a ring before the wait is not lost."""
+class WakeUp:
+    """An event that any thread sets and one thread or task waits for; setting it first counts."""
 
-    __slots__ = ("_lock", "_rung", "_waiting")
+    __slots__ = ("_event", "_lock", "_waiting")
 
     def __init__(self) -> None:
-        """Not rung yet."""
-        self._rung = threading.Event()
+        """Start unset."""
+        self._event = threading.Event()
         self._lock = threading.Lock()
         self._waiting: asyncio.Future[None] | None = None
 
-    def ring(self, *_: object) -> None:
-        """Wake who waits, or who waits next; quick, never raises, takes any arguments."""
-        if self._rung.is_set():
+    def set(self, *_: object) -> None:
+        """Wake the waiting thread or task, or the next one; quick, never raises."""
+        if self._event.is_set():
             return
         with self._lock:
-            self._rung.set()
+            self._event.set()
             waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            with suppress(RuntimeError):  # its event loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the event loop is closed: its task does not wait
                 waiting.get_loop().call_soon_threadsafe(_finish, waiting)
 
     def clear(self) -> None:
-        """Forget rings; to be called before looking, so that a ring while looking counts."""
-        self._rung.clear()
+        """Unset it; call it before reading, so that a commit during the read counts."""
+        self._event.clear()
 
     def wait(self, timeout: float) -> None:
-        """Wait for a ring, at most ``timeout`` seconds."""
-        self._rung.wait(timeout)
+        """Wait until it is set, at most ``timeout`` seconds."""
+        self._event.wait(timeout)
 
     async def wait_async(self, timeout: float) -> None:  # noqa: ASYNC109 - as wait()
         """Do what :meth:`wait` does without blocking the event loop."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
-            if self._rung.is_set():
+            if self._event.is_set():
                 return
             self._waiting = future
         await asyncio.wait([future], timeout=timeout)
 
 
 def _may_block(_method: str, _twin: str) -> None:
-    """Any thread may."""
+    """Let any thread block."""
 
 
 def _finish(future: asyncio.Future[None]) -> None:
@@ -63,14 +63,14 @@ def _finish(future: asyncio.Future[None]) -> None:
 
 
 CallOffLoop = Callable[..., Awaitable[Any]]
-"""Makes a blocking call, given with its arguments, on another thread than an event loop's."""
+"""Calls a blocking function with its arguments on a thread that runs no event loop."""
 
 
 class LogFollower(Protocol):
-    """Somebody who reads a log as it grows."""
+    """A reader of the log that waits for new events."""
 
-    def _hear(self) -> None:
-        """Learn that something was committed; quick, never raises."""
+    def _on_commit(self) -> None:
+        """Note that events may have been committed; quick, never raises."""
         ...
 
     def close(self) -> None:
@@ -79,10 +79,10 @@ class LogFollower(Protocol):
 
 
 class LogFollowers:
-    """Those who follow one open store, told of each commit; any thread may call any method.
+    """The readers that follow one open store, notified of each commit; for any thread.
 
-    They are held weakly: one that is left in the middle of a loop goes without a word, from
-    whatever thread collects garbage, and takes no lock.
+    They are held by weak references: a reader that is dropped in the middle of a loop disappears
+    without a lock, on whatever thread collects garbage.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class LogFollowers:
         check_may_block: Callable[[str, str], None] | None = None,
         off_loop: CallOffLoop = asyncio.to_thread,
     ) -> None:
-        """Nobody follows ``store`` yet.
+        """Start without a follower of ``store``.
 
-        ``check_may_block`` gets the name of a call that is about to block its thread, and of its
-        async twin, and raises where the thread must not; ``off_loop`` is for those twins.
+        ``check_may_block`` gets the name of a blocking method and of its async twin, and raises on
+        a thread that must not block; ``off_loop`` runs the blocking part of the twins.
         """
         self.store = store
         self.check_may_block = check_may_block or _may_block
@@ -105,30 +105,30 @@ class LogFollowers:
         watch(self)
 
     def _forked(self, _parent: int) -> None:
-        """In a child: nobody follows the store, and no lock of it is waited for."""
+        """Start again in a forked child, without followers and with a new lock."""
         self._lock = threading.Lock()
         self._all = ()
         self._unsubscribe = []
 
     def add(self, follower: LogFollower) -> None:
-        """Tell ``follower`` from now on."""
+        """Notify ``follower`` from now on."""
         with self._lock:
             self._keep((*self._all, weakref.ref(follower)))
 
     def remove(self, follower: LogFollower) -> None:
-        """Tell ``follower`` no more."""
+        """Stop notifying ``follower``."""
         with self._lock:
             self._keep(tuple(one for one in self._all if one() is not follower))
 
-    def tell(self, *_: object) -> None:
-        """Tell everyone: something was committed, here or elsewhere."""
+    def notify(self, *_: object) -> None:
+        """Notify all followers: this process or another has committed events."""
         for one in self._all:
             follower = one()
             if follower is not None:
-                follower._hear()
+                follower._on_commit()
 
     def close(self) -> None:
-        """Close everyone."""
+        """Close all followers."""
         for one in self._all:
             follower = one()
             if follower is not None:
@@ -137,10 +137,10 @@ class LogFollowers:
     def _keep(self, followers: tuple[weakref.ref[LogFollower], ...]) -> None:
         self._all = tuple(one for one in followers if one() is not None)
         if self._all and not self._unsubscribe:
-            self._unsubscribe.append(self.store.subscribe(self.tell))
-            on_remote = getattr(self.store, "on_remote", None)  # a store may have no hints to give
+            self._unsubscribe.append(self.store.subscribe(self.notify))
+            on_remote = getattr(self.store, "on_remote", None)  # only PostgreSQL gives hints
             if on_remote is not None:
-                self._unsubscribe.append(on_remote(self.tell))
+                self._unsubscribe.append(on_remote(self.notify))
         elif self._unsubscribe and not self._all:
             for unsubscribe in self._unsubscribe:
                 unsubscribe()

@@ -1,7 +1,7 @@
-"""Reading all shards of a log behind a cursor: which to read next, how much, and without gaps.
+"""Reads all shards of a log after a cursor, page by page, and without gaps.
 
-Keeps invariant 8: positions of a shard come out one by one without a gap, never n before a lower
-one.  No thread and no waiting here; memory holds one page and one batch.
+Keeps invariant 8: the positions of a shard are returned in order and without a gap.  There is no
+thread and no waiting here; one page and one batch are in memory.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from indelible.events.store import Cursor, EventStore
 from indelible.events.subscribe.batches import Decode, EventBatch, Selection
 
 MAX_BATCH = 500
-"""Events of a batch: enough to make a commit's cost small, few enough to be handled in a second."""
+"""Events of a batch: enough to make a commit's cost small, few enough to handle in a second."""
 
 PAGE = MAX_BATCH
-"""Events that one statement reads at most: some 200 KiB of usual ones."""
+"""Events that one statement reads at most: some 200 KiB of usual events."""
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of payloads and metadata of a batch; one event may be that large."""
 
-_FIRST_PAGE = 64  # events: of the largest ones 64 fit in memory, whatever comes
-_SCAN = 8 * PAGE  # events that are looked at for a batch before the caller may look around
+_FIRST_PAGE = 64  # events: even 64 of the largest fit in memory
+_SCAN = 8 * PAGE  # events read for a batch before an empty one is returned
 
 _recorded_at = attrgetter("recorded_at")
 
@@ -33,7 +33,7 @@ class ShardPages:
     """Reads a log page by page, shard by shard, fairly; for one thread at a time.
 
     Attributes:
-        cursor: Positions handed out, or passed over as nobody wants them.
+        cursor: The positions of the events returned, or read and not selected.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class ShardPages:
         max_batch: int = MAX_BATCH,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        """Go on behind ``after``; ``decode`` makes typed events of recorded ones.
+        """Begin after ``after``; ``decode`` converts recorded events to typed ones.
 
         Raises:
-            ValueError: A bound below 1, or a cursor that is none.
+            ValueError: A bound is below 1, or ``after`` is not a cursor.
         """
         if max_batch < 1 or max_bytes < 1:
             raise ValueError("max_batch and max_bytes must be at least 1")
@@ -59,17 +59,17 @@ class ShardPages:
         self._wants = None if selection.everything else selection.wants
         self._max_batch = max_batch
         self._max_bytes = max_bytes
-        self._tips: Cursor = {}
-        self._turn = -1  # the shard that was read last
+        self._heads: Cursor = {}
+        self._shard = -1  # the shard that was read last
         self._page = _FIRST_PAGE
-        self._rest: Sequence[RecordedEvent] = ()  # read, not handed out; of the shard in turn
+        self._rest: Sequence[RecordedEvent] = ()  # events of that shard, read and not returned
 
     def read(self) -> EventBatch | None:
-        """The next events, ``None`` when there are none; an empty batch only moves the cursor.
+        """Return the next events, ``None`` if there are none; an empty batch moves the cursor.
 
         Raises:
-            EventGapError: An event that is known to be there cannot be read; all before it was
-                handed out, and the next call tries again.
+            EventGapError: An event below the shard's head cannot be read; all events before it
+                were returned, and the next call tries again.
             CursorAheadError: The log ends before the cursor.
             StoreUnavailableError: The database failed; the next call tries again.
         """
@@ -89,28 +89,28 @@ class ShardPages:
                     size += _size(event)
             self._rest = page[taken:]
             scanned += taken
-            cursor[self._turn] = page[taken - 1].position
+            cursor[self._shard] = page[taken - 1].position
         if not scanned:
             return None
         if len({event.shard for event in found}) > 1:
-            found.sort(key=_recorded_at)  # stable, and never falling within a shard
+            found.sort(key=_recorded_at)  # stable; within a shard it never decreases
         self.cursor = cursor
         return EventBatch(found, start, dict(cursor), self._decode)
 
     def _may_fetch(self, cursor: Cursor, found: Sequence[RecordedEvent], scanned: int) -> bool:
         try:
-            return self._fetch(cursor, look=not found)
+            return self._fetch(cursor, refresh=not found)
         except StoreError:
             if scanned:
-                return False  # what comes before the trouble is handed out first
+                return False  # the events before the failure are returned first
             raise
 
-    def _fetch(self, cursor: Cursor, *, look: bool) -> bool:
-        """Read the next page behind ``cursor``; ``look`` for news when all known is read."""
-        shard = self._next(cursor)
-        if shard is None and look:
-            self._look(cursor)
-            shard = self._next(cursor)
+    def _fetch(self, cursor: Cursor, *, refresh: bool) -> bool:
+        """Read the next page after ``cursor``; if all is read, ``refresh`` the heads first."""
+        shard = self._next_shard(cursor)
+        if shard is None and refresh:
+            self._read_heads(cursor)
+            shard = self._next_shard(cursor)
         if shard is None:
             return False
         after = cursor.get(shard, 0)
@@ -120,33 +120,33 @@ class ShardPages:
             page = page[: next(n for n, position in enumerate(found) if position != after + 1 + n)]
         if not page:
             raise EventGapError(shard, after, found[:2])
-        self._turn = shard
+        self._shard = shard
         self._rest = page
         self._adapt(page)
         return True
 
-    def _next(self, cursor: Cursor) -> int | None:
-        """The shard to read, each in its turn; ``None`` when all known events are read."""
-        lagging = [shard for shard, tip in self._tips.items() if tip > cursor.get(shard, 0)]
-        later = [shard for shard in lagging if shard > self._turn]
+    def _next_shard(self, cursor: Cursor) -> int | None:
+        """Return the next shard, round robin; ``None`` if all are read up to the known heads."""
+        lagging = [shard for shard, head in self._heads.items() if head > cursor.get(shard, 0)]
+        later = [shard for shard in lagging if shard > self._shard]
         return min(later or lagging, default=None)
 
-    def _look(self, cursor: Cursor) -> None:
-        self._tips = dict(self._store.positions())
+    def _read_heads(self, cursor: Cursor) -> None:
+        self._heads = dict(self._store.positions())
         for shard, position in cursor.items():
-            tip = self._tips.get(shard, 0)
-            if position > tip:
-                raise CursorAheadError(self._store.url, shard, position, tip)
+            head = self._heads.get(shard, 0)
+            if position > head:
+                raise CursorAheadError(self._store.url, shard, position, head)
 
     def _adapt(self, page: Sequence[RecordedEvent]) -> None:
-        """Choose the next page's size so that a page of such events fits the bound in bytes."""
+        """Set the size of the next page so that a page of such events keeps the byte limit."""
         size = sum(map(_size, page))
         fitting = max(1, len(page) * self._max_bytes // max(1, size))
         self._page = min(PAGE, 2 * self._page, fitting)
 
 
 def _size(event: RecordedEvent) -> int:
-    """Bytes of its payload and metadata; none of a damaged one that holds something else."""
+    """Return the bytes of payload and metadata; 0 if damage has changed their types."""
     try:
         return len(event.payload) + len(event.metadata)
     except TypeError:
@@ -154,10 +154,10 @@ def _size(event: RecordedEvent) -> int:
 
 
 def check_cursor(cursor: Cursor) -> Cursor:
-    """A copy of ``cursor``.
+    """Check ``cursor`` and return a copy.
 
     Raises:
-        ValueError: It is not a mapping of shards to positions.
+        ValueError: ``cursor`` is not a dict of shards and positions.
     """
     if not isinstance(cursor, dict) or not all(
         type(shard) is int and type(position) is int and shard >= 0 and position >= 0
@@ -170,7 +170,7 @@ def check_cursor(cursor: Cursor) -> Cursor:
 
 
 def format_cursor(cursor: Cursor) -> str:
-    """``cursor`` as a short text; the beginning is ``start``.
+    """Return ``cursor`` as a short text; the beginning of the log is ``start``.
 
     >>> format_cursor({3: 4, 0: 17, 1: 0}), format_cursor({})
     ('0:17,3:4', 'start')
@@ -180,10 +180,10 @@ def format_cursor(cursor: Cursor) -> str:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """The cursor that :func:`format_cursor` wrote.
+    """Parse a text of :func:`format_cursor`.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: ``text`` has another form.
 
     >>> parse_cursor("0:17,3:4"), parse_cursor("start")
     ({0: 17, 3: 4}, {})

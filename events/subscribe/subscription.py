@@ -1,8 +1,8 @@
-"""Following a log: batches for ``for`` and ``async for``, now and as events are committed.
+"""Follows a log: batches for ``for`` and ``async for``, of old events and of new ones.
 
-The reader reads when it is asked for the next batch and never before (back-pressure): a slow one
-holds up nobody, and nothing is dropped.  Commits of this process wake it; those of others it sees
-by looking at the shards' heads every 10 to 250 ms, or sooner where the store gives a hint.
+The next batch is read when the caller asks for it and never before (back-pressure): a slow caller
+delays nothing else, and no event is dropped.  Commits of this process wake the reader; for commits
+of other processes it polls the shards' heads every 10 to 250 ms, or sooner on a hint of the store.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ from indelible.errors import (
 from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor, EventStore
 from indelible.events.subscribe.batches import EventBatch, Selection
-from indelible.events.subscribe.log_followers import LogFollowers, Wake
+from indelible.events.subscribe.log_followers import LogFollowers, WakeUp
 from indelible.events.subscribe.shard_pages import MAX_BATCH, MAX_BYTES, ShardPages
 from indelible.forks import watch
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LAST_PAUSE = 0.010, 0.250  # seconds between looks; doubled while nothing comes
-_GAP_LOOKS = 6
-"""Looks at a gap before it is an error: the log has none, but a replica may lag a moment."""
+_FIRST_PAUSE, _LAST_PAUSE = 0.010, 0.250  # seconds between polls; doubled while nothing is new
+_GAP_READS = 6
+"""Reads of a gap before it is an error: the log has none, but a replica may lag a moment."""
 
 After = Cursor | Literal["end"] | None
-"""Where to begin: behind a cursor, behind all that is committed now, or at the beginning."""
+"""Where to begin: after a cursor, after the last committed event, or at the beginning."""
 
 
 class Following(ABC):
     """An iterator over batches, for one thread or task at a time; any thread may close it."""
 
     def __init__(self, followers: LogFollowers) -> None:
-        """Be one of the ``followers`` of an open store."""
+        """Join the ``followers`` of an open store."""
         self._followers = followers
         self._store = followers.store
-        self._wake = Wake()
-        self._lock = threading.Lock()  # one look at a time, also after a cancelled one
-        self._ready: EventBatch | None = None  # read, not handed out
+        self._wake_up = WakeUp()
+        self._lock = threading.Lock()  # one read at a time, also after a cancelled one
+        self._ready: EventBatch | None = None  # read, not returned
         self._ended = False
         self._pause = _FIRST_PAUSE / 2  # doubled before the first wait
         self._gaps = 0
-        self._troubled = False
+        self._warned = False
         self._cursor: Cursor = {}
-        self._parent = 0  # in a forked child, the process whose reader it is
+        self._parent = 0  # in a forked child, the process that made the reader
         watch(self)
         followers.add(self)
 
     @property
     def cursor(self) -> Cursor:
-        """Where to go on after the batches that were handed out so far."""
+        """The cursor after the batches that it has returned."""
         return dict(self._cursor)
 
     @property
@@ -68,58 +68,58 @@ class Following(ABC):
 
     @property
     def closed(self) -> bool:
-        """Whether no batch will come any more."""
+        """Whether the iteration has ended."""
         return self._ended
 
     def close(self) -> None:
-        """End the iteration, whoever waits in it; may be called twice."""
+        """End the iteration, also for a thread or task that waits; may be called twice."""
         self._end()
 
     def _end(self) -> None:
-        """Hand out no batch any more; what was handed out may still be dealt with."""
+        """Return no more batches; those already returned may still be handled."""
         self._ended = True
         self._followers.remove(self)
-        self._wake.ring()
+        self._wake_up.set()
 
     def _forked(self, parent: int) -> None:
-        """In a child: read nothing any more, and wait for no thread of the parent."""
+        """Stop reading in a forked child, and replace the locks of the parent's threads."""
         self._parent = parent
         self._lock = threading.Lock()
-        self._wake = Wake()
+        self._wake_up = WakeUp()
         self._ready = None
 
     def _check_process(self) -> None:
         """Refuse a forked child: it would miss events, or take them from its parent.
 
         Raises:
-            ForkedError: This process is one.
+            ForkedError: This process is a forked child.
         """
         if self._parent:
             raise ForkedError("a reader of the log", self._store.url, self._parent)
 
-    def _hear(self) -> None:
-        """Look at once; called on the thread that committed."""
-        self._wake.ring()
+    def _on_commit(self) -> None:
+        """Read at once; called on the thread that committed."""
+        self._wake_up.set()
 
     @abstractmethod
     def _read(self) -> EventBatch | float | None:
-        """The next batch, ``None`` if there is none, or the seconds until it may be asked again.
+        """Return the next batch, ``None`` if there is none, or the seconds until the next call.
 
-        It is called on whatever thread may block for a query.
+        Called on a thread that may block for a query.
         """
 
     @abstractmethod
-    def _stays(self) -> bool:
-        """Whether to wait for more, when there is nothing."""
+    def _waits_for_more(self) -> bool:
+        """Whether to wait for new events when all are read."""
 
     # -- on a thread
 
     def __iter__(self) -> Self:
-        """Be the iterator."""
+        """Return itself."""
         return self
 
     def __next__(self) -> EventBatch:
-        """The next batch with at least one event; waits for it.
+        """Wait for the next batch with at least one event and return it.
 
         Raises:
             BlockingCallError: This is the system's event loop; use ``async for``.
@@ -128,17 +128,17 @@ class Following(ABC):
         self._check_process()
         self._followers.check_may_block("next", "anext")
         while True:
-            self._wake.clear()
-            self._look()
+            self._wake_up.clear()
+            self._fill()
             batch = self._take()
             if batch is not None:
                 return batch
             if self._ended:
                 raise StopIteration
-            self._wake.wait(self._pause)
+            self._wake_up.wait(self._pause)
 
     def __enter__(self) -> Self:
-        """Be closed at the end of the block."""
+        """Return itself; the end of the block closes it."""
         return self
 
     def __exit__(
@@ -153,24 +153,24 @@ class Following(ABC):
     # -- on an event loop
 
     def __aiter__(self) -> Self:
-        """Be the iterator."""
+        """Return itself."""
         return self
 
     async def __anext__(self) -> EventBatch:
-        """The next batch; a cancelled wait loses none."""
+        """Wait for the next batch and return it; a cancelled wait loses no batch."""
         self._check_process()
         while True:
-            self._wake.clear()
-            await self._followers.off_loop(self._look)
+            self._wake_up.clear()
+            await self._followers.off_loop(self._fill)
             batch = self._take()
             if batch is not None:
                 return batch
             if self._ended:
                 raise StopAsyncIteration
-            await self._wake.wait_async(self._pause)
+            await self._wake_up.wait_async(self._pause)
 
     async def __aenter__(self) -> Self:
-        """Be closed at the end of the block."""
+        """Return itself; the end of the block closes it."""
         return self
 
     async def __aexit__(
@@ -184,8 +184,8 @@ class Following(ABC):
 
     # -- both
 
-    def _look(self) -> None:
-        """Read a batch, unless one is ready: then a task was cancelled before it took it."""
+    def _fill(self) -> None:
+        """Read a batch, unless one is ready because a task was cancelled before taking it."""
         with self._lock:
             while self._ready is None and not self._ended:
                 try:
@@ -194,17 +194,17 @@ class Following(ABC):
                     self._end()
                     return
                 except (StoreUnavailableError, EventGapError) as error:
-                    self._bear(error)
+                    self._retry_later(error)
                     return
-                self._gaps, self._troubled = 0, False
+                self._gaps, self._warned = 0, False
                 if isinstance(batch, int | float):
                     self._pause = max(batch, _FIRST_PAUSE)
                 elif batch is None:
-                    if not self._stays():
+                    if not self._waits_for_more():
                         self._end()
                     self._pause = min(2 * self._pause, _LAST_PAUSE)
                 elif not batch:
-                    self._cursor = batch.cursor  # nobody waits for these
+                    self._cursor = batch.cursor  # none of the events was selected
                     continue
                 else:
                     self._ready = batch
@@ -218,23 +218,23 @@ class Following(ABC):
         self._cursor = batch.cursor
         return batch
 
-    def _bear(self, error: StoreUnavailableError | EventGapError) -> None:
-        """Look again later, if that may help."""
+    def _retry_later(self, error: StoreUnavailableError | EventGapError) -> None:
+        """Have the next poll read again, or raise ``error`` if that cannot help."""
         gap = isinstance(error, EventGapError)
         self._gaps += gap
-        if self._gaps >= _GAP_LOOKS or not (gap or self._stays()):
+        if self._gaps >= _GAP_READS or not (gap or self._waits_for_more()):
             raise error
-        if not gap and not self._troubled:
-            self._troubled = True
+        if not gap and not self._warned:
+            self._warned = True
             _log.warning("a reader of %s waits: %s", self._store.url, error)
         self._pause = min(2 * self._pause, _LAST_PAUSE)
 
 
 class Subscription(Following):
-    """The events of a log behind a cursor, as batches.
+    """The events of a log after a cursor, as batches.
 
     Attributes:
-        cursor: Where to go on after the batches that were handed out so far.
+        cursor: The cursor after the batches that it has returned.
     """
 
     def __init__(
@@ -247,16 +247,16 @@ class Subscription(Following):
         live: bool = True,
         max_batch: int = MAX_BATCH,
         max_bytes: int = MAX_BYTES,
-        doubt: UnknownFilterError | None = None,
+        misspelling: UnknownFilterError | None = None,
     ) -> None:
-        """Begin behind ``after``; without ``live`` it ends where the log ends.
+        """Begin after ``after``; without ``live`` it ends at the end of the log.
 
-        Bounds are events and bytes of payloads and metadata; one event may be larger.  ``doubt``
-        is raised where the log ends if nothing has been found until there.
+        The bounds are events, and bytes of payloads and metadata; one event may be larger.
+        ``misspelling`` is raised at the end of the log if no event was selected.
 
         Raises:
-            ValueError: A bound below 1, or ``after`` is no cursor.
-            StoreUnavailableError: Where the log ends cannot be read.
+            ValueError: A bound is below 1, or ``after`` is not a cursor.
+            StoreUnavailableError: The end of the log cannot be read.
         """
         store = followers.store
         self._pages = ShardPages(
@@ -269,23 +269,23 @@ class Subscription(Following):
         )
         super().__init__(followers)
         self._live = live
-        self._doubt = doubt
+        self._misspelling = misspelling
         self._cursor = dict(self._pages.cursor)
 
     def _read(self) -> EventBatch | None:
         batch = self._pages.read()
         if batch:
-            self._doubt = None
-        elif batch is None and self._doubt is not None:
-            raise self._doubt
+            self._misspelling = None
+        elif batch is None and self._misspelling is not None:
+            raise self._misspelling
         return batch
 
-    def _stays(self) -> bool:
+    def _waits_for_more(self) -> bool:
         return self._live
 
 
 def starting(store: EventStore, after: After) -> Cursor:
-    """The cursor that ``after`` means at this moment."""
+    """Return the cursor that ``after`` means now."""
     if after == "end":
         return dict(store.positions())
     return {} if after is None else after

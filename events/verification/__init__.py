@@ -1,1 +1,1 @@
-"""Whether a store still holds what was written: the log, and all that answers questions for it."""
+"""Verifies that a store holds what was written: log, indexes, streams, blobs, inbox, snapshots."""

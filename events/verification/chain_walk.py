@@ -1,4 +1,4 @@
-"""A shard's events in the order of their positions: the hash chain, walked again."""
+"""Computes the hash chain of a shard again, over its events in the order of their positions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from indelible.events.verification.anchor import AnchoredEnd
 from indelible.events.verification.findings import Findings
 
 PAGE = 1_000
-"""Events read at once: enough to make the reading cheap, little to hold."""
+"""Events read at once: enough to make reading cheap, few enough to keep in memory."""
 
 ReadShard = Callable[[int, int, int], Sequence[RecordedEvent]]
-"""As :meth:`~indelible.events.store.EventStore.read_shard`."""
+"""See :meth:`~indelible.events.store.EventStore.read_shard`."""
 
-See = Callable[[Sequence[RecordedEvent]], None]
-"""Gets events that fit the chain, page by page."""
+OnPage = Callable[[Sequence[RecordedEvent]], None]
+"""Called with the events of each page that match the chain."""
 
 _CHAIN = 32  # bytes
 _INT_MAX = 2**63 - 1
-_NOT_KNOWN = (GENESIS,)
+_UNKNOWN = (GENESIS,)
 
 
 class ShardEnd(NamedTuple):
-    """The row of a shard, and the position of the last event there is, read together."""
+    """The row of a shard, and the position of its last event, read together."""
 
     shard: int
     head: int
@@ -37,7 +37,7 @@ class ShardEnd(NamedTuple):
 
     @property
     def wrong(self) -> str:
-        """What is wrong with its values as such; empty if nothing is."""
+        """The first invalid value, as text; empty if all are valid."""
         for name, value in self._asdict().items():
             if type(value) is not (bytes if name == "chain" else int):
                 return f"its row in shards says that {name} is {value!r:.80}"
@@ -45,18 +45,22 @@ class ShardEnd(NamedTuple):
 
 
 def walk_shard(
-    end: ShardEnd, read: ReadShard, anchored: AnchoredEnd | None, see: See, findings: Findings
+    end: ShardEnd,
+    read: ReadShard,
+    anchored: AnchoredEnd | None,
+    on_page: OnPage,
+    findings: Findings,
 ) -> int:
-    """Walk a shard up to its head and return how many events that was.
+    """Check the chain of a shard up to its head and return the number of its events.
 
     An event that was edited, deleted, inserted or moved breaks the chain at its position; the walk
-    goes on behind it, and notes the first such event of each stream.  Events cut off the end are
-    found as long as the shard's own row tells of them; what was cut off, or written anew, together
-    with that row is found by the place where the shard was ``anchored``.  Epochs must never fall,
-    and not exceed the shard's.
+    continues after it, and adds the first such event of each stream to ``findings``.  The row of
+    the shard shows events that were cut off the end.  If the row was changed with them, or the
+    chain was computed anew, the ``anchored`` end shows it.  Epochs must never decrease, nor exceed
+    the shard's epoch.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     shard, head = end.shard, end.head
     if end.last > head:
@@ -74,19 +78,19 @@ def walk_shard(
         if walk.position == before:
             findings.add(shard, before + 1, "the events from here on are missing")
             return count
-        see(good)
+        on_page(good)
     if walk.chains and end.chain not in walk.chains:
         findings.add(shard, head, "the shard's row holds another chain")
     return count
 
 
 class _ChainWalk:
-    """Where a walk stands.
+    """The state of a walk.
 
     Attributes:
-        position: Of the last event.
-        chains: What the chain may be there.  Behind a damaged event it is what that event says, or
-            what it would be if the event said something else; behind a hole nothing is known.
+        position: The position of the last event.
+        chains: The possible chains at that position.  After a damaged event these are its stored
+            chain and its computed ones; after a gap there are none.
     """
 
     def __init__(self, end: ShardEnd, anchored: AnchoredEnd | None, findings: Findings) -> None:
@@ -96,30 +100,30 @@ class _ChainWalk:
         self._anchored = anchored or AnchoredEnd(0, b"")
         self._findings = findings
         self._epoch, self._highest = 1, end.epoch
-        self._streams: set[str] = set()  # in which something was found
+        self._streams: set[str] = set()  # streams with a finding
 
     def step(self, event: RecordedEvent) -> bool:
-        """Go on to ``event``; whether it fits."""
+        """Move to ``event`` and return whether it matches the chain."""
         if event.position != self.position + 1:
-            return self._jump(event)
+            return self._step_over_gap(event)
         self.position += 1
-        return self._follow(event)
+        return self._check(event)
 
-    def _jump(self, event: RecordedEvent) -> bool:
-        """Go on to an event that is not the next one."""
-        place = event.position
-        found = f"position {place!r} stands in its place"
+    def _step_over_gap(self, event: RecordedEvent) -> bool:
+        """Move to an event whose position is not the next one."""
+        position = event.position
+        found = f"position {position!r} stands in its place"
         self._findings.add(self._shard, self.position + 1, found)
-        if type(place) is int and place > self.position:
-            self.position, self.chains = place, ()
-            self._follow(event)
+        if type(position) is int and position > self.position:
+            self.position, self.chains = position, ()
+            self._check(event)
         return False
 
-    def _follow(self, event: RecordedEvent) -> bool:
+    def _check(self, event: RecordedEvent) -> bool:
         chain, links = event.chain, self._links(event)
-        if chain not in links and (self.chains or not links or not _likely(event)):
-            self._note(event)
-            self.chains = (*_likely(event), *links)
+        if chain not in links and (self.chains or not links or not _stored_chain(event)):
+            self._add_finding(event)
+            self.chains = (*_stored_chain(event), *links)
             return False
         self.chains = (chain,)
         if not self._epoch <= event.epoch <= self._highest:
@@ -134,7 +138,7 @@ class _ChainWalk:
         return True
 
     def _links(self, event: RecordedEvent) -> Sequence[bytes]:
-        """The chains that ``event`` may have; none if it or a column of it is damaged."""
+        """Return the chains that ``event`` may have; none if the event or a column is damaged."""
         try:
             hashed = event_hash(
                 event.stream,
@@ -147,13 +151,13 @@ class _ChainWalk:
                 event.payload,
             )
             place = self._shard, self.position, event.epoch, hashed
-            links = [link(chain, *place) for chain in self.chains or _NOT_KNOWN]
+            links = [link(chain, *place) for chain in self.chains or _UNKNOWN]
         except (TypeError, ValueError, AttributeError, struct.error):
             return ()
         return () if isinstance(event, DamagedEvent) else links
 
-    def _note(self, event: RecordedEvent) -> None:
-        """Note that ``event`` does not fit, if it is the first of its stream."""
+    def _add_finding(self, event: RecordedEvent) -> None:
+        """Add a finding for ``event``, if it is the first one of its stream."""
         found = f"event {event.version} of {event.stream!r} was changed, or moved here"
         stream = event.stream
         if isinstance(event, DamagedEvent):
@@ -164,7 +168,7 @@ class _ChainWalk:
             self._findings.add(self._shard, self.position, found)
 
 
-def _likely(event: RecordedEvent) -> Sequence[bytes]:
-    """The chain that a damaged event says, if it says one."""
+def _stored_chain(event: RecordedEvent) -> Sequence[bytes]:
+    """Return the chain in the event's row, if it is one."""
     chain = event.chain
     return (chain,) if isinstance(chain, bytes) and len(chain) == _CHAIN else ()

@@ -1,4 +1,4 @@
-"""What does not fit, collected: one piece of damage hides no other."""
+"""Collects the findings of a verification, so that one piece of damage does not hide another."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from contextlib import contextmanager
 
 from indelible.errors import StoreCorruptError, VerificationError
 
-MOST = 100
-"""Findings after which verifying ends: a store with more of them is restored as a whole."""
+LIMIT = 100
+"""Findings after which verification ends: a store with more of them is restored as a whole."""
 
 
 class Findings:
-    """What one verification has found so far, in order; for one thread."""
+    """The findings of one verification so far, in order; for one thread."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without a finding."""
         self._found: list[VerificationError] = []
         self._others: list[str] = []
         self._sum: VerificationError | None = None
         self.shards: set[int] = set()
-        """The shards in which something does not fit."""
+        """The shards with a finding."""
 
     def add(self, shard: int, position: int, found: str) -> None:
-        """Note that ``found`` does not fit; ``position`` is 0 and ``shard`` -1 if it has none.
+        """Add a finding; ``position`` is 0 and ``shard`` -1 if it has none.
 
         Raises:
-            VerificationError: Enough was found.
+            VerificationError: The limit of findings is reached.
         """
         self._take(VerificationError(shard, position, found))
-        if len(self._found) + len(self._others) >= MOST:
+        if len(self._found) + len(self._others) >= LIMIT:
             self.check()
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
-        """Note what the block raises of what does not fit, and of what cannot be read."""
+    def collecting(self) -> Iterator[None]:
+        """Add a VerificationError or StoreCorruptError of the block to the findings."""
         try:
             yield
         except VerificationError as error:
@@ -46,10 +46,10 @@ class Findings:
             self._take(VerificationError(error.shard, error.position, where + error.found))
 
     def check(self) -> None:
-        """See that nothing was found.
+        """Check that there is no finding.
 
         Raises:
-            VerificationError: The first finding, with the others behind it.
+            VerificationError: The first finding, with the other ones in ``others``.
         """
         if self._found:
             first, *rest = self._found

@@ -1,4 +1,4 @@
-"""The rows of the inbox: each is a command that its owner finds, or one that has its answer."""
+"""Checks the rows of the inbox: each is a command for the owner of a shard, or is answered."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from indelible.events.model.stream_names import is_text
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.rows import Connect, Rows
 
-_PAGE = 100  # rows: SQLite loads the whole of each, answers too
+_PAGE = 100  # rows: SQLite loads each row whole, with its answer
 
 
 class _CommandRow(NamedTuple):
-    """A command, but of bytes only the first, which tells their type; SQLite says NULL if none."""
+    """A command with only the first byte of each bytes column, which shows the column's type.
+
+    SQLite returns NULL for the first byte if there is none.
+    """
 
     seq: int
     message_id: str
@@ -34,7 +37,7 @@ class _CommandRow(NamedTuple):
 
     @property
     def wrong(self) -> str:
-        """What is wrong with it; empty if nothing is."""
+        """The first invalid value, as text; empty if all are valid."""
         for name, kind in _KINDS.items():
             value = getattr(self, name)
             if not _fits(value, kind) or (value == "" and name != "sender"):
@@ -75,10 +78,10 @@ def _fits(value: object, kind: type) -> bool:
 
 
 def check_inbox(connect: Connect, shards: int, findings: Findings) -> None:
-    """Note the commands that are damaged, or that the owner of no shard would find.
+    """Add the commands that are damaged, or that the owner of no shard would find.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     for page in Rows(connect, ANSWER_LIMIT).every("inbox", _COLUMNS, ("seq",), _PAGE):
         for row in map(_CommandRow._make, page):

@@ -1,4 +1,4 @@
-"""Indexes against their tables: an entry that is lost hides a row from those who look there."""
+"""Compares indexes with their tables: a lost entry hides a row from readers of the index."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import defaultdict
 
 import sqlalchemy as sa
 
-from indelible.events.verification.findings import MOST, Findings
-from indelible.events.verification.rows import Connect, do_without, is_lite
-from indelible.events.verification.tables import BY_TABLE, AtLength
+from indelible.events.verification.findings import LIMIT, Findings
+from indelible.events.verification.rows import Connect, disable_plans, is_sqlite
+from indelible.events.verification.tables import INDEX_SCANS, WithoutTimeLimit
 
-_BY_INDEX = ("enable_seqscan", "enable_sort", "enable_incremental_sort")
+_TABLE_SCANS = ("enable_seqscan", "enable_sort", "enable_incremental_sort")
 
-_OF_POSTGRES = """
+_INDEXES = """
     SELECT its.relname, own.relname, pg_get_expr(x.indpred, x.indrelid), (
         SELECT string_agg(pg_get_indexdef(x.indexrelid, place, true), ', ' ORDER BY place)
         FROM generate_series(1, x.indnkeyatts) AS place
@@ -23,27 +23,29 @@ _OF_POSTGRES = """
     WHERE x.indrelid IN ('shards'::regclass, 'streams'::regclass, 'blobs'::regclass,
         'inbox'::regclass, 'snapshots'::regclass)
     ORDER BY its.relname, own.relname
-"""  # those of events are walked, and views are made anew
+"""  # without events, whose indexes the walks check, and without views, which can be rebuilt
 _SUM = "SELECT count(*), coalesce(sum(hashtextextended(ROW({keys})::text, 0)), 0) FROM {rows}"
 _ROWS = "(SELECT {keys} FROM {table} WHERE {which}{order}) AS rows"
 
-_OF_INDEX = re.compile(r"\bindex (\S+)$")
-_OF_PAGE = re.compile(r"\b(?:tree|page) (?:page )?(\d+)\b", re.IGNORECASE)
+_INDEX_NAME = re.compile(r"\bindex (\S+)$")
+_PAGE_NUMBER = re.compile(r"\b(?:tree|page) (?:page )?(\d+)\b", re.IGNORECASE)
 _HEADING = "***"
 _SHOWN = 3
 
 
-def check_indexes(connect: Connect, at_length: AtLength, findings: Findings) -> None:
-    """Note each index that does not have the rows which its table has.
+def check_indexes(
+    connect: Connect, without_time_limit: WithoutTimeLimit, findings: Findings
+) -> None:
+    """Add each index whose rows differ from those of its table.
 
-    On SQLite whatever its own ``integrity_check`` finds in the file.  Writers go on: it reads one
-    state of the database.
+    On SQLite, all that its own ``integrity_check`` finds in the file.  Writers are not blocked: it
+    reads one state of the database.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
-    with connect() as connection, at_length(connection):
-        if is_lite(connection):
+    with connect() as connection, without_time_limit(connection):
+        if is_sqlite(connection):
             _check_file(connection, findings)
         else:
             _compare_scans(connection, findings)
@@ -53,30 +55,30 @@ def _check_file(connection: sa.Connection, findings: Findings) -> None:
     trees = connection.exec_driver_sql("SELECT rootpage, type, name FROM sqlite_schema").all()
     pages = {page: f"{kind} {name}" for page, kind, name in trees if page}
     found = defaultdict[str, list[str]](list)
-    for (message,) in connection.exec_driver_sql(f"PRAGMA integrity_check({MOST})"):
+    for (message,) in connection.exec_driver_sql(f"PRAGMA integrity_check({LIMIT})"):
         for line in message.splitlines():
             if line != "ok" and not line.startswith(_HEADING):
                 found[_part(line, pages)].append(line)
     for part, lines in found.items():
         more = f" (and {len(lines) - _SHOWN} more)" if lines[_SHOWN:] else ""
-        _note(findings, part, f"SQLite finds {', '.join(lines[:_SHOWN])}{more}", "REINDEX")
+        _add(findings, part, f"SQLite finds {', '.join(lines[:_SHOWN])}{more}", "REINDEX")
 
 
 def _part(line: str, pages: dict[int, str]) -> str:
-    """Which part of the database ``line`` of an integrity_check is about."""
-    index = _OF_INDEX.search(line)
+    """Return the part of the database that ``line`` of an integrity_check names."""
+    index = _INDEX_NAME.search(line)
     if index:
         return f"index {index[1]}"
-    page = _OF_PAGE.search(line)  # of a tree it is the first that is named
+    page = _PAGE_NUMBER.search(line)  # the first number is the tree's root page
     return pages.get(int(page[1]), "the file") if page else "the file"
 
 
 def _compare_scans(connection: sa.Connection, findings: Findings) -> None:
-    for table, index, which, keys in connection.exec_driver_sql(_OF_POSTGRES).all():
+    for table, index, which, keys in connection.exec_driver_sql(_INDEXES).all():
         found = []
-        for ways, order in ((BY_TABLE, ""), (_BY_INDEX, f" ORDER BY {keys}")):
+        for plans, order in ((INDEX_SCANS, ""), (_TABLE_SCANS, f" ORDER BY {keys}")):
             with connection.begin_nested() as settings:
-                do_without(connection, ways)
+                disable_plans(connection, plans)
                 rows = _ROWS.format(keys=keys, table=table, which=which or "true", order=order)
                 found.append(connection.exec_driver_sql(_SUM.format(keys=keys, rows=rows)).one())
                 settings.rollback()
@@ -84,14 +86,14 @@ def _compare_scans(connection: sa.Connection, findings: Findings) -> None:
         if (rows, by_table) != (entries, by_index):
             words = f"it leads to {entries} rows, its table {table} has {rows} for it"
             words += "" if rows != entries else ", but not those"
-            _note(findings, f"index {index}", words, "REINDEX INDEX")
+            _add(findings, f"index {index}", words, "REINDEX INDEX")
 
 
-def _note(findings: Findings, part: str, found: str, command: str) -> None:
+def _add(findings: Findings, part: str, found: str, command: str) -> None:
     kind, _, name = part.partition(" ")
-    mend = "restore a backup"
+    repair = "restore a backup"
     if kind == "index":
-        mend = f"if only indexes are damaged, {command} {name} after a backup makes it anew"
+        repair = f"if only indexes are damaged, {command} {name} after a backup makes it anew"
     elif kind != "table":
-        mend = f"if only indexes are damaged, {command} after a backup mends it, else {mend}"
-    findings.add(-1, 0, f"{part}: {found}; {mend}")
+        repair = f"if only indexes are damaged, {command} after a backup mends it, else {repair}"
+    findings.add(-1, 0, f"{part}: {found}; {repair}")

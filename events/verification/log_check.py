@@ -1,4 +1,4 @@
-"""All of a store, verified: the walk by position, the one by stream, the table itself, blobs."""
+"""Verifies a log in four ways: by position, by stream, by counting the table, and its blobs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from indelible.errors import StoreCorruptError, VerificationError
 from indelible.events.model.event import RecordedEvent
 from indelible.events.model.run_events import StepCompleted
 from indelible.events.verification.anchor import Anchor, AnchoredEnd
-from indelible.events.verification.chain_walk import ReadShard, See, ShardEnd, walk_shard
+from indelible.events.verification.chain_walk import OnPage, ReadShard, ShardEnd, walk_shard
 from indelible.events.verification.findings import Findings
 from indelible.events.verification.stream_check import StreamCheck, Sums, fingerprint
 from indelible.events.verification.tables import Tables
 
 Ends = Callable[[], Sequence[ShardEnd]]
-"""The rows of all shards as they are now."""
+"""Reads the rows of all shards."""
 
 
 class _BlobReference(msgspec.Struct, gc=False):
-    """What of an event's payload refers to a blob."""
+    """The field of an event's payload that refers to a blob."""
 
     blob: bytes = b""
 
@@ -29,10 +29,10 @@ _reference = msgspec.msgpack.Decoder(_BlobReference).decode
 
 
 def anchor_of(ends: Sequence[ShardEnd]) -> Anchor:
-    """Where the shards end, for keeping elsewhere.
+    """Return the ends of the shards as an anchor.
 
     Raises:
-        VerificationError: A shard's row does not say what its last event says.
+        VerificationError: A shard's row contradicts its last event.
     """
     for end in ends:
         if end.last != end.head:
@@ -42,27 +42,27 @@ def anchor_of(ends: Sequence[ShardEnd]) -> Anchor:
 
 
 def walk_shards(
-    ends: Sequence[ShardEnd], read: ReadShard, anchor: Anchor, see: See, findings: Findings
+    ends: Sequence[ShardEnd], read: ReadShard, anchor: Anchor, on_page: OnPage, findings: Findings
 ) -> int:
-    """Walk all shards and return how many events they have; ``see`` gets them page by page.
+    """Check the chains of all shards and return the number of events.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     for shard in sorted(set(anchor) - {end.shard for end in ends}):
         findings.add(shard, 1, "the anchor knows of this shard, and there is none")
     count = 0
     for end in ends:
-        with findings.noting():
-            count += walk_shard(end, read, anchor.get(end.shard), see, findings)
+        with findings.collecting():
+            count += walk_shard(end, read, anchor.get(end.shard), on_page, findings)
     return count
 
 
 def verify_chains(ends: Sequence[ShardEnd], read: ReadShard, anchor: Anchor) -> int:
-    """Verify what a store keeps that has nothing but events; how many there are.
+    """Verify a store that has no tables but events, and return the number of events.
 
     Raises:
-        VerificationError: Something does not fit.
+        VerificationError: There is at least one finding.
     """
     findings = Findings()
     count = walk_shards(ends, read, anchor, lambda _: None, findings)
@@ -79,36 +79,36 @@ def verify_log(
     shards: int,
     findings: Findings,
 ) -> int:
-    """Verify a log in a database, which may be written meanwhile; how many events it has.
+    """Verify a log in a database, also while it is written, and return the number of events.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     before: Sequence[ShardEnd] = ()
     try:
-        before = _usable(ends(), findings)
+        before = _valid(ends(), findings)
     except StoreCorruptError as error:
         findings.add(-1, 0, f"the rows of shards cannot be read: {error.found}")
     sums = {end.shard: 0 for end in before}
 
-    def see(events: Sequence[RecordedEvent]) -> None:
+    def on_page(events: Sequence[RecordedEvent]) -> None:
         for event in events:
             value = fingerprint(event.stream, event.version, event.position, event.chain)
             sums[event.shard] += value
         _check_references(events, tables, findings)
 
-    count = walk_shards(before, read, anchor, see, findings)
+    count = walk_shards(before, read, anchor, on_page, findings)
     streams = StreamCheck(tables, {end.shard: end for end in before}, shards, findings)
-    with findings.noting():
+    with findings.collecting():
         streams.run()
         _compare(before, ends(), tables.counts(), streams, sums, findings)
-    with findings.noting():
+    with findings.collecting():
         _check_blobs(tables, read_blob, findings)
     return count
 
 
-def _usable(ends: Sequence[ShardEnd], findings: Findings) -> Sequence[ShardEnd]:
-    """Those rows of shards that say where to walk; the others are noted."""
+def _valid(ends: Sequence[ShardEnd], findings: Findings) -> Sequence[ShardEnd]:
+    """Return the valid rows of shards, and add the others to the findings."""
     for end in ends:
         if end.wrong:
             findings.add(end.shard if type(end.shard) is int else -1, 0, end.wrong)
@@ -123,9 +123,9 @@ def _compare(
     sums: Sums,
     findings: Findings,
 ) -> None:
-    """Compare the ways in which the events were found, and what the shards' rows count."""
+    """Compare the events read by position, by stream and by table with the rows of ``shards``."""
     ends = {end.shard: end for end in after}
-    broken = findings.shards.copy()  # of these it is known already that something is missing
+    broken = findings.shards.copy()  # these have findings already
     for shard in set(counts) - set(ends):
         words = f"{counts[shard]} events are of a shard that is none"
         findings.add(shard if type(shard) is int else -1, 1, words)
@@ -140,13 +140,13 @@ def _compare(
             ("events", counts.get(end.shard, 0), end.head, now.head),
             ("streams", streams.streams[end.shard], end.streams, now.streams),
         ):
-            if not least <= count <= most:  # as many as its row said, or as it says by now
+            if not least <= count <= most:  # between the row's counts before and after the walks
                 words = f"its table has {count} {what}, its row in shards says {most}"
                 findings.add(end.shard, end.head, words)
 
 
 def _check_references(events: Sequence[RecordedEvent], tables: Tables, findings: Findings) -> None:
-    """See that the blobs are there that ``events`` of runs refer to."""
+    """Check that the blobs exist to which ``events`` of runs refer."""
     wanted: dict[bytes, RecordedEvent] = {}
     for event in events:
         if event.type == StepCompleted.wire_name:
@@ -162,7 +162,7 @@ def _check_references(events: Sequence[RecordedEvent], tables: Tables, findings:
 def _digest(payload: bytes) -> bytes:
     try:
         return _reference(payload).blob
-    except msgspec.MsgspecError:  # the chain says that it is as it was written
+    except msgspec.MsgspecError:  # the payload matches the chain: it was written so
         return b""
 
 

@@ -1,7 +1,7 @@
-"""Reading tables for verification, so that a row which cannot be read leaves the others readable.
+"""Reads tables for verification, so that an unreadable row does not hide the others.
 
-SQLite takes any value for any column, and its driver answers text that is no UTF-8, or a value too
-large to be loaded, with an error for all rows of a statement.
+SQLite takes any value for any column.  For text that is not UTF-8, or a value too large to load,
+its driver raises an error for all rows of the statement.
 """
 
 from __future__ import annotations
@@ -24,42 +24,43 @@ Connect = Callable[[], AbstractContextManager[sa.Connection]]
 Columns = Sequence[str]
 Row = Sequence[Any]
 
-_BY_INDEX = ("enable_seqscan", "enable_sort")
-_WORDS = 200  # characters of what a driver says
+_TABLE_SCANS = ("enable_seqscan", "enable_sort")
+_MESSAGE_LIMIT = 200  # characters of a driver's message
 
 
 class Unreadable:
-    """Stands for a value that the driver cannot give."""
+    """Replaces a value that the driver cannot read."""
 
     def __init__(self, why: str) -> None:
-        """``why`` are the driver's words."""
+        """``why`` is the driver's message."""
         self._why = why
 
     def __repr__(self) -> str:
-        """What a sentence about the value says of it."""
-        return f"unreadable ({self._why:.{_WORDS}})"
+        """Return the words for the value in a finding."""
+        return f"unreadable ({self._why:.{_MESSAGE_LIMIT}})"
 
 
 class Rows:
-    """Reads in short transactions, none of which stays open between two pages."""
+    """Reads pages of rows, each in a short transaction of its own."""
 
-    def __init__(self, connect: Connect, most: int) -> None:
-        """``connect`` begins a transaction that only reads.
+    def __init__(self, connect: Connect, limit: int) -> None:
+        """``connect`` begins a read-only transaction.
 
-        SQLite loads no value of more than ``most`` bytes; on PostgreSQL the columns say so.
+        On SQLite a value of more than ``limit`` bytes is unreadable; on PostgreSQL the columns
+        that a caller gives bound the values.
         """
         self._connect = connect
-        self._most = most
+        self._limit = limit
 
     def every(
         self, table: str, columns: Columns, key: Columns, limit: int = PAGE
     ) -> Iterator[Sequence[Row]]:
-        """All rows of ``table``, page by page, in the order of ``key``.
+        """Return all rows of ``table``, page by page, in the order of ``key``.
 
-        On SQLite in the order of the rows' own numbers: a key may be damaged, too.
+        On SQLite in the order of ``rowid``, since a key may be damaged too.
         """
         with self._connect() as connection:
-            key = ("rowid",) if is_lite(connection) else key
+            key = ("rowid",) if is_sqlite(connection) else key
         order = f"ORDER BY {', '.join(key)} LIMIT :limit"
         marks = ", ".join(f":after{number}" for number in range(len(key)))
         which, after = order, dict[str, Any]()
@@ -69,19 +70,19 @@ class Rows:
             after = {f"after{number}": page[-1][number] for number in range(len(key))}
 
     def page(self, table: str, columns: Columns, which: str, **values: Any) -> Sequence[Row]:
-        """Those rows of ``table`` that ``which`` says; of a damaged one what can be read."""
+        """Return the rows of ``table`` for the clauses ``which``; unreadable values replaced."""
         try:
             return self._all(_select(columns, table, which), values)
         except StoreCorruptError:
             with self._connect() as connection:
-                if not is_lite(connection):
+                if not is_sqlite(connection):
                     raise
             numbers = self._all(_select(["rowid"], table, which), values)
-        rows = (self._alone(table, columns, number) for (number,) in numbers)
+        rows = (self._row(table, columns, number) for (number,) in numbers)
         return [row for row in rows if row is not None]
 
-    def _alone(self, table: str, columns: Columns, number: int) -> Row | None:
-        """One row, ``None`` if it is there no more."""
+    def _row(self, table: str, columns: Columns, number: int) -> Row | None:
+        """Read one row, column by column; ``None`` if it has been deleted."""
         values: list[Any] = []
         for column in columns:
             statement = _select([column], table, "WHERE rowid = :number")
@@ -98,7 +99,7 @@ class Rows:
         try:
             with self._begin() as connection:
                 return connection.execute(sa.text(statement), values).all()
-        except DBAPIError as error:  # a value too large to be loaded
+        except DBAPIError as error:  # a value is too large to load
             if is_of_a_row(error):
                 raise meaning(error, "") from error
             raise
@@ -106,11 +107,11 @@ class Rows:
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
         with self._connect() as connection:
-            if not is_lite(connection):
-                do_without(connection, _BY_INDEX)
+            if not is_sqlite(connection):
+                disable_plans(connection, _TABLE_SCANS)
                 yield connection
                 return
-            with loading_at_most(self._most, connection.connection.driver_connection):
+            with loading_at_most(self._limit, connection.connection.driver_connection):
                 yield connection
 
 
@@ -118,12 +119,12 @@ def _select(columns: Columns, table: str, which: str) -> str:
     return " ".join(("SELECT", ", ".join(columns), "FROM", table, which))
 
 
-def do_without(connection: sa.Connection, ways: Sequence[str]) -> None:
-    """Have PostgreSQL do without some ways of finding rows, in this transaction."""
-    for way in ways:
-        connection.exec_driver_sql(f"SET LOCAL {way} = off")
+def disable_plans(connection: sa.Connection, settings: Sequence[str]) -> None:
+    """Turn off settings of PostgreSQL's planner in this transaction, so that it avoids them."""
+    for setting in settings:
+        connection.exec_driver_sql(f"SET LOCAL {setting} = off")
 
 
-def is_lite(connection: sa.Connection) -> bool:
-    """Whether it leads to SQLite, where a statement itself says which way it takes."""
+def is_sqlite(connection: sa.Connection) -> bool:
+    """Whether the database is SQLite, where a statement itself names its index."""
     return connection.dialect.name == "sqlite"

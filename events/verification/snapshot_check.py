@@ -1,4 +1,4 @@
-"""Every snapshot there is, and whether it may be used."""
+"""Reads all snapshots and checks that each can be used."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _KINDS = (str, int, str, int, bytes)
 
 
 class SnapshotStore(Protocol):
-    """What of a store is looked at."""
+    """The part of a store that the check needs."""
 
     def read_views(self) -> AbstractContextManager[sa.Connection]:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """As :class:`~indelible.events.store.EventStore` has it."""
+        """See :class:`~indelible.events.store.EventStore`."""
         ...
 
 
-class Kept(NamedTuple):
-    """A row of the table: what it says of itself, and the snapshot, ``None`` if it is unusable."""
+class SnapshotRow(NamedTuple):
+    """A row's stream and version as stored, and its snapshot, ``None`` if it cannot be used."""
 
     stream: Any
     version: Any
@@ -41,10 +41,10 @@ class Kept(NamedTuple):
 
 
 def check_snapshots(store: SnapshotStore, findings: Findings) -> None:
-    """Note each snapshot that is not whole, or was taken after an event that is not in its stream.
+    """Add each snapshot that is damaged, or whose event is not in its stream.
 
     Raises:
-        VerificationError: Enough was found.
+        VerificationError: The limit of findings is reached.
     """
     for stream, version, snapshot in all_snapshots(store):
         if snapshot is None:
@@ -52,15 +52,15 @@ def check_snapshots(store: SnapshotStore, findings: Findings) -> None:
             findings.add(-1, 0, f"{found} another log; drop it with rebuild --snapshots")
 
 
-def all_snapshots(store: SnapshotStore) -> Iterator[Kept]:
-    """All snapshots, one by one: each may have 16 MiB.
+def all_snapshots(store: SnapshotStore) -> Iterator[SnapshotRow]:
+    """Return all snapshots, one by one: each may have 16 MiB.
 
     Raises:
-        StoreError: They cannot be read.
+        StoreError: The snapshots cannot be read.
     """
     rows = Rows(store.read_views, SNAPSHOT_BYTES)
     for [row] in rows.every("snapshots", _COLUMNS, ("stream", "version"), 1):
         snapshot = unpack(*row) if tuple(map(type, row)) == _KINDS else None
         if snapshot and store.event_id(snapshot.stream, snapshot.version) != snapshot.event_id:
-            snapshot = None  # it was taken after an event that its stream does not hold
-        yield Kept(row[0], row[1], snapshot)
+            snapshot = None  # its stream does not hold the event after which it was taken
+        yield SnapshotRow(row[0], row[1], snapshot)

@@ -1,4 +1,4 @@
-"""The rows of ``streams`` against the events, which are found a second time, by their streams."""
+"""Compares the rows of ``streams`` with the events, read a second time by stream and version."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from indelible.events.verification.findings import Findings
 from indelible.events.verification.tables import Indexed, StreamRow, Tables
 
 Sums = dict[int, int]
-"""Of each shard a sum over its events, which does not depend on their order."""
+"""For each shard a sum over its events that does not depend on their order."""
 
 
 def fingerprint(stream: str, version: int, position: int, chain: bytes) -> int:
-    """What an event adds to its shard's sum, in this process."""
+    """Return the number that an event adds to its shard's sum; it differs between processes."""
     return hash((stream, version, position, chain))
 
 
 class StreamCheck:
-    """Goes through all streams and adds up their events, up to where the shards ended.
+    """Reads all streams and sums up their events, up to the ends of the shards.
 
-    A store may be written meanwhile: what has moved is read again.
+    The store may be written meanwhile: a row that has changed is read again.
     """
 
     def __init__(
         self, tables: Tables, ends: Mapping[int, ShardEnd], shards: int, findings: Findings
     ) -> None:
-        """``ends`` are those of the walks; a store has ``shards`` of them."""
+        """``ends`` are the ends to which the chains were checked; ``shards`` is their number."""
         self._tables = tables
         self._findings = findings
         self._ends = ends
@@ -37,22 +37,22 @@ class StreamCheck:
         self.streams: dict[int, int] = dict.fromkeys(ends, 0)
 
     def run(self) -> None:
-        """Check them all, and note the rows that say something else than the events.
+        """Check all streams, and add the rows that contradict their events.
 
         Raises:
-            VerificationError: Enough was found.
+            VerificationError: The limit of findings is reached.
         """
         after = -(2**63)
         for rows in self._tables.streams():
             events = self._tables.by_version(after, rows[-1].id)
-            of_rows = {row.id: row for row in rows}
+            without_events = {row.id: row for row in rows}
             for number, found in events:
-                row = of_rows.pop(number, None)
-                if row is not None:  # else the walk by position has said so
+                row = without_events.pop(number, None)
+                if row is not None:  # otherwise the walk by position has found it
                     self._check(row, found)
-            for row in of_rows.values():
+            for row in without_events.values():
                 self._check_row(row)
-                self._note(row, 0, f"its row ends at version {row.version!r}, no event is there")
+                self._add(row, 0, f"its row ends at version {row.version!r}, no event is there")
             after = rows[-1].id
 
     def _check(self, row: StreamRow, events: Iterable[Indexed]) -> None:
@@ -65,37 +65,37 @@ class StreamCheck:
         version = before = 0
         for event in events:
             version += 1
-            if (event.version, event.shard) != (version, shard) or not _behind(event, before):
+            if (event.version, event.shard) != (version, shard) or not _is_after(event, before):
                 found = f"version {event.version!r} is found where {version} was wanted"
-                self._note(row, before, found)
+                self._add(row, before, found)
                 return
             before = event.position
             if end is not None and event.position <= end.head:
                 self.sums[shard] += fingerprint(row.name, version, event.position, event.chain)
         now: StreamRow | None = row
-        if row.version < version:  # or has it moved since it was read?
+        if row.version < version:  # the stream may have grown since the row was read
             now = self._tables.stream(row.id)
         if now is None or now.wrong or now.version < version or row.version > version:
             found = f"the row ends at version {row.version}, the events end at {version}"
-            self._note(row, before, found)
+            self._add(row, before, found)
 
     def _check_row(self, row: StreamRow) -> bool:
-        """Whether its values are of their types; what else follows from the row alone is noted."""
+        """Add contradictions within the row; return whether its values are valid."""
         if row.wrong:
-            self._note(row, 0, row.wrong)
+            self._add(row, 0, row.wrong)
             return False
         if row.category != category_of(row.name):
-            self._note(row, 0, f"its category is {row.category!r:.200}")
+            self._add(row, 0, f"its category is {row.category!r:.200}")
         if row.id >> STREAM_ID_BITS != shard_of(row.name, self._shards):
-            self._note(row, 0, f"it belongs to shard {shard_of(row.name, self._shards)}")
+            self._add(row, 0, f"it belongs to shard {shard_of(row.name, self._shards)}")
         return True
 
-    def _note(self, row: StreamRow, position: int, found: str) -> None:
+    def _add(self, row: StreamRow, position: int, found: str) -> None:
         words = f"stream {row.name!r:.300}: {found}"
         if not isinstance(row.name, str) or not is_text(row.name):
             words = f"stream number {row.id}: {found}"
         self._findings.add(row.id >> STREAM_ID_BITS, position, words)
 
 
-def _behind(event: Indexed, position: int) -> bool:
+def _is_after(event: Indexed, position: int) -> bool:
     return type(event.position) is int and event.position > position

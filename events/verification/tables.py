@@ -1,4 +1,4 @@
-"""The tables of a store in a database, read for verification by ways that readers do not take."""
+"""Reads the tables of a store for verification, also by queries that readers do not use."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from indelible.events.model.event_types import EVENT_LIMIT
 from indelible.events.model.stream_names import is_text
-from indelible.events.verification.rows import PAGE, Connect, Rows, do_without, is_lite
+from indelible.events.verification.rows import PAGE, Connect, Rows, disable_plans, is_sqlite
 
-AtLength = Callable[[sa.Connection], AbstractContextManager[object]]
-"""Surrounds a statement that reads a whole table, and so may take minutes."""
+WithoutTimeLimit = Callable[[sa.Connection], AbstractContextManager[object]]
+"""Lifts the time limit for a statement that reads a whole table, and so may take minutes."""
 
 _OF_MANY = (
     "WHERE stream_id > :after AND stream_id <= :last ORDER BY stream_id, version LIMIT :limit"
@@ -23,11 +23,11 @@ _OF_MANY = (
 _OF_ONE = "WHERE stream_id = :stream AND version > :version ORDER BY version LIMIT :limit"
 _COUNTS = "SELECT shard, count(*) FROM events{} GROUP BY shard"
 _INDEXED = ("stream_id", "version", "shard", "position", "substr(chain, 1, 33)")  # of 32 bytes
-BY_TABLE = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
+INDEX_SCANS = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 
 
 class StreamRow(NamedTuple):
-    """A row of ``streams``; a value may be of any type where SQLite has it."""
+    """A row of ``streams``; on SQLite a damaged value may have any type."""
 
     id: int
     name: str
@@ -38,7 +38,7 @@ class StreamRow(NamedTuple):
 
     @property
     def wrong(self) -> str:
-        """What is wrong with its values as such; empty if nothing is."""
+        """The first invalid value, as text; empty if all are valid."""
         for (name, value), kind in zip(self._asdict().items(), _KINDS, strict=True):
             if type(value) is not kind or (kind is str and not is_text(value)):
                 return f"its {name} is {value!r:.200}"
@@ -51,7 +51,7 @@ _KINDS = (int, str, str, int, str, int)
 
 
 class Indexed(NamedTuple):
-    """An event as it is found by its stream and version."""
+    """An event as the index by stream and version finds it."""
 
     stream_id: int
     version: int
@@ -61,33 +61,35 @@ class Indexed(NamedTuple):
 
 
 class Tables:
-    """Reads the log and what belongs to it; a damaged row leaves the others readable."""
+    """Reads the tables of the log; a damaged row does not hide the others."""
 
-    def __init__(self, connect: Connect, at_length: AtLength = nullcontext) -> None:
-        """``connect`` begins a transaction that only reads; pages need no ``at_length``."""
+    def __init__(
+        self, connect: Connect, without_time_limit: WithoutTimeLimit = nullcontext
+    ) -> None:
+        """``connect`` begins a read-only transaction; ``without_time_limit`` is for counting."""
         self._connect = connect
-        self._at_length = at_length
+        self._without_time_limit = without_time_limit
         self._rows = Rows(connect, EVENT_LIMIT)
 
     def streams(self) -> Iterator[Sequence[StreamRow]]:
-        """All rows of ``streams`` by id, page by page."""
+        """Return all rows of ``streams`` by id, page by page."""
         for page in self._rows.every("streams", StreamRow._fields, ("id",)):
             yield [StreamRow(*row) for row in page]
 
     def stream(self, number: int) -> StreamRow | None:
-        """One row of ``streams`` as it is now."""
+        """Return the current row of a stream, ``None`` if it does not exist."""
         rows = self._rows.page("streams", StreamRow._fields, "WHERE id = :number", number=number)
         return StreamRow(*rows[0]) if rows else None
 
     def by_version(self, after: int, last: int) -> Iterator[tuple[int, Iterator[Indexed]]]:
-        """The events of the streams with ids behind ``after`` up to ``last``, each in order."""
+        """Return the events of each stream with an id after ``after`` and up to ``last``."""
         return groupby(self._by_version(after, last), key=attrgetter("stream_id"))
 
     def _by_version(self, after: int, last: int) -> Iterator[Indexed]:
         while page := self._indexed(_OF_MANY, after=after, last=last):
             yield from page
             after = page[-1].stream_id
-            while len(page) == PAGE and type(page[-1].version) is int:  # it may go on
+            while len(page) == PAGE and type(page[-1].version) is int:  # the stream may have more
                 page = self._indexed(_OF_ONE, stream=after, version=page[-1].version)
                 yield from page
 
@@ -96,21 +98,21 @@ class Tables:
         return [Indexed(*row) for row in rows]
 
     def counts(self) -> dict[Any, int]:
-        """How many events each shard has, by the table itself and no index."""
-        with self._connect() as connection, self._at_length(connection):
-            lite = is_lite(connection)
-            if not lite:
-                do_without(connection, BY_TABLE)
-            statement = _COUNTS.format(" NOT INDEXED" if lite else "")
+        """Return the number of events of each shard, counted in the table without an index."""
+        with self._connect() as connection, self._without_time_limit(connection):
+            sqlite = is_sqlite(connection)
+            if not sqlite:
+                disable_plans(connection, INDEX_SCANS)
+            statement = _COUNTS.format(" NOT INDEXED" if sqlite else "")
             return {row[0]: row[1] for row in connection.exec_driver_sql(statement)}
 
     def digests(self) -> Iterator[bytes]:
-        """The key of every blob there is: a sha256, if it is whole."""
+        """Return the key of every blob: a sha256, unless it is damaged."""
         for page in self._rows.every("blobs", ("digest",), ("digest",)):
             yield from (row[0] for row in page)
 
     def missing(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Those of ``digests`` of which there is no blob."""
+        """Return the ``digests`` without a blob."""
         blobs = sa.table("blobs", sa.column("digest", sa.LargeBinary))
         found: set[bytes] = set()
         with self._connect() as connection:

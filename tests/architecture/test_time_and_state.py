@@ -40,7 +40,7 @@ SHARED = {
     "events/connections/unfinished_connections.py": {"_changed", "_under_way", "made"},
     "events/connections/forked_connections.py": {"_engines", "_kept", "_records"},
     # in a child, what its parent had open: SQLite is one for all systems of a process
-    "events/sqlite/fork_guard.py": {"_carried"},
+    "events/sqlite/fork_guard.py": {"_in_use"},
 }
 
 STARTS_THREADS = {

@@ -15,7 +15,7 @@ from indelible.events.inbox.inbox import COMMAND_LIMIT, Command
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.store import EventStore
-from indelible.events.verification.findings import MOST
+from indelible.events.verification.findings import LIMIT
 from indelible.testing.contract.builders import some_events, url_of
 
 NO_TEXT = "CAST(x'72F2' AS TEXT)"
@@ -109,12 +109,12 @@ def test_a_chain_that_was_changed_breaks_at_its_event_alone(store: EventStore) -
 
 def test_verifying_ends_when_enough_was_found(tmp_path: Path) -> None:
     store = open_store(url_of(tmp_path / "store.db"))
-    for number in range(MOST + 20):
+    for number in range(LIMIT + 20):
         store.append(f"run-{number}", some_events(1), expected=0)
     store.close()
     edit(store.url, "UPDATE streams SET wake_at = -1")
     store = open_store(store.url, mode="read")
-    assert len(found_in(store)) == MOST
+    assert len(found_in(store)) == LIMIT
     store.close()
 
 

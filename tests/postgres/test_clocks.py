@@ -68,7 +68,7 @@ def test_leases_go_on_being_renewed_when_the_clock_is_moved_while_they_run(
 
     monkeypatch.setattr(leases, "renew", note)
     for version in range(3):
-        first.store._member.look()  # now, rather than in a third of a lease
+        first.store._member.wake()  # now, rather than in a third of a lease
         assert renewed.get(timeout=30).renewed == mine
         for shard in mine:
             first.store.append(stream_in(shard), [some_event()], expected=version)

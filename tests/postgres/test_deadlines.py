@@ -35,24 +35,24 @@ class Watched:
 
 def test_a_deadline_that_passed_is_told_once_and_alone() -> None:
     watched = Watched()
-    watched.deadlines.put_off(1, 1 * SECOND)
-    watched.deadlines.put_off(2, 5 * SECOND)
+    watched.deadlines.extend(1, 1 * SECOND)
+    watched.deadlines.extend(2, 5 * SECOND)
     watched.clock.advance(2)
     watched.deadlines.start()
     assert watched.next() == {1}
     watched.clock.advance(10)
-    watched.deadlines.put_off(3, 20 * SECOND)  # makes it look
+    watched.deadlines.extend(3, 20 * SECOND)  # makes it look
     assert watched.next() == {2}
     watched.deadlines.stop()
     assert watched.over == [{1}, {2}]
 
 
-def test_a_deadline_is_put_off_and_never_brought_forward() -> None:
+def test_a_deadline_is_extended_and_never_brought_forward() -> None:
     watched = Watched()
-    assert watched.deadlines.put_off(1, 5 * SECOND)
-    assert not watched.deadlines.put_off(1, 3 * SECOND)
-    assert watched.deadlines.put_off(1, 9 * SECOND)
-    watched.deadlines.put_off(2, 6 * SECOND)
+    assert watched.deadlines.extend(1, 5 * SECOND)
+    assert not watched.deadlines.extend(1, 3 * SECOND)
+    assert watched.deadlines.extend(1, 9 * SECOND)
+    watched.deadlines.extend(2, 6 * SECOND)
     watched.clock.advance(7)
     watched.deadlines.start()
     assert watched.next() == {2}
@@ -61,8 +61,8 @@ def test_a_deadline_is_put_off_and_never_brought_forward() -> None:
 
 def test_a_forgotten_shard_is_not_told() -> None:
     watched = Watched()
-    watched.deadlines.put_off(1, 1 * SECOND)
-    watched.deadlines.put_off(2, 1 * SECOND)
+    watched.deadlines.extend(1, 1 * SECOND)
+    watched.deadlines.extend(2, 1 * SECOND)
     watched.deadlines.forget([1, 7])
     watched.clock.advance(2)
     watched.deadlines.start()

@@ -148,7 +148,7 @@ def test_a_group_that_a_lost_connection_left_behind_is_never_written(members: Me
     late = Append("run-1", 1, [some_event()], lambda _append, _error: None)
     plan = make_plan([late], before, {h.name: h for h in writer.find_heads(["run-1"])}, 0)
     writer._connection = writer._cursor = None  # lost for us, alive in the server
-    writer._doubtful = True
+    writer._unfinished = True
     [after] = writer.load().values()
     assert after.epoch == before.epoch + 1
     statement, values = statements_of([plan], 1)[0]  # the heads come first

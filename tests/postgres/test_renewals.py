@@ -34,10 +34,10 @@ class SlowLeases:
         self._clock.advance(SLOW)
         return LeaseView(frozenset(owned), self._mine, len(self.free), ["me"], None)
 
-    def acquire(self, limit: int, kept_out: Collection[int]) -> Ends:
+    def acquire(self, limit: int, excluded: Collection[int]) -> Ends:
         self._clock.advance(SLOW)
         free, self.free = self.free[:limit], self.free[limit:]
-        assert not set(free) & set(kept_out)
+        assert not set(free) & set(excluded)
         self._mine |= frozenset(free)
         return Ends({number: Shard(1, 0, bytes(32), 0, 0, number) for number in free}, {})
 

@@ -15,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from indelible.clock import SystemClock
 from indelible.errors import StoreUnavailableError
-from indelible.events.postgres.connect import long_statements as attending
+from indelible.events.postgres.connect import long_statements
 from indelible.events.postgres.connect.engines import Engines
-from indelible.events.postgres.connect.long_statements import attended
-from indelible.events.postgres.connect.watchdog import LOOKS, Watchdog
+from indelible.events.postgres.connect.long_statements import while_server_works
+from indelible.events.postgres.connect.watchdog import CHECKS, Watchdog
 from indelible.testing.contract.builders import append_when_available, some_event
 from members import LONG, PATIENCE, SHARDS, SHORT, Members, stream_in
 from postgres_server import PostgresServer, connect
@@ -39,14 +39,14 @@ def members(proxy: SilentProxy) -> Iterator[Members]:
         yield members
 
 
-def lose_patience(watchdog: Watchdog) -> None:
+def shorten_limits(watchdog: Watchdog) -> None:
     """Look so often, from now on, that what is silent now is given up at once.
 
     Connections that are made from now on may be silent for as long as ever, and no lease ends: on
     a busy machine nothing but the silence is too long.
     """
     with watchdog._changed:
-        watchdog.look_every, watchdog._look_at = 0.05, 0
+        watchdog.interval, watchdog._check_at = 0.05, 0
         watchdog._changed.notify_all()
 
 
@@ -54,7 +54,7 @@ def test_connections_that_go_silent_are_replaced(members: Members, proxy: Silent
     member = members.open(lease=LONG)
     member.store.append(stream_in(0), [some_event()], expected=0)
     proxy.silence()
-    lose_patience(member.store._watchdog)
+    shorten_limits(member.store._watchdog)
     append_when_available(member.store, stream_in(0), expected=1)
     assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
     member.wait_for_share(SHARDS)
@@ -63,7 +63,7 @@ def test_connections_that_go_silent_are_replaced(members: Members, proxy: Silent
 def test_a_silent_connection_leaves_time_to_renew_a_lease_on_a_new_one() -> None:
     for lease in (3.0, LEASE, 10.0, 600.0):
         engines = Engines(sa.make_url("postgresql+psycopg://h/d"), lease, SystemClock(), "none")
-        noticed = engines.watchdog.look_every * (LOOKS + 1)
+        noticed = engines.watchdog.interval * (CHECKS + 1)
         assert lease / 3 + noticed < 0.9 * lease  # asked at the next renewal, and in vain
 
 
@@ -74,7 +74,7 @@ def test_a_commit_whose_answer_never_comes_is_found_by_its_event_ids(
     for version in range(2):  # the second prepares what the third is written with
         store.append(stream_in(0), [some_event()], expected=version)
     proxy.silence(answers_only=True)
-    lose_patience(store._watchdog)
+    shorten_limits(store._watchdog)
     [recorded] = store.append(stream_in(0), [some_event()], expected=2)
     assert recorded.version == 3
     assert store.verify() == 3
@@ -111,7 +111,7 @@ def test_a_server_process_that_is_stopped_costs_its_connection_and_no_more(
         try:
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
-            lose_patience(member.store._watchdog)
+            shorten_limits(member.store._watchdog)
             append_when_available(member.store, stream_in(0), expected=1)
             assert [event.version for event in member.store.read(stream_in(0))] == [1, 2]
         finally:
@@ -156,8 +156,8 @@ def engines(proxy: SilentProxy) -> Iterator[Engines]:
 
 def pass_a_lease(watchdog: Watchdog, thread: int) -> None:
     """Look at what ``thread`` waits for as often as in more than a lease, in no time."""
-    for _ in range(10 * LOOKS):
-        watchdog.look([one for one in watchdog._connections if one.thread == thread])
+    for _ in range(10 * CHECKS):
+        watchdog.check([one for one in watchdog._connections if one.thread == thread])
 
 
 @contextmanager
@@ -172,11 +172,11 @@ LOCK = "pg_advisory_xact_lock_shared(7)"
 WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
-def test_a_statement_that_the_server_works_on_may_take_long_where_it_is_attended(
+def test_a_statement_that_the_server_works_on_may_take_long_in_its_block(
     engines: Engines, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     me, answers, ended = threading.get_ident(), list[bool](), threading.Event()
-    works = attending._works
+    works = long_statements._is_active
 
     def ask(others: sa.Engine, process: int) -> bool:
         answers.append(works(others, process))
@@ -186,10 +186,10 @@ def test_a_statement_that_the_server_works_on_may_take_long_where_it_is_attended
             assert ended.wait(PATIENCE)  # no question comes between its end and hearing of it
         return answers[-1] and len(answers) % 2 == 0  # each other question gets no answer
 
-    monkeypatch.setattr(attending, "_works", ask)
+    monkeypatch.setattr(long_statements, "_is_active", ask)
     engine = engines.transactions()
     with a_held_lock(postgres_url) as let_go, engine.connect() as connection:
-        with attended(connection, engine, 0.05):
+        with while_server_works(connection, engine, 0.05):
             assert connection.exec_driver_sql(f"SELECT {LOCK}").all() == [("",)]
         ended.set()
     engine.dispose()
@@ -222,11 +222,11 @@ def test_verifying_may_read_a_whole_table_for_longer_than_a_lease(
         assert verified.result() == 1
 
 
-def test_an_attended_statement_that_has_ended_unheard_is_given_up(
+def test_a_long_statement_that_has_ended_unheard_is_given_up(
     engines: Engines, proxy: SilentProxy
 ) -> None:
     engine = engines.transactions()
-    with engine.connect() as connection, attended(connection, engine, 0.05):
+    with engine.connect() as connection, while_server_works(connection, engine, 0.05):
         proxy.silence(answers_only=True)
         with pytest.raises(OperationalError, match="has not answered"):
             connection.exec_driver_sql("SELECT 1")
@@ -241,7 +241,7 @@ def test_a_connection_that_cannot_be_reset_is_one_line_of_log(
     connection = engine.raw_connection()
     connection.cursor().execute("BEGIN")
     proxy.silence()
-    lose_patience(engines.watchdog)
+    shorten_limits(engines.watchdog)
     connection.close()
     engine.dispose()
     [record] = caplog.records

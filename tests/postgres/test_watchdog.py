@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from indelible.clock import ManualClock, SystemClock
-from indelible.events.postgres.connect.watchdog import LOOKS, Watchdog
+from indelible.events.postgres.connect.watchdog import CHECKS, Watchdog
 
 PATIENCE = 30.0
 
@@ -19,8 +19,8 @@ class Line:
     def __init__(self, thread: int = 0) -> None:
         self.waiting = True
         self.thread = thread
-        self.moves = 0
-        self.patience: float = LOOKS
+        self.progress = 0
+        self.silence_limit: float = CHECKS
         self.seen = -1
         self.silent = 0
         self.cut_for = ""
@@ -54,31 +54,31 @@ def watchdog() -> Iterator[Watchdog]:
     watchdog.stop()
 
 
-def test_an_exchange_that_does_not_move_is_cut_after_its_patience(still: Watchdog) -> None:
+def test_an_exchange_that_does_not_move_is_cut_after_its_limit(still: Watchdog) -> None:
     line = Line()
-    for _ in range(LOOKS):  # the first one only notes where it is
-        still.look([line])
+    for _ in range(CHECKS):  # the first one only notes where it is
+        still.check([line])
     assert line.cut_for == ""
-    still.look([line])
+    still.check([line])
     assert "not answered for 8.0 s" in line.cut_for
 
 
 def test_an_exchange_that_moves_now_and_then_is_left_alone(still: Watchdog) -> None:
     line = Line()
-    for look in range(10 * LOOKS):
-        if look % (LOOKS - 1) == 0:
-            line.moves += 1
-        still.look([line])
+    for look in range(10 * CHECKS):
+        if look % (CHECKS - 1) == 0:
+            line.progress += 1
+        still.check([line])
     assert line.cut_for == ""
 
 
 def test_a_connection_that_nobody_waits_for_is_left_alone(still: Watchdog) -> None:
     line = Line()
     line.waiting = False
-    for _ in range(10 * LOOKS):
-        still.look([line])
+    for _ in range(10 * CHECKS):
+        still.check([line])
     line.waiting = True
-    still.look([line])
+    still.check([line])
     assert (line.cut_for, line.silent) == ("", 1)
 
 

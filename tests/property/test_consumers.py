@@ -80,7 +80,7 @@ class ConsumerMachine(RuleBasedStateMachine):
     def take(self, consumer: Consumer) -> EventBatch | None:
         """The next batch if there is one, without waiting."""
         try:
-            consumer._look()
+            consumer._fill()
         except EventGapError:
             assert self.hidden
             consumer._gaps = 0

@@ -1,1 +1,1 @@
-"""Connections to PostgreSQL, and the watchdog that ends those which get no answer."""
+"""Connections to PostgreSQL, and the watchdog that cuts those without an answer."""

@@ -1,8 +1,8 @@
-"""Ends exchanges with the database that get no answer, from a thread of its own.
+"""Cuts exchanges with the database that get no answer, from a thread of its own.
 
-A connection may go silent while TCP still acknowledges what is sent: then the call that waits for
-it never returns by itself.  The watchdog looks at all connections now and then, and shuts down the
-line of one that has not moved for long; its call fails, as when the server had closed it.
+A server may stop answering while TCP still acknowledges what is sent: then the waiting call never
+returns by itself.  The watchdog checks all connections at intervals, and shuts down the socket of a
+connection without progress; its call fails, as if the server had closed the connection.
 """
 
 from __future__ import annotations
@@ -17,59 +17,59 @@ from indelible.clock import Clock
 from indelible.loops import Loop
 from indelible.threads import start_now
 
-LOOKS = 8
-"""Looks at an exchange until it is taken for silent: so a process that was stopped for a while
-does not take that time for silence of the database."""
+CHECKS = 8
+"""Checks of an exchange before it counts as silent: after a pause of the whole process, the time of
+the pause does not count as silence of the database."""
 
-_OVER = 0.02  # seconds between looks while the time of a call is over: its next exchange ends, too
+_OVER = 0.02  # seconds between checks after the limit of a call: its later exchanges are cut too
 
 C = TypeVar("C", bound="Watched")
 
 
 class Watched(Protocol):
-    """A connection.  Its own thread sets all but the last two, which are the watchdog's.
+    """A connection.  The last two attributes are set by the watchdog, the others by its user.
 
     Attributes:
         waiting: Whether a thread waits for an answer.
         thread: That thread's identifier.
-        moves: Another number whenever something is asked, or some of the answer comes.
-        patience: Looks without a move after which it is silent.
-        seen: The last value of ``moves`` that was looked at.
-        silent: Looks since then.
+        progress: A counter that grows with each request, and with each part of an answer.
+        silence_limit: Checks without progress after which the connection is cut.
+        seen: The value of ``progress`` at the last check.
+        silent: Checks since then.
     """
 
     waiting: bool
     thread: int
-    moves: int
-    patience: float
+    progress: int
+    silence_limit: float
     seen: int
     silent: int
 
     def cut(self, why: str) -> None:
-        """Have the exchange under way fail, and the connection be of no use; from any thread."""
+        """Make the exchange under way fail and the connection unusable; from any thread."""
         ...
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         ...
 
 
 class Watchdog:
-    """Watches the connections of one store; any thread may call any method."""
+    """Watches the connections of one store; its methods are for any thread."""
 
-    def __init__(self, clock: Clock, look_every: float, name: str) -> None:
-        """Watch nothing yet; ``look_every`` is in seconds, ``name`` is for the thread."""
+    def __init__(self, clock: Clock, interval: float, name: str) -> None:
+        """Watch nothing yet; ``interval`` is in seconds, ``name`` is the name of the thread."""
         self._clock = clock
-        self.look_every = look_every
+        self.interval = interval
         self._name = name
         self.reset()
 
     def reset(self) -> None:
-        """Know nothing: at first, and in a forked child, where no thread watches."""
+        """Start without connections: also for a forked child, in which no thread watches."""
         self._changed = threading.Condition()
         self._connections: WeakSet[Watched] = WeakSet()
-        self._limits: dict[int, float] = {}  # of calls: by thread, monotonic ns
-        self._end: int | None = None  # of everything, likewise
+        self._limits: dict[int, float] = {}  # end of each thread's call, monotonic ns
+        self._end: int | None = None  # end of all exchanges, monotonic ns
         self._stopped = True
         self._thread: threading.Thread | None = None
 
@@ -90,7 +90,7 @@ class Watchdog:
                 self._thread = thread
 
     def stop(self) -> None:
-        """Watch no more, once nobody waits for an answer."""
+        """Stop watching once no thread waits for an answer."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -99,26 +99,26 @@ class Watchdog:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Let every exchange of this thread in the block end ``seconds`` from now, or fail."""
-        me = threading.get_ident()
+        """Cut exchanges of this thread in the block that have not ended ``seconds`` from now."""
+        thread = threading.get_ident()
         until = self._clock.monotonic() + seconds * 1e9
         with self._changed:
-            outer = self._limits.get(me)
-            self._limits[me] = until if outer is None else min(until, outer)
+            outer = self._limits.get(thread)
+            self._limits[thread] = until if outer is None else min(until, outer)
             self._changed.notify_all()
         try:
             yield
         finally:
             with self._changed:
                 if outer is None:
-                    del self._limits[me]
+                    del self._limits[thread]
                 else:
-                    self._limits[me] = outer
+                    self._limits[thread] = outer
 
     def end_within(self, seconds: float) -> None:
-        """Let every exchange end ``seconds`` from now, and fail at once after that.
+        """Cut all exchanges that have not ended ``seconds`` from now, and all later ones.
 
-        A second call may make it earlier, never later; :meth:`start` takes it back.
+        A second call may only make it earlier; :meth:`start` removes the limit.
         """
         until = self._clock.monotonic() + round(seconds * 1e9)
         with self._changed:
@@ -128,12 +128,12 @@ class Watchdog:
     # -- connections
 
     def connect(self, make: Callable[[], C], seconds: float) -> C:
-        """What ``make`` returns, watched from now on; it gets ``seconds`` and no more.
+        """Call ``make`` and watch the connection that it returns within ``seconds``.
 
-        It is called on a thread of its own, since looking up a host's name cannot be cut short.
+        ``make`` runs on a thread of its own, since resolving a host name cannot be interrupted.
 
         Raises:
-            ConnectionError: It took longer, or the time of the call or of everything is over.
+            ConnectionError: ``make`` took longer, or a limit of the call or of all is over.
         """
         attempt = _Connecting(make, self._changed)
         until = self._clock.monotonic() + round(seconds * 1e9)
@@ -153,7 +153,7 @@ class Watchdog:
         return connection
 
     def _check(self, until: int) -> float:
-        """Seconds until ``until``, or to the end of this thread's call or of everything."""
+        """Return the seconds until the first of ``until`` and the limits of this thread."""
         limits = (until, self._limits.get(threading.get_ident()), self._end)
         left = min(at for at in limits if at is not None) - self._clock.monotonic()
         if left <= 0:
@@ -163,7 +163,7 @@ class Watchdog:
     # -- the watchdog's thread
 
     def _work(self) -> None:
-        self._look_at = self._clock.monotonic()
+        self._check_at = self._clock.monotonic()
         Loop(self._name).run(self._turn, self._rest)
 
     def _turn(self) -> bool:
@@ -171,12 +171,12 @@ class Watchdog:
             if self._stopped and not any(one.waiting for one in self._connections):
                 self._thread = None
                 return False
-            self._changed.wait(self._pause(self._look_at))
+            self._changed.wait(self._pause(self._check_at))
             connections = list(self._connections)
         now = self._clock.monotonic()
-        if now >= self._look_at:
-            self.look(connections)
-            self._look_at = now + round(self.look_every * 1e9)
+        if now >= self._check_at:
+            self.check(connections)
+            self._check_at = now + round(self.interval * 1e9)
         self._enforce(connections, now)
         return True
 
@@ -184,22 +184,22 @@ class Watchdog:
         with self._changed:
             self._changed.wait(seconds)
 
-    def _pause(self, look_at: int) -> float:
+    def _pause(self, check_at: int) -> float:
         now = self._clock.monotonic()
         limits = [*self._limits.values(), *(() if self._end is None else (self._end,))]
-        first = min(limits, default=look_at)
+        first = min(limits, default=check_at)
         until_limit = (first - now) / 1e9 if first > now else _OVER
-        return max(0.0, min(until_limit, (look_at - now) / 1e9))
+        return max(0.0, min(until_limit, (check_at - now) / 1e9))
 
-    def look(self, connections: list[Watched]) -> None:
-        """Count the looks without a move, and cut what has not moved for too many."""
+    def check(self, connections: list[Watched]) -> None:
+        """Count the checks without progress, and cut the connections above their limit."""
         for one in connections:
-            if not one.waiting or one.seen != one.moves:
-                one.seen, one.silent = one.moves, 0
+            if not one.waiting or one.seen != one.progress:
+                one.seen, one.silent = one.progress, 0
                 continue
             one.silent += 1
-            if one.silent >= one.patience:
-                one.cut(f"the database has not answered for {one.silent * self.look_every:.1f} s")
+            if one.silent >= one.silence_limit:
+                one.cut(f"the database has not answered for {one.silent * self.interval:.1f} s")
 
     def _enforce(self, connections: list[Watched], now: int) -> None:
         with self._changed:
@@ -211,7 +211,7 @@ class Watchdog:
 
 
 class _Connecting(Generic[C]):
-    """One try to connect, on a thread of its own."""
+    """One attempt to connect, on a thread of its own."""
 
     def __init__(self, make: Callable[[], C], changed: threading.Condition) -> None:
         self._make = make
@@ -224,7 +224,7 @@ class _Connecting(Generic[C]):
     def start(self) -> None:
         try:
             threading.Thread(target=self._run, name="indelible-connect", daemon=True).start()
-        except RuntimeError:  # no thread to be had: better here than not at all
+        except RuntimeError:  # the host gives no thread: connect on this one
             self._run()
 
     def _run(self) -> None:

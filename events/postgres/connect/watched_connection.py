@@ -1,4 +1,4 @@
-"""Connections that a watchdog can watch: each exchange is marked, which costs a microsecond."""
+"""Connections that a watchdog can watch: marking each exchange costs a microsecond."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     waiting = False
     thread = 0
-    moves = 0
-    patience = float("inf")
+    progress = 0
+    silence_limit = float("inf")
     seen = -1
     silent = 0
     _cut_for = ""
-    _line: socket.socket | None = None
+    _socket: socket.socket | None = None
 
     @classmethod
     def connect(cls, *arguments: Any, **options: Any) -> WatchedConnection:
-        """Connect as :meth:`psycopg.Connection.connect` does, and keep a hand on the line.
+        """Connect as :meth:`psycopg.Connection.connect` does, and duplicate the socket.
 
-        A second handle of the socket: its number is not given to another file while it is held, so
-        that a cut never meets a stranger.
+        While the duplicate is open, the system gives its number to no other file, so that
+        :meth:`cut` never shuts down another file.
         """
         connection = super().connect(*arguments, **options)
-        connection._line = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+        connection._socket = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
         return connection
 
     def cut(self, why: str) -> None:
-        """Shut the line down: who waits for an answer gets an error; from any thread."""
+        """Shut the socket down, so that a waiting thread gets an error; from any thread."""
         self._cut_for = self._cut_for or why
-        line = self._line
-        if line is not None:
+        duplicate = self._socket
+        if duplicate is not None:
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                duplicate.shutdown(socket.SHUT_RDWR)
 
     def handles(self) -> tuple[int, ...]:
-        """The numbers of both handles."""
-        line = self._line
-        return (self.fileno(),) if line is None else (self.fileno(), line.fileno())
+        """Return the file numbers of the socket and its duplicate."""
+        duplicate = self._socket
+        return (self.fileno(),) if duplicate is None else (self.fileno(), duplicate.fileno())
 
     def close(self) -> None:
-        """Close both handles."""
+        """Close the socket and its duplicate."""
         super().close()
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+        duplicate, self._socket = self._socket, None
+        if duplicate is not None:
+            duplicate.close()
 
     def wait(self, gen: Generator[Any, Any, RV], *arguments: Any, **options: Any) -> RV:
         """Do one exchange with the server: every method of the driver waits here."""
         self.thread = threading.get_ident()
-        self.moves += 1
+        self.progress += 1
         self.waiting = True
         try:
-            return super().wait(self._noting_moves(gen), *arguments, **options)
+            return super().wait(self._counting_progress(gen), *arguments, **options)
         except psycopg.Error as error:
             if self._cut_for:
                 raise psycopg.OperationalError(self._cut_for) from error
@@ -70,14 +70,14 @@ class WatchedConnection(psycopg.Connection[Any]):
         finally:
             self.waiting = False
 
-    def _noting_moves(self, gen: Generator[Any, Any, RV]) -> Generator[Any, Any, RV]:
-        """Let each piece that comes, or can be sent, count as a move."""
+    def _counting_progress(self, gen: Generator[Any, Any, RV]) -> Generator[Any, Any, RV]:
+        """Count each part that arrives, or can be sent, as progress."""
         try:
             state = next(gen)
             while True:
                 ready = yield state
                 if ready:
-                    self.moves += 1
+                    self.progress += 1
                 state = gen.send(ready)
         except StopIteration as end:
             value: RV = end.value

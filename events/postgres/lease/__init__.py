@@ -1,1 +1,1 @@
-"""Leases on shards: who holds which, renewed, shared fairly, and over in time."""
+"""Leases on shards: acquired, renewed, shared fairly between processes, and ended in time."""

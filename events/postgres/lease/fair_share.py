@@ -1,4 +1,4 @@
-"""How many shards each living process is to have; pure, and the same seen from everywhere."""
+"""Computes how many shards each living process should have; pure, so all processes agree."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 def fair_share(shards: int, living: Sequence[str], process: str) -> int:
-    """The shards that ``process`` is to have, of those ``living`` in the order of their coming.
+    """Return how many shards ``process`` should have, one of the ``living`` in order of joining.
 
-    All shares together are all shards.  The earliest have one more where it does not come out even,
-    so that one who joins or leaves changes little for the others.
+    The shares add up to all shards.  If they cannot be equal, the earliest processes have one more,
+    so that a process that joins or leaves changes few shares.
 
     >>> [fair_share(64, ["a", "b", "c"], one) for one in "abc"], fair_share(64, ["a"], "z")
     ([22, 21, 21], 0)

@@ -1,6 +1,6 @@
-"""Until when shards may be written, by this host's monotonic clock; a thread says when it is over.
+"""Deadlines for writing to shards, by this host's monotonic clock; a thread reports passed ones.
 
-It asks no database, which may be the one thing that is out of reach when a lease ends.
+The thread does not use the database, which may be out of reach when a lease ends.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from indelible.threads import start_now
 
 
 class LeaseDeadlines:
-    """Deadlines of shards; any thread may set them."""
+    """The deadlines of shards; any thread may set them."""
 
-    def __init__(self, clock: Clock, over: Callable[[frozenset[int]], None], name: str) -> None:
-        """``over`` gets the shards whose deadline has passed; quick, and never raises."""
+    def __init__(
+        self, clock: Clock, on_passed: Callable[[frozenset[int]], None], name: str
+    ) -> None:
+        """``on_passed`` gets the shards whose deadline has passed; quick, never raises."""
         self._clock = clock
-        self._over = over
+        self._on_passed = on_passed
         self._name = name
         self._changed = threading.Condition()
         self._until: dict[int, int] = {}
@@ -27,7 +29,7 @@ class LeaseDeadlines:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch.
+        """Start the thread.
 
         Raises:
             ThreadUnavailableError: The host gives no thread.
@@ -37,15 +39,15 @@ class LeaseDeadlines:
         self._thread = thread
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop the thread."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
 
-    def put_off(self, number: int, until: int) -> bool:
-        """Let ``until``, monotonic ns, be the deadline, unless a later one is set already."""
+    def extend(self, number: int, until: int) -> bool:
+        """Set the deadline to ``until``, monotonic ns; ``False`` if it is later already."""
         with self._changed:
             if until <= self._until.get(number, until - 1):
                 return False
@@ -54,7 +56,7 @@ class LeaseDeadlines:
             return True
 
     def forget(self, numbers: Collection[int]) -> None:
-        """Say nothing about ``numbers`` any more."""
+        """Remove the deadlines of the shards ``numbers``."""
         with self._changed:
             for number in numbers:
                 self._until.pop(number, None)
@@ -63,17 +65,17 @@ class LeaseDeadlines:
         Loop(self._name).run(self._turn, self._rest)
 
     def _turn(self) -> bool:
-        over = self._wait()
-        if over:
-            self._over(over)
-        return over is not None
+        passed = self._wait()
+        if passed:
+            self._on_passed(passed)
+        return passed is not None
 
     def _rest(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, seconds)
 
     def _wait(self) -> frozenset[int] | None:
-        """Wait for the first deadline; the shards for which it has passed, ``None`` at the end."""
+        """Wait for the first deadline and return the shards past theirs, ``None`` once stopped."""
         with self._changed:
             if self._stopped:
                 return None
@@ -82,7 +84,7 @@ class LeaseDeadlines:
             if first is None or first > now:
                 self._changed.wait(None if first is None else (first - now) / 1e9)
                 return None if self._stopped else frozenset()
-            over = frozenset(n for n, until in self._until.items() if until <= now)
-            for number in over:
+            passed = frozenset(n for n, until in self._until.items() if until <= now)
+            for number in passed:
                 del self._until[number]
-            return over
+            return passed

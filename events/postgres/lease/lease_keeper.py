@@ -1,7 +1,7 @@
-"""Keeping leases: one thread renews, takes what is free and gives away what is too much.
+"""Keeps the leases of a process: one thread renews them, acquires free shards, releases surplus.
 
-A loss is told before anything that may wait for the database, so that actors stop before their
-lease ends; a shard is given away only when its actors have come to rest.
+Listeners learn of a lost shard before any call that may wait for the database, so that actors stop
+before their lease ends.  A shard is released only when its actors have stopped.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from indelible.events.postgres.write.writer import PostgresWriter
 from indelible.loops import Loop
 from indelible.threads import start_now
 
-_RENEWALS = 3  # in one lease, so that two may fail
-_MARGIN = 10  # a tenth of the lease: for clocks that run unevenly, and for actors to stop
-_LATE = 0.005  # seconds after a lease's end at which to look: then it is over for sure
-_AGAIN = 0.05  # seconds to the next look when the database failed, or others were in the way
+_RENEWALS = 3  # renewals in one lease, so that two may fail
+_MARGIN = 10  # a tenth of the lease: for differences between clocks, and for actors to stop
+_LATE = 0.005  # seconds after the end of a lease at which to acquire its shard
+_RETRY = 0.05  # seconds to the next try after a failure, or if a free shard was locked
 
 _log = logging.getLogger(__name__)
 
 
 class LeaseKeeper:
-    """The leases of one process's store, from its opening to its end."""
+    """The leases of one process, while its store is open."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class LeaseKeeper:
         name: str,
         followers: ShardFollowers,
     ) -> None:
-        """``lease`` is in microseconds; nothing is asked and no thread exists yet."""
+        """No I/O and no thread yet; ``lease`` is in microseconds."""
         self._leases = leases
         self._process = process
         self._group = group
@@ -61,77 +61,78 @@ class LeaseKeeper:
         self._clock = clock
         self._pause = lease / _RENEWALS / 1e6
         self._term = lease * 1_000 * (_MARGIN - 1) // _MARGIN
-        self._silence = lease * 1_000 * 2 // _RENEWALS
-        self._heard = 0  # when the last renewal that came back was sent, monotonic
-        self._wanted = 0  # shards that are this process's share
+        self._silence_limit = lease * 1_000 * 2 // _RENEWALS
+        self._renewed_at = 0  # when the last successful renewal was sent, monotonic
+        self._share = 0  # shards that this process should have
         self._lock = threading.Lock()
         self._held: dict[int, int] = {}  # epochs
         self.set_aside: dict[int, StoreCorruptError] = {}
-        """Leased shards that cannot be written, until the store is opened again, and why."""
-        self._leaving: Counter[int] = Counter()  # given or lost, the group does not know it yet
+        """The leased shards with a damaged end, which cannot be written, and the damage."""
+        self._leaving: Counter[int] = Counter()  # released or lost, and not yet dropped
         self._followers = followers
         self._woken = threading.Event()
         self._stopped = False
-        self._troubled = False
+        self._warned = False
         self._thread = threading.Thread(target=self._work, name=f"{name}: leases", daemon=True)
         self._loop = Loop(self._thread.name)
         self._deadlines = LeaseDeadlines(clock, self._expired, f"{name}: deadlines")
-        self._telling = TaskThread(f"{name}: shards")
-        self._parting = TaskThread(f"{name}: leaving shards")
+        self._listener_thread = TaskThread(f"{name}: shards")
+        self._leaving_thread = TaskThread(f"{name}: leaving shards")
 
     def owned(self) -> frozenset[int]:
-        """The shards that are held."""
+        """The shards that this process may write."""
         with self._lock:
             return frozenset(self._held)
 
     @property
     def trouble(self) -> str:
-        """Why no shard can be written now, in words; empty if they can, as far as is known."""
-        heard = max(self._heard, *self._writer.extended.copy().values(), 0)
-        silent = self._clock.monotonic() - heard
-        if silent > self._silence:
+        """Why no shard can be written now, as text; empty if no trouble is known."""
+        answered = max(self._renewed_at, *self._writer.extended.copy().values(), 0)
+        silent = self._clock.monotonic() - answered
+        if silent > self._silence_limit:
             return f"the database has not answered for {silent / 1e9:.0f} s"
-        if self._wanted and not self.owned():
-            return f"it holds none of the {self._wanted} shards that are its share"
+        if self._share and not self.owned():
+            return f"it holds none of the {self._share} shards that are its share"
         return ""
 
     def begin(self) -> None:
-        """Say that this process lives and take its share of what is free, on this thread.
+        """Add the row of this process and acquire its share of the free shards, on this thread.
 
-        The group commit takes appends from here on.
+        The group commit accepts appends from now on.
         """
         self._group.begin({})
-        self._group.on_lost(self._found_lost)
+        self._group.on_lost(self._on_stale_commit)
         sent = self._clock.monotonic()
         view = self._leases.renew(())
-        self._note(view, sent)
+        self._update_share(view, sent)
         for shard in self._acquire(view):
             self._adopt(shard, sent)
         self._leases.announce()
 
     def start(self) -> None:
-        """Keep the leases from now on, on a thread.
+        """Start the threads that keep the leases.
 
         Raises:
-            ThreadUnavailableError: The host gives too few threads; :meth:`stop` ends the others.
+            ThreadUnavailableError: The host gives too few threads; :meth:`stop` ends the started
+                ones.
         """
         self._woken.set()
         self._deadlines.start()
         start_now(self._thread)
 
     def wake(self) -> None:
-        """Look at the leases soon; from any thread."""
+        """Have the thread renew and acquire leases soon; from any thread."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Keep nothing any more: leases end, unless they are released.  Not for its own threads."""
+        """Stop renewing; the leases end, or are released elsewhere.  Not for its own threads."""
         self._stopped = True
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join()
         self._deadlines.stop()
-        self._parting.stop()
-        self._telling.stop()
+        self._leaving_thread.stop()
+        self._listener_thread.stop()
 
     # -- the keeper's thread
 
@@ -144,24 +145,24 @@ class LeaseKeeper:
         self._woken.clear()
         if self._stopped:
             return False
-        self._until_next = min(self._pause, _AGAIN)
+        self._until_next = min(self._pause, _RETRY)
         try:
             self._until_next = self._tick()
-            self._troubled = False
+            self._warned = False
         except IndelibleError as error:
-            if not self._troubled:
+            if not self._warned:
                 _log.warning("leases cannot be renewed: %s", error)
-            self._troubled = True
+            self._warned = True
         return True
 
     def _tick(self) -> float:
-        """Renew, take and give; seconds until the next time."""
-        self._put_off(self._writer.extended.copy().items())
+        """Renew, acquire and release leases; return the seconds until the next time."""
+        self._extend_deadlines(self._writer.extended.copy().items())
         sent = self._clock.monotonic()
         view = self._leases.renew(self.owned() | self.set_aside.keys())
-        self._note(view, sent)
-        self._put_off((number, sent) for number in view.renewed)
-        self._put_off(self._writer.extended.copy().items())
+        self._update_share(view, sent)
+        self._extend_deadlines((number, sent) for number in view.renewed)
+        self._extend_deadlines(self._writer.extended.copy().items())
         self.set_aside = {n: why for n, why in self.set_aside.items() if n in view.mine}
         with self._lock:
             lost = frozenset(self._held) - view.mine - self._leaving.keys()
@@ -171,31 +172,31 @@ class LeaseKeeper:
         for shard in gained:
             self._adopt(shard, sent)
         if gained:
-            self._tell(frozenset(shard.number for shard in gained), frozenset())
-        self._give_surplus(view)
-        return self._next(view, len(gained))
+            self._notify(frozenset(shard.number for shard in gained), frozenset())
+        self._release_surplus(view)
+        return self._next_pause(view, len(gained))
 
-    def _note(self, view: LeaseView, sent: int) -> None:
-        self._heard = sent
-        self._wanted = fair_share(self._writer.shards, view.living, self._process)
+    def _update_share(self, view: LeaseView, sent: int) -> None:
+        self._renewed_at = sent
+        self._share = fair_share(self._writer.shards, view.living, self._process)
 
-    def _next(self, view: LeaseView, gained: int) -> float:
+    def _next_pause(self, view: LeaseView, gained: int) -> float:
         with self._lock:
             mine = len(self._held)
-        wanted = fair_share(self._writer.shards, view.living, self._process)
-        if mine < wanted and view.free > gained:  # somebody was in the way
-            return min(self._pause, _AGAIN)
+        share = fair_share(self._writer.shards, view.living, self._process)
+        if mine < share and view.free > gained:  # another process had locked a free shard
+            return min(self._pause, _RETRY)
         if view.next_end is None:
             return self._pause
         return min(self._pause, view.next_end / 1e6 + _LATE)
 
     def _acquire(self, view: LeaseView) -> list[Shard]:
         with self._lock:
-            kept_out = {*self._held, *self._leaving, *self.set_aside}
-        lacking = fair_share(self._writer.shards, view.living, self._process) - len(kept_out)
-        if lacking <= 0 or not (view.free or view.mine - kept_out):
+            excluded = {*self._held, *self._leaving, *self.set_aside}
+        lacking = fair_share(self._writer.shards, view.living, self._process) - len(excluded)
+        if lacking <= 0 or not (view.free or view.mine - excluded):
             return []
-        ends = self._leases.acquire(lacking, kept_out)
+        ends = self._leases.acquire(lacking, excluded)
         for number, error in ends.damaged.items():
             _log.error("shard %d is set aside: %s", number, error)
             self._group.drop(number, error)
@@ -203,57 +204,57 @@ class LeaseKeeper:
         return list(ends.shards.values())
 
     def _adopt(self, shard: Shard, sent: int) -> None:
-        """Let the group write to ``shard``, whose lease was asked for at ``sent``."""
+        """Let the group write to ``shard``, whose lease was requested at ``sent``."""
         number = shard.number
         self._writer.own(number, shard.epoch)
         self._group.adopt(shard)
         with self._lock:
             self._held[number] = shard.epoch
-        self._put_off([(number, sent)])
+        self._extend_deadlines([(number, sent)])
 
-    def _put_off(self, sent: Iterable[tuple[int, int]]) -> None:
-        """Let each lease, extended by what was sent then, last for a term from there."""
+    def _extend_deadlines(self, sent: Iterable[tuple[int, int]]) -> None:
+        """Set the deadline of each shard to a term after the time its renewal was sent."""
         for number, at in sent:
             with self._lock:
                 held = number in self._held
-            if held and self._deadlines.put_off(number, at + self._term):
+            if held and self._deadlines.extend(number, at + self._term):
                 self._group.deadline(number, at + self._term)
 
-    # -- what leaves
+    # -- shards that this process releases or loses
 
-    def _give_surplus(self, view: LeaseView) -> None:
+    def _release_surplus(self, view: LeaseView) -> None:
         with self._lock:
             mine = sorted(self._held.keys() - self._leaving.keys())
             surplus = len(mine) - fair_share(self._writer.shards, view.living, self._process)
             if surplus <= 0 or self._process not in view.living:
                 return
-            given = frozenset(mine[-surplus:])
-            self._leaving.update(given)
-        self._parting.run(lambda: self._give(given))
+            released = frozenset(mine[-surplus:])
+            self._leaving.update(released)
+        self._leaving_thread.run(lambda: self._release(released))
 
-    def _give(self, given: frozenset[int]) -> None:
-        """Drain, stop writing, then let others have them."""
+    def _release(self, numbers: frozenset[int]) -> None:
+        """Drain the shards, stop writing to them, then release their leases."""
         try:
             if not self._stopped:
-                self._followers.drain(given)
-        except Exception as error:  # noqa: BLE001 - the shards are due to others all the same
+                self._followers.drain(numbers)
+        except Exception as error:  # noqa: BLE001 - the shards are released all the same
             log_error(_log, error, "draining shards failed")
         with self._lock:
-            mine = frozenset(number for number in given if self._held.pop(number, None))
-        self._part(given, [ShardNotOwnedError(number) for number in sorted(given)])
-        self._tell(frozenset(), mine)
+            mine = frozenset(number for number in numbers if self._held.pop(number, None))
+        self._stop_writing(numbers, [ShardNotOwnedError(number) for number in sorted(numbers)])
+        self._notify(frozenset(), mine)
         try:
-            self._leases.release(given)
+            self._leases.release(numbers)
         finally:
-            self._forget(given)
+            self._forget(numbers)
 
     def _expired(self, numbers: frozenset[int]) -> None:
-        """The time of shards is over, on the deadlines' thread: nobody may write to them."""
+        """Lose shards whose deadline has passed; called on the deadlines' thread."""
         _log.warning("the leases of the shards %s could not be renewed in time", sorted(numbers))
         self._lose(numbers)
 
-    def _found_lost(self, numbers: frozenset[int]) -> None:
-        """A commit has found shards to be another's, on the group's own thread."""
+    def _on_stale_commit(self, numbers: frozenset[int]) -> None:
+        """Lose shards that a commit found to have another owner; called on the group's thread."""
         self._lose(numbers)
 
     def _lose(self, numbers: frozenset[int]) -> None:
@@ -262,31 +263,31 @@ class LeaseKeeper:
             self._leaving.update(lost.keys())
         if not lost:
             return
-        self._tell(frozenset(), frozenset(lost))
+        self._notify(frozenset(), frozenset(lost))
         errors = [StaleEpochError(number, epoch) for number, epoch in lost.items()]
-        self._parting.run(lambda: self._part_for_good(frozenset(lost), errors))
+        self._leaving_thread.run(lambda: self._drop_lost(frozenset(lost), errors))
 
-    def _part_for_good(self, lost: frozenset[int], errors: list[StaleEpochError]) -> None:
+    def _drop_lost(self, lost: frozenset[int], errors: list[StaleEpochError]) -> None:
         try:
-            self._part(lost, errors)
+            self._stop_writing(lost, errors)
         finally:
             self._forget(lost)
-            self.wake()  # if nobody has taken them they are ours again, with a new epoch
+            self.wake()  # acquires shards that no other process has taken, with a new epoch
 
-    def _part(self, numbers: frozenset[int], errors: Iterable[StaleEpochError]) -> None:
-        """Write to shards no more; waits for the group under way."""
+    def _stop_writing(self, numbers: frozenset[int], errors: Iterable[StaleEpochError]) -> None:
+        """Stop writing to shards; waits for the group under way."""
         self._deadlines.forget(numbers)
         for error in errors:
             self._group.drop(error.shard, error)
             self._writer.disown(error.shard)
 
     def _forget(self, numbers: frozenset[int]) -> None:
-        """The group writes to them no more: whoever acquires them next may be this process."""
+        """Allow this process to acquire shards again to which the group has stopped writing."""
         with self._lock:
             self._leaving.subtract(numbers)
             self._leaving = +self._leaving
 
-    def _tell(self, gained: frozenset[int], lost: frozenset[int]) -> None:
-        """Tell the listeners, on a thread that holds up no lease, in the order of what happened."""
+    def _notify(self, gained: frozenset[int], lost: frozenset[int]) -> None:
+        """Call the listeners, in the order of the changes, on a thread that renews no lease."""
         for listener in self._followers.listeners:
-            self._telling.run(partial(listener, gained, lost))
+            self._listener_thread.run(partial(listener, gained, lost))

@@ -1,6 +1,7 @@
-"""Leases on shards, as rows: conditional SQL by the database's clock, and by no other.
+"""The rows of leases on shards: conditional SQL by the database's clock only.
 
-Expiry decides who may acquire; the epoch, which acquiring raises, decides who may write.
+Expiry decides which process may acquire a shard; the epoch, which acquiring raises, decides which
+process may write to it.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from indelible.events.postgres.write.columns import Integers
 from indelible.events.postgres.write.writer import Ends, read_ends
 
 SHARDS_CHANNEL = "indelible_shards"
-"""Rung when shards are free, or when processes come and go; a hint, no more."""
+"""Channel of hints that shards are free, or that a process has joined or left."""
 
-_LIVE = f"""
+_RENEW_PROCESS = f"""
     INSERT INTO processes (id, name, host, pid, since, lease_until, report, reported_at)
     VALUES (%s, %s, %s, %s, {NOW}, {NOW} + %s, '', 0)
     ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 """
-# A shard whose row is locked is being written by a group of ours, which extends the lease, too.
+# A locked row is being written by a group of this process, which extends the lease too.
 _RENEW = f"""
     WITH mine AS MATERIALIZED (
         SELECT shard FROM shards WHERE owner = %s AND shard = ANY (%s::bigint[])
@@ -55,23 +56,23 @@ _RELEASE = """
 _RELEASE_ALL = "UPDATE shards SET lease_until = 0, owner = '' WHERE owner = %s"
 _LEAVE = "DELETE FROM processes WHERE id = %s"
 _FORGET = f"DELETE FROM processes WHERE lease_until < {NOW} - %s"
-_RING = f"SELECT pg_notify('{SHARDS_CHANNEL}', '')"
+_NOTIFY = f"SELECT pg_notify('{SHARDS_CHANNEL}', '')"
 _SHARDS = f"SELECT shard, left(owner, 100), lease_until - {NOW} FROM shards"
 _PROCESSES = f"SELECT id, lease_until - {NOW} FROM processes ORDER BY since, id"
 
 _REMEMBERED = 100
-"""Leases after which the row of a process that died is deleted; until then people can see it."""
+"""Leases after which the row of a dead process is deleted; until then people can see it."""
 
 
 class LeaseView(msgspec.Struct, frozen=True):
-    """What one look at the leases has shown.
+    """The leases of all processes at one moment.
 
     Attributes:
         renewed: Own shards whose lease was extended.
-        mine: Shards that are this process's, renewed or not.
-        free: How many shards anybody may acquire.
-        living: Processes whose lease runs, in the order of their coming.
-        next_end: Microseconds until the first lease of another process ends, if any runs.
+        mine: Own shards, renewed or not.
+        free: How many shards any process may acquire.
+        living: Processes whose lease has not ended, in the order of joining.
+        next_end: Microseconds until the next lease of another process ends, ``None`` without one.
     """
 
     renewed: frozenset[int]
@@ -82,12 +83,12 @@ class LeaseView(msgspec.Struct, frozen=True):
 
 
 class Leases:
-    """One process's leases; any thread may call, one at a time is let through."""
+    """One process's leases; for any thread, one at a time."""
 
     def __init__(
         self, engine: sa.Engine, url: str, process: str, owner: StoreOwner, lease: int
     ) -> None:
-        """Connect on first use; ``lease`` is in microseconds, ``owner`` is for people."""
+        """Connect on first use; ``lease`` is in microseconds, ``owner`` is for people to read."""
         self._engine = engine
         self._url = url
         self._process = process
@@ -97,49 +98,50 @@ class Leases:
         self._connection: sa.Connection | None = None
 
     def renew(self, owned: Collection[int]) -> LeaseView:
-        """Say that this process lives, extend the leases of ``owned``, and look around."""
-        me, who = self._process, self._owner
+        """Extend the leases of this process and of ``owned``, and read all leases."""
+        process, owner = self._process, self._owner
         with self._transaction() as cursor:
-            cursor.execute(_LIVE, (me, who.owner, who.host, who.pid, self._lease))
-            cursor.execute(_RENEW, (me, Integers(owned), self._lease))
+            values = (process, owner.owner, owner.host, owner.pid, self._lease)
+            cursor.execute(_RENEW_PROCESS, values)
+            cursor.execute(_RENEW, (process, Integers(owned), self._lease))
             renewed = frozenset(row[0] for row in cursor.fetchall())
             cursor.execute(_FORGET, (_REMEMBERED * self._lease,))
             shards = cursor.execute(_SHARDS).fetchall()
             processes = cursor.execute(_PROCESSES).fetchall()
-        return _view(me, renewed, shards, processes)
+        return _view(process, renewed, shards, processes)
 
-    def acquire(self, limit: int, kept_out: Collection[int]) -> Ends:
-        """Take up to ``limit`` free shards, none of ``kept_out``; where they end.
+    def acquire(self, limit: int, excluded: Collection[int]) -> Ends:
+        """Acquire up to ``limit`` free shards, none of ``excluded``, and return their ends.
 
-        Those whose end is damaged are taken, too: no other process can write them either.
-        A shard that is this process's by its row but not in ``kept_out`` counts as free.
+        Shards with a damaged end are acquired too: no other process can write them either.
+        A shard that this process owns by its row counts as free if it is not in ``excluded``.
         """
-        me, who = self._process, self._owner
-        values = (me, Integers(kept_out), limit, me, who.host, who.pid, self._lease)
+        process, owner = self._process, self._owner
+        values = (process, Integers(excluded), limit, process, owner.host, owner.pid, self._lease)
         with self._transaction() as cursor:
             epochs = dict(cursor.execute(_ACQUIRE, values).fetchall())
             return read_ends(cursor, epochs, self._url, raised=1)
 
     def release(self, shards: Collection[int]) -> None:
-        """Let others have ``shards``, and tell them."""
+        """Release ``shards``, and notify the other processes."""
         with self._transaction() as cursor:
             cursor.execute(_RELEASE, (self._process, Integers(shards)))
-            cursor.execute(_RING)
+            cursor.execute(_NOTIFY)
 
     def announce(self) -> None:
-        """Tell the others that a process has come."""
+        """Notify the other processes that this one has joined."""
         with self._transaction() as cursor:
-            cursor.execute(_RING)
+            cursor.execute(_NOTIFY)
 
     def leave(self) -> None:
-        """Let others have everything, and tell them."""
+        """Release all shards, delete the row of this process, and notify the others."""
         with self._transaction() as cursor:
             cursor.execute(_RELEASE_ALL, (self._process,))
             cursor.execute(_LEAVE, (self._process,))
-            cursor.execute(_RING)
+            cursor.execute(_NOTIFY)
 
     def close(self) -> None:
-        """Close the connection; what is leased stays so until its end."""
+        """Close the connection; leases that are not released end by themselves."""
         with self._lock:
             self._discard()
 
@@ -167,17 +169,17 @@ class Leases:
 
 
 def _view(
-    me: str,
+    process: str,
     renewed: frozenset[int],
     shards: list[tuple[int, str, int]],
     processes: list[tuple[str, int]],
 ) -> LeaseView:
-    ends = [left for _, owner, left in shards if owner != me and left >= 0]
-    ends += [left for one, left in processes if one != me and left >= 0]
+    ends = [left for _, owner, left in shards if owner != process and left >= 0]
+    ends += [left for id_, left in processes if id_ != process and left >= 0]
     return LeaseView(
         renewed,
-        frozenset(number for number, owner, _ in shards if owner == me),
-        sum(left < 0 for _, owner, left in shards if owner != me),
-        [one for one, left in processes if left >= 0],
+        frozenset(number for number, owner, _ in shards if owner == process),
+        sum(left < 0 for _, owner, left in shards if owner != process),
+        [id_ for id_, left in processes if left >= 0],
         min(ends, default=None),
     )

@@ -1,4 +1,4 @@
-"""This process among those that write to a database, from its joining to its leaving."""
+"""This process as one of those that write to a database: it joins, keeps leases, and leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Membership:
-    """The writing half of a store; it may join again after it has left."""
+    """The writing half of a store; it can join again after leaving."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Membership:
         owner: str,
         lease: float,
     ) -> None:
-        """Ask no server and start no thread yet; ``lease`` is in seconds."""
+        """No I/O and no thread yet; ``lease`` is in seconds."""
         self.process = ""
-        """This process's id, a new one at each joining."""
+        """The id of this process, new each time it joins."""
         self.followers = ShardFollowers()
         self._url = url
         self._clock = clock
@@ -55,14 +55,14 @@ class Membership:
         self.group = GroupCommit(self.writer, clock, failpoints, writer_lock, self._name)
         self._leases: Leases | None = None
         self._keeper: LeaseKeeper | None = None
-        self._hints: Notifier | None = None
+        self._notifier: Notifier | None = None
 
     def join(self, shards: int) -> None:
-        """Take this process's share of what is free, and appends to it; keep the leases.
+        """Acquire this process's share of the free shards, accept appends and keep the leases.
 
         Raises:
-            StoreUnavailableError: The database failed; nothing is held.
-            ThreadUnavailableError: The host gives too few threads; nothing is held any more.
+            StoreUnavailableError: The database failed; no shard is held.
+            ThreadUnavailableError: The host gives too few threads; the shards are released.
         """
         self.process = uuid.uuid4().hex
         self.writer.shards = shards
@@ -85,30 +85,30 @@ class Membership:
             leases.close()
             self.writer.close()
             raise
-        hints = Notifier(self._engine, self.process, self._name)
-        self.writer.on_written = hints.written
-        self._leases, self._keeper, self._hints = leases, keeper, hints
+        notifier = Notifier(self._engine, self.process, self._name)
+        self.writer.on_written = notifier.add
+        self._leases, self._keeper, self._notifier = leases, keeper, notifier
         try:
-            hints.start()
+            notifier.start()
             keeper.start()
         except BaseException:
             self.leave("was not opened")
             raise
 
     def leave(self, why: str = "is closed") -> None:
-        """Commit what is queued, refuse what comes later, let others have everything at once."""
-        leases, keeper, hints = self._leases, self._keeper, self._hints
+        """Commit the queued appends, refuse later ones, release all shards."""
+        leases, keeper, notifier = self._leases, self._keeper, self._notifier
         if keeper is not None:
             keeper.stop()
         self.group.end(SystemClosedError("the event store", f"{self._url} {why}"))
-        self._leases = self._keeper = self._hints = None
-        if hints is not None:
-            hints.stop()
+        self._leases = self._keeper = self._notifier = None
+        if notifier is not None:
+            notifier.stop()
         if leases is not None:
             try:
                 leases.leave()
             except IndelibleError as error:
-                _log.warning("the leases are left to run out: %s", error)
+                _log.warning("the leases could not be released, and run out: %s", error)
             leases.close()
         self.writer.close()
 
@@ -117,22 +117,22 @@ class Membership:
         return frozenset() if self._keeper is None else self._keeper.owned()
 
     def set_aside(self) -> Mapping[int, StoreCorruptError]:
-        """Shards that this process has and cannot write, and why."""
+        """The shards that this process leases but cannot write, with the damage of their ends."""
         return {} if self._keeper is None else self._keeper.set_aside
 
     @property
     def trouble(self) -> str:
-        """What keeps shards from being written, in words; empty if nothing is known."""
+        """Why shards cannot be written now, as text; empty if no trouble is known."""
         return "" if self._keeper is None else self._keeper.trouble
 
-    def look(self, _: str = "") -> None:
-        """Look at the leases soon: somebody gave a hint."""
+    def wake(self, _: str = "") -> None:
+        """Have the keeper renew and acquire leases soon, on a hint of another process."""
         keeper = self._keeper
         if keeper is not None:
             keeper.wake()
 
     def abandon(self, error: BaseException) -> None:
-        """In a forked child: hold nothing, use nothing of the parent's, refuse with ``error``."""
+        """Refuse all appends in a forked child with ``error``, without using the parent's parts."""
         self.group.abandon(error)
-        self._inherited = (self._leases, self._keeper, self._hints)
-        self._leases = self._keeper = self._hints = None
+        self._inherited = (self._leases, self._keeper, self._notifier)
+        self._leases = self._keeper = self._notifier = None

@@ -1,4 +1,4 @@
-"""Who follows the shards of a store: told what it gains and loses, asked to let go."""
+"""Listeners for the shards that a store gains and loses, and the drain before it releases some."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ Drain = Callable[[frozenset[int]], None]
 
 
 class ShardFollowers:
-    """Listeners and a drain, from one opening of a store to the next; any thread may change them.
+    """Listeners and a drain, which stay when a store closes; any thread may change them.
 
     Attributes:
-        listeners: Called with shards gained and shards lost.
-        drain: Called with shards that are to leave; returns when nothing is appended to them.
+        listeners: Called with the shards gained and the shards lost.
+        drain: Called with shards before their release; returns when nothing more is appended.
     """
 
     def __init__(self) -> None:
-        """Nobody follows."""
+        """Start without a listener."""
         self._lock = threading.Lock()
         self.listeners: tuple[OwnershipListener, ...] = ()
         self.drain: Drain = _nothing_to_drain
 
     def add(self, listener: OwnershipListener) -> Callable[[], None]:
-        """Let ``listener`` follow; the result ends it."""
+        """Call ``listener`` from now on; the result ends it."""
         with self._lock:
             self.listeners = (*self.listeners, listener)
 
@@ -37,4 +37,4 @@ class ShardFollowers:
 
 
 def _nothing_to_drain(_: frozenset[int]) -> None:
-    """Nobody has actors here."""
+    """Do nothing: no drain is registered."""

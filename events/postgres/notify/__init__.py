@@ -1,1 +1,1 @@
-"""Telling other processes of commits, and hearing of theirs (LISTEN and NOTIFY)."""
+"""Hints between processes about commits (LISTEN and NOTIFY)."""

@@ -1,4 +1,4 @@
-"""Hearing the hints of other processes, on a thread that does nothing else."""
+"""Receives the hints of other processes, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from sqlalchemy.exc import SQLAlchemyError
 from indelible.loops import Loop
 from indelible.threads import wanted
 
-_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds until the next try, when the server is away
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds until the next try, if the server is not reached
 
 _log = logging.getLogger(__name__)
 
-Heard = Callable[[str], None]
+OnHint = Callable[[str], None]
 """Gets the payload of a hint; empty if hints may have been missed."""
 
 
 class NotifyListener:
-    """Listens to some channels; what it hears may come late, twice, or not at all."""
+    """Listens to some channels; a hint may come late, twice, or not at all."""
 
     def __init__(
-        self, engine: sa.Engine, channels: Mapping[str, Heard], name: str, patience: float
+        self, engine: sa.Engine, channels: Mapping[str, OnHint], name: str, silence_limit: float
     ) -> None:
-        """Connect on a thread that :meth:`start` starts; ``channels`` are names and who hears.
+        """Prepare to listen to ``channels``, by name; :meth:`start` starts the thread.
 
-        After ``patience`` seconds without a hint it asks the server whether it is still there.
+        After ``silence_limit`` seconds without a hint it asks the server whether it still answers.
         """
         self._engine = engine
-        self._patience = patience
+        self._silence_limit = silence_limit
         self._channels = channels
-        self._bell, self._ear = socket.socketpair()  # rung to stop
+        self._stop_sender, self._stop_receiver = socket.socketpair()
         self._stopped = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -49,7 +49,7 @@ class NotifyListener:
     def start(self) -> None:
         """Listen from now on; may be called twice.
 
-        While the host gives no thread, nothing is heard: hints are missed, and polls find the rest.
+        While the host gives no thread, hints are missed, and only polls find new events.
         """
         with self._lock:
             if self._thread is None and not self._stopped:
@@ -58,21 +58,21 @@ class NotifyListener:
                     self._thread = thread
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         with self._lock:
             self._stopped = True
             thread = self._thread
         wanted.forget(self.start)
         if thread is not None:
-            self._bell.send(b"!")
+            self._stop_sender.send(b"!")
             thread.join()
-        self._bell.close()
-        self._ear.close()
+        self._stop_sender.close()
+        self._stop_receiver.close()
 
     def _work(self) -> None:
-        self._loop.run(self._attend, partial(self._wait, ()))
+        self._loop.run(self._listen_until_stopped, partial(self._wait, ()))
 
-    def _attend(self) -> bool:
+    def _listen_until_stopped(self) -> bool:
         pause = _FIRST_PAUSE
         while not self._stopped:
             connection: sa.Connection | None = None
@@ -81,12 +81,12 @@ class NotifyListener:
                 driver: Any = connection.connection.driver_connection
                 for channel in self._channels:
                     driver.execute(f"LISTEN {channel}")
-                for heard in self._channels.values():
-                    heard("")
+                for on_hint in self._channels.values():
+                    on_hint("")
                 pause = _FIRST_PAUSE
                 self._listen(driver)
             except (SQLAlchemyError, psycopg.Error, OSError) as error:
-                _log.debug("no hints are heard: %s", error)
+                _log.debug("no hints are received: %s", error)
                 self._wait([], pause)
                 pause = min(2 * pause, _LAST_PAUSE)
             finally:
@@ -101,12 +101,12 @@ class NotifyListener:
             for hint in driver.notifies(timeout=0):
                 self._channels[hint.channel](hint.payload)
             self._loop.succeeded()
-            if not (self._stopped or self._wait([driver.fileno()], self._patience)):
+            if not (self._stopped or self._wait([driver.fileno()], self._silence_limit)):
                 driver.execute("")
 
     def _wait(self, files: Sequence[int], timeout: float) -> bool:
-        """Wait for one of ``files``, or for the bell; ``False`` if neither came in time."""
+        """Wait for one of ``files``, or for :meth:`stop`; ``False`` after ``timeout`` seconds."""
         with selectors.DefaultSelector() as selector:
-            for file in (*files, self._ear.fileno()):
+            for file in (*files, self._stop_receiver.fileno()):
                 selector.register(file, selectors.EVENT_READ)
             return bool(selector.select(timeout))

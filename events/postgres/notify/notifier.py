@@ -1,6 +1,7 @@
-"""Telling other processes that something was committed: a hint, at most every 10 ms.
+"""Sends hints to other processes that events were committed, at most every 10 ms.
 
-It has a transaction of its own: NOTIFY takes a lock that commits of all processes would queue for.
+A hint has its own transaction: NOTIFY takes a lock for which the commits of all processes would
+queue.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from indelible.loops import Loop
 from indelible.threads import start_now
 
 EVENTS_CHANNEL = "indelible_events"
-"""Rung with ``process:shard,shard`` after commits."""
+"""Channel of hints after commits; the payload is ``process:shard,shard``."""
 
 _PAUSE = 0.010  # seconds between two hints; a hint costs the server some 0.1 ms
 _NOTIFY = "SELECT pg_notify(%s, %s)"
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Rings for a process; any thread may say what was written."""
+    """Sends the hints of a process; any thread may add shards."""
 
     def __init__(self, engine: sa.Engine, process: str, name: str) -> None:
         """Connect on first use, on a thread that :meth:`start` starts."""
@@ -42,7 +43,7 @@ class Notifier:
         self._thread = threading.Thread(target=self._work, name=f"{name}: hints", daemon=True)
 
     def start(self) -> None:
-        """Ring from now on.
+        """Start the thread that sends hints.
 
         Raises:
             ThreadUnavailableError: The host gives no thread.
@@ -50,14 +51,14 @@ class Notifier:
         start_now(self._thread)
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Stop sending."""
         self._stopped.set()
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join()
 
-    def written(self, shards: Iterable[int]) -> None:
-        """Ring for ``shards`` soon; quick, never raises."""
+    def add(self, shards: Iterable[int]) -> None:
+        """Send a hint for ``shards`` soon; quick, never raises."""
         with self._lock:
             self._written.update(shards)
         if not self._woken.is_set():
@@ -76,14 +77,14 @@ class Notifier:
             written, self._written = self._written, set()
         try:
             if written:
-                self._ring(f"{self._process}:{','.join(map(str, sorted(written)))}")
+                self._send(f"{self._process}:{','.join(map(str, sorted(written)))}")
         except BaseException:
-            self.written(written)
+            self.add(written)
             raise
         self._stopped.wait(_PAUSE)
         return True
 
-    def _ring(self, payload: str) -> None:
+    def _send(self, payload: str) -> None:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()

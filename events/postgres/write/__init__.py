@@ -1,1 +1,1 @@
-"""A group of appends as statements of PostgreSQL."""
+"""Writes a group of appends by few statements of PostgreSQL."""

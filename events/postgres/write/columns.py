@@ -1,6 +1,6 @@
-"""Columns of a statement's rows, by their type: each becomes one array of PostgreSQL.
+"""Columns of a statement's rows, by type: each is sent as one array of PostgreSQL.
 
-They need no driver: :mod:`indelible.events.postgres.write.binary_arrays` has it send them.
+This module needs no driver; :mod:`indelible.events.postgres.write.binary_arrays` packs them.
 """
 
 from __future__ import annotations

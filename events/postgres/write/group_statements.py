@@ -1,4 +1,4 @@
-"""A group of plans as statements: which there are, and their columns."""
+"""Converts the plans of a group to statements with their columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from indelible.events.commit.shard_plan import Head, ShardPlan
 from indelible.events.inbox.inbox import Command
-from indelible.events.postgres.inbox import RING
+from indelible.events.postgres.inbox import NOTIFY
 from indelible.events.postgres.write import statements as sql
 from indelible.events.postgres.write.columns import Blobs, Integers, Texts
 
@@ -18,9 +18,9 @@ Statement = tuple[LiteralString, tuple[Any, ...]]
 def statements_of(
     plans: Sequence[ShardPlan], lease: int, owned: Collection[int] = ()
 ) -> list[Statement]:
-    """What writes ``plans`` and extends their leases, in one transaction; mostly it is one.
+    """Return the statements that write ``plans`` and extend their leases; mostly there is one.
 
-    Messages to shards that are not ``owned`` ring for their owners.
+    Commands for shards that are not ``owned`` also send a hint to their owners.
     """
     parts: list[Statement] = [
         (sql.HEADS, _moves(plans, lease)),
@@ -37,26 +37,26 @@ def statements_of(
     statements: list[Statement] = [(text, tuple(v for _, values in parts for v in values))]
     blobs = {digest: content for plan in plans for digest, content in plan.blobs.items()}
     if blobs:
-        # In one order everywhere: two writers that store the same ones must not lock crosswise.
+        # In the same order in all processes, so that writers of the same blobs cannot deadlock.
         digests = sorted(blobs)
         contents = Blobs([blobs[digest] for digest in digests])
         statements.append((sql.BLOBS, (Blobs(digests), contents)))
     answers = [answer for plan in plans for answer in plan.answers]
     if answers:
-        ids, said = zip(*answers, strict=True)
-        statements.append((sql.ANSWERS, (Texts(ids), Blobs(said))))
+        ids, encoded = zip(*answers, strict=True)
+        statements.append((sql.ANSWERS, (Texts(ids), Blobs(encoded))))
     if done := [message_id for plan in plans for message_id in plan.done]:
         statements.append((sql.DONE, (Texts(done),)))
     if commands := [command for plan in plans for command in plan.commands]:
         statements.append((sql.COMMANDS, _commands(commands)))
         if any(command.shard not in owned for command in commands):
-            statements.append((RING, ()))
+            statements.append((NOTIFY, ()))
     return statements
 
 
 @cache
 def _joined(parts: tuple[LiteralString, ...]) -> LiteralString:
-    """The text of few statements: the driver knows a prepared one by its text."""
+    """Join statements; cached, since the driver recognises a prepared statement by its text."""
     return "".join(parts)
 
 

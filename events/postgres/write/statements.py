@@ -1,11 +1,11 @@
-"""The SQL of the writer: constant text, one statement a kind of row, columns as arrays."""
+"""The SQL of the writer: constant text, one statement for each kind of row, columns as arrays."""
 
 from __future__ import annotations
 
 from indelible.events.connections.database_clock import POSTGRESQL as NOW
 
-# Own shards by (number, epoch).  Raising the epoch waits for a group of ours that a lost connection
-# left behind in the server, and keeps one that the server has not looked at yet from being written.
+# Own shards by (number, epoch).  A lost connection may leave a group in the server: raising the
+# epoch waits for a group that the server is writing, and makes one that it has not begun fail.
 RAISE_EPOCHS = f"""
     UPDATE shards SET epoch = shards.epoch + 1, lease_until = {NOW} + %s
     FROM unnest(%s::bigint[], %s::bigint[]) AS own (shard, epoch)
@@ -27,9 +27,9 @@ ENDS = """
 """
 EPOCHS = "SELECT shard, epoch, head FROM shards WHERE shard = ANY (%s::bigint[])"
 
-# A group is one statement, which is a transaction of its own: one round trip, and one planning for
-# each set of its parts.  One head less than there are plans is an error, which undoes all of it.
-# The head is compared as well as the epoch: a mistake of our own must not leave a gap.
+# A group is one statement with its own transaction: one round trip, and one query plan for each set
+# of its parts.  If fewer heads than plans are updated, an error rolls the statement back.
+# The head is compared as well as the epoch, so that a bug of the library cannot leave a gap.
 HEADS = f"""
     WITH heads AS (
         UPDATE shards SET head = own.head, chain = own.chain, streams = own.streams,

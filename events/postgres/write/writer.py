@@ -1,6 +1,6 @@
-"""The writer's hold on the database: one connection, one transaction a group, one round trip.
+"""The writer: one connection, and for each group one transaction and one round trip.
 
-Keeps invariant 3: every group moves the heads of its shards, which only the owner's epochs can.
+Keeps invariant 3: every group moves the heads of its shards, which requires the owner's epochs.
 The connection is SQLAlchemy's; constant SQL goes to the driver's cursor, prepared.
 """
 
@@ -25,18 +25,18 @@ from indelible.events.postgres.write.columns import Blobs, Integers, Texts
 from indelible.events.postgres.write.group_statements import Statement, statements_of
 from indelible.failpoints import Failpoints
 
-_PROBE_BYTES = 64 * 1024  # more than a freed page or two: a full disk must not look well
+_PROBE_BYTES = 64 * 1024  # more than one or two freed pages, so that a full disk is noticed
 
 
 class PostgresWriter:
-    """The backend of the group commit; used by one thread at a time unless a method says."""
+    """The backend of the group commit; for one thread at a time unless a method says otherwise."""
 
     wants_upkeep = False
 
     def __init__(
         self, engine: sa.Engine, url: str, clock: Clock, failpoints: Failpoints, lease: int
     ) -> None:
-        """Connect on first use; a group extends the leases of its shards to ``lease`` us."""
+        """Connect on first use; a group extends the leases of its shards by ``lease``, in us."""
         self._engine = engine
         self._url = url
         self._clock = clock
@@ -46,34 +46,34 @@ class PostgresWriter:
         self._driver: psycopg.Connection[Any] | None = None
         self._cursor: psycopg.Cursor[Any] | None = None
         self._inherited: sa.Connection | None = None  # never closed
-        self._doubtful = False  # a group of ours may still be on its way in the server
+        self._unfinished = False  # whether the server may still execute a group of this writer
         self._epochs: dict[int, int] = {}
         self.shards = 1
         self.extended: dict[int, int] = {}
-        """When a group that extended a shard's lease was sent, monotonic ns; for the keeper."""
+        """When the last group of each shard was sent, monotonic ns; it extended the lease."""
         self.on_written: Callable[[Collection[int]], None] = _ignore
-        """Called with the shards of each group that was committed; quick, and never raises."""
+        """Called with the shards of each committed group; quick, never raises."""
 
-    # -- what is owned
+    # -- the owned shards
 
     def own(self, number: int, epoch: int) -> None:
-        """Write to a shard from now on; on the keeper's thread."""
+        """Write to a shard from now on; called on the keeper's thread."""
         self._epochs[number] = epoch
 
     def disown(self, number: int) -> None:
-        """Write to a shard no more; on the keeper's thread."""
+        """Stop writing to a shard; called on the keeper's thread."""
         self._epochs.pop(number, None)
         self.extended.pop(number, None)
 
     def load(self) -> Mapping[int, Shard]:
-        """Where the owned shards end, their epochs raised if a group of ours may be under way."""
+        """Return the owned shards; raises their epochs if the server may still execute a group."""
         with translated(self._url):
             cursor = self._open()
-            if self._doubtful:
+            if self._unfinished:
                 self._raise_epochs(cursor)
-                self._doubtful = False
+                self._unfinished = False
             epochs = dict(self._epochs)
-            ends = read_ends(cursor, epochs, self._url).shards  # the keeper finds the others
+            ends = read_ends(cursor, epochs, self._url).shards  # the keeper finds damaged ones
         return {n: shard for n, shard in ends.items() if shard.epoch == epochs[n]}
 
     def _raise_epochs(self, cursor: psycopg.Cursor[Any]) -> None:
@@ -97,32 +97,32 @@ class PostgresWriter:
         return self._cursor
 
     def discard(self) -> None:
-        """Close the connection, in whatever state it is; a group on it may still be written."""
+        """Close the connection, whatever its state; the server may still write a group of it."""
         connection, self._connection = self._connection, None
         self._cursor = self._driver = None
         if connection is not None:
-            self._doubtful = True
+            self._unfinished = True
             with suppress(SQLAlchemyError, psycopg.Error):
                 connection.invalidate()
                 connection.close()
 
     def close(self) -> None:
-        """Close the connection, on which nothing is under way; shards are nobody's any more."""
+        """Close the connection, on which no group is under way, and own no shard any more."""
         self.discard()
-        self._doubtful = False
+        self._unfinished = False
         self._epochs, self.extended = {}, {}
 
     # -- appends
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
-        """The heads of those of ``names`` that exist, in one query."""
+        """Return the heads of the streams in ``names`` that exist, in one query."""
         texts = Texts(name for name in names if is_text(name))
         with translated(self._url):
             rows = self._open().execute(sql.FIND, (texts,), prepare=True).fetchall()
         return [Head(*row) for row in rows]
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
-        """The event id at each (stream id, version)."""
+        """Return the event id at each (stream id, version)."""
         streams, versions = Integers(p[0] for p in places), Integers(p[1] for p in places)
         with translated(self._url):
             rows = self._open().execute(sql.EVENT_IDS, (streams, versions)).fetchall()
@@ -130,9 +130,9 @@ class PostgresWriter:
         return [found.get(place) for place in places]
 
     def write(self, plans: Sequence[ShardPlan]) -> None:
-        """Write a group in one transaction; the connection is for discarding if this raises.
+        """Write a group in one transaction; if it raises, the caller discards the connection.
 
-        Not if it raises StaleEpochError: then the transaction is rolled back, no more.
+        After StaleEpochError the transaction is rolled back, and the connection can still be used.
         """
         statements = statements_of(plans, self._lease, self._epochs)
         with translated(self._url):
@@ -164,7 +164,7 @@ class PostgresWriter:
                 cursor.execute("COMMIT", prepare=True)
 
     def _send_slowly(self, cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -> None:
-        """One after the other, so that a test may stop in between."""
+        """Send the statements one by one, so that a failpoint can stop between them."""
         cursor.execute("BEGIN")
         self._failpoints.hit("commit.begun")
         for statement, values in statements:
@@ -173,7 +173,7 @@ class PostgresWriter:
         cursor.execute("COMMIT")
 
     def _explain(self, cursor: psycopg.Cursor[Any], plans: Sequence[ShardPlan]) -> None:
-        """Say which shard another process has taken."""
+        """Raise the error that names the shard which another process has taken."""
         befores = {plan.before.number: plan.before for plan in plans}
         for number, epoch, head in cursor.execute(sql.EPOCHS, (Integers(befores),)).fetchall():
             if epoch != befores[number].epoch:
@@ -194,15 +194,15 @@ class PostgresWriter:
             cursor.execute("COMMIT")
 
     def upkeep(self) -> None:
-        """Leave it to the server."""
+        """Do nothing: the server does its own maintenance."""
 
 
 def _ignore(_: Collection[int]) -> None:
-    """Nobody wants to know."""
+    """Do nothing: no callback is set."""
 
 
 class Ends(NamedTuple):
-    """Where shards end: those that may be written behind, and of the others why not."""
+    """The ends of shards: of those that can be written, and the damage of the others."""
 
     shards: dict[int, Shard]
     damaged: dict[int, StoreCorruptError]
@@ -211,7 +211,7 @@ class Ends(NamedTuple):
 def read_ends(
     cursor: psycopg.Cursor[Any], numbers: Mapping[int, int], url: str, raised: int = 0
 ) -> Ends:
-    """Where the shards ``numbers`` end, whose epochs were ``raised`` a moment ago."""
+    """Return the ends of the shards ``numbers``, whose epochs this transaction has ``raised``."""
     ends = Ends({}, {})
     for row in cursor.execute(sql.ENDS, (Integers(numbers),)).fetchall():
         end = End(*row)._replace(raised=raised)

@@ -1,1 +1,1 @@
-"""Reading a SQLite file, and what a damaged row still says."""
+"""Reads a SQLite file, also the undamaged columns of a damaged row."""

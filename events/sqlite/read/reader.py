@@ -1,4 +1,4 @@
-"""Reading the log: short statements on read-only connections that hold nothing while they wait."""
+"""Reads the log by short statements on read-only connections, without an open transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from indelible.events.codec.values import VALUE_LIMIT
 from indelible.events.commit.shard_plan import SHARD
 from indelible.events.model.event import RecordedEvent, by_stream
 from indelible.events.model.stream_names import is_text
-from indelible.events.read.stream_gaps import Span, whole
+from indelible.events.read.stream_gaps import Span, gapless_events
 from indelible.events.sqlite.driver_errors import is_of_a_row, translated
 from indelible.events.sqlite.engines import loading_at_most
 from indelible.events.sqlite.read.rows import EVENT, EVENT_BYTES, ROW_IDS, one_by_one
@@ -26,7 +26,7 @@ from indelible.events.store import Cursor, Place, Sleepers, StreamHead
 
 _log = logging.getLogger(__name__)
 
-_PAGE = 1_000  # events of one statement of read(): some 300 KiB
+_PAGE = 1_000  # events that one statement of read() returns: some 300 KiB
 _INT_MAX = 2**63 - 1
 
 _LAST = "SELECT id, version FROM streams WHERE name = ?"
@@ -43,14 +43,14 @@ _OF_SHARD = (
     " ORDER BY e.position LIMIT ?"
 )
 _SHARD = f"FROM events AS e JOIN streams AS s ON s.id = e.stream_id {_OF_SHARD}"
-_SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # the join may be what cannot be done
+_SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # without the join, which damage may make fail
 _EVENT_ID = """
     SELECT e.event_id FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name = ? AND e.version = ?
 """
 _HEAD = "SELECT name, category, version, status, wake_at"
-# What is no number, as damage may put it there, is greater than the highest.
-# Two searches: of one that compares pairs the index finds the first half of each only, or neither.
+# A damaged wake_at may be text or bytes, which are greater than all numbers.
+# Two searches, since the index does not support one comparison of (wake_at, id) pairs.
 _SLEEPING = """
     SELECT * FROM (
         SELECT wake_at, id FROM streams
@@ -67,11 +67,11 @@ _ENDS = """
         WHERE events.shard = shards.shard AND position <= 9223372036854775807
     ), 0), epoch, streams
     FROM shards
-"""  # text and bytes, as damage may put them there, are greater than all numbers
+"""  # a damaged position may be text or bytes, which are greater than all numbers
 
 
 class SqliteReader:
-    """Reads through a pool of connections; any thread may."""
+    """Reads on a pool of connections; for any thread."""
 
     def __init__(self, engine: sa.Engine, url: str) -> None:
         """Connect on first use."""
@@ -79,18 +79,18 @@ class SqliteReader:
         self._url = url
 
     def read(self, stream: str, after: int, until: int | None) -> Iterable[RecordedEvent]:
-        """Events of ``stream``, page by page."""
+        """Return the events of ``stream``, read in pages."""
         if not is_text(stream):
             return ()
         after, until = max(0, after), _INT_MAX if until is None else until
         with self._cursor(EVENT_BYTES) as cursor:
-            # Where the stream ends is read first, so that its events reach as far at least.
+            # The head is read before the events, so that the events reach it.
             ends = cursor.execute(_LAST, (stream,)).fetchall()
             page = _events(cursor, _STREAM, (stream, after, until, _PAGE)) if ends else ()
         if not ends:
             return ()
         span = Span.of(self._url, stream, ends[0], after, until, _PAGE)
-        return whole(
+        return gapless_events(
             span,
             page,
             lambda version: self._events(_STREAM, (stream, version, until, _PAGE)),
@@ -100,7 +100,7 @@ class SqliteReader:
     def read_firsts(
         self, streams: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[RecordedEvent]]:
-        """The first ``limit`` events of each of ``streams`` that has any."""
+        """Return the first ``limit`` events of each of ``streams`` that has any."""
         names = [name for name in streams if is_text(name)]
         events: list[RecordedEvent] = []
         for start in range(0, len(names), MOST):
@@ -110,16 +110,16 @@ class SqliteReader:
         return by_stream(events)
 
     def read_shard(self, shard: int, after: int, limit: int) -> Sequence[RecordedEvent]:
-        """At most ``limit`` events behind position ``after``."""
+        """Return at most ``limit`` events after position ``after``."""
         return self._events(_SHARD, (shard, after, limit), _SHARD_ROWS)
 
     def event_id(self, stream: str, version: int) -> bytes | None:
-        """The id of an event."""
+        """Return the id of an event."""
         rows = self._rows(_EVENT_ID, (stream, version)) if is_text(stream) else ()
         return rows[0][0] if rows else None
 
     def head(self, stream: str) -> StreamHead | None:
-        """Where ``stream`` ends."""
+        """Return the head of ``stream``."""
         if not is_text(stream):
             return None
         try:
@@ -135,7 +135,7 @@ class SqliteReader:
         shards: Collection[int] | None,
         wake_at: int | None,
     ) -> Sequence[StreamHead]:
-        """Heads of a category, in order of creation."""
+        """Return the heads of a category, in order of creation."""
         if shards is not None and SHARD not in shards:
             return []
         marks = "" if statuses is None else f" AND status IN ({', '.join('?' * len(statuses))})"
@@ -145,7 +145,7 @@ class SqliteReader:
         return self._heads(which, (category, *(statuses or ()), *values))
 
     def heads_of(self, streams: Collection[str]) -> Sequence[StreamHead]:
-        """Heads of those of ``streams`` that are found."""
+        """Return the heads of the ``streams`` that exist."""
         names = [name for name in streams if is_text(name)]
         heads: list[StreamHead] = []
         for start in range(0, len(names), MOST):
@@ -156,7 +156,7 @@ class SqliteReader:
     def sleeping(
         self, shards: Collection[int] | None, after: Place, until: int, limit: int
     ) -> Sleepers:
-        """A page of those that want to be woken, the earliest first."""
+        """Return a page of the streams with a wake-up time, the earliest first."""
         if shards is not None and SHARD not in shards:
             return Sleepers((), None)
         places = sorted(self._rows(_SLEEPING, (*after, until, limit)))[:limit]
@@ -171,11 +171,11 @@ class SqliteReader:
             try:
                 heads.append(_head(row, self._url))
             except StoreCorruptError as error:
-                _log.error("passed over: %s", error)
+                _log.error("skipped: %s", error)
         return heads
 
     def _head_rows(self, which: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        """Rows of ``streams``; one that cannot be read is logged and left out."""
+        """Return rows of ``streams``; an unreadable row is logged and left out."""
         try:
             yield from self._rows(f"{_HEAD} {which}", parameters)
         except StoreCorruptError:
@@ -183,10 +183,10 @@ class SqliteReader:
                 try:
                     yield from self._rows(f"{_HEAD} FROM streams WHERE id = ?", (number,))
                 except StoreCorruptError as error:
-                    _log.error("stream number %d is passed over: %s", number, error.found)
+                    _log.error("stream number %d is skipped: %s", number, error.found)
 
     def blob(self, digest: bytes) -> bytes:
-        """The payload with this sha256."""
+        """Return the payload with this sha256."""
         try:
             query = "SELECT content FROM blobs WHERE digest = ?"
             rows = self._rows(query, (digest,), VALUE_LIMIT)
@@ -201,7 +201,7 @@ class SqliteReader:
         return content
 
     def positions(self) -> Cursor:
-        """The last committed position of every shard."""
+        """Return the last committed position of every shard."""
         rows = self._rows("SELECT shard, head FROM shards", ())
         for row in rows:
             if set(map(type, row)) != {int}:
@@ -209,7 +209,7 @@ class SqliteReader:
         return dict(rows)
 
     def ends(self) -> Sequence[tuple[int, int, bytes, int, int, int]]:
-        """What the rows of the shards say, and the position of the last event of each."""
+        """Return the rows of the shards, and the position of the last event of each."""
         return self._rows(_ENDS, ())
 
     def _events(
@@ -221,16 +221,16 @@ class SqliteReader:
     def _rows(
         self, statement: str, parameters: Sequence[Any], most: int = EVENT_BYTES
     ) -> Sequence[Any]:
-        """All rows of a statement, none of whose values may have more than ``most`` bytes."""
+        """Return all rows of a statement; a value of more than ``most`` bytes is an error."""
         with self._cursor(most) as cursor:
             rows: Sequence[Any] = cursor.execute(statement, parameters).fetchall()
             return rows
 
     @contextmanager
     def _cursor(self, most: int) -> Iterator[sqlite3.Cursor]:
-        """The driver's own cursor: SQLAlchemy's rows were measured to cost half as much again.
+        """Open a cursor of the driver: SQLAlchemy's rows were measured to cost half as much again.
 
-        SQLite loads no value of more than ``most`` bytes.
+        Loading a value of more than ``most`` bytes is an error.
         """
         with (
             translated(self._url),
@@ -244,7 +244,7 @@ class SqliteReader:
 def _events(
     cursor: sqlite3.Cursor, which: str, parameters: tuple[Any, ...], rows_of: str = ""
 ) -> Sequence[RecordedEvent]:
-    """The events that ``which`` selects, the damaged ones as such; ``rows_of`` finds their rows."""
+    """Return the events that ``which`` selects; with damage, those in the rows of ``rows_of``."""
     try:
         rows = cursor.execute(f"{EVENT} {which}", parameters).fetchall()
     except sqlite3.Error as error:
@@ -257,10 +257,10 @@ def _events(
 
 
 def _head(row: Sequence[Any], url: str) -> StreamHead:
-    """A row of ``streams``, in which SQLite takes any type for any column.
+    """Check a row of ``streams``, in which SQLite takes any type for any column.
 
     Raises:
-        StoreCorruptError: One of them is of another type.
+        StoreCorruptError: A value has another type.
     """
     for value, (name, kind) in zip(row, _HEAD_COLUMNS, strict=True):
         if not isinstance(value, kind):

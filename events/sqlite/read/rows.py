@@ -1,8 +1,7 @@
-"""Rows of the log as the driver gives them, and what can be read of those that it cannot give.
+"""Reads rows of the log one by one, and column by column, if the driver cannot read them at once.
 
-Bytes that are no UTF-8, a value too large to be loaded, a damaged page: the driver answers each of
-these with an error for all rows of a statement.  The rows are then read one by one, and the damage
-stays in its own.
+For text that is not UTF-8, a value too large to load, or a damaged page, the driver raises an error
+for all rows of a statement.  Reading the rows one by one limits the damage to its own row.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from indelible.events.model.stream_names import NAME_LIMIT
 from indelible.events.sqlite.driver_errors import is_of_a_row
 
 EVENT_BYTES = EVENT_LIMIT + METADATA_LIMIT + 16 * 1024
-"""What SQLite may load of an event in one value, or in one row of a sorter."""
+"""Bytes of an event that SQLite may load in one value, or in one row of a sorter."""
 
 EVENT = """
     SELECT e.shard, e.position, s.name, e.version, e.event_id, e.epoch, e.type, e.schema,
@@ -29,7 +28,7 @@ ROW_IDS = "SELECT e.rowid"
 _WHOLE = "FROM events AS e JOIN streams AS s ON s.id = e.stream_id WHERE e.rowid = ?"
 _ONE = "FROM events AS e WHERE e.rowid = ?"
 
-_FIELDS: dict[str, tuple[str, type, Any]] = {  # column, type, what stands for an unreadable one
+_FIELDS: dict[str, tuple[str, type, Any]] = {  # column, type, value if it is unreadable
     "shard": ("e.shard", int, -1),
     "position": ("e.position", int, 0),
     "stream": ("(SELECT name FROM streams WHERE id = e.stream_id)", str, UNREADABLE),
@@ -46,7 +45,7 @@ _FIELDS: dict[str, tuple[str, type, Any]] = {  # column, type, what stands for a
 
 
 def one_by_one(cursor: sqlite3.Cursor, rows: Sequence[tuple[int]]) -> list[RecordedEvent]:
-    """The events in ``rows``, which hold a row's number each; a damaged one says what is wrong."""
+    """Return the events in ``rows`` (row ids), a damaged row as a :class:`DamagedEvent`."""
     events: list[RecordedEvent] = []
     for (number,) in rows:
         try:
@@ -56,32 +55,32 @@ def one_by_one(cursor: sqlite3.Cursor, rows: Sequence[tuple[int]]) -> list[Recor
                 raise
             events.append(_damaged(cursor, number))
         else:
-            events += starmap(RecordedEvent, found)  # none, if it is of no stream
+            events += starmap(RecordedEvent, found)  # empty if the event belongs to no stream
     return events
 
 
 def why_unreadable(error: BaseException, most: int) -> str:
-    """What the driver's ``error`` says about a value, of which ``most`` bytes were to be loaded."""
+    """Return the driver's ``error`` as text, for a value that may have ``most`` bytes."""
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG:
         return f"has more than {most:,} bytes"
     return f"cannot be read ({str(error)[:NAME_LIMIT]})"
 
 
 def _damaged(cursor: sqlite3.Cursor, number: int) -> DamagedEvent:
-    """The event of the row ``number``, read column by column."""
+    """Read the event of the row ``number`` column by column."""
     fields: dict[str, Any] = {}
     found: list[str] = []
-    for name, (column, kind, instead) in _FIELDS.items():
+    for name, (column, kind, default) in _FIELDS.items():
         try:
             [(value,)] = cursor.execute(f"SELECT {column} {_ONE}", (number,)).fetchall()
             why = "" if isinstance(value, kind) else f"is {value!r:.80}"
         except sqlite3.Error as error:
             if not is_of_a_row(error):
                 raise
-            value, why = instead, why_unreadable(error, EVENT_BYTES)
-        fields[name] = instead if why else value
+            value, why = default, why_unreadable(error, EVENT_BYTES)
+        fields[name] = default if why else value
         if why:
             found.append(f"its {name} {why}")
-    fields["payload"] = b""  # nobody is to decode a part of it
+    fields["payload"] = b""  # so that it is never decoded
     what = ", ".join(found) or "its row could not be read a moment ago"
     return DamagedEvent(**fields, found=what)

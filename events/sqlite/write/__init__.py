@@ -1,1 +1,1 @@
-"""Writing to a SQLite file: one transaction a group, and the upkeep of the WAL."""
+"""Writes to a SQLite file: one transaction for each group, and the upkeep of the WAL."""

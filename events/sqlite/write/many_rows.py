@@ -1,7 +1,7 @@
-"""One statement for many rows: the driver gives up the GIL at every statement, so few is fast.
+"""Writes many rows in one statement: the driver releases the GIL at each one, so few are fast.
 
-With a busy Python thread beside it, each statement may wait 5 ms to go on.  The number of rows is
-rounded up to one of few, so that SQLite compiles few statements and the driver keeps them.
+Beside a busy Python thread, each statement may wait 5 ms for the GIL.  The number of rows is
+rounded up to one of a few sizes, so that SQLite compiles few statements and the driver caches them.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 MOST = 1_000
-"""Rows of one statement: times 12 columns it stays below SQLite's 32,766 parameters."""
+"""Rows of one statement: with 12 columns they stay below SQLite's 32,766 parameters."""
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, MOST)
 
 Execute = Callable[..., Any]
-"""Runs a statement, with a tuple of parameters if it has any; gives the driver's cursor."""
+"""Executes a statement, with a tuple of parameters if it has any; returns the driver's cursor."""
 
 
 class ManyRows:
-    """A statement over ``{rows}``, a table of values, filled up with rows that begin with NULL.
+    """A statement over ``{rows}``, a table of values, padded with rows that begin with NULL.
 
-    The statement must do nothing for a row whose first column is NULL.  What is the same for all
-    rows comes before them, as ?1, ?2 and so on: a parameter less to bind and to compile in each.
+    The statement must ignore a row whose first column is NULL.  Values that all rows share come
+    before them, as ?1, ?2 and so on, which saves a parameter in each row.
     """
 
     def __init__(self, statement: str, columns: int, *, one: str) -> None:
-        """``columns`` is the width of a row; ``one`` does the same for one row, a bit faster."""
+        """``columns`` is the width of a row; ``one`` is a faster statement for a single row."""
         self._statement = statement
         self._columns = columns
         self._texts = {1: one}
-        self._padding = (None, *(0,) * (columns - 1))  # of which only the first column is looked at
+        self._padding = (None, *(0,) * (columns - 1))
 
     def run(self, execute: Execute, values: Sequence[Any], common: Sequence[Any] = ()) -> None:
-        """Run it on ``values``, in one flat sequence, behind what all rows have in common."""
+        """Execute it on ``values``, one flat sequence; ``common`` are the shared values."""
         for part in self._parts(values):
             self._run_once(execute, part, common)
 
     def fetch(self, execute: Execute, values: Sequence[Any]) -> list[Any]:
-        """As :meth:`run`; the rows that it finds."""
+        """Execute it as :meth:`run` does, and return the rows of the result."""
         found: list[Any] = []
         for part in self._parts(values):
             found += self._run_once(execute, part).fetchall()

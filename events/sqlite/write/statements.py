@@ -1,4 +1,4 @@
-"""The SQL of the writer: constant text, few statements a group."""
+"""The SQL of the writer: constant text, few statements for each group."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LAST = """
     SELECT position, chain, epoch, recorded_at FROM events
     WHERE shard = ? AND position <= 9223372036854775807
     ORDER BY position DESC LIMIT 1
-"""  # text and bytes, as damage may put them there, are greater than all numbers
+"""  # a damaged position may be text or bytes, which are greater than all numbers
 
-# The head is compared as well as the epoch: a mistake of our own must not leave a gap.
+# The head is compared as well as the epoch, so that a bug of the library cannot leave a gap.
 MOVE_HEAD = """
     UPDATE shards SET head = ?, chain = ?, streams = ? WHERE shard = ? AND epoch = ? AND head = ?
 """
 SAME_HEAD = "UPDATE shards SET head = head WHERE shard = ?"
 
-EVENTS = ManyRows(  # of one shard, one epoch and one instant
+EVENTS = ManyRows(  # all of one shard, one epoch and one instant
     """
     INSERT INTO events (shard, epoch, recorded_at, position, stream_id, version, event_id, type,
         schema, payload, metadata, chain)
@@ -57,7 +57,7 @@ MOVED = ManyRows(
     2,
     one="UPDATE streams SET version = ?2 WHERE id = ?1",
 )
-RESTATED = ManyRows(  # apart from the one above: status and wake_at are indexed
+RESTATED = ManyRows(  # slower than the one above, since status and wake_at are indexed
     """
     UPDATE streams SET version = v.column2, status = v.column3, wake_at = v.column4
     FROM {rows} AS v WHERE id = v.column1
@@ -68,7 +68,7 @@ RESTATED = ManyRows(  # apart from the one above: status and wake_at are indexed
 BLOB = "INSERT OR IGNORE INTO blobs (digest, content) VALUES (?, ?)"
 NO_BLOB = "DELETE FROM blobs WHERE digest = ?"
 
-ANSWERS = ManyRows(  # at one instant; the first answer stands
+ANSWERS = ManyRows(  # all at one instant; the first answer is kept
     """
     UPDATE inbox SET answered_at = ?1, answer = v.column2
     FROM {rows} AS v WHERE message_id = v.column1 AND answered_at = 0
@@ -87,7 +87,7 @@ DONE = ManyRows(
     1,
     one="DELETE FROM inbox WHERE answered_at = 0 AND message_id = ?",
 )
-COMMANDS = ManyRows(  # at one instant; such a one has no deadline
+COMMANDS = ManyRows(  # all at one instant; these commands have no deadline
     """
     INSERT INTO inbox (submitted_at, deadline, answered_at, message_id, shard, stream, kind, body,
         sender, context)

@@ -1,4 +1,4 @@
-"""Copying the WAL back into the database, off the hot path, on a thread of its own."""
+"""Copies the WAL back into the database, off the hot path, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import sqlalchemy as sa
 from indelible.events.concurrency.fair_lock import FairLock
 
 WAL_GROWTH = 2_000
-"""Pages, about, after which to copy back: 8 MiB, read again in some 10 ms after a crash."""
+"""Pages, about, after which to copy back: 8 MiB, which a restart reads in some 10 ms."""
 
-_FEW = 200  # pages that may be left for the turn in which nobody writes: a millisecond or two
+_FEW = 200  # pages that may be left for the copy under the writer lock: a millisecond or two
 _ROUNDS = 3
-_COMMIT, _VIEWS = 4, 64  # pages, about, of a commit however small, and of a batch of the views
-_LEAST_SPREAD = 0.1  # pages an event; in large groups a page takes up to eight
+_COMMIT, _VIEWS = 4, 64  # pages, about, of even the smallest commit, and of a batch of the views
+_LEAST_SPREAD = 0.1  # pages for each event; in large groups a page holds up to eight
 
 
 class WalGrowth:
-    """Estimates how many pages the WAL has grown by, since SQLite does not tell while it grows.
+    """Estimates by how many pages the WAL has grown, which SQLite does not report.
 
-    An event takes a page and more of a small commit, and a fraction of one in a large group: each
-    copying back, which counts the pages, corrects the estimate for the next.  Guesses only; the
-    committing threads add, another one corrects, and a lost update does no harm.
+    An event takes one page or more in a small commit, and a fraction of a page in a large group.
+    Copying back counts the pages and so corrects the estimate.  The committing threads add and
+    another thread corrects, without a lock: a lost update only makes the estimate less exact.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class WalGrowth:
         self._spread = 1.0
 
     def commit(self, events: int) -> None:
-        """Count a commit of so many events; a message counts as one."""
+        """Count a commit of ``events``; a message counts as one event."""
         self._fixed += _COMMIT
         self._events += events
 
@@ -40,17 +40,17 @@ class WalGrowth:
 
     @property
     def pages(self) -> float:
-        """About how many there are."""
+        """The estimated number of pages."""
         return self._fixed + self._events * self._spread
 
     def take(self) -> tuple[int, int]:
-        """Begin anew; the result is for :meth:`correct`, once the pages have been counted."""
+        """Reset the counts and return them, for :meth:`correct` once the pages are counted."""
         counted = self._fixed, self._events
         self._fixed = self._events = 0
         return counted
 
     def correct(self, counted: tuple[int, int], pages: int) -> None:
-        """Learn that what was ``counted`` took so many pages.
+        """Correct the estimate: the commits in ``counted`` have taken ``pages``.
 
         >>> growth = WalGrowth()
         >>> growth.commit(1_000), growth.pages
@@ -65,11 +65,11 @@ class WalGrowth:
 
 
 def copy_back(engine: sa.Engine, writer_lock: FairLock) -> int:
-    """Copy the WAL into the database and let the next commit begin it anew; its pages before.
+    """Copy the WAL into the database, so that the next commit restarts it; return its pages.
 
-    While others write, the WAL is copied on a connection of its own; only what has come meanwhile
-    is copied in a turn, since a WAL that is always being added to never begins anew.  A reader that
-    holds on to an old state delays it until the next time.
+    Most of the WAL is copied on a connection of its own, beside the writer.  Only the rest is
+    copied under the writer lock, since a WAL to which commits are added never restarts.  A reader
+    that keeps an old state open delays the restart until the next call.
     """
     with engine.connect() as connection:
         pages, left = _checkpoint(connection)
@@ -83,6 +83,6 @@ def copy_back(engine: sa.Engine, writer_lock: FairLock) -> int:
 
 
 def _checkpoint(connection: sa.Connection) -> tuple[int, int]:
-    """Copy what can be copied without waiting for anybody; the pages there were, and are left."""
+    """Copy pages without waiting for a lock; return the pages of the WAL, and those left."""
     row = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
     return int(row[1]), int(row[1]) - int(row[2])

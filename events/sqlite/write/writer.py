@@ -1,8 +1,8 @@
-"""The writer's hold on the database: one connection, one transaction a group, few statements.
+"""The writer: one connection, one transaction for each group, few statements.
 
-Keeps invariant 3: every group moves the shard's head, which only the owner's epoch can.  The
+Keeps invariant 3: every group moves the shard's head, which requires the owner's epoch.  The
 connection is SQLAlchemy's; constant SQL goes to the driver's cursor, since ``exec_driver_sql`` was
-measured to add 35 microseconds to a lone append, a fifth of the whole.
+measured to add 35 microseconds to a single append, a fifth of its time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from indelible.failpoints import Failpoints
 
 _HEAD_TYPES = (int, str, str, int, str, int)
 
-_PROBE_BYTES = 64 * 1024  # more than a freed page or two: a full disk must not look well
+_PROBE_BYTES = 64 * 1024  # more than one or two freed pages, so that a full disk is noticed
 
 
 class SqliteWriter:
@@ -48,10 +48,10 @@ class SqliteWriter:
         url: str,
         failpoints: Failpoints,
         writer_lock: FairLock,
-        patience: LockWait,
+        lock_wait: LockWait,
     ) -> None:
         """Connect on first use."""
-        self._begin = patience.begin
+        self._begin = lock_wait.begin
         self._engine = engine
         self._writer_lock = writer_lock
         self._url = url
@@ -60,27 +60,27 @@ class SqliteWriter:
         self._cursor: Any = None  # the driver's
         self._inherited: sa.Connection | None = None  # never closed
         self._epoch = 0
-        self._growth = WalGrowth()  # of the WAL since it was last copied back
+        self._growth = WalGrowth()  # growth of the WAL since it was last copied back
 
     def connection(self) -> sa.Connection:
-        """The one connection that writes; nothing is begun on it."""
+        """Return the only writing connection, without a transaction."""
         if self._connection is None:
             self._connection = self._engine.connect()
             self._cursor = self._connection.connection.cursor()
         return self._connection
 
     def _statements(self) -> Execute:
-        """What runs a statement on that connection; one result at a time."""
+        """Return the function that executes a statement on it; one result at a time."""
         self.connection()
         execute: Execute = self._cursor.execute
         return execute
 
     def discard(self) -> None:
-        """Close the connection, in whatever state it is."""
+        """Close the connection, whatever its state."""
         connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
-            # An error's traceback may hold on to a cursor, and a cursor to the connection: closing
-            # alone would leave the transaction, and its lock, until that error is forgotten.
+            # An error's traceback may refer to a cursor, and the cursor to the connection: closing
+            # alone would keep the transaction, and its lock, until that error is freed.
             with suppress(SQLAlchemyError, sqlite3.Error):
                 connection.connection.rollback()
             with suppress(SQLAlchemyError, sqlite3.Error):
@@ -90,7 +90,7 @@ class SqliteWriter:
     # -- ownership
 
     def raise_epoch(self, owner: StoreOwner) -> Mapping[int, Shard]:
-        """Fence off whoever wrote before; durable on return.
+        """Raise the epoch, which fences earlier writers; durable on return.
 
         Raises:
             StoreCorruptError: The shard's row and its last event contradict each other.
@@ -105,22 +105,22 @@ class SqliteWriter:
         return shards
 
     def closed(self) -> Mapping[int, Closed]:
-        """The shard, if some of its streams are not found, and what to say of it."""
+        """Return the shard, and why no stream can begin in it, if rows of streams are lost."""
         with translated(self._url):
             return shards_with_lost_streams(self.connection(), self._url)
 
     def wait_for(self, seconds: float) -> None:
-        """Have the connection that is open wait that long for another program's lock in one go."""
+        """Have the open connection wait ``seconds`` for another program's lock in one try."""
         with translated(self._url):
             self._statements()(f"PRAGMA busy_timeout={round(seconds * 1_000)}")
 
     def make_room(self) -> None:
-        """Let the WAL have its usual size from the start."""
+        """Give the WAL its usual size."""
         with translated(self._url):
             make_room(self._statements())
 
     def load(self) -> Mapping[int, Shard]:
-        """Where the shard ends, while the epoch is still this writer's."""
+        """Return the shard, if its epoch is still the one of this writer."""
         return self._load(raised=0)
 
     def _load(self, raised: int) -> Mapping[int, Shard]:
@@ -142,7 +142,7 @@ class SqliteWriter:
     # -- appends
 
     def find_heads(self, names: Sequence[str]) -> Sequence[Head]:
-        """The heads of those of ``names`` that exist, in one query."""
+        """Return the heads of the streams in ``names`` that exist, in one query."""
         names = [name for name in names if is_text(name)]
         with translated(self._url):
             execute = self._statements()
@@ -154,7 +154,7 @@ class SqliteWriter:
             return [head for name in names for head in self._find_alone(execute, name)]
 
     def _find_alone(self, execute: Execute, name: str) -> Sequence[Head]:
-        """The head of ``name``, if it exists; damage is that of this stream alone."""
+        """Return the head of ``name`` if it exists; a damaged row affects this stream alone."""
         try:
             return [self._head(row) for row in sql.FIND.fetch(execute, (name,))]
         except sqlite3.Error as error:
@@ -163,14 +163,14 @@ class SqliteWriter:
             return [damaged_head(StoreCorruptError(self._url, str(error), stream=name))]
 
     def _head(self, row: Sequence[Any]) -> Head:
-        """A row of ``streams``, in which SQLite takes any type for any column."""
+        """Convert a row of ``streams``, in which SQLite takes any type for any column."""
         if tuple(map(type, row)) == _HEAD_TYPES:
             return Head(*row)
         found = f"its row in streams is {tuple(row[2:])!r:.200}"
         return damaged_head(StoreCorruptError(self._url, found, stream=str(row[1])))
 
     def event_ids(self, places: Sequence[tuple[int, int]]) -> Sequence[bytes | None]:
-        """The event id at each (stream id, version)."""
+        """Return the event id at each (stream id, version)."""
         values = [part for place in places for part in place]
         with translated(self._url):
             rows = sql.EVENT_IDS.fetch(self._statements(), values)
@@ -178,7 +178,7 @@ class SqliteWriter:
         return [found.get(place) for place in places]
 
     def write(self, plans: Sequence[ShardPlan]) -> None:
-        """Write a group in one transaction; the connection is for discarding if this raises."""
+        """Write a group in one transaction; if it raises, the caller discards the connection."""
         (plan,) = plans
         events = _event_values(plan)
         before, after = plan.before, plan.after
@@ -192,7 +192,7 @@ class SqliteWriter:
             )
             if moved.rowcount != 1:
                 execute("ROLLBACK")
-                self.load()  # says so if the epoch is over
+                self.load()  # raises StaleEpochError if another owner has raised the epoch
                 raise StoreCorruptError(self._url, f"shard {SHARD} does not end at {before.head}")
             sql.EVENTS.run(execute, events, (SHARD, after.epoch, after.recorded_at))
             if plan.new:
@@ -219,9 +219,9 @@ class SqliteWriter:
 
     @contextmanager
     def relaxed(self) -> Iterator[sa.Connection]:
-        """A transaction that commits at NORMAL durability, for what can be made again.
+        """Open a transaction at NORMAL durability, for data that can be rebuilt.
 
-        What the block's own statements raise comes as it is, unless the database failed.
+        Errors of the block's own statements are raised unchanged, unless the database failed.
         """
         try:
             with of_the_database(self._url):
@@ -233,13 +233,13 @@ class SqliteWriter:
                 execute("COMMIT")
                 execute("PRAGMA synchronous=FULL")
         except BaseException:
-            self.discard()  # rolls back, and the next connection is at FULL again
+            self.discard()  # rolls back; the next connection uses FULL again
             raise
         self._growth.views()
 
     @contextmanager
     def durable(self) -> Iterator[sa.Connection]:
-        """A transaction at full durability that is no append; for the holder of the turn."""
+        """Open a transaction at full durability; the caller holds the writer lock."""
         try:
             with of_the_database(self._url):
                 connection = self.connection()
@@ -257,7 +257,7 @@ class SqliteWriter:
         return self._growth.pages > WAL_GROWTH
 
     def upkeep(self) -> None:
-        """Copy the WAL back; on a thread of its own, which holds no turn."""
+        """Copy the WAL back; on a thread of its own, without the writer lock."""
         counted = self._growth.take()
         with translated(self._url):
             self._growth.correct(counted, copy_back(self._engine, self._writer_lock))
@@ -275,10 +275,10 @@ class SqliteWriter:
 
 
 def _event_values(plan: ShardPlan) -> list[Any]:
-    """Flat values of the plan's events.
+    """Return the values of the plan's events as one flat list.
 
-    Bytes go in as bytearrays, which the driver takes as they are: of anything that is no number, no
-    text and no bytearray it first looks for an adapter, which costs more than the copy.
+    Bytes become bytearrays: for any other type than a number, a text or a bytearray, the driver
+    first looks for an adapter, which costs more than the copy.
     """
     values: list[Any] = []
     for stream, events in zip(plan.ids, plan.events, strict=True):

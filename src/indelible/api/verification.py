@@ -74,11 +74,11 @@ class Verifying(Facade):
         unfolded = set[str]()
         findings = Findings()
         arguments = (parts.store, parts.types, parts.deciders, findings)
-        with findings.noting():
+        with findings.collecting():
             events = parts.store.verify(places)
-        with findings.noting():
+        with findings.collecting():
             streams, unfolded = verify_states(*arguments)
-        with findings.noting():
+        with findings.collecting():
             snapshots = verify_snapshots(*arguments)
         findings.check()
         return Verified(

@@ -66,7 +66,7 @@ class LogReaders:
             live=live,
             max_batch=max_batch,
             max_bytes=max_bytes,
-            doubt=unknown,
+            misspelling=unknown,
         )
 
     def consumer(
@@ -132,7 +132,7 @@ class LogReaders:
 
     def _unknown_filter(self, selection: Selection) -> UnknownFilterError | None:
         known = [cls.wire_name for cls in self._types.classes()]
-        return selection.doubt(self._categories, known)
+        return selection.misspelling(self._categories, known)
 
     def _warn_of(self, unknown: UnknownFilterError | None) -> None:
         """Warn once about a filter that may match no event; another program may write some."""

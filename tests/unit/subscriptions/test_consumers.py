@@ -169,7 +169,7 @@ def test_a_second_consumer_of_a_name_waits_for_the_first_and_goes_on_where_it_en
 
 
 def test_closing_wakes_who_waits_for_the_name(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indelible.events.lease.role_holder._SOON", 1_000.0)
+    monkeypatch.setattr("indelible.events.lease.role_holder._RETRY", 1_000.0)
     log.append("thing-1")
     first, second = log.consumer(), log.consumer()
     next(first)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from indelible.errors import EventGapError, StoreUnavailableError
-from indelible.events.subscribe.log_followers import Wake
+from indelible.events.subscribe.log_followers import WakeUp
 from indelible.events.subscribe.shard_pages import PAGE
 from indelible.testing.contract.builders import some_event
 
@@ -31,19 +31,19 @@ class Waits:
     def __init__(self, subscription: Any) -> None:
         self.asleep = threading.Event()
         self.pauses: list[float] = []
-        self._wait = subscription._wake.wait
-        subscription._wake = self
+        self._wait = subscription._wake_up.wait
+        subscription._wake_up = self
         self.clear = lambda: None
-        self._rung = threading.Event()
+        self._set = threading.Event()
 
     def wait(self, timeout: float) -> None:
         self.pauses.append(timeout)
         self.asleep.set()
-        assert self._rung.wait(LONG)
-        self._rung.clear()
+        assert self._set.wait(LONG)
+        self._set.clear()
 
-    def ring(self) -> None:
-        self._rung.set()
+    def set(self) -> None:
+        self._set.set()
 
 
 def test_without_live_it_ends_where_the_log_ends(log: Any) -> None:
@@ -92,7 +92,7 @@ def test_looks_become_rarer_while_nothing_comes_and_frequent_again_when_somethin
     for _ in range(8):
         assert waits.asleep.wait(LONG)
         waits.asleep.clear()
-        waits.ring()
+        waits.set()
     assert waits.asleep.wait(LONG)
     assert waits.pauses[:9] == [0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25, 0.25, 0.25]
     log.append("thing-1")
@@ -206,7 +206,7 @@ def test_a_reader_that_was_left_hears_nothing_more(log: Any) -> None:
     gc.collect()
     heard: list[int] = []
     one = log.subscription()
-    one._hear = lambda: heard.append(1)
+    one._on_commit = lambda: heard.append(1)
     log.append("thing-2")
     assert heard == [1]
     assert len(log.followers._all) == 1
@@ -217,7 +217,7 @@ def test_a_reader_that_was_left_hears_nothing_more(log: Any) -> None:
 # -- on an event loop
 
 
-async def asleep(wake: Wake) -> None:
+async def asleep(wake: WakeUp) -> None:
     """Let tasks run until one waits on ``wake``."""
     while wake._waiting is None:  # noqa: ASYNC110 - going to sleep is announced to nobody
         await asyncio.sleep(0)
@@ -246,7 +246,7 @@ def test_many_async_readers_wait_without_a_thread_each(log: Any) -> None:
         subscriptions = [log.subscription() for _ in range(100)]
         tasks = [asyncio.ensure_future(anext(one)) for one in subscriptions]
         for one in subscriptions:
-            await asleep(one._wake)
+            await asleep(one._wake_up)
         await asyncio.to_thread(log.append, "thing-1")
         return await asyncio.gather(*tasks)
 
@@ -296,20 +296,20 @@ def test_a_ring_for_an_event_loop_that_is_gone_harms_nobody(log: Any) -> None:
 
     async def leave() -> None:
         task = asyncio.ensure_future(anext(subscription))
-        await asleep(subscription._wake)
-        subscription._wake._waiting.get_loop().call_soon(task.cancel)
+        await asleep(subscription._wake_up)
+        subscription._wake_up._waiting.get_loop().call_soon(task.cancel)
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(leave())
-    subscription._hear()
+    subscription._on_commit()
     log.append("thing-1")
     assert len(next(subscription)) == 1
 
 
-def test_a_ring_before_the_wait_is_not_lost() -> None:
-    wake = Wake()
-    wake.ring()
+def test_a_wake_up_before_the_wait_is_not_lost() -> None:
+    wake = WakeUp()
+    wake.set()
     wake.wait(1_000)
     asyncio.run(wake.wait_async(1_000))
     wake.clear()
@@ -317,7 +317,7 @@ def test_a_ring_before_the_wait_is_not_lost() -> None:
     async def wait() -> None:
         waiting = asyncio.ensure_future(wake.wait_async(1_000))
         await asleep(wake)
-        await asyncio.to_thread(wake.ring)
+        await asyncio.to_thread(wake.set)
         await waiting
 
     asyncio.run(wait())

@@ -75,7 +75,7 @@ class Member(MemoryEventStore):
         self._memory = shared
         self._handle = Handle(shared)
         clock = clock or SystemClock()
-        self._group = GroupCommit(self._handle, clock, Failpoints(), self._turns, name)
+        self._group = GroupCommit(self._handle, clock, Failpoints(), self._writer_lock, name)
         self._first = tuple(shards)
         self._changed: list[OwnershipListener] = []
         self._drain: Callable[[frozenset[int]], None] | None = None

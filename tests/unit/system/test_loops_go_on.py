@@ -176,8 +176,8 @@ def test_a_failing_store_is_probed_on(faulty: Faulty) -> None:
     [
         ("events.postgres.lease.lease_keeper:LeaseKeeper._tick", "leases"),
         ("events.postgres.lease.lease_deadlines:LeaseDeadlines._wait", "deadlines"),
-        ("events.postgres.notify.notifier:Notifier._ring", "hints"),
-        ("events.postgres.connect.watchdog:Watchdog.look", "watchdog"),
+        ("events.postgres.notify.notifier:Notifier._send", "hints"),
+        ("events.postgres.connect.watchdog:Watchdog.check", "watchdog"),
         ("events.postgres.notify.listener:NotifyListener._listen", "hints of others"),
         ("events.lease.role_holder:RoleHolder.renew", "indelible-roles"),
     ],
