@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_host import ActorHost
 from indelible.actors.durable.envelope import Envelope
+from indelible.actors.durable.recovery.batch_reader import BatchReader
 from indelible.actors.durable.recovery.read_ahead import read_together
 from indelible.actors.durable.recovery.recovery_stash import WAKE
 from indelible.actors.runtime.future import PooledFuture
@@ -64,6 +65,7 @@ class Directory:
         )  # shards owned and not about to be given away
         self._lock = threading.Lock()
         self._actors: dict[str, DurableActor] = {}
+        self._batch_reader = BatchReader(host.dispatcher, lambda stream: self.remind(stream, WAKE))
         self._closed = False
 
     def __len__(self) -> int:
@@ -142,7 +144,7 @@ class Directory:
     def wake_together(self, heads: Sequence[StreamHead]) -> None:
         """Load the actors of ``heads`` into memory, so that they continue unfinished work.
 
-        Their events are read read_together; streams of other processes are skipped.
+        Their events are read in batches; streams of other processes are skipped.
 
         Raises:
             ActorStoppedError: The system is closing.
@@ -157,7 +159,10 @@ class Directory:
                 actor.ahead = ahead
             self._actors.update(admitted)
         for head in heads:
-            self.remind(head.stream, WAKE)
+            if head.stream not in admitted or admitted[head.stream].ahead is None:
+                self.remind(head.stream, WAKE)
+        found = [actor.ahead for actor in admitted.values() if actor.ahead is not None]
+        self._batch_reader.add(dict.fromkeys(found))
 
     def live(self, stream: str) -> DurableActor | None:
         """The actor of ``stream``, if it is in memory."""

@@ -19,14 +19,32 @@ _EVENTS = 1_000
 
 
 class ReadAhead:
-    """The events of a batch of streams; the actor of each takes them once."""
+    """The events of a batch of streams; the actor of each takes them once.
+
+    Attributes:
+        streams: Their versions by name.
+    """
 
     def __init__(self, store: EventStore, streams: Mapping[str, int]) -> None:
         """Read nothing yet; only this process may write to ``streams`` (versions by name)."""
+        self.streams = streams
         self._store = store
-        self._streams = streams
         self._lock = threading.Lock()
         self._read: dict[str, Sequence[RecordedEvent]] | None = None
+
+    def load(self) -> None:
+        """Read the events, if no actor has been faster.
+
+        Raises:
+            StoreError: The log cannot be read now.
+        """
+        with self._lock:
+            self._loaded()
+
+    def _loaded(self) -> dict[str, Sequence[RecordedEvent]]:
+        if self._read is None:
+            self._read = dict(self._store.read_firsts(list(self.streams), SHORT))
+        return self._read
 
     def take(self, stream: str) -> Sequence[RecordedEvent] | None:
         """All events of ``stream``; ``None`` if its actor must read the stream separately.
@@ -37,11 +55,9 @@ class ReadAhead:
             StoreError: The log cannot be read now.
         """
         with self._lock:
-            if self._read is None:
-                self._read = dict(self._store.read_firsts(list(self._streams), SHORT))
-            events = self._read.pop(stream, ())
+            events = self._loaded().pop(stream, ())
         count = len(events)
-        if not max(1, self._streams[stream]) <= count < SHORT:
+        if not max(1, self.streams[stream]) <= count < SHORT:
             return None
         return events if gapless([event.version for event in events], 0) == count else None
 

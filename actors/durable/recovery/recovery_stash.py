@@ -76,7 +76,7 @@ def refuse(
 
 
 def in_order(arrived: Sequence[Any], resumption: Any) -> Sequence[Any]:
-    """The order in which a recovered actor handles the messages that ``arrived`` meanwhile.
+    """The order in which a recovered actor handles the messages that have ``arrived``.
 
     Results come before ``resumption``, because their attempts were not cut off; commands and
     queries come after it, because they expect a resumed run.

@@ -130,7 +130,7 @@ class RestartingActor(PromisingActor):
         resumption = None
         if found.version:
             resumption = self._work_tracker.resumption(actor, self._state, found.own)
-        stash.keep(in_order(self.actor_inbox.take_all(), resumption))
+        stash.keep(in_order([*stash.take_all(), *self.actor_inbox.take_all()], resumption))
         self._reissue_effects()
         return True
 

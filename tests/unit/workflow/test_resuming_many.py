@@ -60,7 +60,7 @@ def log() -> Counting:
 
 
 def test_the_runs_of_a_dead_process_are_read_in_batches_and_all_go_on(
-    flow: Flow, gate: Gate
+    flow: Flow, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow.system.close()
     flow.store = log = Counting()
@@ -83,6 +83,15 @@ def test_the_runs_of_a_dead_process_are_read_in_batches_and_all_go_on(
     gate.go.set()
     log.alone.clear()
     flow.steps["stuck"] = note
+    unread: list[str] = []
+    take = ReadAhead.take
+
+    def noted(ahead: ReadAhead, stream: str) -> Sequence[RecordedEvent] | None:
+        if ahead._read is None:
+            unread.append(stream)
+        return take(ahead, stream)
+
+    monkeypatch.setattr(ReadAhead, "take", noted)
     with flow.make() as system:
         assert {system.run(name).result(20)["status"] for name in names} == {"success"}
         for name in names[::50]:
@@ -90,6 +99,7 @@ def test_the_runs_of_a_dead_process_are_read_in_batches_and_all_go_on(
     waking = [stream for batch in log.batches for stream in batch]
     assert sorted(waking) == sorted(f"run-{name}" for name in names)
     assert len(log.batches) <= 4
+    assert not unread  # no actor waits for a batch on a thread of its own
     assert len(ran) == 2 * RUNS  # what was complete did not run again
 
 

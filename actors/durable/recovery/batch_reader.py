@@ -1,0 +1,63 @@
+"""Reads batches of streams one after the other, and wakes the actors of each batch behind it.
+
+An actor that recovers then finds its events in memory.  If each read its batch by itself, the
+others of the batch would wait for it on threads of their own, and a pool whose threads wait grows.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from indelible.actors.durable.recovery.read_ahead import ReadAhead
+from indelible.actors.runtime.pool.dispatcher import Dispatcher
+from indelible.errors import ActorStoppedError, StoreError
+
+logger = logging.getLogger("indelible.actors")
+
+
+class BatchReader:
+    """Reads on the threads of actors, one batch in a turn; any thread may add batches."""
+
+    def __init__(self, dispatcher: Dispatcher, wake: Callable[[str], object]) -> None:
+        """Read nothing yet; ``wake`` gets each stream of a batch when the batch has been read."""
+        self._dispatcher = dispatcher
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._batches: deque[ReadAhead] = deque()
+        self._scheduled = False
+
+    def __str__(self) -> str:
+        """The name that errors have for it."""
+        return "the reader of batches"
+
+    def add(self, batches: Iterable[ReadAhead]) -> None:
+        """Read ``batches`` behind those that were added before."""
+        with self._lock:
+            self._batches.extend(batches)
+            scheduled, self._scheduled = self._scheduled, bool(self._batches)
+        if self._batches and not scheduled:
+            self._schedule()
+
+    def run_activation(self) -> None:
+        """Read one batch; called by the dispatcher."""
+        with self._lock:
+            if not self._batches:
+                self._scheduled = False
+                return
+            batch = self._batches.popleft()
+        try:
+            batch.load()
+        except StoreError as error:
+            logger.debug("a batch of streams is read by its actors: %s", error)
+        for stream in batch.streams:
+            self._wake(stream)
+        self._schedule()  # behind the actors of this batch, so that few batches are in memory
+
+    def _schedule(self) -> None:
+        try:
+            self._dispatcher.schedule(self)
+        except ActorStoppedError:
+            return  # the system is closing: the next owner process wakes them
