@@ -87,6 +87,15 @@ class DurableActor(PassivatingActor):
         """The live state, ``None`` until it has been read again; callers must not change it."""
         return None if self._recovery_stash is not None else self._state
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the log is known to have an event of the stream; ``False`` says nothing."""
+        recovered = self._recovered_version
+        if self._recovery_stash is not None or recovered is None:
+            return False
+        appends = self._in_flight
+        return recovered > 0 or (self._version > 0 and not len(appends) and appends.error is None)
+
     # -- messages in
 
     def deliver(self, message: Any) -> None:

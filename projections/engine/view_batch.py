@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from indelible.errors import EventDecodeError, UnknownEventTypeError
@@ -17,6 +18,8 @@ Bad = tuple[RecordedEvent, Exception]
 
 _DECISIONS = EventTypes(PROJECTION_EVENTS)
 _DECISION_TYPES = frozenset(cls.wire_name for cls in PROJECTION_EVENTS)
+
+_place = attrgetter("shard", "position")
 
 
 class ViewBatch(NamedTuple):
@@ -53,9 +56,9 @@ def make_batch(
 ) -> ViewBatch:
     """The batch of ``events``, which follow each other within each shard."""
     pairs, undecodable = decode(events, wanted, types)
-    made, _ = decode(events, _DECISION_TYPES, _DECISIONS)
-    decisions = [_decision(event) for _, event in made]
-    return ViewBatch(pairs, undecodable, decisions, {e.shard: e.position for e in events})
+    made = [event for event in events if event.type in _DECISION_TYPES]  # hardly ever any
+    decisions = [_decision(event) for _, event in decode(made, _DECISION_TYPES, _DECISIONS)[0]]
+    return ViewBatch(pairs, undecodable, decisions, dict(map(_place, events)))
 
 
 def _decision(event: Event) -> EventRetried | EventSkipped:

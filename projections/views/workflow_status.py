@@ -45,7 +45,7 @@ class RunChange(msgspec.Struct, gc=False):
     updated_at: int = 0
     version: int = 0
     position: int = 0
-    running: int = 0
+    correction: int = 0  # of `running`, where an attempt or completion is of no running step
     retrying: int = 0
     wake_at: int = 0  # when the last retry is due, or was
     wide: bool = False  # whether anything below is set, or the state may have changed
@@ -58,6 +58,11 @@ class RunChange(msgspec.Struct, gc=False):
     error_message: str | None = None
     error_step: str | None = None
     accepted: RunAccepted | None = None
+
+    @property
+    def running(self) -> int:
+        """How many more steps run: worked out once a batch, not at each event."""
+        return self.attempts - self.completed + self.correction
 
 
 class WorkflowStatus:
@@ -239,7 +244,6 @@ def _row(change: RunChange, accepted: RunAccepted) -> tuple[object, ...]:
 def _accepted(change: RunChange, event: RunAccepted) -> None:
     change.accepted = event
     change.attempts += len(event.starts)
-    change.running += len(event.starts)
     change.checkpoints = event.checkpoint
     change.updated_at = event.at
 
@@ -247,8 +251,8 @@ def _accepted(change: RunChange, event: RunAccepted) -> None:
 def _started(change: RunChange, event: StepsStarted) -> None:
     count = len(event.starts)
     change.attempts += count
-    if event.reason != "recovered":  # those ran before, as far as is known
-        change.running += count
+    if event.reason == "recovered":  # those ran before, as far as is known
+        change.correction -= count
     if event.reason == "retry":
         change.retries += count
         change.retrying -= count
@@ -260,29 +264,25 @@ def _started(change: RunChange, event: StepsStarted) -> None:
 
 def _released(change: RunChange, event: StepsReleased) -> None:
     change.attempts -= len(event.paths)
-    change.running -= len(event.paths)
     change.updated_at = event.at
 
 
 def _step_completed(change: RunChange, event: StepCompleted) -> None:
     change.completed += 1
-    started = len(event.starts)
-    change.attempts += started
-    change.running += started
+    change.attempts += len(event.starts)
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint
     if event.by:
         change.unknown -= 1
+        change.correction += 1
         _reopen(change)
-    else:
-        change.running -= 1
     change.updated_at = event.at
 
 
 def _step_failed(change: RunChange, event: StepFailed) -> None:
     change.attempts += len(event.starts)
     ran = event.attempt > 0 and not event.by  # or its condition could not be answered
-    change.running += len(event.starts) - ran
+    change.correction -= ran
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint
     if event.by:
@@ -299,7 +299,7 @@ def _step_failed(change: RunChange, event: StepFailed) -> None:
 
 def _outcome_unknown(change: RunChange, event: StepOutcomeUnknown) -> None:
     change.unknown += 1
-    change.running -= 1
+    change.correction -= 1
     _reopen(change)
     change.updated_at = event.at
 

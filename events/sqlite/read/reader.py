@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from hashlib import sha256
 from itertools import starmap
 from typing import Any
@@ -232,13 +232,17 @@ class SqliteReader:
 
         Loading a value of more than ``most`` bytes is an error.
         """
-        with (
-            translated(self._url),
-            closing(self.engine.raw_connection()) as connection,
-            loading_at_most(most, connection.driver_connection) as driver,
-            closing(driver.cursor()) as cursor,
-        ):
-            yield cursor
+        with translated(self._url):
+            connection = self.engine.raw_connection()
+            try:
+                with loading_at_most(most, connection.driver_connection) as driver:
+                    cursor = driver.cursor()
+                    try:
+                        yield cursor
+                    finally:
+                        cursor.close()
+            finally:
+                connection.close()
 
 
 def _events(
@@ -262,14 +266,13 @@ def _head(row: Sequence[Any], url: str) -> StreamHead:
     Raises:
         StoreCorruptError: A value has another type.
     """
-    for value, (name, kind) in zip(row, _HEAD_COLUMNS, strict=True):
-        if not isinstance(value, kind):
-            found = f"its {name} in streams is {value!r:.80}, where {kind.__name__} was wanted"
-            raise StoreCorruptError(url, found, stream=str(row[0]))
-    return StreamHead(*row)
+    if tuple(map(type, row)) == _HEAD_TYPES:
+        return StreamHead(*row)
+    columns = zip(row, _HEAD_NAMES, _HEAD_TYPES, strict=True)
+    value, name, kind = next((v, name, kind) for v, name, kind in columns if type(v) is not kind)
+    found = f"its {name} in streams is {value!r:.80}, where {kind.__name__} was wanted"
+    raise StoreCorruptError(url, found, stream=str(row[0]))
 
 
-_HEAD_COLUMNS = (
-    *(("name", str), ("category", str)),
-    *(("version", int), ("status", str), ("wake_at", int)),
-)
+_HEAD_NAMES = ("name", "category", "version", "status", "wake_at")
+_HEAD_TYPES = (str, str, int, str, int)

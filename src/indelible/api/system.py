@@ -336,7 +336,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
         access = self._access
         access.check_may_block("run", "run_async")
         check_id("run id", run_id)
-        if not access.reader.exists(run_id):
+        if not access.has_run(run_id):
             raise UnknownRunError(run_id, access.store.url)
         return RunHandle(access, run_id)
 

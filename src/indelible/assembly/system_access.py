@@ -84,6 +84,11 @@ class SystemAccess(Caller):
             raise StoreReadOnlyError(self.url, f'the system was opened with mode="{self.mode}"')
         return parts.directory
 
+    def has_run(self, run_id: str) -> bool:
+        """Whether there is such a run; the database is asked only if it is not in memory."""
+        actor = self.directory.live(f"run-{run_id}") if self.owns else None
+        return (actor is not None and actor.is_stored) or self.reader.exists(run_id)
+
     @property
     def inbox_client(self) -> InboxClient:
         """The client that sends messages to actors in other processes.

@@ -378,3 +378,19 @@ def test_a_system_that_stands_still_holds_up_no_other(bank: Any) -> None:
     bank.decider.hold.open()
     assert committing.get(timeout=50) == 5
     assert deciding.get(timeout=50) == 0
+
+
+def test_an_actor_is_known_to_be_stored_once_its_first_event_is_durable(bank: Any) -> None:
+    assert bank.look("ann") == 0  # its stream was read, and is empty
+    actor = bank.parts.directory.live("account-ann")
+    bank.commit.close()
+    deposit = bank.ask("ann", "deposit", 5)
+    bank.commit.wait()
+    assert not actor.is_stored
+    bank.commit.open()
+    assert deposit.get(timeout=10) == 5
+    assert bank.look("ann") == 5  # so that the activation behind the commit is over
+    assert actor.is_stored
+    bank.reopen()
+    assert bank.look("ann") == 5
+    assert bank.parts.directory.live("account-ann").is_stored

@@ -18,6 +18,7 @@ from indelible.errors import (
     ResultTimeoutError,
     RunExistsError,
     StoreReadOnlyError,
+    StoreUnavailableError,
     SystemClosedError,
     UnknownRunError,
     ValueNotStorableError,
@@ -353,3 +354,24 @@ def test_a_reader_in_another_system_sees_runs_and_starts_none(flow: Flow, tmp_pa
             reader.register_step("give", lambda context, step: 1)
             with pytest.raises(StoreReadOnlyError, match=r"mode=.read"):
                 reader.workflow_agent("a").start({"name": "w", **ONE})
+
+
+def test_a_run_in_memory_is_found_without_the_database(
+    flow: Flow, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @flow.step
+    def stuck(context: Any, step: Any) -> None:
+        gate()
+
+    flow.start({"name": "w", "steps": [{"name": "s", "type": "stuck"}]})
+    gate.wait()
+
+    def head(stream: str) -> None:
+        raise StoreUnavailableError("a test says so")
+
+    monkeypatch.setattr(flow.store, "head", head)
+    run = flow.system.run("r")
+    with pytest.raises(StoreUnavailableError):
+        flow.system.run("another")
+    gate.go.set()
+    assert run.result(20)["status"] == "success"
