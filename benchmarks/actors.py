@@ -1,4 +1,4 @@
-"""Live pooled actors: memory and threads of 100,000, and how fast they take messages."""
+"""Live pooled actors: memory and threads of 100,000, and the rate of messages."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
 
 
 class Idle(PooledActor):
-    """Counts what it is told."""
+    """Counts its messages."""
 
     registered = False
 
     def __init__(self) -> None:
-        """Begin at none."""
+        """Begin at 0."""
         super().__init__()
         self.count = 0
 
     def on_receive(self, message: Any) -> int:  # noqa: ARG002 - pykka's signature
-        """Count it."""
+        """Count the message."""
         self.count += 1
         return self.count
 

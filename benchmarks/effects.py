@@ -1,4 +1,4 @@
-"""What effects cost: CPU time of an order that calls, or tells, less one that does neither."""
+"""The cost of effects: CPU time of an order with a Call or a Tell, minus an order without."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from postgres_server import a_server
 
 UNDER_WAY = 500
-"""Orders that are asked for before the first of them is answered."""
+"""Orders that are sent before the first of them is answered."""
 
 
 class Placed(Event, frozen=True, gc=False):
-    """An order is there, and may wait for a call."""
+    """An order was placed, and may wait for a call."""
 
     wire_name: ClassVar[str] = "order.placed"
 
@@ -32,13 +32,13 @@ class Placed(Event, frozen=True, gc=False):
 
 
 class Charged(Event, frozen=True, gc=False):
-    """Something came of it."""
+    """The call of the order has ended."""
 
     wire_name: ClassVar[str] = "order.charged"
 
 
 class Order(Decider[bool]):
-    """``alone``, ``twice`` (a message and an event more), ``call`` or ``tell``."""
+    """An order of kind ``alone``, ``twice`` (one more message and event), ``call`` or ``tell``."""
 
     category: ClassVar[str] = "order"
     event_types: ClassVar[Sequence[type[Event]]] = (Placed, Charged)
@@ -48,11 +48,11 @@ class Order(Decider[bool]):
         self.calls = [Call("charge", function, 5)]
 
     def initial_state(self) -> bool:
-        """Wait for nothing."""
+        """Begin without a pending call."""
         return False
 
     def decide(self, state: bool, message: Any) -> Decision:  # noqa: ARG002 - as it is called
-        """Do as the message says."""
+        """Handle the message by its kind."""
         if message == "call":
             return Decision([Placed(calls=True)], None, self.calls)
         if message == "tell":
@@ -62,30 +62,30 @@ class Order(Decider[bool]):
         return Decision([Placed(calls=False)])
 
     def evolve(self, state: bool, event: Any) -> bool:  # noqa: ARG002 - as above
-        """Wait for a call, or not."""
+        """Whether the order waits for a call now."""
         return type(event) is Placed and event.calls
 
     def pending(self, state: bool) -> Sequence[Call]:
-        """Return the call while it is waited for."""
+        """Return the call while the order waits for it."""
         return self.calls if state else ()
 
 
 class Stock(Decider[int]):
-    """Notes what it is told."""
+    """Records its messages."""
 
     category: ClassVar[str] = "stock"
     event_types: ClassVar[Sequence[type[Event]]] = (Charged,)
 
     def initial_state(self) -> int:
-        """Nothing."""
+        """No message yet."""
         return 0
 
     def decide(self, state: int, message: Any) -> list[Event]:  # noqa: ARG002 - as above
-        """Note it."""
+        """Record the message."""
         return [Charged()]
 
     def evolve(self, state: int, event: Any) -> int:  # noqa: ARG002 - as above
-        """Count it."""
+        """Count the message."""
         return state + 1
 
 

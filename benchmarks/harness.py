@@ -1,4 +1,4 @@
-"""What every benchmark prints and compares with: the machine, n, medians, raw sqlite3."""
+"""Shared by all benchmarks: the machine, n, medians, and raw sqlite3 as the reference."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE TABLE events (
 
 
 def print_machine(what: str) -> None:
-    """Say what is measured, and on what."""
+    """Print what is measured, and the machine."""
     print(f"# {what}")
     print(
         f"machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} "
@@ -35,7 +35,7 @@ def print_machine(what: str) -> None:
 
 
 def raw_events_per_second(folder: Path) -> float:
-    """Rows of an event's columns, one commit each, through sqlite3 alone (WAL, FULL)."""
+    """Rows with an event's columns a second, one commit each, with sqlite3 alone (WAL, FULL)."""
     connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")

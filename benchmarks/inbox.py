@@ -1,7 +1,7 @@
 """The inbox: from a command's submission in one process to its acceptance in another.
 
-The owner is a process of its own, and so are the askers.  PostgreSQL is measured where its driver
-and a server are: ``INDELIBLE_TEST_POSTGRES_URL``, or a throw-away one on this machine.
+The owner runs in another process than the callers.  PostgreSQL is measured if its driver and a
+server are available: ``INDELIBLE_TEST_POSTGRES_URL``, or a throw-away server on this machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from indelible.errors import IndelibleError
 
 IDLE_SECONDS = 5.0
 BATCH = 1_000
-BATCHES = 9  # the owner's views and its garbage make one slow, one quick
+BATCHES = 9  # batches differ, because of the owner's views and garbage collection
 
 
 @step("nothing")
@@ -36,7 +36,7 @@ DEFINITION = {"name": "bench", "steps": [{"name": "only", "type": "nothing"}]}
 
 
 def own(url: str) -> None:
-    """Own the store until stdin ends; say what an idle stretch costs."""
+    """Own the store until stdin ends; print the CPU share of an idle period."""
     with ActorSystem(url, steps=[nothing]):
         print("ready", flush=True)
         for line in sys.stdin:
@@ -63,7 +63,7 @@ def owner_of(url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def measure(what: str, url: str, count: int) -> None:
-    """Print latencies of one start after the other, of many at once, and the cost of waiting."""
+    """Print latencies of single starts and of many at once, and the owner's cost when idle."""
     with owner_of(url) as owner, ActorSystem(url, mode="client") as client:
         agent = client.workflow_agent("bench")
         agent.start(DEFINITION)
@@ -78,7 +78,7 @@ def measure(what: str, url: str, count: int) -> None:
             agent.start_many([(None, None)] * BATCH, DEFINITION)
             batches.append(time.perf_counter() - begun)
         together = statistics.median(batches)
-        time.sleep(2.0)  # until nobody looks for commands often any more
+        time.sleep(2.0)  # until the owner polls less often
         assert owner.stdin is not None
         assert owner.stdout is not None
         owner.stdin.write(f"{IDLE_SECONDS}\n")
@@ -93,7 +93,7 @@ def measure(what: str, url: str, count: int) -> None:
 
 
 def main(count: int) -> None:
-    """Measure SQLite, and PostgreSQL if it is here."""
+    """Measure SQLite, and PostgreSQL if it is available."""
     print_machine("commands from one process to another, one after the other")
     with tempfile.TemporaryDirectory() as folder:
         measure("SQLite", f"sqlite:///{Path(folder) / 'store.db'}", count)

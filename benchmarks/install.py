@@ -1,7 +1,7 @@
-"""What it costs to have the library: processor time of the import, size of the core install.
+"""The cost of the library: processor time of the import, size of the core install.
 
-The import leaves to the first system what only a system needs, so both are measured: the import,
-and the whole of a process that runs one step in a store that exists.
+Modules that only a system needs are imported with the first system, so both are measured: the
+import, and a whole process that runs one step in an existing store.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _applies(marker: str) -> bool:
 
 
 def median_of(n: int, code: str, *arguments: str) -> float:
-    """Median of what ``n`` new processes print that run ``code``."""
+    """Median of the numbers that ``n`` new processes print when they run ``code``."""
     command = [sys.executable, "-c", code, *arguments]
     return statistics.median(
         float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(n)
@@ -80,7 +80,7 @@ if __name__ == "__main__":
     print(f"import of ActorSystem: n={n}, median {median_of(n, IMPORT):.0f} ms CPU")
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder) / "log.db")
-        median_of(1, FIRST_RUN, store)  # makes the store
+        median_of(1, FIRST_RUN, store)  # creates the store
         print(f"import, open, one step, close: median {median_of(n, FIRST_RUN, store):.0f} ms CPU")
     names = sorted(core_install())
     print(f"core install: {len(names)} distributions ({', '.join(names)})")

@@ -1,7 +1,7 @@
-"""One run of 100 steps that follow each other, beside other systems: all on SQLite, WAL and FULL.
+"""One run of 100 sequential steps, compared with other systems: all on SQLite, WAL and FULL.
 
-Each runs in a process of its own, with the interpreter that ``--python`` names: peers are no
-dependency of this project.  One that is not installed there is named and passed over.
+Each peer runs in its own process, with the interpreter that ``--python`` names: peers are no
+dependency of this project.  A peer that is not installed there is reported and skipped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PostgreSQL: steps a second in one process and in two, and how long a take-over takes.
+"""PostgreSQL: steps a second in one process and in two, and the duration of a take-over.
 
 Against ``INDELIBLE_TEST_POSTGRES_URL``, or a throw-away server on this machine.
 """
@@ -49,7 +49,7 @@ async def gate(context: Any, step: Any) -> None:  # noqa: ARG001 - every step's 
 
 
 def raw(url: str) -> float:
-    """Rows of an event's columns a second, one commit each, through psycopg alone."""
+    """Rows with an event's columns a second, one commit each, with psycopg alone."""
     with connect(url) as connection:
         connection.execute(_RAW_TABLE)
         insert = f"INSERT INTO raw VALUES ({','.join(['%s'] * 12)})"
@@ -69,7 +69,7 @@ def run_many(
     done: Callable[[], object] = lambda: None,
     runs: int = 1_000,
 ) -> float:
-    """Seconds that ``runs`` runs of ten steps take, from their start to the last result."""
+    """Seconds from the start of ``runs`` runs of ten steps to the last result."""
     with ActorSystem(PostgresEventStore(url, lease=LEASE), steps=[nothing]) as system:
         agent = system.workflow_agent("bench")
         agent.execute_workflow(chain(2), timeout=60)
@@ -113,13 +113,13 @@ class TakeOver(NamedTuple):
     """Seconds from the death of a process until another has taken its place."""
 
     lease: float
-    """Until the last of its shards was the other's: no work can begin before."""
+    """Seconds until the other process owned the last of its shards: no work can begin before."""
     whole: float
-    """Until the last of its unfinished steps ran again."""
+    """Seconds until the last of its unfinished steps ran again."""
 
 
 def take_over(url: str, runs: int = 1_000) -> TakeOver:
-    """Kill a process with ``runs`` unfinished runs, and see another run their steps again."""
+    """Kill a process with ``runs`` unfinished runs; time until another runs their steps again."""
     words = [sys.executable, __file__, "--child", "die", url, "--runs", str(runs)]
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
     died = time.perf_counter()
@@ -161,7 +161,7 @@ def child(what: str, url: str, runs: int) -> None:
 
 
 def in_fresh_databases(server: PostgresServer, repeat: int, measure: Callable[[str], T]) -> list[T]:
-    """``measure`` on an empty database each time."""
+    """Results of ``measure``, each on an empty database."""
     found = []
     for _ in range(repeat):
         url = server.create_database()
@@ -171,7 +171,7 @@ def in_fresh_databases(server: PostgresServer, repeat: int, measure: Callable[[s
 
 
 def main(repeat: int, only: str | None) -> None:
-    """Measure and print all, or ``only`` one of them."""
+    """Measure and print all figures, or ``only`` one."""
     with a_server() as server:
         version = connect(server.url("postgres")).execute("SHOW server_version").fetchone()
         print_machine(f"steps a second on PostgreSQL {version[0] if version else ''}, same machine")
@@ -195,7 +195,7 @@ def print_steps(server: PostgresServer, repeat: int) -> None:
 
 
 def print_take_over(server: PostgresServer, repeat: int) -> None:
-    """How long the runs of a dead process stand still, and how much of that is the lease."""
+    """How long the runs of a dead process wait, and the part of it that is the lease."""
     found = in_fresh_databases(server, repeat, take_over)
     wholes, leases = [one.whole for one in found], [one.lease for one in found]
     work = [one.whole - one.lease for one in found]

@@ -1,4 +1,4 @@
-"""Views: events a second that each catches up with, and how far they lag behind live events."""
+"""Views: events a second of each view while it catches up, and the lag behind live events."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def history(run: int) -> list[Event]:
 
 
 def fill(store: EventStore, runs: int) -> int:
-    """Write whole runs, whose events lie between each other's, and return how many events."""
+    """Write whole runs with interleaved events, and return the number of events."""
     ids, written, together = Ids(), 0, 50
     for first in range(0, runs, together):
         histories = {n: history(n) for n in range(first, min(first + together, runs))}
@@ -118,7 +118,7 @@ def live_lags(store: EventStore, rate: int, seconds: float) -> list[float]:
 
 @contextmanager
 def an_address(*, postgres: bool) -> Iterator[str]:
-    """Of a database that is empty, and gone at the end."""
+    """The address of an empty database, which is removed at the end."""
     if postgres:
         with a_server() as server:
             url = server.create_database()

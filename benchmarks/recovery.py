@@ -1,4 +1,4 @@
-"""How long unfinished runs wait after a crash: from opening the store until all have gone on."""
+"""Recovery after a crash: seconds from opening the store until all unfinished runs continue."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LENGTH = 5
 
 
 def definition() -> dict[str, Any]:
-    """Runs stop at their third step until the store is opened again."""
+    """A workflow whose third step waits until the store is opened again."""
     steps = [{"name": f"s{n}", "type": "gate" if n == 2 else "nothing"} for n in range(LENGTH)]
     return {"name": "bench", "steps": steps}
 
 
 def leave_behind(store: str, runs: int) -> None:
-    """Start runs, wait until all are at the gate, and die without closing."""
+    """Start runs, wait until all are at the gate, and end without closing."""
     system = ActorSystem(store, max_threads=1)
 
     @system.step("nothing")

@@ -1,4 +1,4 @@
-"""How fast the log becomes typed events again, and how soon a long stream is awake."""
+"""Replay: the rate of decoding the log to typed events, and the time to activate a long stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GROUP = 1_000
 
 
 class Counted(Event, frozen=True, gc=False):
-    """One more."""
+    """One thing was counted."""
 
     wire_name: ClassVar[str] = "counter.counted"
 
@@ -37,13 +37,13 @@ class Counted(Event, frozen=True, gc=False):
 
 
 class Counter(Decider[dict[str, int]]):
-    """Counts a hundred things."""
+    """Counts things of a hundred kinds."""
 
     category: ClassVar[str] = "counter"
     event_types: ClassVar[Sequence[type[Event]]] = (Counted,)
 
     def initial_state(self) -> dict[str, int]:
-        """Nothing was counted."""
+        """Nothing counted yet."""
         return {}
 
     def decide(self, state: dict[str, int], message: Any) -> list[Event]:  # noqa: ARG002 - port
@@ -51,7 +51,7 @@ class Counter(Decider[dict[str, int]]):
         return [Counted(*message)]
 
     def evolve(self, state: dict[str, int], event: Any) -> dict[str, int]:
-        """Add it up."""
+        """Add the count."""
         state[event.what] = state.get(event.what, 0) + event.by
         return state
 
@@ -61,11 +61,11 @@ class Counter(Decider[dict[str, int]]):
 
     def restore(self, value: Any) -> dict[str, int]:
         """The counts."""
-        return value  # type: ignore[no-any-return] # what snapshot() gave
+        return value  # type: ignore[no-any-return] # the value of snapshot()
 
 
 def fill(store: EventStore, streams: Sequence[tuple[str, Sequence[EncodedEvent]]]) -> None:
-    """Append each stream's events, a thousand a time."""
+    """Append each stream's events, a thousand at a time."""
     errors: list[BaseException] = []
     left = threading.Semaphore(0)
 
@@ -87,7 +87,7 @@ def fill(store: EventStore, streams: Sequence[tuple[str, Sequence[EncodedEvent]]
 
 
 def replay_shard(store: EventStore, types: EventTypes) -> int:
-    """Read and decode the whole log, as a projection that catches up does."""
+    """Read and decode the whole log, as a view that catches up does."""
     decode, after, count = types.decode, 0, 0
     while page := store.read_shard(0, after, _PAGE):
         for event in page:
@@ -97,7 +97,7 @@ def replay_shard(store: EventStore, types: EventTypes) -> int:
 
 
 def replay_streams(store: EventStore, types: EventTypes, streams: Sequence[str]) -> int:
-    """Read and decode stream by stream, as actors that wake do."""
+    """Read and decode stream by stream, as actors do when they recover."""
     decode, count = types.decode, 0
     for stream in streams:
         for event in store.read(stream):
@@ -125,7 +125,7 @@ def measure_replay(events: int, length: int, repeat: int) -> None:
 
 
 def measure_waking(events: int, repeat: int) -> None:
-    """An actor whose stream holds ``events``, before and after it has a snapshot."""
+    """Activate an actor with ``events`` in its stream, without and with a snapshot."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'wake.db'}"
         types, ids = EventTypes([Counted]), Ids(_clock())
@@ -146,7 +146,7 @@ def measure_waking(events: int, repeat: int) -> None:
 
 
 def wake(url: str) -> float:
-    """Milliseconds from the first message until its event is durable and answered."""
+    """Milliseconds from the first message to its reply."""
     with ActorSystem(url, actors=[Counter()]) as system:
         actor = system.actor("counter", "long")
         begun = time.perf_counter()
@@ -155,7 +155,7 @@ def wake(url: str) -> float:
 
 
 def measure_run(steps: int, repeat: int) -> None:
-    """A run of ``steps`` parallel steps, read whole and from its snapshot, by who owns nothing."""
+    """Read a run of ``steps`` parallel steps, without and with a snapshot, as a reader."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'run.db'}"
         with ActorSystem(url) as system:
@@ -175,7 +175,7 @@ def measure_run(steps: int, repeat: int) -> None:
 
 
 def read_run(url: str) -> float:
-    """Milliseconds to the state of the run, its definition compiled already."""
+    """Milliseconds to read the state of the run, whose definition is compiled already."""
     with ActorSystem(url, mode="read") as system:
         access_to(system).reader.state("wide", until=1)
         begun = time.perf_counter()

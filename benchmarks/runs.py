@@ -1,4 +1,4 @@
-"""Steps a second: many runs together, the same one by one, one long run, one wide run."""
+"""Steps a second: many runs together, the same runs one by one, one long run, one wide run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def chain(length: int, pattern: str = "sequential", **extra: Any) -> dict[str, A
 
 
 def many_runs(folder: Path, runs: int = 1_000, length: int = 10) -> tuple[float, float]:
-    """Runs that are started together."""
+    """Measure runs that are started together."""
     with ActorSystem(f"sqlite:///{folder / 'b.db'}", steps=[nothing]) as system:
         agent = system.workflow_agent("bench")
         begun, cpu = time.perf_counter(), time.process_time()
@@ -35,7 +35,7 @@ def many_runs(folder: Path, runs: int = 1_000, length: int = 10) -> tuple[float,
 
 
 def serial_starts(folder: Path) -> tuple[float, float]:
-    """Runs that are started one after the other, each durable before the next."""
+    """Measure runs that are started one after the other, each durable before the next."""
     runs, length = 200, 10
     with ActorSystem(f"sqlite:///{folder / 'b.db'}", steps=[nothing]) as system:
         agent = system.workflow_agent("bench")
@@ -47,7 +47,7 @@ def serial_starts(folder: Path) -> tuple[float, float]:
 
 
 def one_run(folder: Path, length: int = 100) -> tuple[float, float]:
-    """One run of steps that follow each other."""
+    """Measure one run of sequential steps."""
     with ActorSystem(f"sqlite:///{folder / 'b.db'}", steps=[nothing]) as system:
         agent = system.workflow_agent("bench")
         agent.execute_workflow(chain(2))
@@ -58,7 +58,7 @@ def one_run(folder: Path, length: int = 100) -> tuple[float, float]:
 
 
 def wide_run(folder: Path, width: int = 10_000) -> tuple[float, float]:
-    """One run whose steps are all parallel."""
+    """Measure one run whose steps are all parallel."""
     with ActorSystem(f"sqlite:///{folder / 'b.db'}", steps=[nothing]) as system:
         agent = system.workflow_agent("bench")
         plan = chain(width, "parallel")

@@ -1,6 +1,6 @@
-"""What waits: memory and opening with many sleeping runs, and how late many fire that are due.
+"""Waiting runs: memory and opening time with many, and the delay when many are due at once.
 
-``--sleeping 1000000`` looks at as many rows.  Each figure is of a process of its own.
+``--sleeping 1000000`` makes as many rows.  Each figure is measured in a new process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ QUIET = 10.0  # seconds after opening until runs are due
 
 
 def prepare(url: str, runs: int, due: Callable[[int], int]) -> None:
-    """Append what ``runs`` have recorded whose only step has failed once; the views catch up."""
+    """Append the events of ``runs`` whose only step has failed once; the views catch up."""
     plan, given, types = compile_definition(DEFINITION, None), encode_value({}), run_event_types()
     store = open_store(url)
     ids = Ids()
@@ -71,13 +71,13 @@ def prepare(url: str, runs: int, due: Callable[[int], int]) -> None:
 
 
 def memory() -> float:
-    """MiB of this process that are in memory."""
+    """Resident MiB of this process."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4 / 1024
 
 
 def child(url: str, due: int) -> None:
-    """Open, look, and if ``due`` runs are to fire say how late their steps began."""
+    """Open the store and print figures; with ``due`` runs also how late their steps began."""
     late: list[float] = []
     system = ActorSystem(url, drain=0.1)
 
@@ -89,7 +89,7 @@ def child(url: str, due: int) -> None:
     with system:
         opened = time.perf_counter() - begun
         assert system.caught_up(timeout=600)
-        time.sleep(3)  # what is compared beside the work
+        time.sleep(3)  # for the comparison of rows, which runs beside the work
         found: dict[str, Any] = {"opened": opened, "memory": memory()}
         found["actors"] = system.health()["actors"]
         if due:
@@ -112,7 +112,7 @@ def child(url: str, due: int) -> None:
 
 
 def measured(url: str, due: int = 0) -> dict[str, Any]:
-    """What a new process finds."""
+    """The figures that a new process prints."""
     command = [sys.executable, __file__, "--child", url, "--due", str(due)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -125,7 +125,7 @@ def share(values: list[float], part: float) -> float:
 
 
 def sleeping(folder: Path, runs: int) -> None:
-    """Memory and opening with ``runs`` that wait for an hour, against an empty store."""
+    """Memory and opening time with ``runs`` that wait for an hour, compared with an empty store."""
     empty, full = f"sqlite:///{folder}/empty.db", f"sqlite:///{folder}/full.db"
     with ActorSystem(empty):
         pass
@@ -140,7 +140,7 @@ def sleeping(folder: Path, runs: int) -> None:
 
 
 def firing(folder: Path, runs: int) -> None:
-    """How late ``runs`` fire that are due within one second."""
+    """How late ``runs`` continue that are due within one second."""
     url = f"sqlite:///{folder}/due.db"
     first = time.time_ns() // 1_000 + round(QUIET * SECOND) + runs * 300
     prepare(url, runs, lambda n: first + n * SECOND // runs)

@@ -13,13 +13,13 @@ NOT_INSTALLED = 3
 
 
 class Counted(TypedDict):
-    """What the graph's node changes."""
+    """The state of the graph."""
 
     n: int
 
 
 def connected(file: Path) -> sqlite3.Connection:
-    """A connection as durable as the others': WAL, and each commit on the disk."""
+    """A connection with the durability of the others: WAL, and each commit synced to disk."""
     connection = sqlite3.connect(file, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")

@@ -18,7 +18,7 @@ from typing import Any
 from indelible import StepContext, step
 
 DATA = Path(__file__).parent / "data"
-DATABASE = "flights.db"  # in the current directory, unless the run's input names another file
+DATABASE = "flights.db"  # in the current directory; the run's input may name another file
 FILES = {
     "flights": "flights-2013-01.csv.gz",
     "airlines": "airlines.csv",
@@ -33,8 +33,8 @@ Row = dict[str, Any]
 def load_flights(context: StepContext) -> dict[str, int]:
     """Fill the three source tables with the files' text and count their rows.
 
-    All of it is one transaction that replaces what was there: cut off at any moment it leaves
-    the old tables, and running it again changes nothing.
+    It is one transaction that replaces the old rows: if it is interrupted, the old rows stay, and
+    running it again is safe.
     """
     database = context.input.get("database", DATABASE)
     with closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as connection:
@@ -52,7 +52,7 @@ def clean_flights(extracts: Sequence[Sequence[Row]]) -> dict[str, Any]:
 
 
 def clean_flight(row: Mapping[str, str]) -> Row:
-    """One flight as the later steps want it; a flight that never departed was cancelled."""
+    """One flight in the form for later steps; a flight without a departure was cancelled."""
     return {
         "carrier": row["carrier"],
         "origin": row["origin"],
@@ -78,7 +78,7 @@ def reconcile(totals: Mapping[str, int], expected: int) -> dict[str, int]:
     """Pass the totals on if every one of them is the number of flights in the source.
 
     Raises:
-        ValueError: A table lost or doubled flights; names each total that is off.
+        ValueError: A table lost or doubled flights; the message lists each wrong total.
     """
     wrong = {name: total for name, total in totals.items() if total != expected}
     if wrong:
@@ -88,7 +88,7 @@ def reconcile(totals: Mapping[str, int], expected: int) -> dict[str, int]:
 
 @step("summarise")
 def summarise(airlines: Sequence[Row], airports: Sequence[Row], flights: int) -> dict[str, Any]:
-    """The result of the run; ``report`` is text for a person."""
+    """The result of the run; ``report`` is text for people."""
     cancelled = sum(row["cancelled"] for row in airlines)
     unknown = [row for row in airports if row["airport"] is None]
     nameless = ", ".join(sorted(row["dest"] for row in unknown))

@@ -1,6 +1,6 @@
-"""A shop whose orders are events, and a view of its own: what each customer has bought.
+"""A shop whose orders are event-sourced actors, and a custom view: the orders of each customer.
 
-Run it with ``python examples/projections/sales.py``; it keeps ``sales.db`` beside you.
+Run it with ``python examples/projections/sales.py``; it writes ``sales.db`` here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from indelible import ActorSystem, Decider, Event, Projection, RecordedEvent, RefusedError
 
-# -- the facts
+# -- the events
 
 
 class OrderPlaced(Event, frozen=True):
-    """A customer has ordered."""
+    """A customer has placed the order."""
 
     wire_name = "order.placed"
 
@@ -27,23 +27,23 @@ class OrderPlaced(Event, frozen=True):
 
 
 class OrderCancelled(Event, frozen=True):
-    """The customer does not want it any more."""
+    """The customer has cancelled the order."""
 
     wire_name = "order.cancelled"
 
 
-# -- who writes them
+# -- the actor
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Order for ``cents``."""
+    """Place the order for ``cents``."""
 
     customer: str
     cents: int
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """Take the order back."""
+    """Cancel the order."""
 
 
 class Order(Decider[str]):
@@ -54,19 +54,19 @@ class Order(Decider[str]):
     message_types = (Place, Cancel)
 
     def initial_state(self) -> str:
-        """Nothing is ordered."""
+        """Not placed yet."""
         return ""
 
     def decide(self, state: str, message: Any) -> list[Event]:
-        """Place once, cancel what is placed."""
+        """Accept one placement, then one cancellation."""
         if isinstance(message, Place) and not state:
             return [OrderPlaced(message.customer, message.cents)]
         if isinstance(message, Cancel) and state == "placed":
             return [OrderCancelled()]
         raise RefusedError(f"an order that is {state or 'new'} takes no {type(message).__name__}")
 
-    def evolve(self, state: str, event: Event) -> str:  # noqa: ARG002 - the last fact says it
-        """Placed, then perhaps cancelled."""
+    def evolve(self, state: str, event: Event) -> str:  # noqa: ARG002 - the event alone decides
+        """The state after ``event``."""
         return "placed" if isinstance(event, OrderPlaced) else "cancelled"
 
 
@@ -84,7 +84,7 @@ ORDERS = sa.Table(
 
 
 class Sales(Projection):
-    """One row an order."""
+    """A view with one row for each order."""
 
     name = "sales"
     version = 1
@@ -94,7 +94,7 @@ class Sales(Projection):
     def apply(
         self, connection: sa.Connection, events: Sequence[tuple[RecordedEvent, Event]]
     ) -> None:
-        """Insert an order, or mark it."""
+        """Insert an order, or mark it as cancelled."""
         orders = self.table("sales_orders")
         for recorded, event in events:
             order_id = recorded.stream.removeprefix("order-")
@@ -123,7 +123,7 @@ def totals(system: ActorSystem) -> dict[str, int]:
 
 
 def main(url: str) -> None:
-    """Sell something, and say to whom."""
+    """Place some orders and print the totals."""
     with ActorSystem(url, actors=[Order()], projections=[Sales()]) as system:
         for number, (customer, cents) in enumerate(
             [("ada", 1_250), ("bob", 300), ("ada", 4_000)], start=1

@@ -1,7 +1,7 @@
 """An ASGI app that starts durable runs and shows them; each worker process embeds a system.
 
 On PostgreSQL every worker owns some of the store's shards.  A SQLite store has one owner: the first
-worker, which the others ask through the store's inbox.
+worker; the others send it commands through the store's inbox.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from indelible.errors import (
 from indelible.reports import Reporter
 
 STORE = os.environ.get("STORE", "sqlite:///service.db")
-DRAIN = 20.0  # seconds; less than whoever stops the workers waits before it kills them
+DRAIN = 20.0  # seconds; less than the process manager waits before it kills a worker
 
 GREETING = {
     "name": "greeting",
@@ -42,7 +42,7 @@ GREETING = {
 
 @step("look_up")
 async def look_up(name: str) -> dict[str, Any]:
-    """Find out about a person; stands for a slow call to somebody else's service."""
+    """Look up a person; in place of a slow call to another service."""
     await asyncio.sleep(0.1)
     return {"name": name, "known": name.istitle()}
 
@@ -56,8 +56,8 @@ def greet(person: dict[str, Any]) -> str:
 async def start(request: Request) -> JSONResponse:
     """``POST /runs`` with ``{"name": "Ada", "run_id": "any id, if you like"}``.
 
-    The run is durable when this answers.  The same id again is the same run, so a caller that got
-    no answer may simply repeat.
+    The run is durable when the response is sent.  The same id again is the same run, so a caller
+    without a response may repeat the request.
     """
     try:
         body = await request.json()
@@ -72,7 +72,7 @@ async def start(request: Request) -> JSONResponse:
 
 
 async def show(request: Request) -> JSONResponse:
-    """``GET /runs/ID``: how it stands, and its result once it has ended."""
+    """``GET /runs/ID``: the run's status, and its result once it has ended."""
     system: ActorSystem = request.app.state.system
     run = await system.run_async(request.path_params["run_id"])
     status = await run.status_async()
@@ -83,7 +83,7 @@ async def show(request: Request) -> JSONResponse:
 
 
 async def health(request: Request) -> JSONResponse:
-    """``GET /health``: 200 while this worker can take runs, else 503; figures either way."""
+    """``GET /health``: 200 while this worker can accept runs, else 503; always with figures."""
     system: ActorSystem = request.app.state.system
     found = await system.health_async()
     worker = {"pid": os.getpid(), "owns": system.owns}
@@ -91,7 +91,7 @@ async def health(request: Request) -> JSONResponse:
 
 
 async def refuse(_request: Request, error: Exception) -> JSONResponse:
-    """Turn what the library raises on purpose into an answer."""
+    """Turn an error of the library into a response."""
     codes = {
         UnknownRunError: 404,
         RunExistsError: 409,
@@ -104,7 +104,7 @@ async def refuse(_request: Request, error: Exception) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Own the store, or shards of it, while the worker lives; drain when it ends."""
+    """Open a system while the worker lives; drain an owner before it closes."""
     async with AsyncExitStack() as stack:
         system = await open_system(STORE)
         stack.push_async_callback(system.close_async)
@@ -117,7 +117,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def open_system(url: str) -> ActorSystem:
-    """Own the store at ``url``, or shards of it; else ask the worker that does."""
+    """A system that owns the store at ``url``, or shards of it; or a client of its owner."""
     for _ in range(100):
         try:
             return await make_system(url, "own").open_async()
@@ -126,8 +126,8 @@ async def open_system(url: str) -> ActorSystem:
         try:
             return await make_system(url, "client").open_async()
         except (StoreNotFoundError, StoreCorruptError, SchemaVersionError):
-            await asyncio.sleep(0.05)  # its owner is only just making it
-    raise TimeoutError(f"the owner of {url} does not come to an end with making it")
+            await asyncio.sleep(0.05)  # the owner is still creating the store
+    raise TimeoutError(f"the owner of {url} has not created it in time")
 
 
 def make_system(url: str, mode: Literal["own", "client"]) -> ActorSystem:

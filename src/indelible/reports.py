@@ -240,9 +240,9 @@ class Reporter:
     def _write(self, connection: sa.Connection, report: bytes) -> None:
         now = _now(connection)
         stores_row = self._system.store.process  # the store has made a row for this process
-        mine = sa.update(PROCESSES).where(PROCESSES.c.id == (stores_row or self._own_id))
+        own_row = sa.update(PROCESSES).where(PROCESSES.c.id == (stores_row or self._own_id))
         values = {"name": self._name, "report": report, "reported_at": now}
-        if connection.execute(mine.values(values)).rowcount or stores_row:
+        if connection.execute(own_row.values(values)).rowcount or stores_row:
             return  # if that row is missing, the store makes it with its next lease
         if not is_leased(connection):  # this process has the kernel's lock: all others have ended
             connection.execute(sa.update(PROCESSES).values(lease_until=_REPLACED))

@@ -144,8 +144,8 @@ class StoreMachine(RuleBasedStateMachine):
                 self.store.submit(append)
         self.store.lead()
         outcomes.wait_for(len(group))  # that leader may be the one that commits them
-        told = {id(append): error for append, error in outcomes.told}
-        assert len(outcomes.told) == len(told) == len(group)
+        told = {id(append): error for append, error in outcomes.completed}
+        assert len(outcomes.completed) == len(told) == len(group)
         for append, kind in wanted:
             error = told[id(append)]
             failed = StoreUnavailableError if failing and kind is None else kind

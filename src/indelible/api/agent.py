@@ -99,10 +99,10 @@ class WorkflowAgent:
             Errors of :meth:`start`, for the first run that cannot start; the others have started.
         """
         self._access.check_may_block("start_many", "start_many_async")
-        asked = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
-        for _, future in asked:
+        sent = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
+        for _, future in sent:
             self._access.wait_for_answer(future)
-        return [RunHandle(self._access, run_id) for run_id, _ in asked]
+        return [RunHandle(self._access, run_id) for run_id, _ in sent]
 
     async def start_many_async(
         self,
@@ -114,10 +114,10 @@ class WorkflowAgent:
         correlation_id: str | None = None,
     ) -> list[RunHandle]:
         """Do what :meth:`start_many` does without blocking the event loop."""
-        asked = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
-        for _, future in asked:
+        sent = self._ask_all(runs, definition, self._access.calling(by, why, correlation_id))
+        for _, future in sent:
             await self._access.await_answer(future)
-        return [RunHandle(self._access, run_id) for run_id, _ in asked]
+        return [RunHandle(self._access, run_id) for run_id, _ in sent]
 
     def execute_workflow(
         self,

@@ -269,7 +269,7 @@ class SystemParts:
 
     def activate_unbegun_runs(self) -> None:
         """Activate the runs that must record, before the end, steps that have not begun here."""
-        streams = dict.fromkeys(one.stream for one in self.executor.unregistered.unbegun(_all))
+        streams = dict.fromkeys(step.stream for step in self.executor.unregistered.unbegun(_all))
         heads = [StreamHead(stream, "run", 0, "", 0) for stream in streams]
         for at in range(0, len(heads), PAGE):
             self.directory.wake_together(heads[at : at + PAGE])

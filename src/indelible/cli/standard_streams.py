@@ -107,8 +107,8 @@ def _opened(stream: Any) -> Any:
 
 def _in_plain(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
-    lacking = error.object[error.start : error.end]
+    unencodable = error.object[error.start : error.end]
     plain = (
-        _PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode("ascii") for c in lacking
+        _PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode("ascii") for c in unencodable
     )
     return "".join(plain), error.end

@@ -112,8 +112,8 @@ class StartedRuns:
         except RefusedError as refusal:  # the program has changed since the effect was checked
             self._send_end(watch, partial(_refused, watch, refusal))
             return
-        asked = self._directory.ask(watch.run, message, context=watch.caused.context)
-        asked.add_done_callback(partial(self._answered, watch, pause))
+        answer = self._directory.ask(watch.run, message, context=watch.caused.context)
+        answer.add_done_callback(partial(self._answered, watch, pause))
 
     def _answered(self, watch: WatchedRun, pause: float, answer: Any) -> None:
         try:
@@ -146,7 +146,7 @@ class StartedRuns:
         except SystemClosedError:
             return
 
-        def told(answer: Any) -> None:
+        def on_answer(answer: Any) -> None:
             try:
                 state = answer.get(timeout=0)
             except Exception as error:  # noqa: BLE001 - as above
@@ -154,7 +154,7 @@ class StartedRuns:
             else:
                 ended(state)
 
-        end.add_done_callback(told)
+        end.add_done_callback(on_answer)
 
     def _ended(self, watch: WatchedRun, pause: float, end: RunState | BaseException) -> None:
         """Handle the run's end, or the error of waiting for it; may be called twice."""

@@ -102,9 +102,9 @@ class AskTimeoutError(ActorError):
 
     def __init__(self, actor: str, timeout: float, threads: Sequence[str] = ()) -> None:
         """``timeout`` in seconds; ``threads`` names the threads that the host does not give."""
-        lacking = f"; the host gives no thread for {', '.join(threads)}" if threads else ""
+        missing = f"; the host gives no thread for {', '.join(threads)}" if threads else ""
         super().__init__(
-            f"{actor} did not answer within {timeout:g} s{lacking}; it may still act: "
+            f"{actor} did not answer within {timeout:g} s{missing}; it may still act: "
             "retry with the same id, or wait longer",
             actor=actor,
             timeout=timeout,

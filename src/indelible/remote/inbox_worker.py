@@ -259,9 +259,9 @@ class InboxWorker:
 
     def _deliver(self, key: Key, command: Command) -> None:
         stream = command.stream
-        aside = self._store.set_aside().get(command.shard)
-        if aside is not None:
-            self._refuse(key, command, aside)
+        damage = self._store.set_aside().get(command.shard)
+        if damage is not None:
+            self._refuse(key, command, damage)
             return
         if command.kind.startswith(SERVICE):
             self._services.run(command, partial(self._on_process_reply, key, command))

@@ -35,7 +35,7 @@ def on_end(
     state = None if actor is None else actor.state
     if state is not None and state.accepted is not None and state.end is None:
         return forget  # the run is in memory: its actor notifies
-    asked = directory.ask(stream, AskEnd())
+    answer_future = directory.ask(stream, AskEnd())
 
     def answered(answer: PooledFuture[Any]) -> None:
         try:
@@ -48,5 +48,5 @@ def on_end(
         if state is not None:
             ended(state)
 
-    asked.add_done_callback(answered)
+    answer_future.add_done_callback(answered)
     return forget

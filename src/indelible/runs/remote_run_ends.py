@@ -132,9 +132,9 @@ class RemoteRunEnds:
             if head is None or head.status not in RESUMED:
                 self._complete(run_id, None if head is None else head.version)
                 return
-        aside = self._store.set_aside().get(self._store.shard_of(stream))
-        if aside is not None:
-            raise aside
+        damage = self._store.set_aside().get(self._store.shard_of(stream))
+        if damage is not None:
+            raise damage
 
     def _complete(self, run_id: str, version: int | None) -> None:
         """Complete the run's futures if, as the row at ``version`` says, its events have an end."""

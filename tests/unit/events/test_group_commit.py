@@ -146,7 +146,7 @@ def test_a_follower_does_not_wait_for_the_leader() -> None:
     assert inside.wait(30)
     store.submit(Append("run-2", 0, [some_event()], outcomes.on_done))
     store.lead()  # returns: the other one leads, and comes back to the queue
-    assert outcomes.told == []
+    assert outcomes.completed == []
     go_on.set()
     leader.join()
     assert outcomes.errors() == [None, None]

@@ -96,8 +96,8 @@ def list_runs(
 ) -> None:
     """List the runs, the last accepted first."""
     if state is not None and state not in STATES:
-        words = f"no state {state!r}; there are {', '.join(STATES)}"
-        raise typer.BadParameter(words, param_hint="--state")
+        message = f"no state {state!r}; there are {', '.join(STATES)}"
+        raise typer.BadParameter(message, param_hint="--state")
     moment = parse_as_of(as_of)
     with reading(store) as system:
         rows, earlier = (
@@ -196,7 +196,9 @@ def _as_of(
     existing = []
     for names in _by_shard(system, (head.stream for head in store.heads("run"))):
         # in order of creation, so the runs that existed at the moment come first
-        there = bisect_right(names, 0, key=lambda name: 0 if version_at(store, name, cursor) else 1)
-        existing.append(names[:there])
+        count_then = bisect_right(
+            names, 0, key=lambda name: 0 if version_at(store, name, cursor) else 1
+        )
+        existing.append(names[:count_then])
     found = _first(map(rows, existing), state, limit)
     return found, sum(map(len, existing)) - len(found if state is None else looked)

@@ -26,10 +26,10 @@ def note(event: str, message: str, level: int = logging.INFO) -> None:
 @contextmanager
 def journal(*, as_json: bool) -> Iterator[None]:
     """Write all log records, unless the user's modules have configured logging themselves."""
-    root, ours = logging.getLogger(), logging.getLogger("indelible")
-    level = ours.level
+    root, library_logger = logging.getLogger(), logging.getLogger("indelible")
+    level = library_logger.level
     if level == logging.NOTSET:
-        ours.setLevel(logging.INFO)
+        library_logger.setLevel(logging.INFO)
     handler = logging.StreamHandler(_stream(as_json=as_json))
     handler.setFormatter(JsonLines() if as_json else Lines())
     installed = not root.handlers
@@ -40,7 +40,7 @@ def journal(*, as_json: bool) -> Iterator[None]:
     finally:
         if installed:
             root.removeHandler(handler)
-        ours.setLevel(level)
+        library_logger.setLevel(level)
 
 
 def write_final_line(event: str, message: str, *, as_json: bool) -> None:

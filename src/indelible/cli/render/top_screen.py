@@ -151,8 +151,8 @@ def _processes(processes: Sequence[Process]) -> RenderableType:
                 f"{health.threads}",
                 duration(health.timers.late_s * 1e6),
             ]
-        who = Text(f"{process.pid}@{plain(process.host)}{name}")
-        rows.append([who, state(process), *map(Text, cells)])
+        identity = Text(f"{process.pid}@{plain(process.host)}{name}")
+        rows.append([identity, state(process), *map(Text, cells)])
     return FittedTable(_PROCESS, rows)
 
 

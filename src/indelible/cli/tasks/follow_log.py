@@ -59,13 +59,13 @@ def unknown(types: Iterable[str]) -> list[str]:
     ["no event type 'run.quarantine' is known here; did you mean 'run.quarantined'?"]
     """
     known = [event.wire_name for event in run_event_types().classes()]
-    ours = {name.partition(".")[0] for name in known}
+    categories = {name.partition(".")[0] for name in known}
     texts = []
     for name in types:
         close = get_close_matches(name, known, 2, 0.7)
-        if name not in known and (close or name.partition(".")[0] in ours):
-            there = " or ".join(map(repr, close))
-            advice = f"did you mean {there}?" if close else f"there are {', '.join(known)}"
+        if name not in known and (close or name.partition(".")[0] in categories):
+            candidates = " or ".join(map(repr, close))
+            advice = f"did you mean {candidates}?" if close else f"there are {', '.join(known)}"
             texts.append(f"no event type {name!r} is known here; {advice}")
     return texts
 

@@ -119,8 +119,8 @@ class RunJob(NamedTuple):
             why = "another process executes the run, and this one's end would show nothing"
             raise typer.BadParameter(why, param_hint="--crash-after")
         if self.crash_paths:  # before the watch, so that the kill comes before the end is shown
-            words = f"killed as asked; go on with\n  {self.line.command('recover')}"
-            CrashAfter(system, stream, self.crash_paths, words)
+            message = f"killed as asked; go on with\n  {self.line.command('recover')}"
+            CrashAfter(system, stream, self.crash_paths, message)
         watch = watch_of(system, [stream])
         run = self._start(system)
         with Display(f"run {self.run_id}", "step") as display:

@@ -131,8 +131,8 @@ class ServiceLife(NamedTuple):
         reporter.report_now()  # so that no new requests are routed to this process
         system.store.end_within(self.drain + GRACE)
         running = _running(access_to(system).parts)
-        words = f"{running} running, {self.drain:g} s to return; a second signal ends it at once"
-        note("drain", words if running else "no step or call runs")
+        text = f"{running} running, {self.drain:g} s to return; a second signal ends it at once"
+        note("drain", text if running else "no step or call runs")
         left = system.drain(self.drain)
         system.store.end_within(GRACE)
         return left
@@ -153,8 +153,8 @@ class ServiceLife(NamedTuple):
         with suppress(SystemClosedError):
             left = access_to(system).work.running()
         readiness.remove()
-        words = f"at once; {_left_behind(left)}" if left else "at once; no step or call was running"
-        write_final_line("stop", words, as_json=self.as_json)
+        text = f"at once; {_left_behind(left)}" if left else "at once; no step or call was running"
+        write_final_line("stop", text, as_json=self.as_json)
 
 
 class Readiness:

@@ -69,6 +69,6 @@ def block_reasons_in(status: Mapping[str, Any]) -> list[str]:
     if status["outcome"] is not None or not waiting_for:
         return []
     states = Counter(step["state"] for step in status["steps"])
-    lacking = len(waiting_for) - states["unknown"] - states["retrying"]
-    continues = states["retrying"] or states["running"] > lacking
+    missing = len(waiting_for) - states["unknown"] - states["retrying"]
+    continues = states["retrying"] or states["running"] > missing
     return [] if continues else waiting_for

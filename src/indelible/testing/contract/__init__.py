@@ -1,1 +1,1 @@
-"""The parts of the contract that every event store keeps."""
+"""The parts of the contract of an event store."""

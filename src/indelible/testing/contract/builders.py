@@ -1,4 +1,4 @@
-"""Short ways to build what stores take, for tests that care about little of it."""
+"""Builders of events and appends with default values, for tests of stores."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _ids = Ids()
 
 
 def some_event(payload: bytes = b"\x80", event_type: str = "thing.happened") -> EncodedEvent:
-    """One encoded event with an id of its own."""
+    """One encoded event with a new id."""
     return EncodedEvent(_ids.uuid7(), event_type, 1, payload)
 
 
 def some_events(count: int) -> list[EncodedEvent]:
-    """``count`` of them."""
+    """``count`` such events."""
     return [some_event() for _ in range(count)]
 
 
@@ -30,27 +30,29 @@ def url_of(database: Path) -> str:
 
 
 class Outcomes:
-    """Collects what becomes of appends: a source of ``on_done`` callbacks."""
+    """Collects the outcomes of appends; :meth:`on_done` is their callback."""
 
     def __init__(self) -> None:
-        """Nothing is told yet."""
-        self.told: list[tuple[Append, BaseException | None]] = []
+        """Begin without outcomes."""
+        self.completed: list[tuple[Append, BaseException | None]] = []
         self._count = threading.Semaphore(0)
 
     def on_done(self, append: Append, error: BaseException | None) -> None:
-        """Note one outcome."""
-        self.told.append((append, error))
+        """Record one outcome."""
+        self.completed.append((append, error))
         self._count.release()
 
     def wait_for(self, number: int) -> None:
-        """Until ``number`` more outcomes have been told, by any thread; no longer than 30 s."""
+        """Wait until ``number`` more outcomes are recorded; at most 30 s."""
         for _ in range(number):
             if not self._count.acquire(timeout=30):
-                raise AssertionError(f"{len(self.told)} outcomes in 30 s; {number} were wanted")
+                raise AssertionError(
+                    f"{len(self.completed)} outcomes in 30 s; {number} were wanted"
+                )
 
     def errors(self) -> list[BaseException | None]:
-        """The outcomes in the order in which they were told."""
-        return [error for _, error in self.told]
+        """The outcomes in the order in which they were recorded."""
+        return [error for _, error in self.completed]
 
 
 def submit_all(
@@ -59,7 +61,7 @@ def submit_all(
     *,
     pipeline: Pipeline | None = None,
 ) -> Outcomes:
-    """Submit appends of (stream, expected, number of events) as one group; lead on this thread."""
+    """Submit appends of (stream, expected, event count) as a group; commit it on this thread."""
     outcomes = Outcomes()
     for stream, expected, count in appends:
         events = some_events(count)
@@ -69,7 +71,7 @@ def submit_all(
 
 
 def append_when_available(store: EventStore, stream: str, *, expected: int) -> None:
-    """Append one event, as often as the store says that it is unavailable."""
+    """Append one event; retry while the store is unavailable."""
     while True:
         try:
             store.append(stream, [some_event()], expected=expected)

@@ -1,5 +1,5 @@
-"""The contract of an event store, second half: groups, failures, life, views."""
-# ruff: noqa: D102 - these are tests: the name says it
+"""The contract of an event store, second part: groups, failures, opening and closing, views."""
+# ruff: noqa: D102 - tests: their names say what they check
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ from indelible.testing.faults import Fault
 
 
 class GroupContract:
-    """Committing together; the fixtures are :class:`EventStoreContract`'s."""
+    """Tests of group commit; the fixtures are those of :class:`EventStoreContract`."""
 
     # -- groups
 
     def test_a_group_is_told_in_order_and_once(self, store: EventStore) -> None:
         outcomes = submit_all(store, [("run-1", 0, 1), ("run-2", 0, 2), ("run-1", 1, 1)])
         assert outcomes.errors() == [None, None, None]
-        positions = [[event.position for event in append.recorded] for append, _ in outcomes.told]
+        positions = [
+            [event.position for event in append.recorded] for append, _ in outcomes.completed
+        ]
         assert positions == [[1], [2, 3], [4]]
 
     def test_a_refused_append_fails_alone(self, store: EventStore) -> None:
         outcomes = submit_all(store, [("run-1", 0, 1), ("run-2", 5, 1), ("run-3", 0, 1)])
-        told = {append.stream: error for append, error in outcomes.told}
-        assert told["run-1"] is None
-        assert told["run-3"] is None
-        assert isinstance(told["run-2"], WrongExpectedVersionError)
+        errors = {append.stream: error for append, error in outcomes.completed}
+        assert errors["run-1"] is None
+        assert errors["run-3"] is None
+        assert isinstance(errors["run-2"], WrongExpectedVersionError)
         assert store.positions() == {0: 2}
 
     def test_the_pipelined_successor_of_a_refused_append_fails(self, store: EventStore) -> None:
         store.append("run-1", some_events(2), expected=0)
-        pipeline = Pipeline()  # its writer believes in version 1; another has written version 2
+        pipeline = Pipeline()  # its writer expects version 1; another writer has appended version 2
         outcomes = submit_all(store, [("run-1", 1, 1), ("run-1", 2, 1)], pipeline=pipeline)
         kinds = [type(error) for error in outcomes.errors()]
         assert kinds == [WrongExpectedVersionError, PipelineBrokenError]
@@ -146,7 +148,7 @@ class GroupContract:
         store.append("run-1", [some_event()], expected=0)
         assert seen == [1]
 
-    # -- when the database fails
+    # -- failures of the database
 
     def test_a_failed_group_leaves_nothing_and_the_store_recovers(
         self, store: EventStore, before_commit: Fault
@@ -181,7 +183,7 @@ class GroupContract:
         assert isinstance(error, StoreUnavailableError)
         assert error.reason == "injected"
 
-    # -- life
+    # -- opening and closing
 
     def test_opening_twice_is_opening_once(self, store: EventStore) -> None:
         store.open()

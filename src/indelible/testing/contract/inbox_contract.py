@@ -1,5 +1,5 @@
 """The contract of the inbox: submitted once, answered once, remembered, forgotten."""
-# ruff: noqa: D102 - these are tests: the name says it
+# ruff: noqa: D102 - tests: their names say what they check
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from indelible.testing.contract.builders import Outcomes, some_event
 from indelible.testing.faults import Fault
 
 _HOUR = 3_600
-"""Seconds: a database's own clock goes on while a test works, however busy the machine is."""
+"""Seconds: long, because a database's own clock advances while a test runs on a busy machine."""
 
 
 def command(message_id: str, stream: str = "run-1", body: bytes = b"b", **more: Any) -> Command:
@@ -25,10 +25,10 @@ def command(message_id: str, stream: str = "run-1", body: bytes = b"b", **more: 
 
 
 class InboxContract:
-    """Mixed into the contract of the event store, whose fixtures it uses."""
+    """A mixin for the contract of the event store; uses its fixtures."""
 
-    def pass_time(self, store: EventStore, clock: ManualClock, seconds: float) -> None:  # noqa: ARG002 - for those that override it
-        """Let time pass; a store on a database with a clock of its own overrides this."""
+    def pass_time(self, store: EventStore, clock: ManualClock, seconds: float) -> None:  # noqa: ARG002 - for overrides
+        """Let time pass; stores on a database with its own clock override this."""
         clock.advance(seconds)
 
     def test_commands_wait_in_the_order_of_their_submission(self, store: EventStore) -> None:
@@ -52,7 +52,9 @@ class InboxContract:
     ) -> None:
         store.inbox.submit([replace(command("a"), context=b"\x81\xa1a\x01"), command("b")])
         again = [replace(command("a"), context=b"\x81\xa1a\x02"), command("b")]
-        assert not store.inbox.submit(again)  # a retry has a span of its own: the first one stands
+        assert not store.inbox.submit(
+            again
+        )  # a retry has another time-out: that of the first submission counts
         found = store.inbox.first({0}, 10)
         assert [one.command.context for one in found] == [b"\x81\xa1a\x01", b""]
         assert store.inbox.take([one.seq for one in found]) == found
@@ -112,8 +114,8 @@ class InboxContract:
         store.submit(Append("run-1", 0, [some_event()], outcomes.on_done, answers=answers))
         store.lead()
         store.inbox.answer([(name, b"third") for name in "abcd"])
-        said = dict.fromkeys("abcd", b"third") | dict(answers) | {"a": b"first"}
-        assert store.inbox.answers(list("abcd")) == said
+        kept = dict.fromkeys("abcd", b"third") | dict(answers) | {"a": b"first"}
+        assert store.inbox.answers(list("abcd")) == kept
 
     def test_a_row_is_set_aside_by_its_number(self, store: EventStore) -> None:
         store.inbox.submit([command("a"), command("b"), command("c")])

@@ -1,5 +1,5 @@
-"""The contract of an event store, first half: what is appended can be read, and how."""
-# ruff: noqa: D102 - these are tests: the name says it
+"""The contract of an event store, first part: appending and reading."""
+# ruff: noqa: D102 - tests: their names say what they check
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from indelible.testing.contract.builders import (
 
 
 class LogContract:
-    """Appending and reading; the fixtures are :class:`EventStoreContract`'s."""
+    """Tests of appending and reading; the fixtures are those of :class:`EventStoreContract`."""
 
     # -- one append
 
@@ -100,7 +100,7 @@ class LogContract:
         store.append("run-1", some_events(3), expected=0)
         assert store.verify() == 3
 
-    # -- what cannot be appended
+    # -- refused appends
 
     def test_an_append_that_makes_no_sense_fails_alone(self, store: EventStore) -> None:
         good = some_event()
@@ -120,7 +120,7 @@ class LogContract:
         store.submit(Append("run-7", 0, [good], outcomes.on_done, status="half \ud800"))
         store.submit(Append("run-8", 0, [good], outcomes.on_done, blobs=[(b"short", b"")]))
         store.lead()
-        assert [append.stream for append, error in outcomes.told if error is None] == ["run-4"]
+        assert [append.stream for append, error in outcomes.completed if error is None] == ["run-4"]
         assert store.positions() == {0: 1}
 
     # -- reading

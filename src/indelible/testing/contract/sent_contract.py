@@ -1,5 +1,5 @@
-"""The contract of messages that an append sends: there with its events, or not at all."""
-# ruff: noqa: D102 - these are tests: the name says it
+"""The contract of messages that an append sends: committed with its events, or not at all."""
+# ruff: noqa: D102 - tests: their names say what they check
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def message(message_id: str, **more: Any) -> Command:
 
 
 def waiting(store: EventStore) -> list[Command]:
-    """What waits in the inbox, in order."""
+    """The unanswered rows of the inbox, in order."""
     return [one.command for one in store.inbox.first(frozenset({0}), 3_000)]
 
 
 def send(store: EventStore, *appends: tuple[str, int, list[Command]]) -> list[str]:
-    """Append one event to each (stream, expected, commands) as one group; the errors' names."""
+    """Append one event to each (stream, expected, commands) as one group; return error names."""
     outcomes = Outcomes()
     for stream, expected, commands in appends:
         events = [some_event()]
@@ -39,7 +39,7 @@ def send(store: EventStore, *appends: tuple[str, int, list[Command]]) -> list[st
 
 
 class SentContract(InboxContract):
-    """Mixed into the contract of the event store, whose fixtures it uses."""
+    """A mixin for the contract of the event store; uses its fixtures."""
 
     @pytest.mark.parametrize("number", [1, 2, 5, 1_001])
     def test_what_an_append_sends_is_there_with_its_events(
@@ -109,8 +109,8 @@ class SentContract(InboxContract):
         self, store: EventStore, wrong: dict[str, Any]
     ) -> None:
         bad = replace(message("a"), **wrong)
-        told = send(store, ("run-1", 0, [message("x"), bad]), ("run-2", 0, [message("b")]))
-        assert sorted(told) == ["", "ValueError"]
+        errors = send(store, ("run-1", 0, [message("x"), bad]), ("run-2", 0, [message("b")]))
+        assert sorted(errors) == ["", "ValueError"]
         assert waiting(store) == [message("b")]
         assert store.positions() == {0: 1}
 
