@@ -1,6 +1,6 @@
-"""The tables of the views, their cursors and what could not be applied.
+"""The tables of the built-in views, of all views' cursors, and of parked events.
 
-Migrations create them; a test keeps both equal.  Instants are microseconds UTC.
+Migrations create them; a test checks that both agree.  Instants are microseconds UTC.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ METADATA = sa.MetaData()
 
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Ordered by code points everywhere, as Python and SQLite do."""
+"""Text ordered by code points on every database, as in Python and SQLite."""
 
 
 def _text(name: str, *, null: bool = False) -> sa.Column[str]:
@@ -43,8 +43,8 @@ PARKED = sa.Table(
     _integer("version"),
     _text("type"),
     _text("error"),
-    _integer("parked_at"),  # when the event was recorded: a view knows no other time
-    sa.Column("state", sa.Text, nullable=False, server_default="parked"),  # or skipped
+    _integer("parked_at"),  # when the event was recorded: a view uses no other time
+    sa.Column("state", sa.Text, nullable=False, server_default="parked"),  # or "skipped"
 )
 
 WORKFLOW_STATUS = sa.Table(
@@ -59,7 +59,7 @@ WORKFLOW_STATUS = sa.Table(
     _integer("steps_completed"),
     _integer("steps_failed"),
     _integer("steps_skipped"),
-    _integer("steps_unknown"),  # cut off, waiting for a person
+    _integer("steps_unknown"),  # cut off by a crash, and waiting for a person
     _integer("attempts"),
     _integer("retries"),
     _integer("checkpoints"),
@@ -121,7 +121,7 @@ METRICS_RUNS = sa.Table(
 
 
 def renamed(tables: Sequence[sa.Table], suffix: str) -> tuple[sa.Table, ...]:
-    """Copies of ``tables`` whose names end in ``suffix``; an empty one gives ``tables``."""
+    """Return copies of ``tables`` with ``suffix`` added to their names; ``tables`` if empty."""
     if not suffix:
         return tuple(tables)
     metadata = sa.MetaData()
@@ -129,7 +129,7 @@ def renamed(tables: Sequence[sa.Table], suffix: str) -> tuple[sa.Table, ...]:
 
 
 def stored_text(text: str) -> str:
-    """``text`` as every database takes it: PostgreSQL's has no NUL.
+    """Replace NUL in ``text``, which PostgreSQL cannot store.
 
     >>> stored_text("a" + chr(0) + "b") == "a" + chr(0xFFFD) + "b"
     True

@@ -1,6 +1,6 @@
-"""Views: where they stand, what they could not apply, workflow_status and metrics.
+"""Create the tables of views: cursors, parked events, workflow_status and metrics.
 
-Nothing in them is lost by dropping them: they are rebuilt from the events.
+Dropping them loses nothing: they are rebuilt from the events.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # in the or
 
 
 def upgrade() -> None:
-    """Make the tables, empty."""
+    """Create the empty tables."""
     op.create_table(
         "projection_cursors",
         sa.Column("projection", TEXT, primary_key=True),

@@ -1,6 +1,6 @@
-"""What processes share: leases, the inbox, snapshots, consumers; and what became of parked events.
+"""Create what processes share: leases, inbox, snapshots, consumers; add a state to parked events.
 
-The log itself is not touched, and nothing here is needed to read it.
+The log itself does not change, and reading it needs none of these tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the tables, empty; leases are microseconds of the database's own clock, 0 is none."""
+    """Create the empty tables; leases end by the database's clock, in microseconds, or at 0."""
     with op.batch_alter_table("shards") as shards:
         shards.add_column(
             sa.Column("lease_until", sa.BigInteger, nullable=False, server_default=sa.text("0"))
@@ -87,7 +87,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them; the events stay."""
+    """Drop the tables; the events stay."""
     for table in ("consumers", "snapshots", "inbox", "roles", "processes"):
         op.drop_table(table)
     with op.batch_alter_table("parked_events") as parked:

@@ -1,4 +1,4 @@
-"""Commands of the inbox come with a context: who asks, why, and for which request."""
+"""Add the context of a command to the inbox: principal, reason, request and so on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the column; commands that wait have none."""
+    """Add the column; unanswered commands get an empty context."""
     nothing = "''" if op.get_bind().dialect.name == "postgresql" else "x''"
     op.add_column(
         "inbox",
@@ -19,5 +19,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it; the events that these commands caused keep theirs."""
+    """Drop the column; the events that commands have caused keep their contexts."""
     op.drop_column("inbox", "context")

@@ -1,7 +1,7 @@
-"""What runs wait for: the view knows it, and the indexes lead past what sleeps to what runs.
+"""Add what runs wait for to workflow_status, and sort the index of streams by status and wake-up.
 
-The view is made anew when the store opens.  Until then each run that goes on counts as running, so
-that it is looked at.
+The view is rebuilt when the store opens.  Until then each unfinished run counts as running, so that
+no reader leaves it out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add the columns; make two indexes anew."""
+    """Add the columns; create two indexes again."""
     for name in ("steps_running", "steps_retrying", "wake_at"):
         column = sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0"))
         op.add_column("workflow_status", column)
@@ -25,7 +25,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take all of it back."""
+    """Drop the columns, and create the old indexes."""
     _index_wake_at(["wake_at"])
     op.drop_index("streams_by_status", "streams")
     op.create_index("streams_by_status", "streams", ["category", "status"])
@@ -34,7 +34,7 @@ def downgrade() -> None:
 
 
 def _index_wake_at(columns: list[str]) -> None:
-    """Index what wants to be woken; on SQLite each entry ends with the row's number anyway."""
+    """Index streams by wake-up time; on SQLite each entry ends with the row's id in any case."""
     if op.get_bind().dialect.name == "postgresql":
         op.drop_index("streams_by_wake_at", "streams")
         where = sa.text("wake_at > 0")

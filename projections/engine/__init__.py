@@ -1,1 +1,1 @@
-"""Keeps views up to date: events in, batches applied, cursors moved, views rebuilt."""
+"""Keeps views up to date: reads events, applies batches, moves cursors, rebuilds views."""

@@ -1,7 +1,7 @@
-"""Which transactions of views wait for the disk: those that the log alone does not make again.
+"""Makes those transactions of views wait for the disk that are not repeated after a crash.
 
-A batch is applied again from the stored cursor if a crash of the server has undone it.  Tables that
-were made, or put in the place of others, are not looked for again.
+If a crash of the server undoes a batch, it is applied again from the stored cursor.  Creating or
+swapping tables is not repeated.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 
 def wait_for_disk(connection: sa.Connection) -> None:
-    """Let the transaction of ``connection`` end only when it, and all before it, outlives a crash.
+    """Make the commit of ``connection`` wait until it, and all before it, would survive a crash.
 
-    SQLite keeps every transaction of a store so.
+    No effect on SQLite, where a crash of the process undoes no commit.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL synchronous_commit = on")

@@ -1,4 +1,4 @@
-"""Where views stand, as far as that is to be believed: their rows or the log may contradict it."""
+"""Reads the cursors of views, and checks them against the views' rows and the log."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from indelible.events.store import Cursor
-from indelible.projections.engine.view_cursors import DAMAGED, Stand, read_stands
+from indelible.projections.engine.view_cursors import DAMAGED, ViewCursor, read_view_cursors
 from indelible.projections.views.view import View
 
-_LOST = Stand(DAMAGED, {})
+_LOST = ViewCursor(DAMAGED, {})
 
 
-def standing(connection: sa.Connection, views: Iterable[View]) -> Mapping[str, Stand]:
-    """Where each of ``views`` stands, by name; one without any row is at the beginning.
+def checked_cursors(connection: sa.Connection, views: Iterable[View]) -> Mapping[str, ViewCursor]:
+    """Return the cursor of each of ``views``, by name; a view without rows is at the beginning.
 
-    Rows whose place in the log is lost are good for nothing: their view is DAMAGED.
+    A view that has rows but no cursor is DAMAGED: its place in the log is lost.
     """
-    stands = read_stands(connection)
+    stored_cursors = read_view_cursors(connection)
     for view in views:
-        if view.name not in stands:
+        if view.name not in stored_cursors:
             lost = _has_rows(connection, view)
-            stands[view.name] = _LOST if lost else Stand(view.version, {})
-    return stands
+            stored_cursors[view.name] = _LOST if lost else ViewCursor(view.version, {})
+    return stored_cursors
 
 
-def within(stand: Stand, ends: Cursor) -> Stand:
-    """``stand``, DAMAGED if the log, which reaches to ``ends`` at least, does not reach as far.
+def within(view_cursor: ViewCursor, ends: Cursor) -> ViewCursor:
+    """Return ``view_cursor``, or a DAMAGED cursor if it is beyond the ``ends`` of the log.
 
-    >>> within(Stand(1, {0: 5}), {0: 7})
-    Stand(version=1, cursor={0: 5})
-    >>> within(Stand(1, {0: 5}), {0: 4})
-    Stand(version=-1, cursor={})
+    >>> within(ViewCursor(1, {0: 5}), {0: 7})
+    ViewCursor(version=1, cursor={0: 5})
+    >>> within(ViewCursor(1, {0: 5}), {0: 4})
+    ViewCursor(version=-1, cursor={})
     """
-    beyond = any(position > ends.get(shard, 0) for shard, position in stand.cursor.items())
-    return _LOST if beyond else stand
+    beyond = any(position > ends.get(shard, 0) for shard, position in view_cursor.cursor.items())
+    return _LOST if beyond else view_cursor
 
 
 def _has_rows(connection: sa.Connection, view: View) -> bool:

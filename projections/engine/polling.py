@@ -1,7 +1,7 @@
-"""When to look at what other processes have committed, of which nobody here hears for certain.
+"""Polls for events of other processes, since their hints may be lost.
 
-Often while they write a little, seldom while they write nothing, and seldom in a flood: then hints
-are not heard either, and more is found at once.
+It polls often while they write a little, seldom while they write nothing, and seldom in a flood,
+in which hints are ignored too and each poll finds more events.
 """
 
 from __future__ import annotations
@@ -10,52 +10,52 @@ from indelible.events.store import EventStore
 from indelible.projections.engine.event_feed import FLOOD, EventFeed
 
 POLL = 50_000_000
-"""ns between looks while there is something ..."""
+"""Nanoseconds between polls while there are new events ..."""
 
 IDLE_POLL = 250_000_000
-"""... and when there has been nothing for a while, or a flood."""
+"""... and if there has been none for a while, or in a flood."""
 
 _SHORT = 30_000_000
-"""ns over which a flood is measured at least."""
+"""Shortest time, in nanoseconds, over which a flood is measured."""
 
 
 class Polling:
-    """Looks at a store for a feed; belongs to the runner's thread, but for :meth:`hint`."""
+    """Polls a store for a feed; for the runner's thread, except :meth:`hint`."""
 
     def __init__(self, store: EventStore, feed: EventFeed) -> None:
-        """Look as soon as it is asked."""
+        """Let the first poll be due at once."""
         self._store = store
         self._feed = feed
         self._pause = POLL
         self._next_at = 0  # on the monotonic clock
-        self._looked_at = 0
-        self._polite_until = 0  # while other processes commit floods
+        self._polled_at = 0
+        self._flood_until = 0  # no earlier poll, since other processes commit a flood
 
     def hint(self) -> None:
-        """There is something to find; for any thread."""
+        """Let the next poll be due at once; for any thread."""
         self._next_at = 0
 
     @property
     def due_at(self) -> int:
-        """When to look next, on the monotonic clock."""
-        return max(self._next_at, self._polite_until)
+        """When to poll next, on the monotonic clock."""
+        return max(self._next_at, self._flood_until)
 
-    def put_off(self, now: int) -> None:
-        """The store cannot be asked: let it be for a while."""
+    def delay(self, now: int) -> None:
+        """Poll later, since the store failed."""
         self._next_at = now + IDLE_POLL
 
-    def look(self, now: int) -> None:
-        """Learn of all that is committed; how soon again depends on what others have written.
+    def poll(self, now: int) -> None:
+        """Tell the feed all committed positions; the next poll depends on how many are new.
 
         Raises:
-            StoreError: The store cannot say where it ends.
+            StoreError: The positions cannot be read.
         """
         positions, own = self._store.positions(), self._store.owned()
         others = {shard: end for shard, end in positions.items() if shard not in own}
-        found = self._feed.unknown(others)
-        self._feed.expect(positions)
+        found = self._feed.count_unknown(others)
+        self._feed.note_committed(positions)
         self._pause = POLL if found else min(2 * self._pause, IDLE_POLL)
         self._next_at = now + self._pause
-        if found * 1_000_000_000 > FLOOD * max(now - self._looked_at, _SHORT):
-            self._polite_until = now + IDLE_POLL
-        self._looked_at = now
+        if found * 1_000_000_000 > FLOOD * max(now - self._polled_at, _SHORT):
+            self._flood_until = now + IDLE_POLL
+        self._polled_at = now

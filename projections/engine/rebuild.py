@@ -1,7 +1,7 @@
-"""Building a view a second time beside the live one, and putting it in its place.
+"""Rebuilds a view beside the live one, and swaps them.
 
-The new rows grow in tables of their own with a cursor of their own; one transaction swaps them,
-so whatever interrupts a rebuild leaves the old view as it was, and the next one goes on from there.
+The new rows have their own tables and their own cursor, and one transaction swaps them.  So an
+interrupted rebuild leaves the old view unchanged, and the next rebuild continues it.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from indelible.projections.sql.pipelined_statements import PipelinedStatements
 from indelible.projections.views.view import View
 
 SUFFIX = "__rebuild"
-"""Ends the names of a rebuild's tables and of its cursor."""
+"""The ending of the names of a rebuild's tables and cursor."""
 
 Begin = Callable[[Collection[str]], AbstractContextManager[sa.Connection]]
 """Begins a transaction that may write the views of these names."""
 
 
 class Rebuild:
-    """One rebuild; belongs to the runner's thread, except for what it tells.
+    """One rebuild; for the runner's thread, except its progress and flags.
 
     Attributes:
-        updater: The view being built.
-        target: Positions that it must cover at least.
+        updater: The updater of the new rows.
+        target: Positions that the new rows must cover at least.
         prepared: Whether its tables exist.
-        resumed: Events that an interrupted rebuild had done; known when it is prepared.
-        swapping: Whether a swap was tried, so that they may no longer exist.
-        finished: Whether it is in the old one's place.
+        resumed: Events that an interrupted rebuild had applied; known once it is prepared.
+        swapping: Whether a swap was tried, so that its tables may no longer exist.
+        finished: Whether the new rows have replaced the old ones.
         refused: Whether another process rebuilds this view.
     """
 
     def __init__(self, projection: View, target: Cursor) -> None:
-        """Nothing happens before :meth:`prepare`."""
+        """No I/O before :meth:`prepare`."""
         self._projection = projection
         self.updater = ViewUpdater(projection.beside(SUFFIX), projection.name + SUFFIX, {})
         self.target = target
@@ -52,27 +52,27 @@ class Rebuild:
         self.refused = False
 
     def progress(self) -> tuple[int, int]:
-        """Events done and to do, in all shards; for any thread."""
+        """Return the events applied and the events in total, over all shards; for any thread."""
         done = sum(self.updater.cursor.values())
         return done, max(done, sum(self.target.values()))
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether it is finished or refused."""
         return self.finished or self.refused
 
-    def news(self, told: tuple[int, int] | None) -> bool:
-        """Whether there is another progress to tell than ``told``."""
-        return self.prepared and self.progress() != told
+    def has_moved(self, reported: tuple[int, int] | None) -> bool:
+        """Whether the progress differs from ``reported``."""
+        return self.prepared and self.progress() != reported
 
     def prepare(self, begin: Begin) -> None:
-        """Make the empty tables, or go on with those of an interrupted rebuild of this version."""
+        """Make empty tables, or continue those of an interrupted rebuild of this version."""
         with begin([self.updater.name]) as connection:
             wait_for_disk(connection)
-            stand = cursors.read_stands(connection).get(self.updater.name)
-            if stand is not None and stand.version == self._projection.version:
-                self.updater.cursor = stand.cursor
-                self.resumed = sum(stand.cursor.values())
+            view_cursor = cursors.read_view_cursors(connection).get(self.updater.name)
+            if view_cursor is not None and view_cursor.version == self._projection.version:
+                self.updater.cursor = view_cursor.cursor
+                self.resumed = sum(view_cursor.cursor.values())
             else:
                 self._make_tables(connection)
         self.prepared = True
@@ -94,13 +94,13 @@ class Rebuild:
                 if index.name in taken:
                     index.name = sa.quoted_name(f"{index.name}_2", quote=None)
             table.create(connection, checkfirst=False)
-        together = PipelinedStatements(connection)
+        statements = PipelinedStatements(connection)
         begun = cursors.Moved(self.updater.name, self._projection.version, {0: 0}, {})
-        cursors.move(together, [begun])
-        together.run()
+        cursors.move(statements, [begun])
+        statements.run()
 
     def covers(self, live: Cursor) -> bool:
-        """Whether it holds all that it must, and all that the live view at ``live`` does."""
+        """Whether it covers the target, and the live view's cursor ``live``."""
         cursor = self.updater.cursor
         return all(
             cursor.get(shard, 0) >= position
@@ -114,20 +114,20 @@ class Rebuild:
         begin: Begin,
         before_commit: Callable[[sa.Connection], None],
     ) -> ViewUpdater | None:
-        """Put the new rows in the place of the old ones and return the view's new updater.
+        """Replace the old rows by the new ones and return the view's new updater.
 
-        ``None`` if the live view has come further in the meantime.  After it failed it may be
-        called again: a commit of unknown outcome is looked up first.  What was skipped in the old
-        view is skipped in the new one.
+        ``None`` if the live view is ahead.  After a failure it may be called again: it first
+        checks whether an earlier swap was committed.  Events that were skipped in the old view are
+        skipped in the new one.
         """
         name = self._projection.name
         self.swapping = True
         with begin([name, self.updater.name]) as connection:
             wait_for_disk(connection)
-            stands = cursors.read_stands(connection)
-            if self.updater.name not in stands:
+            stored_cursors = cursors.read_view_cursors(connection)
+            if self.updater.name not in stored_cursors:
                 self.finished = True
-                return ViewUpdater(self._projection, name, stands[name].cursor)
+                return ViewUpdater(self._projection, name, stored_cursors[name].cursor)
             if not self.covers(live):
                 self.swapping = False
                 return None

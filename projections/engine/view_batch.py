@@ -1,4 +1,4 @@
-"""A piece of the log as views get it: decoded once for all of them, with what nobody can read."""
+"""A batch of the log for views, decoded once for all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indelible.events.store import Cursor
 from indelible.projections.views.view import Pair
 
 Bad = tuple[RecordedEvent, Exception]
-"""An event that cannot be applied, and why."""
+"""An event that cannot be applied, and the error."""
 
 _DECISIONS = EventTypes(PROJECTION_EVENTS)
 _DECISION_TYPES = frozenset(cls.wire_name for cls in PROJECTION_EVENTS)
@@ -34,9 +34,9 @@ class ViewBatch(NamedTuple):
 def decode(
     events: Iterable[RecordedEvent], wanted: Collection[str], types: EventTypes
 ) -> tuple[list[Pair], list[Bad]]:
-    """The typed events of the ``wanted`` wire names, and those that cannot be read.
+    """Return the typed events with ``wanted`` wire names, and those that cannot be decoded.
 
-    One whose type cannot be read may be a wanted one: it is among the latter.
+    An event with an unreadable type counts as wanted and undecodable.
     """
     wanted = {*wanted, UNREADABLE}
     pairs: list[Pair] = []
@@ -44,7 +44,7 @@ def decode(
     for event in events:
         if event.type in wanted:
             try:
-                data = event.data  # of a live one, as it was encoded: a call less for each
+                data = event.data  # a live event has it: this saves a call for each
                 pairs.append((event, types.decode(event) if data is None else data))
             except (EventDecodeError, UnknownEventTypeError) as error:
                 undecodable.append((event, error))
@@ -54,9 +54,9 @@ def decode(
 def make_batch(
     events: Sequence[RecordedEvent], wanted: Collection[str], types: EventTypes
 ) -> ViewBatch:
-    """The batch of ``events``, which follow each other within each shard."""
+    """Return the batch of ``events``, which have no gap within a shard."""
     pairs, undecodable = decode(events, wanted, types)
-    made = [event for event in events if event.type in _DECISION_TYPES]  # hardly ever any
+    made = [event for event in events if event.type in _DECISION_TYPES]  # nearly always none
     decisions = [_decision(event) for _, event in decode(made, _DECISION_TYPES, _DECISIONS)[0]]
     return ViewBatch(pairs, undecodable, decisions, dict(map(_place, events)))
 

@@ -1,6 +1,6 @@
-"""Where each view stands: the rows of ``projection_cursors``.
+"""The cursors of the views: the rows of ``projection_cursors``.
 
-They are written in the transaction of the view itself: they never say more or less (invariant 8).
+A view's cursor is written in the transaction of its rows, so that both always agree (invariant 8).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from indelible.projections.sql.pipelined_statements import PipelinedStatements
 from indelible.projections.tables import CURSORS, PARKED
 
 
-class Stand(NamedTuple):
-    """What the rows of one view cover; no shard stands at 0."""
+class ViewCursor(NamedTuple):
+    """The stored cursor of a view; shards at position 0 are left out."""
 
     version: int  # of the projection that wrote them
     cursor: Cursor
 
 
 class Moved(NamedTuple):
-    """A view that is about to cover more."""
+    """A change of a view's cursor."""
 
     name: str
     version: int
-    positions: Cursor  # of the shards that move
-    before: Cursor  # where it stands, as far as is known
+    positions: Cursor  # the new positions of the shards that move
+    before: Cursor  # the cursor before, as far as is known
 
 
 _MOVE = MultiRow(
@@ -43,24 +43,24 @@ _MOVE = MultiRow(
     " ON CONFLICT (projection, shard) DO UPDATE"
     " SET position = excluded.position, version = excluded.version",
 )
-"""Changes a row only if it stands where the view is thought to: a server that crashed may have lost
-what it had not yet written of the views."""
+"""Changes a row only if its position is the expected one: a server that crashed may have lost the
+latest commits of the views."""
 
 
 DAMAGED = -1
-"""The version of a view that does not know where it stands: it is made anew."""
+"""The version of a view whose cursor is damaged: the view is rebuilt."""
 
 
-def read_stands(connection: sa.Connection) -> dict[str, Stand]:
-    """Where every view stands, by name; a view without a row is at the beginning.
+def read_view_cursors(connection: sa.Connection) -> dict[str, ViewCursor]:
+    """Return the cursor of every view, by name; a view without a row is at the beginning.
 
-    One that has a damaged row, in which SQLite takes any type for any column, stands nowhere, in
-    the version :data:`DAMAGED`.
+    A view with a damaged row has an empty cursor and the version :data:`DAMAGED`; SQLite takes any
+    type for any column.
     """
-    stands: dict[str, Stand] = {}
+    stored_cursors: dict[str, ViewCursor] = {}
     name: sa.ColumnElement[Any] = CURSORS.c.projection
     if connection.dialect.name == "sqlite":
-        name = sa.cast(name, sa.LargeBinary)  # text that is no UTF-8 is an error for all rows
+        name = sa.cast(name, sa.LargeBinary)  # text that is not UTF-8 is an error for all rows
     numbers = (
         _whole(column) for column in (CURSORS.c.shard, CURSORS.c.position, CURSORS.c.version)
     )
@@ -68,45 +68,45 @@ def read_stands(connection: sa.Connection) -> dict[str, Stand]:
         view = stored.decode(errors="replace") if isinstance(stored, bytes) else stored
         shard, position, version = place
         damaged = any(type(number) is not int or number < 0 for number in place)
-        stand = stands.setdefault(view, Stand(version, {}))
-        if damaged or stand.version == DAMAGED:
-            stands[view] = Stand(DAMAGED, {})
+        view_cursor = stored_cursors.setdefault(view, ViewCursor(version, {}))
+        if damaged or view_cursor.version == DAMAGED:
+            stored_cursors[view] = ViewCursor(DAMAGED, {})
         elif position:
-            stand.cursor[shard] = position
-    return stands
+            view_cursor.cursor[shard] = position
+    return stored_cursors
 
 
 def _whole(column: sa.Column[int]) -> sa.ColumnElement[int]:
-    """Its value, -1 for what is no number."""
+    """Return the value of ``column``, -1 if it is not a number from 0."""
     return sa.case((column.between(0, 2**63 - 1), column), else_=-1)
 
 
-def move(together: PipelinedStatements, views: Iterable[Moved]) -> None:
-    """Store where ``views`` will be when the transaction commits.
+def move(statements: PipelinedStatements, views: Iterable[Moved]) -> None:
+    """Store the new cursors of ``views`` in the transaction.
 
     Raises:
-        StoreUnavailableError: When it is run, if one of them does not stand where it was thought.
+        StoreUnavailableError: When the statements run, if a stored cursor is not the expected one.
     """
     rows = [
         (view.name, shard, position, view.version, view.before.get(shard, 0))
         for view in views
         for shard, position in view.positions.items()
     ]
-    together.add(_MOVE, rows, partial(_check, len(rows)))
+    statements.add(_MOVE, rows, partial(_check, len(rows)))
 
 
 def _check(wanted: int, moved: int) -> None:
     if moved != wanted:
-        raise StoreUnavailableError("the rows of a view do not stand where it was left")
+        raise StoreUnavailableError("the stored cursor of a view is not the expected one")
 
 
 def forget(connection: sa.Connection, name: str) -> None:
-    """Remove what is stored about the view ``name``."""
+    """Remove the cursor and the parked events of the view ``name``."""
     for table in (CURSORS, PARKED):
         connection.execute(sa.delete(table).where(table.c.projection == name))
 
 
 def rename(connection: sa.Connection, old: str, new: str) -> None:
-    """Give what is stored about ``old`` to ``new``, which has nothing."""
+    """Rename the cursor and the parked events of ``old`` to ``new``, which has none."""
     for table in (CURSORS, PARKED):
         connection.execute(sa.update(table).where(table.c.projection == old).values(projection=new))

@@ -1,6 +1,6 @@
-"""What the runner does, one batch at a time and without a thread: catch up, go live, rebuild.
+"""Moves views along the log, one batch at a time and without a thread: catch up, follow, rebuild.
 
-Every committed step leaves each view equal to a fold of the log up to its cursor (invariant 8).
+After every commit each view equals a fold of the log up to its cursor (invariant 8).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from indelible.events.store import Cursor, EventStore
 from indelible.failpoints import Failpoints
 from indelible.projections.engine import view_cursors as cursors
 from indelible.projections.engine.commit_durability import wait_for_disk
-from indelible.projections.engine.cursor_check import standing, within
+from indelible.projections.engine.cursor_check import checked_cursors, within
 from indelible.projections.engine.event_feed import KEPT, EventFeed
 from indelible.projections.engine.polling import POLL, Polling
 from indelible.projections.engine.rebuild import SUFFIX, Rebuild
@@ -32,20 +32,20 @@ from indelible.projections.views.view import View
 _log = logging.getLogger(__name__)
 
 BATCH = 1_000
-"""Events a transaction: some 5 ms of the writer's time, of which appends wait for one at most."""
+"""Events of one transaction: some 5 ms under the writer lock; appends wait for one at most."""
 
 _FIRST_RETRY = 50_000_000  # ns
-_LAST_RETRY = 5_000_000_000  # ns; an unavailable database is asked this often
+_LAST_RETRY = 5_000_000_000  # ns between retries of an unavailable database
 
 _COMPARE = 3_000_000_000
-"""ns between looks whether the rows still stand where they were left: a server may have crashed."""
+"""Nanoseconds between comparisons with the stored cursors: a server may have crashed."""
 
-_LOOK_AGAIN = 30_000_000_000
-"""ns between looks whether a view is of newer code still."""
+_NEWER_CODE = 30_000_000_000
+"""Nanoseconds between checks whether a view still has rows of newer code."""
 
 
 class Engine:
-    """Moves views along a log; one thread at a time, except where a method says otherwise."""
+    """Moves views along a log; for one thread at a time unless a method says otherwise."""
 
     def __init__(
         self,
@@ -60,24 +60,22 @@ class Engine:
         batch: int = BATCH,
         kept: int = KEPT,
     ) -> None:
-        """Touch nothing yet.
+        """No I/O yet.
 
         Args:
             store: The log, and the database of the views.
-            types: How events are decoded.
-            projections: The views; an engine needs its own.
-            clock: Paces retries, leases and looks at the store.
+            types: Decode the events.
+            projections: The views; an engine needs instances of its own.
+            clock: Times retries, leases and polls.
             failpoints: Armed in tests.
-            owner: This process, as no other is called; where several share a store.
+            owner: Unique name of this process, if several share the store.
             lease: Seconds after which another process may move the views of this one.
             batch: Events of one transaction.
-            kept: Of :class:`EventFeed`.
+            kept: Events in memory, see :class:`EventFeed`.
         """
         self.feed = EventFeed(store, kept)
         self._limit = batch
-        self.updaters: dict[
-            str, ViewUpdater
-        ] = {}  # the live views that this process moves, by name
+        self.updaters: dict[str, ViewUpdater] = {}  # of the live views that this process moves
         self.rebuilds: dict[str, Rebuild] = {}
         self._store = store
         self._types = types
@@ -85,8 +83,8 @@ class Engine:
         self._clock = clock
         self._failpoints = failpoints
         self._view_ownership = ViewOwnership(store, clock, owner, lease)
-        self._decide = ParkedDecisions(store, types).carry_out
-        self._left: dict[str, int] = {}  # views of newer code, and when to look at them again
+        self._decide = ParkedDecisions(store, types).apply
+        self._newer: dict[str, int] = {}  # views of newer code, and when to try them again
         self._compare_at = 0  # on the monotonic clock
         self._polling = Polling(store, self.feed)
 
@@ -100,95 +98,96 @@ class Engine:
         return name in self._projections and self._view_ownership.holds(name)
 
     def open(self) -> None:
-        """Learn where every view stands; a view of another version is rebuilt.
+        """Read the cursor of every view; a view of another version is rebuilt.
 
-        Where several processes share the store, a newer one is left to those that know it.
+        If several processes share the store, a view of a newer version is left to newer code.
         """
         self._view_ownership.open()
         if self._view_ownership.shared:
-            self.feed.rest()  # until there is a view to move
-            self._look_around(self._clock.monotonic())
+            self.feed.pause()  # until this process moves a view
+            self._update_views(self._clock.monotonic())
         else:
             self._gain(self.names)
 
     def close(self) -> None:
-        """Let other processes move the views at once."""
+        """Release the views, so that other processes can move them at once."""
         self._view_ownership.close()
 
     def rebuild(self, name: str) -> Rebuild:
-        """Begin to rebuild a view, or join a rebuild that has begun; for any thread.
+        """Begin to rebuild a view, or return the rebuild under way; for any thread.
 
         Raises:
             UnknownProjectionError: There is no such view.
-            StoreError: The store cannot say where it ends.
+            StoreError: The positions cannot be read.
         """
         projection = self._projections.get(name)
         if projection is None:
             raise UnknownProjectionError(name, self.names)
-        self._left.pop(name, None)
+        self._newer.pop(name, None)
         return self.rebuilds.setdefault(name, Rebuild(projection, self._store.positions()))
 
     def step(self) -> bool:
-        """Move every view on by one batch; whether there may be more to do at once."""
+        """Move every view by one batch; return whether there may be more to do at once."""
         now = self._clock.monotonic()
         if self._view_ownership.shared:
-            self._look_around(now)
+            self._update_views(now)
         self.feed.take()
         worked = False
-        together: dict[tuple[tuple[int, int], ...], list[ViewUpdater]] = {}
+        by_cursor: dict[tuple[tuple[int, int], ...], list[ViewUpdater]] = {}
         for updater in self._updaters():
             if updater.retry_at > now:
                 continue
             if updater.suspect:
-                worked |= self._alone(updater)
+                worked |= self._apply_alone(updater)
             else:
-                together.setdefault(tuple(sorted(updater.cursor.items())), []).append(updater)
-        for updaters in together.values():
-            worked |= self._together(updaters)
+                by_cursor.setdefault(tuple(sorted(updater.cursor.items())), []).append(updater)
+        for updaters in by_cursor.values():
+            worked |= self._apply_together(updaters)
         for rebuild in list(self.rebuilds.values()):
             worked |= self._prepare_or_swap(rebuild)
         self._forget()
         return worked
 
-    def look(self) -> None:
-        """Look at what others have committed in the next step; for any thread."""
+    def hint(self) -> None:
+        """Poll for events of other processes in the next step; for any thread."""
         self._polling.hint()
 
     def due_in(self) -> float | None:
-        """Seconds until there is something to do without new events here, ``None`` for never."""
+        """Return the seconds until there is work without new events, ``None`` for never."""
         now = self._clock.monotonic()
         updaters = list(self.updaters.values())
         times = [max(0, updater.retry_at - now) / 1e9 for updater in updaters if updater.failures]
         growing = [rebuild.updater for rebuild in list(self.rebuilds.values())]
         times += [max(POLL, updater.retry_at - now) / 1e9 for updater in growing]
         if self._view_ownership.shared:
-            tend = self._view_ownership.due_in(self._may_take(now))
-            times += [] if tend is None else [tend]
+            leases = self._view_ownership.due_in(self._may_take(now))
+            times += [] if leases is None else [leases]
             times += [] if self.feed.idle else [max(0, self._polling.due_at - now) / 1e9]
         return min(times, default=None)
 
     def backlog(self) -> int:
-        """Events known here that the hindmost live view has not applied."""
-        return max(
-            (self.feed.behind(updater.cursor) for updater in self.updaters.values()), default=0
-        )
+        """Return how many known events the slowest live view has not applied."""
+        return max((self.feed.lag(updater.cursor) for updater in self.updaters.values()), default=0)
 
     def covers(self, cursor: Cursor, names: Collection[str] | None = None) -> bool:
-        """Whether all views, or ``names``, have applied all up to ``cursor``; for any thread."""
+        """Whether all views, or ``names``, have applied all events up to ``cursor``.
+
+        For any thread.
+        """
         updaters = dict(self.updaters)
         wanted = self._projections if names is None else names
         return all(name in updaters and reaches(updaters[name].cursor, cursor) for name in wanted)
 
     # -- which views this process moves
 
-    def _look_around(self, now: int) -> None:
-        """Keep and take views, and see what other processes have committed."""
+    def _update_views(self, now: int) -> None:
+        """Renew and take views, and poll for events of other processes."""
         try:
-            self._view_ownership.tend(self._may_take(now))
+            self._view_ownership.renew_and_take(self._may_take(now))
             for name in list(self.updaters):
                 if not self._view_ownership.holds(name):
                     self._lose(name)
-            # Not only those that were taken now: reading where they stand may have failed then.
+            # Not only the views taken now: reading the cursors of earlier ones may have failed.
             held = [name for name in self._projections if self._view_ownership.holds(name)]
             self._gain([n for n in held if n not in self.updaters and n not in self.rebuilds])
             self.feed.idle = self.feed.idle and not (self.updaters or self.rebuilds)
@@ -196,49 +195,49 @@ class Engine:
                 self._compare()
                 self._compare_at = now + _COMPARE
             if now >= self._polling.due_at and not self.feed.idle:
-                self._polling.look(now)
-        except Exception as error:  # noqa: BLE001 - it is tried again until it works
-            _log.debug("the store does not say who moves the views: %r", error)
-            self._polling.put_off(now)
+                self._polling.poll(now)
+        except Exception as error:  # noqa: BLE001 - it is tried again until it succeeds
+            _log.debug("the views' leases or the positions cannot be read: %r", error)
+            self._polling.delay(now)
 
     def _compare(self) -> None:
-        """Go back to where the rows stand, if that is elsewhere."""
+        """Set the cursors of the views to the stored ones, if they differ."""
         with self._store.read_views() as connection:
-            stands = cursors.read_stands(connection)
+            stored_cursors = cursors.read_view_cursors(connection)
         for name, updater in self.updaters.items():
-            stand = stands.get(name)
-            cursor = stand.cursor if stand is not None else {}
-            if stand is not None and stand.version == cursors.DAMAGED:
+            view_cursor = stored_cursors.get(name)
+            cursor = view_cursor.cursor if view_cursor is not None else {}
+            if view_cursor is not None and view_cursor.version == cursors.DAMAGED:
                 if name not in self.rebuilds:
-                    _log.error("view %s does not know where it stands, rebuilding", name)
+                    _log.error("the cursor of view %s is damaged, rebuilding", name)
                     self.rebuild(name)
             elif not updater.suspect and cursor != updater.cursor:
-                _log.warning("view %s does not stand where it was left, going on from there", name)
-                updater.stand_at(cursor)
+                _log.warning("the stored cursor of view %s has changed, continuing there", name)
+                updater.set_cursor(cursor)
 
     def _gain(self, names: Sequence[str]) -> None:
-        """Begin to move ``names`` from where they stand."""
+        """Begin to move ``names`` from their stored cursors."""
         if not names:
             return
         views = [self._projections[name] for name in names]
         self._make_tables([view for view in views if isinstance(view, CustomView)])
         with self._store.read_views() as connection:
-            stands = standing(connection, views)
-        ends = self._store.positions()  # read later: the log only grows
-        self.feed.expect(ends)
+            stored_cursors = checked_cursors(connection, views)
+        ends = self._store.positions()  # read after the cursors: the log only grows
+        self.feed.note_committed(ends)
         for view in views:
-            name, stand = view.name, within(stands[view.name], ends)
-            if stand.version == view.version:
-                self.updaters[name] = ViewUpdater(view, name, stand.cursor)
+            name, view_cursor = view.name, within(stored_cursors[view.name], ends)
+            if view_cursor.version == view.version:
+                self.updaters[name] = ViewUpdater(view, name, view_cursor.cursor)
             elif (
-                stand.version > view.version
+                view_cursor.version > view.version
                 and self._view_ownership.shared
                 and name not in self.rebuilds
             ):
-                self._leave(name)
+                self._leave_to_newer_code(name)
             else:
-                lost = stand.version == cursors.DAMAGED
-                why = "does not know where it stands" if lost else "changes its version"
+                damaged = view_cursor.version == cursors.DAMAGED
+                why = "has a damaged cursor" if damaged else "changes its version"
                 _log.info("view %s %s, rebuilding", name, why)
                 self.rebuild(name)
 
@@ -250,18 +249,18 @@ class Engine:
                     view.make_tables(connection)
 
     def _may_take(self, now: int) -> Sequence[str]:
-        """The views that are not left to others for the moment."""
-        return [name for name in self._projections if self._left.get(name, 0) <= now]
+        """Return the views that are not left to newer code now."""
+        return [name for name in self._projections if self._newer.get(name, 0) <= now]
 
-    def _leave(self, name: str) -> None:
-        """Leave a view to processes whose code knows its rows."""
-        if name not in self._left:
+    def _leave_to_newer_code(self, name: str) -> None:
+        """Leave a view to processes with newer code, which has made its rows."""
+        if name not in self._newer:
             _log.warning("view %s is left to newer code, which has made its rows", name)
-        self._left[name] = self._clock.monotonic() + _LOOK_AGAIN
+        self._newer[name] = self._clock.monotonic() + _NEWER_CODE
         self._view_ownership.give_up(name)
 
     def _lose(self, name: str) -> None:
-        """Stop moving the view of the cursor ``name``, which another process has taken."""
+        """Stop moving the view with the cursor ``name``, which another process has taken."""
         self._view_ownership.lose(name)
         self.updaters.pop(name, None)
         rebuild = self.rebuilds.get(name.removesuffix(SUFFIX))
@@ -269,9 +268,9 @@ class Engine:
             rebuild.refused = True
             del self.rebuilds[rebuild.updater.projection.name]
         if not (self.updaters or self.rebuilds):
-            self.feed.rest()
+            self.feed.pause()
 
-    # -- moving them
+    # -- moving the views
 
     def _updaters(self) -> list[ViewUpdater]:
         growing = [
@@ -281,20 +280,20 @@ class Engine:
         ]
         return [*self.updaters.values(), *growing]
 
-    def _together(self, updaters: list[ViewUpdater]) -> bool:
+    def _apply_together(self, updaters: list[ViewUpdater]) -> bool:
         try:
             batch = self._batch(updaters)
             if batch is None:
                 return False
             begin = partial(self._view_ownership.begin, [updater.name for updater in updaters])
             apply_together(updaters, batch, begin, self._decide, self._before_commit)
-        except Exception as error:  # noqa: BLE001 - whatever it was, each view now goes alone
+        except Exception as error:  # noqa: BLE001 - each view is then tried alone
             _log.debug("a batch for %s failed: %r", [updater.name for updater in updaters], error)
             for updater in updaters:
                 updater.suspect = True
         return True
 
-    def _alone(self, updater: ViewUpdater) -> bool:
+    def _apply_alone(self, updater: ViewUpdater) -> bool:
         try:
             batch = self._batch([updater])
             if batch is None:
@@ -306,7 +305,7 @@ class Engine:
         except RoleLostError:
             self._lose(updater.name)
             return True
-        except Exception as error:  # noqa: BLE001 - it is tried again until it works
+        except Exception as error:  # noqa: BLE001 - it is tried again until it succeeds
             self._failed(updater, error)
             return False
         if failed_before:
@@ -333,13 +332,13 @@ class Engine:
         except RoleLostError as error:
             self._lose(error.role)
             return True
-        except Exception as error:  # noqa: BLE001 - it is tried again until it works
+        except Exception as error:  # noqa: BLE001 - it is tried again until it succeeds
             self._failed(updater, error)
             if name in self.updaters:
                 self.updaters[name].suspect = True  # its rows may be the new ones
             return False
         if swapped is not None:
-            self._view_ownership.left(updater.name)
+            self._view_ownership.forget(updater.name)
             self.updaters[name] = swapped
             del self.rebuilds[name]
         return True
@@ -352,7 +351,7 @@ class Engine:
         if updater.projection.name in self.updaters or not self._view_ownership.holds(
             updater.projection.name
         ):
-            self._lose(updater.name)  # somebody asked for it: they are told
+            self._lose(updater.name)  # a caller asked for the rebuild, which is refused
         else:
             updater.retry_at = self._clock.monotonic() + _LAST_RETRY
         return False

@@ -1,4 +1,4 @@
-"""Which views the engine of this process moves: all of an owned store, else those it has taken.
+"""The views that this process moves: all on SQLite, on PostgreSQL those whose roles it has taken.
 
 Every transaction of a view checks the epoch of its role, so that a process which was paused past
 its lease writes nothing.
@@ -20,45 +20,45 @@ from indelible.events.store import EventStore
 _log = logging.getLogger(__name__)
 
 LEASE = 10.0
-"""Seconds after which the views of a process that died may be taken."""
+"""Seconds after which the views of a dead process may be taken."""
 
-_LOOK = 1_000_000_000
-"""ns between looks for a view that nobody moves; what a clean hand-over takes at most."""
+_TRY = 1_000_000_000
+"""Nanoseconds between tries to take free views; a released view is taken within this time."""
 
-_PREFIX = "projection:"  # of the role of a view
-_RENEWALS = 3  # in a lease: two may fail
+_PREFIX = "projection:"  # the role of a view is this and its name
+_RENEWALS = 3  # renewals in one lease: two may fail
 
 
 class ViewOwnership:
-    """Takes, keeps and gives up views; belongs to the runner's thread.
+    """Takes, renews and releases views; for the runner's thread.
 
     Attributes:
         shared: Whether several processes write the store's views; a SQLite database has one owner.
     """
 
     def __init__(self, store: EventStore, clock: Clock, owner: str, lease: float) -> None:
-        """``owner`` is this process, as no other is called; ``lease`` is seconds."""
+        """``owner`` is a unique name of this process; ``lease`` is in seconds."""
         self.shared = False
         self._store = store
         self._clock = clock
         self._owner = owner
         self._lease = lease
         self._held: dict[str, int] = {}  # epochs, by the name of the view's cursor
-        self._keep_at = 0  # on the monotonic clock
-        self._look_at = 0
+        self._renew_at = 0  # on the monotonic clock
+        self._take_at = 0
 
     def open(self) -> None:
-        """Learn what kind of database it is."""
+        """Find out whether the database is shared."""
         with self._store.read_views() as connection:
             self.shared = is_leased(connection)
 
     def holds(self, name: str) -> bool:
-        """Whether this process moves the view of the cursor ``name``; for any thread."""
+        """Whether this process moves the view with the cursor ``name``; for any thread."""
         return not self.shared or name in self._held
 
     @contextmanager
     def begin(self, names: Collection[str]) -> Iterator[sa.Connection]:
-        """One transaction that may write the views ``names``.
+        """Open a transaction that may write the views ``names``.
 
         Raises:
             RoleLostError: Another process has taken one of them; nothing is written.
@@ -69,7 +69,7 @@ class ViewOwnership:
             yield connection
 
     def take(self, names: Collection[str], *, by_force: bool = False) -> list[str]:
-        """Take those of ``names`` that nobody moves, or all; which ones are held now."""
+        """Take the free views in ``names``, ``by_force`` all; return the ones taken."""
         if not self.shared:
             return list(names)
         taken: dict[str, int] = {}
@@ -83,43 +83,43 @@ class ViewOwnership:
         self._held.update(taken)
         return list(taken)
 
-    def tend(self, names: Collection[str]) -> list[str]:
-        """When it is time, extend what is held and take what is free of ``names``; the new ones."""
+    def renew_and_take(self, names: Collection[str]) -> list[str]:
+        """If due, renew the leases and take free views in ``names``; return the ones taken."""
         now = self._clock.monotonic()
-        if now >= self._keep_at:
+        if now >= self._renew_at:
             third = round(self._lease * 1e9 / _RENEWALS)
-            self._keep_at = now + min(third, _LOOK)  # if this try fails
+            self._renew_at = now + min(third, _TRY)  # if this try fails
             for name in list(self._held):
-                self._keep(name)
-            self._keep_at = now + third
+                self._renew(name)
+            self._renew_at = now + third
         lacking = [name for name in names if name not in self._held]
-        if not lacking or now < self._look_at:
+        if not lacking or now < self._take_at:
             return []
-        self._look_at = now + _LOOK
+        self._take_at = now + _TRY
         return self.take(lacking)
 
     def lose(self, name: str) -> None:
-        """Take note that another process moves ``name`` now."""
+        """Note that another process has taken ``name``."""
         if self._held.pop(name, None):
             _log.info("the view %s is moved by another process now", name)
 
     def leave(self, connection: sa.Connection, name: str) -> None:
-        """Give up ``name`` when the transaction commits; then call :meth:`left`."""
+        """Release ``name`` in a transaction; call :meth:`forget` after its commit."""
         if self.shared:
             leave_role(connection, _role(name), self._owner, self._held.get(name, 0))
 
-    def left(self, name: str) -> None:
-        """Take note that the transaction of :meth:`leave` is committed."""
+    def forget(self, name: str) -> None:
+        """Note that the transaction of :meth:`leave` is committed."""
         self._held.pop(name, None)
 
     def give_up(self, name: str) -> None:
-        """Let another process take ``name`` at once."""
+        """Release ``name``, so that another process can take it at once."""
         with self._store.write_views() as connection:
             self.leave(connection, name)
-        self.left(name)
+        self.forget(name)
 
     def close(self) -> None:
-        """Give up everything, so that others need not wait for the leases."""
+        """Release all views, so that other processes need not wait for the leases."""
         if self._held:
             with self._store.write_views() as connection:
                 for name in sorted(self._held):
@@ -127,11 +127,11 @@ class ViewOwnership:
             self._held.clear()
 
     def due_in(self, names: Collection[str]) -> float | None:
-        """Seconds until :meth:`tend` has something to do, ``None`` for never."""
+        """Return the seconds until :meth:`renew_and_take` is due, ``None`` for never."""
         if not self.shared:
             return None
         lacks = any(name not in self._held for name in names)
-        at = min(self._keep_at, self._look_at) if lacks else self._keep_at
+        at = min(self._renew_at, self._take_at) if lacks else self._renew_at
         return max(0, at - self._clock.monotonic()) / 1e9
 
     @property
@@ -139,13 +139,13 @@ class ViewOwnership:
         return round(self._lease * 1e6)
 
     def _hold(self, connection: sa.Connection, names: Collection[str]) -> None:
-        epochs = {_role(name): self._held.get(name, 0) for name in names}  # 0 is nobody's
+        epochs = {_role(name): self._held.get(name, 0) for name in names}  # no role has epoch 0
         try:
             hold_roles(connection, epochs, self._owner, self._microseconds)
         except RoleLostError as error:
             raise RoleLostError(error.role.removeprefix(_PREFIX)) from None
 
-    def _keep(self, name: str) -> None:
+    def _renew(self, name: str) -> None:
         try:
             with self.begin([name]):
                 pass

@@ -1,7 +1,7 @@
-"""One view on its way along the log, and how a batch of events reaches its rows.
+"""Applies batches of events to views.
 
-Rows, parked events and cursor change in one transaction; views that stand at the same cursor
-share it.  An event that a view cannot apply is parked and stops nothing else.
+Rows, parked events and cursor change in one transaction, which views with equal cursors share.  An
+event that a view cannot apply is parked; the other events are applied.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ _log = logging.getLogger(__name__)
 
 
 class ViewUpdater:
-    """A view and how far it has come; belongs to the runner's thread.
+    """A view and its cursor; for the runner's thread.
 
     Attributes:
-        projection: What folds the events.
-        name: The cursor's name.
-        cursor: Positions that are committed; replaced, never changed, so any thread may read it.
-        suspect: Whether its last batch failed, so that it goes alone and its cursor is in doubt.
-        failures: How often in a row its batch has failed when it went alone.
+        projection: Folds the events.
+        name: The name of the cursor.
+        cursor: The committed positions; replaced, never changed, so that any thread may read it.
+        suspect: Whether its last batch failed, so that the stored cursor may differ and the next
+            batch is applied alone.
+        failures: How often in a row a batch of its own has failed.
         retry_at: When to try again, on the monotonic clock in ns.
     """
 
     def __init__(self, projection: View, name: str, cursor: Cursor) -> None:
-        """Stand at ``cursor``."""
+        """Begin at ``cursor``."""
         self.projection = projection
         self.name = name
         self.cursor = cursor
@@ -47,25 +48,25 @@ class ViewUpdater:
         self.retry_at = 0
 
     def wanted(self, batch: ViewBatch) -> list[Pair]:
-        """The events of ``batch`` that the view asks for."""
+        """Return the events of ``batch`` that the view handles."""
         types = self.projection.event_types
         return [pair for pair in batch.pairs if pair[0].type in types]
 
     def undecodable(self, batch: ViewBatch) -> list[Bad]:
-        """Those that it asks for and that nobody can read."""
+        """Return the events of ``batch`` that the view handles and that cannot be decoded."""
         types = {*self.projection.event_types, UNREADABLE}
         return [bad for bad in batch.undecodable if bad[0].type in types]
 
     def moved(self, batch: ViewBatch) -> cursors.Moved:
-        """Its cursor behind ``batch``."""
+        """Return the change of its cursor by ``batch``."""
         return cursors.Moved(self.name, self.projection.version, batch.positions, self.cursor)
 
     def advance(self, positions: Cursor) -> None:
-        """Take note that everything up to ``positions`` is committed."""
-        self.stand_at({**self.cursor, **positions})
+        """Move the cursor to ``positions``, which are committed."""
+        self.set_cursor({**self.cursor, **positions})
 
-    def stand_at(self, cursor: Cursor) -> None:
-        """Take note that what is committed ends at ``cursor``, which may lie further back."""
+    def set_cursor(self, cursor: Cursor) -> None:
+        """Set the cursor to the committed one, which may be further back."""
         self.cursor = cursor
         self.suspect = False
         self.failures = 0
@@ -74,7 +75,7 @@ class ViewUpdater:
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 
 Decide = Callable[[sa.Connection, ViewUpdater, ViewBatch], None]
-"""Carries out what a batch says about parked events."""
+"""Applies the decisions about parked events in a batch."""
 
 
 def apply_together(
@@ -84,23 +85,23 @@ def apply_together(
     decide: Decide,
     before_commit: Callable[[], None],
 ) -> None:
-    """Apply ``batch`` to all of ``updaters`` or to none, and raise what stood in the way."""
+    """Apply ``batch`` to all of ``updaters``, or to none and raise the error."""
     work = []
     for updater in updaters:
         pairs = updater.wanted(batch)
         changes = updater.projection.fold(pairs) if pairs else None
         work.append((updater, changes, updater.undecodable(batch)))
     with begin() as connection:
-        together = PipelinedStatements(connection)
+        statements = PipelinedStatements(connection)
         for updater, changes, bad in work:
             if changes is not None:
-                updater.projection.write(together, changes)
+                updater.projection.write(statements, changes)
             parking.park(connection, updater.name, bad)
             if batch.decisions:
-                together.run()
+                statements.run()
                 decide(connection, updater, batch)
-        cursors.move(together, [updater.moved(batch) for updater in updaters])
-        together.run()
+        cursors.move(statements, [updater.moved(batch) for updater in updaters])
+        statements.run()
         before_commit()
     for updater in updaters:
         updater.advance(batch.positions)
@@ -113,23 +114,24 @@ def apply_or_park(
     decide: Decide,
     before_commit: Callable[[], None],
 ) -> None:
-    """Apply what can be applied of ``batch`` to ``updater`` and park the rest.
+    """Apply ``batch`` to ``updater``, and park the events that it cannot apply.
 
-    A batch whose commit failed may have been committed: then only the updater's cursor moves.
+    If an earlier commit of the batch was reported as failed and has happened, only the updater's
+    cursor moves.
     """
     with begin() as connection:
-        stand = cursors.read_stands(connection).get(updater.name)
-        cursor = stand.cursor if stand is not None else {}
+        view_cursor = cursors.read_view_cursors(connection).get(updater.name)
+        cursor = view_cursor.cursor if view_cursor is not None else {}
         if cursor != updater.cursor:
-            updater.stand_at(cursor)
+            updater.set_cursor(cursor)
             return
         bad = updater.undecodable(batch)
         bad += apply_part(updater.projection, connection, updater.wanted(batch))
         parking.park(connection, updater.name, bad)
         decide(connection, updater, batch)
-        together = PipelinedStatements(connection)
-        cursors.move(together, [updater.moved(batch)])
-        together.run()
+        statements = PipelinedStatements(connection)
+        cursors.move(statements, [updater.moved(batch)])
+        statements.run()
         before_commit()
     updater.advance(batch.positions)
     for event, error in bad:
@@ -144,14 +146,14 @@ def apply_or_park(
 
 
 def apply_part(projection: View, connection: sa.Connection, pairs: Sequence[Pair]) -> list[Bad]:
-    """Apply ``pairs``, halving them until what fails is a single event; return what failed."""
+    """Apply ``pairs``, in halves until a failing half is a single event; return these events."""
     if not pairs:
         return []
     connection.exec_driver_sql("SAVEPOINT part")
     try:
-        together = PipelinedStatements(connection)
-        projection.write(together, projection.fold(pairs))
-        together.run()
+        statements = PipelinedStatements(connection)
+        projection.write(statements, projection.fold(pairs))
+        statements.run()
     except Exception as error:
         if not _is_about_the_event(error):
             raise
@@ -168,7 +170,7 @@ def apply_part(projection: View, connection: sa.Connection, pairs: Sequence[Pair
 
 
 def _is_about_the_event(error: Exception) -> bool:
-    """Whether trying the same event again would fail again: no fault of the database."""
+    """Whether the event causes the error, not the database: it would fail again."""
     if isinstance(error, exc.DBAPIError):
         return isinstance(error, exc.IntegrityError | exc.DataError)
     return not isinstance(error, StoreError)

@@ -1,1 +1,1 @@
-"""Events that a view could not apply, and what people decide about them."""
+"""Events that a view could not apply, and people's decisions about them."""

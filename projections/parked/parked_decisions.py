@@ -1,7 +1,7 @@
-"""Carries out what people decide about parked events, when a view comes to it in the log.
+"""Applies people's decisions about parked events, when a view reads them in the log.
 
-To retry is to fold the event's stream once more, in order, in a view that can tell streams apart;
-elsewhere the event is applied late, which a commutative view does not notice.
+A view that can erase a stream's rows retries an event by folding its whole stream again, in order.
+Other views apply the event late, which makes no difference to a commutative view.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from indelible.projections.engine.view_batch import Bad, ViewBatch, decode
 from indelible.projections.engine.view_updater import ViewUpdater, apply_part
 from indelible.projections.parked import parked_rows as parking
 
-_AT_ONCE = 1_000  # events: what a projection takes
+_BATCH = 1_000  # events that a projection gets at once
 
 
 class ParkedDecisions:
-    """Knows the log that parked events are read from; belongs to the runner's thread."""
+    """Applies decisions with events read from the log; for the runner's thread."""
 
     def __init__(self, store: EventStore, types: EventTypes) -> None:
-        """``types`` decode as they do for the views."""
+        """``types`` decode the events, as for the views."""
         self._store = store
         self._types = types
 
-    def carry_out(self, connection: sa.Connection, updater: ViewUpdater, batch: ViewBatch) -> None:
-        """Do what ``batch`` says about events that ``updater`` parked, after its other events."""
+    def apply(self, connection: sa.Connection, updater: ViewUpdater, batch: ViewBatch) -> None:
+        """Apply the decisions of ``batch`` about parked events of ``updater``, after its events."""
         cursor = {**updater.cursor, **batch.positions}
         for decision in batch.decisions:
             if decision.projection != updater.projection.name:
@@ -53,12 +53,12 @@ class ParkedDecisions:
     ) -> None:
         stream = parking.stream_of(connection, updater.name, *place)
         if stream is None:
-            return  # it has been applied
+            return  # the event is not parked any more
         shard, position = place
         events = read_places(self._store, shard, position - 1, 1)
-        hole = self._hole(stream)
-        if hole is not None or not events:  # to fold what is left would give other rows
-            parking.park(connection, updater.name, [(event, hole) for event in events if hole])
+        gap = self._gap(stream)
+        if gap is not None or not events:  # folding a stream with a gap would give other rows
+            parking.park(connection, updater.name, [(event, gap) for event in events if gap])
             return
         skipped = [one for one in parking.skipped(connection, updater.name, stream) if one != place]
         if stream != UNREADABLE and updater.projection.erase(connection, stream):
@@ -66,12 +66,12 @@ class ParkedDecisions:
             bad = self._fold_again(connection, updater, cursor, stream)
         else:
             parking.unpark(connection, updater.name, *place)
-            bad = self._apply(connection, updater, events)
+            bad = self._apply_events(connection, updater, events)
         parking.park(connection, updater.name, bad)
         parking.skip(connection, updater.name, skipped)
 
-    def _hole(self, stream: str) -> StoreCorruptError | None:
-        """What is missing in ``stream``, so that it cannot be folded again."""
+    def _gap(self, stream: str) -> StoreCorruptError | None:
+        """Return the error if an event of ``stream`` is missing, ``None`` if none is."""
         try:
             for _ in self._store.read(stream):
                 pass
@@ -85,14 +85,14 @@ class ParkedDecisions:
         """Apply the events of ``stream`` that ``cursor`` covers."""
         bad: list[Bad] = []
         events = iter(self._store.read(stream))
-        while part := list(islice(events, _AT_ONCE)):
+        while part := list(islice(events, _BATCH)):
             covered = [event for event in part if event.position <= cursor.get(event.shard, 0)]
-            bad += self._apply(connection, updater, covered)
+            bad += self._apply_events(connection, updater, covered)
             if len(covered) < len(part):
                 break
         return bad
 
-    def _apply(
+    def _apply_events(
         self, connection: sa.Connection, updater: ViewUpdater, events: Sequence[RecordedEvent]
     ) -> list[Bad]:
         pairs, bad = decode(events, updater.projection.event_types, self._types)

@@ -1,4 +1,4 @@
-"""Events that a view could not apply: the rows of ``parked_events``, in the view's transactions."""
+"""The rows of ``parked_events``, written in the transactions of the views."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARK = insert(
 
 
 def park(connection: sa.Connection, name: str, parked: Sequence[Bad]) -> None:
-    """Set aside events that the view ``name`` cannot apply, with the reason."""
+    """Park events that the view ``name`` cannot apply, with their errors."""
     rows = [
         (
             name,
@@ -38,14 +38,14 @@ def park(connection: sa.Connection, name: str, parked: Sequence[Bad]) -> None:
 
 
 def stream_of(connection: sa.Connection, name: str, shard: int, position: int) -> str | None:
-    """The stream of a parked event, ``None`` if it is not parked."""
+    """Return the stream of a parked event, ``None`` if the event is not parked."""
     query = sa.select(PARKED.c.stream).where(*_at(name, shard, position))
     stream: str | None = connection.execute(query).scalar()
     return stream
 
 
 def skip(connection: sa.Connection, name: str, places: Collection[tuple[int, int]]) -> None:
-    """Mark parked events as those that nobody waits for."""
+    """Mark parked events as skipped."""
     for shard, position in places:
         connection.execute(
             sa.update(PARKED).where(*_at(name, shard, position)).values(state=SKIPPED)
@@ -53,7 +53,7 @@ def skip(connection: sa.Connection, name: str, places: Collection[tuple[int, int
 
 
 def skipped(connection: sa.Connection, name: str, stream: str = "") -> list[tuple[int, int]]:
-    """Shard and position of what is marked so, of one stream or of all."""
+    """Return shard and position of the skipped events, of one stream or of all."""
     query = sa.select(PARKED.c.shard, PARKED.c.position).where(
         PARKED.c.projection == name, PARKED.c.state == SKIPPED
     )
@@ -63,12 +63,12 @@ def skipped(connection: sa.Connection, name: str, stream: str = "") -> list[tupl
 
 
 def unpark(connection: sa.Connection, name: str, shard: int, position: int) -> None:
-    """Remove an event that is applied now."""
+    """Remove a parked event, which is being applied."""
     connection.execute(sa.delete(PARKED).where(*_at(name, shard, position)))
 
 
 def unpark_stream(connection: sa.Connection, name: str, stream: str) -> None:
-    """Remove all of a stream."""
+    """Remove all parked events of a stream."""
     connection.execute(
         sa.delete(PARKED).where(PARKED.c.projection == name, PARKED.c.stream == stream)
     )

@@ -1,1 +1,1 @@
-"""Questions to the views: now, as of a moment, and how far behind they are."""
+"""Queries of the views: now, as of a moment, and how far the views are behind the log."""

@@ -1,4 +1,4 @@
-"""How far views are behind the log, in events and in time; computed from rows alone."""
+"""Computes how far views are behind the log, in events and in time, from rows alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from indelible.events.store import Cursor, EventStore
 
 
 class ViewLag(msgspec.Struct, frozen=True, kw_only=True):
-    """What a view lacks.
+    """The lag of a view.
 
     Attributes:
-        events: Committed events that it does not cover.
-        seconds: From the oldest of them to the newest event of the log; 0 if it lacks none or one.
-        since: When the oldest of them was recorded, microseconds UTC; 0 if it lacks none.
+        events: Committed events that the view does not cover.
+        seconds: Time from the oldest of them to the newest; 0 if there is none, or one.
+        since: When the oldest of them was recorded, microseconds UTC; 0 if there is none.
     """
 
     events: int = 0
@@ -23,15 +23,15 @@ class ViewLag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LagMeter:
-    """Compares cursors with the end of a log; reads only events that a view lacks."""
+    """Compares cursors with the end of a log; reads only events that a view does not cover."""
 
     def __init__(self, store: EventStore) -> None:
-        """Ask where the log ends, now."""
+        """Read the current end of the log."""
         self._store = store
         self._ends = store.positions()
 
     def lag(self, cursor: Cursor) -> ViewLag:
-        """What a view at ``cursor`` lacks."""
+        """Return the lag of a view at ``cursor``."""
         lacking = {
             shard: end - cursor.get(shard, 0)
             for shard, end in self._ends.items()

@@ -1,4 +1,4 @@
-"""Questions to the views: snapshots for people and programs, as far as the views have come."""
+"""Queries of the built-in views; the answers are as of the views' cursors."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """How many runs there are: ``active + completed + failed == total`` (R32).
+    """The numbers of runs: ``active + completed + failed == total`` (R32).
 
-    ``failed`` holds all that ended without a result: failed and quarantined runs;
-    ``by_state`` tells them apart.
+    ``failed`` counts all runs that ended without a result, failed and quarantined ones;
+    ``by_state`` counts them separately.
     """
 
     active: int
@@ -85,13 +85,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent has done since its first event; ``None`` where nothing was measured.
+    """The figures of an agent since its first event; ``None`` if nothing was measured.
 
     ``response_*`` are milliseconds from acceptance to the end of completed and failed runs; the
-    percentiles are within 0.8 % (see ``histogram``).  ``success_rate`` is percent of ``requests``,
-    the runs that ended; a partial outcome is no success.  ``errors`` counts failed attempts and
-    quarantined runs.  ``memory_mb`` is the encoded state at the last run's end (10**6 bytes),
-    ``cpu_s`` the processor time that blocking steps used.
+    percentiles are within 0.8 % (see ``histogram``).  ``success_rate`` is a percentage of
+    ``requests``, the runs that ended; a partial outcome does not count as success.  ``errors``
+    counts failed attempts and quarantined runs.  ``memory_mb`` is the encoded state at the end of
+    the last run (10**6 bytes), ``cpu_s`` the processor time of blocking steps.
     """
 
     agent: str
@@ -123,10 +123,10 @@ class AgentMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that a view could not apply, and why.
+    """An event that a view could not apply, and the error.
 
-    ``parked_at`` is when it was recorded; ``state`` is ``parked``, or ``skipped`` if somebody has
-    decided that nobody waits for it.
+    ``parked_at`` is when the event was recorded; ``state`` is ``parked``, or ``skipped`` if a
+    person has decided that the view leaves it out.
     """
 
     projection: str
@@ -141,31 +141,31 @@ class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Views:
-    """Read side of the views of one store, for any thread.
+    """Queries of the views of one store; for any thread.
 
-    Answers may lag behind the log: after ``ProjectionRunner.caught_up`` they hold the caller's
-    own writes, and :meth:`lag` says how far they are behind.  In a store opened for reading they
-    stand where its owner left them.
+    Answers may lag behind the log: after ``ProjectionRunner.caught_up`` they include the caller's
+    own writes, and :meth:`lag` tells how far they are behind.  If the store is open for reading,
+    the views are as its owner left them.
 
-    Every method raises ``StoreUnavailableError`` when the database does not answer, and
-    ``ViewDamagedError`` when rows cannot be read.
+    Every method raises ``StoreUnavailableError`` if the database does not answer, and
+    ``ViewDamagedError`` if rows cannot be read.
     """
 
     def __init__(self, store: EventStore, names: Collection[str] = ()) -> None:
-        """Ask ``store``, which must be open when asked.
+        """Query ``store``, which must be open at each query.
 
-        ``names`` are those of views of your own, which may not have run on the store yet.
+        ``names`` are those of your own views, which may not have run on the store yet.
         """
         self._store = store
         self._names = frozenset((WORKFLOW_STATUS.name, METRICS.name, *names))
 
     def connection(self) -> AbstractContextManager[sa.Connection]:
-        """A connection for questions of your own, such as to your own views; it only reads."""
+        """Open a read-only connection for your own queries, for example of your own views."""
         return self._store.read_views()
 
     @contextmanager
     def _reading(self, view: str) -> Iterator[sa.Connection]:
-        """A connection for rows of ``view``; damage in them is named."""
+        """Open a connection for rows of ``view``; damage raises an error that names the view."""
         try:
             with self._store.read_views() as connection:
                 yield connection
@@ -181,12 +181,12 @@ class Views:
         agent: str | None = None,
         after: RunRow | None = None,
     ) -> list[RunRow]:
-        """At most ``limit`` runs, the one accepted last first.
+        """Return at most ``limit`` runs, the one accepted last first.
 
-        ``after`` is the last row of the page before.  Equal instants go by run id.
+        ``after`` is the last row of the previous page.  Runs of one instant are ordered by run id.
 
         Raises:
-            UnknownFilterError: No run is ever in such a ``state``.
+            UnknownFilterError: There is no such ``state``.
         """
         _check_word("state", state, get_args(RunStateWord))
         columns = WORKFLOW_STATUS.c
@@ -203,14 +203,14 @@ class Views:
             return [_read(row, RunRow) for row in connection.execute(query)]
 
     def run(self, run_id: str) -> RunRow | None:
-        """The run with this id, ``None`` if the view does not know it (yet)."""
+        """Return the run with this id, ``None`` if the view does not have it (yet)."""
         query = sa.select(WORKFLOW_STATUS).where(WORKFLOW_STATUS.c.run_id == run_id)
         with self._reading("workflow_status") as connection:
             row = connection.execute(query).one_or_none()
             return None if row is None else _read(row, RunRow)
 
     def summary(self, agent: str | None = None) -> Summary:
-        """How many runs there are, of one agent or of all."""
+        """Return the numbers of runs, of one agent or of all."""
         columns = WORKFLOW_STATUS.c
         query = sa.select(columns.state, sa.func.count()).group_by(columns.state)
         if agent is not None:
@@ -229,7 +229,7 @@ class Views:
         )
 
     def metrics(self, agent: str | None = None) -> list[AgentMetrics]:
-        """Figures of one agent or of all, by name."""
+        """Return the figures of one agent or of all, in the order of names."""
         agents = sa.select(METRICS).order_by(METRICS.c.agent)
         times = sa.select(METRICS_RESPONSE_TIMES)
         if agent is not None:
@@ -246,11 +246,11 @@ class Views:
     def parked(
         self, projection: str | None = None, limit: int = 50, state: ParkedWord | None = None
     ) -> list[ParkedEvent]:
-        """At most ``limit`` events that views could not apply, by view and position.
+        """Return at most ``limit`` events that views could not apply, by view and position.
 
         Raises:
             UnknownProjectionError: There is no view ``projection``.
-            UnknownFilterError: No parked event is ever in such a ``state``.
+            UnknownFilterError: There is no such ``state``.
         """
         _check_word("state", state, get_args(ParkedWord))
         key = (PARKED.c.projection, PARKED.c.shard, PARKED.c.position)
@@ -268,7 +268,7 @@ class Views:
         return found
 
     def parked_at(self, projection: str, shard: int, position: int) -> ParkedEvent | None:
-        """What is parked there, ``None`` if nothing is.
+        """Return the event that is parked at a position, ``None`` if it is not parked.
 
         Raises:
             UnknownProjectionError: There is no view ``projection``.
@@ -283,34 +283,34 @@ class Views:
         return None
 
     def _check_name(self, name: str) -> None:
-        """Refuse a view that is neither given nor has run on the store."""
+        """Refuse a view that is unknown and has never run on the store."""
         if name not in self._names:
             known = self._names.union(self.cursors())
             if name not in known:
                 raise UnknownProjectionError(name, sorted(known))
 
     def cursors(self) -> dict[str, Cursor]:
-        """Positions that each view covers, by its name; a view that never ran is missing."""
+        """Return the cursor of each view, by its name; a view that never ran is missing."""
         with self._store.read_views() as connection:
-            stands = cursors.read_stands(connection)
-        return {n: stand.cursor for n, stand in stands.items() if not n.endswith(SUFFIX)}
+            found = cursors.read_view_cursors(connection)
+        return {name: one.cursor for name, one in found.items() if not name.endswith(SUFFIX)}
 
     def rebuilt(self, name: str) -> int:
-        """Events that the rebuild of the view ``name`` has done so far, 0 if there is none.
+        """Return how many events the rebuild of the view ``name`` has applied, 0 without one.
 
         Raises:
             UnknownProjectionError: There is no such view.
         """
         with self._store.read_views() as connection:
-            stand = cursors.read_stands(connection).get(name + SUFFIX)
-        if stand is None:
+            view_cursor = cursors.read_view_cursors(connection).get(name + SUFFIX)
+        if view_cursor is None:
             self._check_name(name)
             return 0
-        return sum(stand.cursor.values())
+        return sum(view_cursor.cursor.values())
 
     def lag(self) -> dict[str, ViewLag]:
-        """How far each view of :meth:`cursors` is behind the log, by its name."""
-        covered = self.cursors()  # before the end is asked: the log only grows
+        """Return how far each view of :meth:`cursors` is behind the log, by its name."""
+        covered = self.cursors()  # read before the end of the log, which only grows
         meter = LagMeter(self._store)
         return {name: meter.lag(cursor) for name, cursor in covered.items()}
 
@@ -321,7 +321,7 @@ def _check_word(name: str, given: str | None, known: Sequence[str]) -> None:
 
 
 def _read(row: sa.Row[Any], kind: type[T]) -> T:
-    """A row as it was written: SQLite takes any type for any column."""
+    """Convert a row and check its types: SQLite takes any type for any column."""
     return msgspec.convert({name: row._mapping[name] for name in kind.__struct_fields__}, kind)
 
 

@@ -1,6 +1,6 @@
-"""Views as they were: the log folded up to a moment of the past, in a scratch database.
+"""Views of the past: the log folded up to a moment, in a database in memory.
 
-Keeps invariant 8: a view of then is the same function of the events of then.
+Keeps invariant 8: a view of the past is the same function, of the events up to that moment.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from indelible.projections.tables import METADATA
 from indelible.projections.views.custom import CustomView
 from indelible.projections.views.view import View
 
-_BATCH = 1_000  # events: what a projection takes at once
+_BATCH = 1_000  # events that a projection gets at once
 
 
 class TimedViews(Views):
-    """The views as they stand now, and as they stood; for any thread."""
+    """Queries of the views as they are and as they were; for any thread."""
 
     def __init__(
         self,
@@ -39,34 +39,34 @@ class TimedViews(Views):
         types: EventTypes,
         projections: Callable[[], Sequence[View]],
     ) -> None:
-        """Ask ``store``; ``projections`` makes new instances of all its views."""
+        """Query ``store``; ``projections`` makes new instances of all its views."""
         super().__init__(store, [one.name for one in projections()])
         self._types = types
         self._projections = projections
 
     def as_of(self, moment: AsOf) -> Views:
-        """The same queries over what the views made of the events up to ``moment``.
+        """Return the same queries over views of the events up to ``moment``.
 
-        Folds all those events, on this thread: some 100,000 a second.  The answers change no
-        more; the memory that they need is free when nobody holds the result.
+        Folds all these events on this thread, some 100,000 a second.  The answers do not change
+        later; their memory is freed with the result.
 
         Args:
-            moment: A time with its zone, a position, or a cursor, in which a shard that is
-                missing stands at 0.
+            moment: A time with its zone, a position, or a cursor, in which a missing shard is at
+                position 0.
 
         Raises:
             AsOfError: There is no such moment.
             StoreUnavailableError: The log cannot be read.
-            StoreCorruptError: Its end is lost; what is lost before it is parked.
+            StoreCorruptError: The end of the log is lost; events lost before it are parked.
         """
         cursor = cursor_at(self._store, moment)
         past = _Past(cursor)
         _fold(self._store, self._types, self._projections(), cursor, past)
-        return Views(cast("EventStore", past), self._names)  # queries ask no more of a store
+        return Views(cast("EventStore", past), self._names)  # queries use only these methods
 
 
 class _Past:
-    """A database in memory, for the queries of :class:`Views`; one thread at a time has it."""
+    """A database in memory for the queries of :class:`Views`; it serves one thread at a time."""
 
     url = "views of the past"
 
@@ -86,18 +86,18 @@ class _Past:
         weakref.finalize(self, self._engine.dispose)
 
     def positions(self) -> Cursor:
-        """Where the log ended then."""
+        """Return the end of the log at that moment."""
         return dict(self._cursor)
 
     @contextmanager
     def write_views(self) -> Iterator[sa.Connection]:
-        """One transaction."""
+        """Open a transaction."""
         with self._lock, self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read_views(self) -> Iterator[sa.Connection]:
-        """A connection whose changes nobody keeps."""
+        """Open a connection whose changes are not committed."""
         with self._lock, self._engine.connect() as connection:
             yield connection
 
@@ -116,19 +116,19 @@ def _fold(
                 projection.make_tables(connection)
     updaters = [ViewUpdater(projection, projection.name, {}) for projection in projections]
     wanted = frozenset().union(*(projection.event_types for projection in projections))
-    decide = ParkedDecisions(store, types).carry_out
+    decide = ParkedDecisions(store, types).apply
     for batch in _batches(store, types, wanted, cursor):
         try:
-            apply_together(updaters, batch, past.write_views, decide, _nothing)
-        except Exception:  # noqa: BLE001 - whatever it was, each view goes alone and parks it
+            apply_together(updaters, batch, past.write_views, decide, _do_nothing)
+        except Exception:  # noqa: BLE001 - each view is then tried alone and parks the event
             for updater in updaters:
-                apply_or_park(updater, batch, past.write_views, decide, _nothing)
+                apply_or_park(updater, batch, past.write_views, decide, _do_nothing)
 
 
 def _batches(
     store: EventStore, types: EventTypes, wanted: frozenset[str], cursor: Cursor
 ) -> Iterator[ViewBatch]:
-    """The events up to ``cursor``, shard by shard: no order is promised between shards."""
+    """Return the events up to ``cursor``, shard by shard: shards have no order between them."""
     for shard, end in cursor.items():
         after = 0
         while after < end:
@@ -140,5 +140,5 @@ def _batches(
             after = events[-1].position
 
 
-def _nothing() -> None:
-    """Stand where a failpoint would."""
+def _do_nothing() -> None:
+    """Replace the failpoint before the commit."""

@@ -1,1 +1,1 @@
-"""Few statements for many rows, and several of them in one turn to the server."""
+"""Statements over many rows, several of which are sent in one round trip."""

@@ -1,7 +1,7 @@
 """One SQL statement for many rows, on SQLite and on PostgreSQL.
 
-The driver gives up the interpreter at every statement, and beside busy threads each return can
-cost 5 ms; so a batch is few statements of many rows.
+The driver releases the interpreter lock at every statement, and beside busy threads getting it back
+can take 5 ms; so a batch is written by few statements of many rows.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import sqlalchemy as sa
 from indelible.events.postgres.write.columns import Integers, Texts
 
 _VARIABLES = 32_766
-"""SQLite takes no more parameters in a statement (its limit 9, SQLITE_MAX_VARIABLE_NUMBER)."""
+"""SQLite's limit of parameters in a statement (its limit 9, SQLITE_MAX_VARIABLE_NUMBER)."""
 
 
 Rows = Sequence[tuple[object, ...]]
-"""Parameters of a statement, as many columns as it has."""
+"""Rows of parameters, each with the columns of the statement."""
 
 
 class MultiRow:
-    """A statement over rows of parameters, in few texts, so that drivers prepare it once.
+    """A statement over rows of parameters, with few different texts, which drivers prepare once.
 
-    PostgreSQL gets one array a column.  SQLite gets ``(VALUES (...), (...))``: the number of rows
-    is rounded up and the rest filled with NULL rows, so the statement must pass over rows whose
+    PostgreSQL gets one array for each column.  SQLite gets ``(VALUES (...), (...))``: the number of
+    rows is rounded up and padded with NULL rows, so the statement must ignore rows whose
     ``column1`` is NULL.
 
     Attributes:
@@ -33,9 +33,9 @@ class MultiRow:
     """
 
     def __init__(self, types: Sequence[str], before: str, after: str) -> None:
-        """``before`` and ``after`` surround the rows ``v``, whose columns are ``column1`` and on.
+        """``before`` and ``after`` surround the rows ``v`` with the columns ``column1`` and so on.
 
-        ``types`` are those of the columns: ``text`` or ``bigint``.
+        ``types`` are the types of the columns: ``text`` or ``bigint``.
         """
         self._columns = len(types)
         self._kinds: list[type[list[Any]]] = [Texts if t == "text" else Integers for t in types]
@@ -49,7 +49,7 @@ class MultiRow:
         self.arrays = f"{parts[0]} unnest({arrays}) AS v({names}) {parts[1]}"
 
     def execute(self, connection: sa.Connection, rows: Rows) -> int:
-        """Run it for ``rows`` and return how many rows of the table it changed."""
+        """Execute it for ``rows`` and return how many rows of the table it changed."""
         if not rows:
             return 0
         if connection.dialect.name == "postgresql":
@@ -66,7 +66,7 @@ class MultiRow:
         return changed
 
     def columns(self, rows: Rows) -> tuple[list[Any], ...]:
-        """The parameters of :attr:`arrays`: ``rows`` by column, at least one."""
+        """Return the parameters of :attr:`arrays`: ``rows``, at least one, by column."""
         columns = zip(*rows, strict=True)
         return tuple(kind(column) for kind, column in zip(self._kinds, columns, strict=True))
 
@@ -80,7 +80,7 @@ class MultiRow:
 
 
 def insert(table: sa.Table, after: str = "") -> MultiRow:
-    """Insert rows of all columns of ``table``, in its order; the first one is never NULL."""
+    """Return an insert into all columns of ``table``, whose first column is never NULL."""
     names = [column.name for column in table.columns]
     types = ["text" if isinstance(c.type, sa.Text) else "bigint" for c in table.columns]
     values = ", ".join(f"column{index}" for index in range(1, len(names) + 1))
@@ -92,7 +92,7 @@ def insert(table: sa.Table, after: str = "") -> MultiRow:
 
 
 def _rounded(count: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24 ...
+    """Round up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 24 ...
 
     >>> [_rounded(count) for count in (1, 2, 3, 5, 7, 9, 17, 1000)]
     [1, 2, 3, 6, 8, 12, 24, 1024]

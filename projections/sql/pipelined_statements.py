@@ -1,7 +1,7 @@
-"""The statements of one transaction that need not follow each other, in one turn to the server.
+"""Sends independent statements of one transaction in one round trip to the server.
 
-A turn to PostgreSQL and back costs more than most of them: a batch for two views takes half as long
-as with a turn for each, and appends wait less for the host.
+A round trip to PostgreSQL costs more than most of these statements: a batch for two views takes
+half as long as with a round trip for each, and appends wait less.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import sqlalchemy as sa
 from indelible.projections.sql.multi_row import MultiRow, Rows
 
 Check = Callable[[int], object]
-"""Gets how many rows a statement has changed; what it raises must keep them from being kept."""
+"""Gets how many rows a statement has changed; if it raises, the transaction must not commit."""
 
 
 class PipelinedStatements:
-    """Statements that touch no row of each other; nothing of them has happened before :meth:`run`.
+    """Statements that change different rows; :meth:`run` executes all of them.
 
     Attributes:
-        connection: Of the transaction, for whatever must happen at once.
+        connection: The transaction's connection, for statements that cannot wait.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
-        """Nothing is to be done yet."""
+        """Start without a statement."""
         self.connection = connection
         self._work: list[tuple[MultiRow, Rows, Check | None]] = []
 
     def add(self, statement: MultiRow, rows: Rows, check: Check | None = None) -> None:
-        """Do ``statement`` for ``rows``; ``check`` hears of its outcome."""
+        """Add ``statement`` for ``rows``; ``check`` gets the number of changed rows."""
         if rows:
             self._work.append((statement, rows, check))
 
     def run(self) -> None:
-        """Do all that was added; whatever it raises, the transaction must not commit."""
+        """Execute the added statements; if it raises, the transaction must not commit."""
         work, self._work = self._work, []
         if len(work) > 1 and self.connection.dialect.name == "postgresql":
             changed = self._run_at_once(work)

@@ -1,1 +1,1 @@
-"""What is kept of the log for questions: the port of a view, the built-in ones, your own."""
+"""Tables computed from the log for queries: the port of a view, built-in views, your own views."""

@@ -1,7 +1,7 @@
-"""Views of your own: a name, tables, the events they are made of, and how those change the tables.
+"""Your own views: a name, tables, the handled events, and how these events change the tables.
 
-Such a view is kept like the built-in ones: its rows and its cursor move in one transaction, an
-event that it cannot apply is parked, and it can be rebuilt beside itself.
+Such a view works like the built-in ones: its rows and its cursor change in one transaction, an
+event that it cannot apply is parked, and it can be rebuilt beside the live one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from indelible.projections.tables import METADATA, renamed
 from indelible.projections.views.view import Pair
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_NAME_LIMIT = 40  # with a table's part and __rebuild below the 63 bytes that PostgreSQL keeps
+_NAME_LIMIT = 40  # with a table's ending and __rebuild below PostgreSQL's limit of 63 bytes
 _TABLE_LIMIT = 50
 
 
@@ -27,16 +27,17 @@ class Projection:
     """Base of your own views.
 
     Subclass it, set the four attributes, write :meth:`apply`, and pass an instance to
-    ``ActorSystem(projections=[...])``.  The rows must follow from the events alone: no clock, no
-    chance, no other table.  Between streams no order is promised, so fold per stream, or add up.
+    ``ActorSystem(projections=[...])``.  The rows must depend on the events alone: not on a clock,
+    random numbers or another table.  Streams have no order between them, so fold each stream
+    separately, or use sums.
 
     Attributes:
-        name: The view's, such as ``sales``: lower-case words with underscores.
+        name: Name of the view, such as ``sales``: lower-case words with underscores.
         version: Raise it when the same events give other rows: the view is then rebuilt when the
-            system is opened, and the old rows stay until the new ones are complete.
-        tables: They are made when the system is opened.  Their names are the view's, or begin with
-            it and an underscore; they refer to no other table.
-        handles: The classes of the events that it wants.
+            system opens, and the old rows stay until the new ones are complete.
+        tables: Created when the system opens.  Their names are the view's name, or begin with it
+            and an underscore; they refer to no other table.
+        handles: The classes of the events that the view handles.
     """
 
     name: ClassVar[str] = ""
@@ -47,86 +48,86 @@ class Projection:
     _bound: Mapping[str, sa.Table] | None = None
 
     def apply(self, connection: sa.Connection, events: Sequence[Pair], /) -> None:
-        """Bring the tables up to date with ``events``; called on the views' thread.
+        """Update the tables with ``events``; called on the views' thread.
 
         Args:
             connection: In the transaction that also moves the cursor; do not commit.
-            events: At most 1,000 of the handled ones, as (recorded event, typed event), in order
-                within each stream.
+            events: At most 1,000 handled events, as (recorded event, typed event), in order within
+                each stream.
 
-        Whatever it raises parks the event that causes it; then nothing of the batch is kept, and
-        the others are applied without it.
+        If it raises, the batch is rolled back, the event that causes the error is parked, and the
+        other events are applied without it.
         """
         raise NotImplementedError
 
     def erase(self, connection: sa.Connection, stream: str, /) -> bool:  # noqa: ARG002 - for subclasses
-        """Remove all that the events of ``stream`` have made; ``False`` if that cannot be done.
+        """Remove the effect of all events of ``stream``; ``False`` if that is not possible.
 
-        If it can be, retrying a parked event applies all events of its stream again, in order;
-        else the event is applied late, after others of its stream.
+        If it is, retrying a parked event applies all events of its stream again, in order;
+        otherwise the event is applied late, after other events of its stream.
         """
         return False
 
     def table(self, name: str) -> sa.Table:
-        """The table that is called ``name`` in :attr:`tables`, or its twin during a rebuild.
+        """Return the table ``name`` of :attr:`tables`, or its copy during a rebuild.
 
-        :meth:`apply` and :meth:`erase` use it for every statement.
+        Use it for every statement in :meth:`apply` and :meth:`erase`.
         """
         return (self._bound or self.tables.tables)[name]
 
 
 class CustomView:
-    """A :class:`Projection` as the runner wants it, on tables whose names end in a suffix."""
+    """A :class:`Projection` as a :class:`View`, on tables whose names end in a suffix."""
 
     def __init__(self, given: Projection, suffix: str = "") -> None:
-        """Check nothing; see :func:`check_projections`."""
+        """Take ``given`` without checks; see :func:`check_projections`."""
         self.name = given.name
         self.version = given.version
         self.event_types = frozenset(cls.wire_name for cls in given.handles)
         own = given.tables.sorted_tables
         self.tables: Sequence[sa.Table] = renamed(own, suffix)
         self._given = given
-        self._mine = copy.copy(given)
-        self._mine._bound = {
+        self._projection = copy.copy(given)
+        self._projection._bound = {
             table.name: bound for table, bound in zip(own, self.tables, strict=True)
         }
 
     def beside(self, suffix: str) -> CustomView:
-        """The same view in other tables."""
+        """Return the same view on other tables."""
         return CustomView(self._given, suffix)
 
     def make_tables(self, connection: sa.Connection) -> None:
-        """Make those that do not exist."""
+        """Create the tables that do not exist."""
         for table in self.tables:
             table.create(connection, checkfirst=True)
 
     def fold(self, events: Sequence[Pair]) -> Sequence[Pair]:
-        """Keep the events for :meth:`write`."""
+        """Return the events for :meth:`write`."""
         return events
 
-    def write(self, together: PipelinedStatements, changes: Sequence[Pair]) -> None:
-        """Apply them."""
-        self._mine.apply(together.connection, changes)
+    def write(self, statements: PipelinedStatements, changes: Sequence[Pair]) -> None:
+        """Call the projection's ``apply``."""
+        self._projection.apply(statements.connection, changes)
 
     def erase(self, connection: sa.Connection, stream: str) -> bool:
-        """Ask the projection."""
-        return self._mine.erase(connection, stream)
+        """Call the projection's ``erase``."""
+        return self._projection.erase(connection, stream)
 
 
-_OTHERS = (
+_STORE_TABLES = (
     *("alembic_version", "blobs", "consumers", "events", "inbox", "processes", "roles"),
     *("shards", "snapshots", "streams"),
 )
-"""Tables of the store that are no views'."""
+"""Tables of the store that belong to no view."""
 
 
 def check_projections(given: Iterable[Projection]) -> None:
-    """Refuse views that cannot be kept, or that would get in the way of others.
+    """Refuse views that are incomplete, or that use names of other views or tables.
 
     Raises:
-        ValueError: The first thing that is wrong, and what to do about it.
+        ValueError: It names the first mistake, and how to correct it.
     """
-    tables = {*_OTHERS, *METADATA.tables}
+    tables = {*_STORE_TABLES, *METADATA.tables}
     names: set[str] = set()
     for one in given:
         name = one.name

@@ -8,5 +8,5 @@ from indelible.projections.views.workflow_status import WorkflowStatus
 
 
 def default_projections() -> tuple[View, ...]:
-    """New instances of the views that every system has; a runner needs its own."""
+    """Return new instances of the views that every system has; each runner needs its own."""
     return (WorkflowStatus(), Metrics())

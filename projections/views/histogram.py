@@ -1,8 +1,8 @@
-"""A histogram of whole numbers in logarithmic buckets: merging it is adding counts.
+"""A histogram of whole numbers in logarithmic buckets, merged by adding counts.
 
-The buckets are those of HdrHistogram (Gil Tene, hdrhistogram.org): every power of two is cut
-into 64 equal parts, so a reported value is at most 1/128 (0.8 %) off, in 64 rows an octave.
-Counts add in any order, so the result does not depend on how the log was cut or interleaved.
+The buckets are those of HdrHistogram (Gil Tene, hdrhistogram.org): every power of two is divided
+into 64 equal parts, so that a reported value differs by at most 1/128 (0.8 %), with 64 rows for
+each power of two.  Counts can be added in any order, so the result does not depend on batches.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 _PARTS = 64
-_EXACT = 2 * _PARTS  # values below have a bucket of their own
+_EXACT = 2 * _PARTS  # each smaller value has its own bucket
 _BITS = _EXACT.bit_length() - 1
 
 
 def bucket_of(value: int) -> int:
-    """The bucket that counts ``value``, a whole number from 0; rises with it.
+    """Return the bucket of ``value``, a whole number from 0; larger values have higher buckets.
 
     >>> bucket_of(0), bucket_of(127), bucket_of(128), bucket_of(129), bucket_of(130)
     (0, 127, 128, 128, 129)
@@ -30,7 +30,7 @@ _LAST = bucket_of(2**63 - 1)
 
 
 def value_of(bucket: int) -> int:
-    """The middle of a bucket, which stands for all its values.
+    """Return the middle of a bucket, which represents all its values.
 
     >>> value_of(5), value_of(bucket_of(1_000_000))
     (5, 1003520)
@@ -43,17 +43,19 @@ def value_of(bucket: int) -> int:
 
 
 def check_counted(bucket: object, count: object) -> None:
-    """See that a row of a histogram can be one.
+    """Check a row of a histogram.
 
     Raises:
-        TypeError: It cannot.
+        TypeError: The bucket or the count is impossible.
     """
     if type(bucket) is not int or not 0 <= bucket <= _LAST or type(count) is not int or count < 1:
         raise TypeError(f"bucket {bucket!r:.80} has counted {count!r:.80}")
 
 
 def percentiles(counts: Mapping[int, int], shares: Sequence[int]) -> list[int | None]:
-    """The values at ``shares`` (whole percent, rising) by nearest rank; ``None`` without data.
+    """Return the values at ``shares`` (increasing percentages) by nearest rank.
+
+    Without data every value is ``None``.
 
     >>> percentiles({bucket_of(10): 98, bucket_of(90): 2}, (50, 98, 99))
     [10, 10, 90]

@@ -1,7 +1,7 @@
 """The view ``metrics``: counts, sums and response times of every agent (R4).
 
-Everything is a sum, a minimum, a maximum or a last value by (recorded_at, stream, version), in
-whole microseconds and bytes, so the order between shards does not matter.
+Each figure is a sum, a minimum, a maximum or a last value by (recorded_at, stream, version), in
+whole microseconds and bytes, so that the order between shards does not matter.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from indelible.projections.views.histogram import bucket_of
 from indelible.projections.views.view import Pair
 
 _REMEMBERED = 20_000
-"""Runs whose agent is kept in memory, some 3 MiB; the table knows the others."""
+"""Runs whose agent is kept in memory, some 3 MiB; the table has the agents of all runs."""
 
-_ASKED_AT_ONCE = 500
-"""Runs looked up in one statement; the limit is SQLite's parameters, 32,766."""
+_LOOKUP = 500
+"""Runs looked up in one statement, far below SQLite's limit of 32,766 parameters."""
 
 
 class AgentChange(msgspec.Struct, gc=False):
-    """What a batch adds to one agent; the fields are the columns of its row, in their order."""
+    """The change of one agent by a batch; the fields are the columns of its row, in order."""
 
     agent: str
     runs_accepted: int = 0
@@ -61,18 +61,18 @@ class AgentChange(msgspec.Struct, gc=False):
 
 
 class Changes(msgspec.Struct):
-    """What a batch adds to the view."""
+    """The changes of the view by a batch."""
 
     agents: dict[str, AgentChange] = {}
     runs: dict[str, str] = {}  # stream -> agent, of runs accepted in the batch
     response_times: dict[tuple[str, int], int] = {}  # (agent, bucket) -> runs
-    unresolved: list[Pair] = []  # of runs whose agent is not in memory
+    unresolved: list[Pair] = []  # events of runs whose agent is not in memory
 
 
 class Metrics:
     """Sums and response times of every agent.
 
-    Only ``run.accepted`` names the agent; the others find it through the view's own table.
+    Only ``run.accepted`` names the agent; for other events the view's own table has it.
     """
 
     name = "metrics"
@@ -100,40 +100,40 @@ class Metrics:
             f"ON CONFLICT (agent, bucket) DO UPDATE SET runs = {response_times.name}.runs"
             " + excluded.runs",
         )
-        self._agent_of: OrderedDict[str, str] = OrderedDict()  # facts of the log: never stale
+        self._agent_of: OrderedDict[str, str] = OrderedDict()  # a run's agent never changes
 
     def beside(self, suffix: str) -> Metrics:
-        """The same view in other tables."""
+        """Return the same view on other tables."""
         return Metrics(suffix)
 
     def erase(self, connection: sa.Connection, stream: str) -> bool:  # noqa: ARG002 - the port's
-        """Refuse: what a run has added to a sum cannot be told apart, and need not be."""
+        """Return ``False``: a run's part of a sum is not known, and need not be."""
         return False
 
     def fold(self, events: Sequence[Pair]) -> Changes:
-        """What the events add to each agent."""
+        """Return the changes of each agent by ``events``."""
         changes = Changes()
         _add(changes, events, self._agent_of, changes.unresolved)
         return changes
 
-    def write(self, together: PipelinedStatements, changes: Changes) -> None:
-        """Add to the rows.
+    def write(self, statements: PipelinedStatements, changes: Changes) -> None:
+        """Add ``changes`` to the rows.
 
         Raises:
-            UnknownRunError: A run was never accepted, as far as this view knows.
+            UnknownRunError: This view has not applied the acceptance of a run.
         """
         known = self._agent_of
         if changes.unresolved:
             found = self._look_up(
-                together.connection, {pair[0].stream for pair in changes.unresolved}
+                statements.connection, {pair[0].stream for pair in changes.unresolved}
             )
             _add(changes, changes.unresolved, found, [])
             known.update(found)
         agents = map(msgspec.structs.astuple, changes.agents.values())
         times = [(*key, runs) for key, runs in changes.response_times.items()]
-        together.add(self._insert_runs, list(changes.runs.items()))
-        together.add(self._add_agents, list(agents))
-        together.add(self._add_response_times, times)
+        statements.add(self._insert_runs, list(changes.runs.items()))
+        statements.add(self._add_agents, list(agents))
+        statements.add(self._add_response_times, times)
         known.update(changes.runs)
         while len(known) > _REMEMBERED:
             known.popitem(last=False)
@@ -142,8 +142,8 @@ class Metrics:
         table = self._runs
         wanted = sorted(streams)
         found: dict[str, str] = {}
-        for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            part = wanted[start : start + _ASKED_AT_ONCE]
+        for start in range(0, len(wanted), _LOOKUP):
+            part = wanted[start : start + _LOOKUP]
             rows = connection.execute(
                 sa.select(table.c.stream, table.c.agent).where(table.c.stream.in_(part))
             )
@@ -186,7 +186,7 @@ def _add(
 
 
 def _merge(agents: sa.Table) -> str:
-    """How a row takes up another of the same agent."""
+    """Return the SQL that merges an agent's new row into its old one."""
     name = agents.name
     columns = [column.name for column in agents.columns if column.name != "agent"]
     later = (
@@ -205,7 +205,7 @@ def _merge(agents: sa.Table) -> str:
     return f"ON CONFLICT (agent) DO UPDATE SET {assignments}"
 
 
-# -- what each event adds
+# -- the changes by each event
 
 
 def _accepted(_: Changes, change: AgentChange, __: RecordedEvent, ___: RunAccepted) -> None:

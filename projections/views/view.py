@@ -1,7 +1,7 @@
-"""The port of a view: what every projection offers to the runner.
+"""The port of a view, which every projection implements for the runner.
 
-A view is a function of the log alone (invariant 8), so nothing here reads a clock, and the result
-must not depend on how the runner cuts the log into batches.
+A view is a function of the log alone (invariant 8): it reads no clock, and its rows do not depend
+on how the runner divides the log into batches.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from indelible.events.model.event import Event, RecordedEvent
 from indelible.projections.sql.pipelined_statements import PipelinedStatements
 
 Pair: TypeAlias = tuple[RecordedEvent, Event]
-"""An event of the log with its typed form; both are shared, so nobody changes them."""
+"""An event of the log with its typed form; several views share both and must not change them."""
 
 
 class View(Protocol):
     """Folds events into tables; only the runner's thread calls it.
 
-    A batch takes two steps, so that the writer's turn is not held while Python computes: ``fold``
-    outside the transaction, then ``write`` inside the one that also moves the cursor.
+    A batch takes two steps, so that no lock is held while Python computes: ``fold`` outside a
+    transaction, then ``write`` inside the one that also moves the cursor.
 
     Attributes:
-        name: Wire name, stable; the cursor is kept under it.
+        name: Wire name, which never changes; also the name of the cursor.
         version: Raised when the same events give other rows; the view is then rebuilt on open.
-        tables: Where the rows live; a migration creates them, nobody else writes to them.
-        event_types: Wire names of the events it wants.
+        tables: The tables of the rows; a migration creates them, and only the view writes to them.
+        event_types: Wire names of the handled events.
     """
 
     @property
@@ -38,42 +38,42 @@ class View(Protocol):
 
     @property
     def version(self) -> int:
-        """Generation of the rules that make the rows."""
+        """Version of the rules that make the rows."""
         ...
 
     @property
     def tables(self) -> Sequence[sa.Table]:
-        """Where the rows live."""
+        """The tables of the rows."""
         ...
 
     @property
     def event_types(self) -> frozenset[str]:
-        """Wire names of the events it wants."""
+        """Wire names of the handled events."""
         ...
 
     def fold(self, events: Sequence[Pair]) -> Any:
-        """What ``events`` (at most 1,000, in order within a shard) change; touches no table.
+        """Return the changes by ``events`` (at most 1,000, in order within a shard); no I/O.
 
-        Whatever it raises parks the event that causes it.
+        If it raises, the event that causes the error is parked.
         """
         ...
 
-    def write(self, together: PipelinedStatements, changes: Any) -> None:
-        """Bring the rows up to date with ``changes``, in as few statements as can be.
+    def write(self, statements: PipelinedStatements, changes: Any) -> None:
+        """Write ``changes`` to the rows, in as few statements as possible.
 
-        It adds them to ``together``, or uses its connection, and must not commit.  A refusal of
-        the database to take a row, and any error that is not the database's, parks the event that
-        causes it; then nothing of the batch has been kept.
+        It adds them to ``statements``, or uses its connection, and must not commit.  If the
+        database refuses a row, or the view itself raises, the batch is rolled back and the event
+        that causes the error is parked.
         """
         ...
 
     def erase(self, connection: sa.Connection, stream: str) -> bool:
-        """Remove all that the events of ``stream`` have made, so that they can be folded again.
+        """Remove the effect of all events of ``stream``, so that they can be folded again.
 
-        ``False``, and nothing removed, if it cannot be told from what others have made.
+        ``False``, with nothing removed, if the view cannot tell it from that of other streams.
         """
         ...
 
     def beside(self, suffix: str) -> View:
-        """The same projection on tables whose names end in ``suffix``, for a rebuild."""
+        """Return the same view on tables whose names end in ``suffix``, for a rebuild."""
         ...

@@ -1,7 +1,7 @@
-"""The view ``workflow_status``: one row a run, folded in its stream's order.
+"""The view ``workflow_status``: one row for each run, folded in the order of its stream.
 
-A batch becomes additions and last values per run, so that no row is read back; runs that are
-accepted in the batch are inserted, the others updated.
+A batch is reduced to additions and last values for each run, so that no row is read back; runs that
+are accepted in the batch are inserted, the others updated.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PREFIX = len("run-")
 
 
 class RunChange(msgspec.Struct, gc=False):
-    """What a batch adds to one run; ``None`` leaves a column as it is."""
+    """The change of one run by a batch; ``None`` leaves a column unchanged."""
 
     run_id: str
     completed: int = 0
@@ -45,11 +45,11 @@ class RunChange(msgspec.Struct, gc=False):
     updated_at: int = 0
     version: int = 0
     position: int = 0
-    correction: int = 0  # of `running`, where an attempt or completion is of no running step
+    correction: int = 0  # of `running`, for attempts and completions without a running step
     retrying: int = 0
-    wake_at: int = 0  # when the last retry is due, or was
-    wide: bool = False  # whether anything below is set, or the state may have changed
-    state: str | None = None  # the word of an ended run
+    wake_at: int = 0  # when the last retry is or was due
+    wide: bool = False  # whether a field below is set, or the state may have changed
+    state: str | None = None  # the state of an ended run
     unknown: int = 0
     skipped: int = 0
     outcome: str | None = None
@@ -61,7 +61,7 @@ class RunChange(msgspec.Struct, gc=False):
 
     @property
     def running(self) -> int:
-        """How many more steps run: worked out once a batch, not at each event."""
+        """The change in running steps, computed once for each batch instead of at each event."""
         return self.attempts - self.completed + self.correction
 
 
@@ -69,8 +69,8 @@ class WorkflowStatus:
     """State, counts, times and the last error of every run.
 
     A run is ``waiting`` while a step's outcome is unknown; a run that waits for a retry or for
-    an unregistered step type is ``running`` here.  What runs, and when a retry is due at the
-    latest, is kept for who compares it with the rows of ``streams``; nobody else is told.
+    an unregistered step type is ``running`` here.  The columns ``steps_running``,
+    ``steps_retrying`` and ``wake_at`` are only compared with the rows of ``streams``.
     """
 
     name = "workflow_status"
@@ -90,7 +90,7 @@ class WorkflowStatus:
         )
 
     def beside(self, suffix: str) -> WorkflowStatus:
-        """The same view in other tables."""
+        """Return the same view on other tables."""
         return WorkflowStatus(suffix)
 
     def erase(self, connection: sa.Connection, stream: str) -> bool:
@@ -101,7 +101,7 @@ class WorkflowStatus:
         return True
 
     def fold(self, events: Sequence[Pair]) -> dict[str, RunChange]:
-        """What each run's events add, by stream."""
+        """Return the change of each run, by stream."""
         changes: dict[str, RunChange] = {}
         for recorded, event in events:
             stream = recorded.stream
@@ -113,11 +113,11 @@ class WorkflowStatus:
             _APPLY[type(event)](change, event)
         return changes
 
-    def write(self, together: PipelinedStatements, changes: dict[str, RunChange]) -> None:
+    def write(self, statements: PipelinedStatements, changes: dict[str, RunChange]) -> None:
         """Insert new runs, then update the others.
 
         Raises:
-            UnknownRunError: A run was never accepted, as far as this view knows.
+            UnknownRunError: This view has not applied the acceptance of a run.
         """
         new: list[tuple[object, ...]] = []
         narrow: list[tuple[object, ...]] = []
@@ -129,9 +129,9 @@ class WorkflowStatus:
                 wide.append(_wide_row(change))
             else:
                 narrow.append(_narrow_row(change))
-        together.add(self._insert, new)
-        together.add(self._wide, wide, self._expect(wide))
-        together.add(self._narrow, narrow, self._expect(narrow))
+        statements.add(self._insert, new)
+        statements.add(self._wide, wide, self._expect(wide))
+        statements.add(self._narrow, narrow, self._expect(narrow))
 
     def _expect(self, rows: Rows) -> Callable[[int], None]:
         def check(changed: int) -> None:
@@ -238,7 +238,7 @@ def _row(change: RunChange, accepted: RunAccepted) -> tuple[object, ...]:
     )
 
 
-# -- what each event adds
+# -- the changes by each event
 
 
 def _accepted(change: RunChange, event: RunAccepted) -> None:
@@ -251,7 +251,7 @@ def _accepted(change: RunChange, event: RunAccepted) -> None:
 def _started(change: RunChange, event: StepsStarted) -> None:
     count = len(event.starts)
     change.attempts += count
-    if event.reason == "recovered":  # those ran before, as far as is known
+    if event.reason == "recovered":  # these attempts are counted as running already
         change.correction -= count
     if event.reason == "retry":
         change.retries += count
@@ -281,7 +281,7 @@ def _step_completed(change: RunChange, event: StepCompleted) -> None:
 
 def _step_failed(change: RunChange, event: StepFailed) -> None:
     change.attempts += len(event.starts)
-    ran = event.attempt > 0 and not event.by  # or its condition could not be answered
+    ran = event.attempt > 0 and not event.by  # attempt 0: its condition could not be evaluated
     change.correction -= ran
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint

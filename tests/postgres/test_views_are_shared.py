@@ -98,11 +98,11 @@ def test_while_another_process_commits_a_flood_hints_are_not_followed(processes:
     engine.open()
     processes.write(*(f"flood-{n}" for n in range(300)))  # not heard of here, as if elsewhere
     clock.advance(0.05)
-    engine.look()
+    engine.hint()
     settle(engine)
     processes.write("later")
     ends = processes.ends()
-    engine.look()
+    engine.hint()
     settle(engine)
     assert not engine.covers(ends)
     assert 0 < (engine.due_in() or 0) <= 0.25
@@ -118,7 +118,7 @@ def test_a_few_events_of_another_process_are_seen_at_each_hint(processes: Proces
     engine.open()
     for run in ("1", "2", "3"):
         processes.write(run)
-        engine.look()
+        engine.hint()
         settle(engine)
         assert engine.covers(processes.ends())
 
@@ -255,7 +255,7 @@ def test_a_rebuild_that_died_with_its_process_is_gone_on_with_elsewhere(
 
 def version_of(store: EventStore) -> int:
     with store.read_views() as connection:
-        return cursors.read_stands(connection)["metrics"].version
+        return cursors.read_view_cursors(connection)["metrics"].version
 
 
 def test_older_code_leaves_a_view_to_the_newer_that_has_made_it(processes: Processes) -> None:

@@ -102,12 +102,12 @@ def test_who_rests_keeps_nothing_and_takes_nothing() -> None:
     one.push([event(1)])
     one.take()
     one.push([event(2)])
-    one.rest()
+    one.pause()
     one.push([event(3)])
     assert one.pending == 0
     assert not one.take()
     one.idle = False
-    one.expect({0: 3})
+    one.note_committed({0: 3})
     assert positions(one.read({}, 9)) == [1, 2, 3]
     assert rows.reads == [(0, 0, 3)]
 
@@ -128,7 +128,7 @@ def test_shards_share_a_batch() -> None:
     one.take()
     assert [(e.shard, e.position) for e in one.read({}, 10)] == [(0, 1), (0, 2), (7, 1)]
     assert [(e.shard, e.position) for e in one.read({0: 1}, 2)] == [(0, 2), (7, 1)]
-    assert one.behind({0: 1}) == 2
+    assert one.lag({0: 1}) == 2
 
 
 def test_what_every_view_has_applied_is_forgotten() -> None:
@@ -144,11 +144,11 @@ def test_what_every_view_has_applied_is_forgotten() -> None:
 
 def test_rows_that_should_exist_and_do_not_are_never_skipped() -> None:
     one, _ = feed(10, 0, event(3))
-    one.expect({0: 3})
+    one.note_committed({0: 3})
     lost, there = one.read({0: 1}, 10)
     assert isinstance(lost, DamagedEvent)
     assert ([lost.position, there.position], there) == ([2, 3], event(3))
-    one.expect({0: 4})
+    one.note_committed({0: 4})
     with pytest.raises(StoreUnavailableError):
         one.read({0: 3}, 10)
 

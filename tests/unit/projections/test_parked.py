@@ -199,7 +199,7 @@ def test_a_mark_outlives_a_rebuild_that_meets_the_decision_before_the_event() ->
     decide(log, EventSkipped(name, 1, 1, T0))
     log.settle(engine)
     for turn in (0, 1):  # either shard comes first once
-        engine.feed._turn = turn
+        engine.feed._first_shard = turn
         engine.rebuild(name)
         log.settle(engine)
         assert [row.state for row in views.parked(name)] == ["skipped"]

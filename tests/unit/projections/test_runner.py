@@ -279,14 +279,14 @@ class Flooded(ProjectionRunner):
         self._wake.acquire()
 
     def backlog_after_a_turn(self) -> int:
-        self._once()
+        self._step()
         return self._engine.backlog() + self._engine.feed.pending
 
 
-def test_views_leave_a_flood_the_host_but_fall_behind_no_further_than_the_high_water(
+def test_views_leave_a_flood_the_host_but_fall_behind_no_further_than_its_limit(
     log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "_HIGH_WATER", 1_000)
+    monkeypatch.setattr(runner_module, "_FLOOD_BATCH", 1_000)
     following = Flooded(log, monkeypatch)
     log.store.subscribe(following._engine.feed.push)
     following._open()
