@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from indelible.forks import leave_loop, watch
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 OnDone = Callable[[Any, BaseException | None], None]
 
@@ -123,7 +123,7 @@ class LoopThread:
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
-        wanted.forget(self.kick)
+        refusals.forget(self.kick)
         if loop is None or thread is None:
             return ()
         _call(loop, self._begin_shutdown, loop, timeout)
@@ -138,12 +138,12 @@ class LoopThread:
                 try:
                     loop = asyncio.new_event_loop()
                 except OSError as error:  # no more file descriptors: the same as no thread
-                    wanted.refused(self.name, error, self.kick)
+                    refusals.add(self.name, error, self.kick)
                     return None
                 thread = threading.Thread(
                     target=self._run, args=(loop,), name=self.name, daemon=True
                 )
-                if not wanted.start(thread, self.kick):
+                if not refusals.start(thread, self.kick):
                     loop.close()
                     return None
                 self._loop, self._thread = loop, thread

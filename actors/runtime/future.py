@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pykka import Future, ThreadingFuture, Timeout
 
 from indelible.actors.runtime.pool.workers import Worker
-from indelible.threads import RETRY_S, wanted
+from indelible.threads import RETRY_S, refusals
 
 if TYPE_CHECKING:  # private names of pykka, needed for signatures alone
     from pykka._future import GetHookFunc
@@ -246,11 +246,11 @@ def acquire(lock: threading.Lock, timeout: float | None) -> bool:
     While the host refuses new threads, this thread retries to start them: no other thread may run.
     """
     left = timeout
-    while wanted and (left is None or left > RETRY_S):
+    while refusals and (left is None or left > RETRY_S):
         if lock.acquire(timeout=RETRY_S):
             return True
         left = None if left is None else left - RETRY_S
-        wanted.try_again()
+        refusals.try_again()
     return lock.acquire(timeout=-1 if left is None else left)
 
 

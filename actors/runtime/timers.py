@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 
 from indelible.clock import Clock, ManualClock
-from indelible.threads import RETRY_S, start_now, wanted
+from indelible.threads import RETRY_S, refusals, start_now
 
 RECHECK_S = 1.0  # the host's clock may be set while a timer waits; this bounds how late it fires
 MAX_CANCELLED = 64  # cancelled entries that the heap may hold before it is rebuilt
@@ -129,7 +129,7 @@ class Timers:
     def close(self) -> None:
         """Fire no more and end the thread; may be called twice."""
         self._unsubscribe()
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         with self._changed:
             self._closed = True
             self._heap.clear()
@@ -168,7 +168,7 @@ class Timers:
         with self._changed:
             if self._heap and self._thread is None:
                 thread = self._new_thread()
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     def _new_thread(self) -> threading.Thread:
@@ -178,8 +178,8 @@ class Timers:
         while self._wait():
             try:
                 self.run_due()
-                if wanted:
-                    wanted.try_again()
+                if refusals:
+                    refusals.try_again()
             except BaseException:  # SystemExit, which run_due() does not catch
                 logger.exception("the callback of a timer ended its batch")
 
@@ -187,7 +187,7 @@ class Timers:
         """Wait until a timer may be due; ``False`` when the thread must end."""
         with self._changed:
             self._drop_cancelled()
-            wait = RETRY_S if wanted else RECHECK_S
+            wait = RETRY_S if refusals else RECHECK_S
             if self._heap:
                 wait = min(wait, (self._heap[0][0] - self._clock.now()) / 1e6)
             if wait > 0 and not self._closed:

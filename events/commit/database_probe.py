@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from indelible.loops import Loop
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 1.0  # seconds; doubled from one probe to the next
 
@@ -39,7 +39,7 @@ class DatabaseProbe:
         with self._lock:
             self._stopped.set()
             thread = self._thread
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         if thread is not None:
             thread.join()
 
@@ -47,7 +47,7 @@ class DatabaseProbe:
         with self._lock:
             if self._wanted and self._thread is None and not self._stopped.is_set():
                 thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     def _work(self) -> None:

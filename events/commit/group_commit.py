@@ -29,7 +29,7 @@ from indelible.events.concurrency.task_thread import TaskThread
 from indelible.events.lease.owned_shards import OwnedShards
 from indelible.events.store import Append, Listener
 from indelible.failpoints import Failpoints
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 SLOW = 2_000_000_000
 """Nanoseconds after which a commit under way counts as trouble: healthy disks take a hundredth."""
@@ -198,7 +198,7 @@ class GroupCommit:
         """Refuse the queue on a new thread: this one may hold a lock that an ``on_done`` needs."""
         if self._queue:
             thread = threading.Thread(target=self.lead, name="refuse appends", daemon=True)
-            wanted.start(thread, self._refuse_on_new_thread)
+            refusals.start(thread, self._refuse_on_new_thread)
 
     def lead(self, *, once: bool = False) -> bool:
         """Commit group after group until the queue is empty, unless another thread is the leader.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from indelible.errors.error_log import log_error
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class TaskThread:
             self._queue.put(None)
             thread.join()
             return
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         while True:
             try:
                 task = self._queue.get_nowait()
@@ -55,7 +55,7 @@ class TaskThread:
         with self._lock:
             if self._thread is None and not self._queue.empty():
                 thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     def _work(self) -> None:

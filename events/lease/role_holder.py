@@ -18,7 +18,7 @@ from indelible.errors import IndelibleError, RoleLostError
 from indelible.events.lease.role_rows import hold_roles, is_leased, leave_role, take_role, time_left
 from indelible.events.store import EventStore
 from indelible.loops import Loop
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ class RoleHolder:
         with self._lock:
             if self._held and self._thread is None and not self._stopped.is_set():
                 thread = threading.Thread(target=self._work, name="indelible-roles", daemon=True)
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     def _work(self) -> None:
@@ -240,7 +240,7 @@ class RoleHolder:
         self._stopped.set()
         with self._lock:
             roles, thread = list(self._held.values()), self._thread
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         for role in roles:
             role.release()
         if thread is not None and thread is not threading.current_thread():

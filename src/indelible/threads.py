@@ -14,7 +14,7 @@ from indelible.errors import ThreadUnavailableError
 from indelible.forks import renew_in_child
 
 Again = Callable[[], object]
-"""Starts a thread with :meth:`WantedThreads.start` if it is still needed; quick."""
+"""Starts a thread with :meth:`ThreadRefusals.start` if it is still needed; quick."""
 
 RETRY_S = 0.05
 """Seconds between two tries: a refusal costs about 20 us, and a run waits for the thread."""
@@ -24,7 +24,7 @@ _REFUSED = (RuntimeError, MemoryError)  # Thread.start() raises one of them
 logger = logging.getLogger(__name__)
 
 
-class WantedThreads:
+class ThreadRefusals:
     """Threads that the host refused, each with a function that tries again; for any thread."""
 
     def __init__(self) -> None:
@@ -50,18 +50,18 @@ class WantedThreads:
         try:
             thread.start()
         except _REFUSED as error:
-            self.refused(thread.name, error, again)
+            self.add(thread.name, error, again)
             return False
         if self._waiting:
             self.forget(again)
         return True
 
-    def refused(self, name: str, error: BaseException, again: Again) -> None:
+    def add(self, name: str, error: BaseException, again: Again) -> None:
         """Have ``again`` called: the thread ``name`` could not be started because of ``error``."""
         with self._lock:
-            _, refusals = self._waiting.get(again, ("", 0))
-            self._waiting[again] = (name, refusals + 1)
-        if not refusals:
+            _, count = self._waiting.get(again, ("", 0))
+            self._waiting[again] = (name, count + 1)
+        if not count:
             logger.warning("thread %s could not be started (%s); it is tried again", name, error)
 
     def forget(self, again: Again) -> None:
@@ -73,13 +73,13 @@ class WantedThreads:
         """Try to start every refused thread, on the calling thread."""
         with self._lock:
             waiting = list(self._waiting.items())
-        for again, (name, refusals) in waiting:
+        for again, (name, count) in waiting:
             try:
                 again()
             except Exception:
                 logger.exception("thread %s could not be started", name)
             with self._lock:
-                if self._waiting.get(again) == (name, refusals):  # not needed any more
+                if self._waiting.get(again) == (name, count):  # not needed any more
                     del self._waiting[again]
 
     def reset(self) -> None:
@@ -87,10 +87,10 @@ class WantedThreads:
         self._lock, self._waiting = threading.RLock(), {}  # the parent's lock may never be released
 
 
-wanted = WantedThreads()
+refusals = ThreadRefusals()
 """The refused threads of this process; each thread that reads a clock calls ``try_again``."""
 
-renew_in_child(wanted.reset)
+renew_in_child(refusals.reset)
 
 
 def start_now(thread: threading.Thread) -> None:

@@ -31,7 +31,7 @@ SHARED = {
     "actors/runtime/stopped_flag.py": {"_first_wait"},
     "actors/durable/commit/in_flight.py": {"InFlight.lock"},
     # what the host refuses to the process, and the loops of its threads that fail
-    "src/indelible/threads.py": {"wanted"},
+    "src/indelible/threads.py": {"refusals"},
     "src/indelible/loops.py": {"_failing", "_lock"},
     # alembic has one context a process: systems that really migrate do so one after the other
     "migrations/__init__.py": {"_one_at_a_time"},
@@ -56,7 +56,7 @@ STARTS_THREADS = {
 
 MUTABLE = {
     *("dict", "list", "set", "deque", "defaultdict", "Counter", "OrderedDict", "WeakSet"),
-    *("Lock", "RLock", "Condition", "Event", "Semaphore", "local", "count", "WantedThreads"),
+    *("Lock", "RLock", "Condition", "Event", "Semaphore", "local", "count", "ThreadRefusals"),
 }
 CLOCKS = {"time", "datetime", "date"}
 NOW = {

@@ -16,7 +16,7 @@ from typing import Any
 from indelible import ActorSystem
 from indelible.api.facade import access_to
 from indelible.errors import ThreadUnavailableError
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 NOBODY = 54_321
 """A user without any other process."""
@@ -60,13 +60,13 @@ def try_with(threads: int, folder: str) -> dict[str, Any]:
         system.open()
         limit(threads)
     happened = threading.Event()
-    refused = wanted.refused
+    refused = refusals.add
 
     def note(*arguments: Any) -> None:
         refused(*arguments)
         happened.set()
 
-    wanted.refused = note  # type: ignore[assignment, method-assign]
+    refusals.add = note  # type: ignore[assignment, method-assign]
     agent = system.workflow_agent("a")
     message = agent._start_message(system.compile(FLOW), "r", None)
     started = access_to(system).send("run-r", message, presume_new=True)
@@ -76,7 +76,7 @@ def try_with(threads: int, folder: str) -> dict[str, Any]:
     limit(1_000)
     started.get(timeout=50)
     told["status"] = system.run("r").result(50)["status"]
-    wanted.refused = refused  # type: ignore[method-assign]
+    refusals.add = refused  # type: ignore[method-assign]
     system.close()
     return told
 

@@ -15,7 +15,7 @@ from indelible.events.snapshots import Taken, keep_snapshots
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.loops import Loop
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 logger = logging.getLogger("indelible.actors")
 
@@ -85,7 +85,7 @@ class SnapshotWriter:
             if self._waiting and self._thread is None and not self._stopping:
                 name = "indelible-snapshots"
                 thread = threading.Thread(target=self._run, name=name, daemon=True)
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     def stop(self) -> None:
@@ -93,7 +93,7 @@ class SnapshotWriter:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         if self._thread is not None:
             self._thread.join()
         else:

@@ -11,7 +11,7 @@ from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT, Waits
 from indelible.actors.runtime.pool.workers import LINGER_S, Workers
 from indelible.clock import Clock, SystemClock
 from indelible.errors import ActorStoppedError, ThreadUnavailableError
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 
 class Runnable(Protocol):
@@ -125,7 +125,7 @@ class PoolDispatcher(Workers):
         self.schedule(runnable)
         if not self._alive and self._tasks.take_back(runnable.run_activation):
             if not self._tasks:
-                wanted.forget(self._try_again)
+                refusals.forget(self._try_again)
             raise ThreadUnavailableError(self.name, "can't start new thread")
 
     def schedule_many(self, runnables: Iterable[Runnable]) -> None:

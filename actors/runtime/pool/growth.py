@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from indelible.clock import Clock
 from indelible.loops import Loop
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 WATCH_INTERVAL_S = 0.005  # the interpreter's switch interval, by which a busy one delays a look
 LATE_S = 1.5 * WATCH_INTERVAL_S  # a look that is later was delayed by running Python code
@@ -104,7 +104,7 @@ class GrowthWatcher:
 
     def _begin(self) -> bool:
         thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        if not wanted.start(thread, self._again):
+        if not refusals.start(thread, self._again):
             return False
         self._thread = thread
         return True
@@ -119,7 +119,7 @@ class GrowthWatcher:
             self._closed.set()
             self._alarm.set()
             thread = self._thread
-        wanted.forget(self._again)
+        refusals.forget(self._again)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 

@@ -19,7 +19,7 @@ from indelible.actors.runtime.pool.task_queue import Task, Tasks
 from indelible.actors.runtime.pool.wait_graph import Wait, Waits
 from indelible.clock import Clock
 from indelible.forks import leave_loop, watch
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 BURST_NS = 8_000_000  # the longest that a decision waits for its commit while tasks are queued
 QUICK = 32  # tasks in one burst; blocking tasks hardly fit that often into 8 ms
@@ -234,7 +234,7 @@ class Workers:
             self._alive += 1
             self._threads.add(worker)
         # outside the lock: the new thread may run a finaliser that needs it
-        started = wanted.start(worker, self._try_again)
+        started = refusals.start(worker, self._try_again)
         if not started:
             with self._quiet:
                 self._alive -= 1
@@ -365,7 +365,7 @@ class Workers:
         with self._lock:
             self._closed = True
             threads = [*self._threads, *self._retired]
-        wanted.forget(self._try_again)
+        refusals.forget(self._try_again)
         self._wake_all()
         self._watcher.close()
         own = self._worker()

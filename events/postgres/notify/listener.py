@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.loops import Loop
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds until the next try, if the server is not reached
 
@@ -54,7 +54,7 @@ class NotifyListener:
         with self._lock:
             if self._thread is None and not self._stopped:
                 thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                if wanted.start(thread, self.start):
+                if refusals.start(thread, self.start):
                     self._thread = thread
 
     def stop(self) -> None:
@@ -62,7 +62,7 @@ class NotifyListener:
         with self._lock:
             self._stopped = True
             thread = self._thread
-        wanted.forget(self.start)
+        refusals.forget(self.start)
         if thread is not None:
             self._stop_sender.send(b"!")
             thread.join()

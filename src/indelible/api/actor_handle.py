@@ -158,7 +158,7 @@ class ActorHandle(Generic[S, R]):
 
     async def state_async(self, *, as_of: AsOf | None = None) -> S:
         """Do what :meth:`state` does without blocking the event loop."""
-        return await self._access.parts.off_loop.call(self.state, as_of=as_of)
+        return await self._access.parts.async_calls.call(self.state, as_of=as_of)
 
     def events(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Every event of the stream now, or ``as_of`` a moment, in order."""
@@ -167,4 +167,4 @@ class ActorHandle(Generic[S, R]):
 
     async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await self._access.parts.off_loop.call(self.events, as_of=as_of)
+        return await self._access.parts.async_calls.call(self.events, as_of=as_of)

@@ -100,7 +100,7 @@ class RunHandle:
         try:
             return self._outcome(await self._await_locally(ending, timeout))
         except TimeoutError:
-            waiting = await self._access.parts.off_loop.call(self._waiting_for)
+            waiting = await self._access.parts.async_calls.call(self._waiting_for)
             raise self._timed_out(timeout, waiting) from None
         except ShardNotOwnedError:  # as above
             left = self._time_left(timeout, began)
@@ -120,7 +120,7 @@ class RunHandle:
 
     def _wait_remotely(self, timeout: float | None) -> RunState:
         """Wait until another process ends the run; the thread of a waiting step is replaced."""
-        ends = self._access.parts.ends
+        ends = self._access.parts.remote_run_ends
         end = ends.wait(self.run_id)
         end.asked_actor = self._stream
         try:
@@ -133,14 +133,14 @@ class RunHandle:
 
     async def _wait_remotely_async(self, timeout: float | None) -> RunState:  # noqa: ASYNC109 - as result()
         parts = self._access.parts
-        end = parts.ends.wait(self.run_id)
+        end = parts.remote_run_ends.wait(self.run_id)
         try:
             state: RunState = await asyncio.wait_for(_awaited(end), timeout)
         except TimeoutError:
-            late = await parts.off_loop.call(self._remote_timeout, timeout or 0.0)
+            late = await parts.async_calls.call(self._remote_timeout, timeout or 0.0)
             raise late from None
         finally:
-            parts.ends.forget(self.run_id, end)
+            parts.remote_run_ends.forget(self.run_id, end)
         return state
 
     def _remote_timeout(self, timeout: float) -> ResultTimeoutError:
@@ -228,7 +228,7 @@ class RunHandle:
         if as_of is None and self._is_local():
             answer = await self._access.ask_async(self._stream, Describe())
             return self._with_unregistered(answer)
-        call = self._access.parts.off_loop.call
+        call = self._access.parts.async_calls.call
         status = await call(self._stored_status, as_of)
         if as_of is not None or not await call(self._can_be_asked, status):
             return status
@@ -265,7 +265,7 @@ class RunHandle:
 
     async def events_async(self, *, as_of: AsOf | None = None) -> Sequence[RecordedEvent]:
         """Do what :meth:`events` does without blocking the event loop."""
-        return await self._access.parts.off_loop.call(self.events, as_of=as_of)
+        return await self._access.parts.async_calls.call(self.events, as_of=as_of)
 
     # -- commands
 

@@ -51,7 +51,7 @@ class ServiceMethods(Facade):
 
     async def health_async(self) -> SystemHealth:
         """Do what :meth:`health` does without blocking the event loop."""
-        return await self._access.parts.off_loop.call(self.health)
+        return await self._access.parts.async_calls.call(self.health)
 
     def drain(self, timeout: float) -> list[str]:
         """Accept no command and start no step or call from now on; wait for running ones.

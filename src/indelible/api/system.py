@@ -342,7 +342,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
 
     async def run_async(self, run_id: str) -> RunHandle:
         """Do what :meth:`run` does without blocking the event loop."""
-        return await self._access.parts.off_loop.call(self.run, run_id)
+        return await self._access.parts.async_calls.call(self.run, run_id)
 
     @overload
     def actor(self, category: str, id: str) -> ActorHandle: ...

@@ -35,7 +35,7 @@ class ViewMethods(Facade):
 
         parts = self._access.parts
         return ParkedEvents(
-            parts.views, parts.projections, parts.clock, self._record, parts.off_loop.call
+            parts.views, parts.projections, parts.clock, self._record, parts.async_calls.call
         )
 
     def _record(self, stream: str, message: RetryEvent | SkipEvent, timeout: float) -> Cursor:
@@ -86,7 +86,7 @@ class ViewMethods(Facade):
     ) -> bool:
         """Do what :meth:`caught_up` does without blocking the event loop."""
         timeout = check_seconds(timeout)
-        call, monotonic = self._access.parts.off_loop.call, self._access.parts.clock.monotonic
+        call, monotonic = self._access.parts.async_calls.call, self._access.parts.clock.monotonic
         end = monotonic() + timeout * 1e9
         if cursor is None:
             cursor = await call(self._committed, timeout)

@@ -51,8 +51,8 @@ def shut_down(parts: SystemParts, timeout: float) -> None:
     with ExitStack() as then:  # also after a KeyboardInterrupt
         then.callback(parts.store.close)
         then.callback(parts.readers.close)
-        then.callback(parts.off_loop.close)
-        then.callback(parts.ends.close)
+        then.callback(parts.async_calls.close)
+        then.callback(parts.remote_run_ends.close)
         then.callback(parts.inbox_worker.finish)  # after the views: stopping them ends a rebuild
         then.callback(parts.projections.stop)
         then.callback(parts.snapshots.stop)

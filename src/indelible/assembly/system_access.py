@@ -27,7 +27,7 @@ from indelible.events.read.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.ids import Ids
 from indelible.remote.remote_future import ASK_TIMEOUT, SLACK, RemoteFuture
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 if TYPE_CHECKING:  # the parts of an open system are imported when it is opened
     from indelible.actors.durable.directory import Directory
@@ -209,7 +209,7 @@ class SystemAccess(Caller):
         try:
             return self.wait(future, timeout + _slack(future))
         except TimeoutError:
-            raise AskTimeoutError(stream, timeout, wanted.names()) from None
+            raise AskTimeoutError(stream, timeout, refusals.names()) from None
 
     async def ask_async(
         self,
@@ -244,7 +244,7 @@ class SystemAccess(Caller):
             async with asyncio.timeout(timeout + _slack(future)):
                 return await future
         except TimeoutError:
-            raise AskTimeoutError(stream, timeout, wanted.names()) from None
+            raise AskTimeoutError(stream, timeout, refusals.names()) from None
 
 
 def _slack(future: PooledFuture[Any]) -> float:

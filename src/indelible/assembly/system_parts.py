@@ -115,9 +115,9 @@ class SystemParts:
             if event_type not in known:
                 self.types.register(event_type)
         self.reader = RunReader(store, self.types, run_decider)
-        self.off_loop = AsyncCalls(threaded=runtime.threads)
+        self.async_calls = AsyncCalls(threaded=runtime.threads)
         self.service = ServiceWatch(store, clock)
-        self.ends = RemoteRunEnds(
+        self.remote_run_ends = RemoteRunEnds(
             store, self.reader.state, _nothing if owns else self.service.notice
         )
         self.deciders: dict[str, Decider[Any]] = {d.category: d for d in deciders}
@@ -193,10 +193,16 @@ class SystemParts:
             self.host, InboxRemoteActors(self.inbox_client, self.host), self._on_passivated
         )
         watch = StartedRuns(
-            run_starter, self.directory, self.executor, self.ends, store, runtime.timers, clock
+            run_starter,
+            self.directory,
+            self.executor,
+            self.remote_run_ends,
+            store,
+            runtime.timers,
+            clock,
         )
         effects.register_row(StartRun, run_starter.check, run_starter.row, watch.perform)
-        self.wakes = WakeService(
+        self.wake_service = WakeService(
             store,
             self.directory,
             runtime.dispatcher,
@@ -207,7 +213,7 @@ class SystemParts:
         self.passivation = PassivationSchedule(
             self.directory, runtime.dispatcher, runtime.timers, clock
         )
-        self.services = ProcessCommands(
+        self.process_commands = ProcessCommands(
             TaskThread if runtime.threads else lambda _: PoolTaskRunner(runtime)
         )
         command_reader = CommandReader(
@@ -224,7 +230,7 @@ class SystemParts:
             store,
             self.directory,
             command_reader,
-            self.services,
+            self.process_commands,
             clock,
             self.host.dead_letter,
             failpoints,
@@ -234,7 +240,7 @@ class SystemParts:
             self.directory, runtime.dispatcher, runtime.timers, clock
         )
         self.ownership = ShardOwnership(
-            store, self.directory, self.work, self.wakes, doubtful_run_waker, drain
+            store, self.directory, self.work, self.wake_service, doubtful_run_waker, drain
         )
         self.views = TimedViews(
             store,
@@ -242,7 +248,7 @@ class SystemParts:
             lambda: (*default_projections(), *map(CustomView, projections)),
         )
         self.readers = LogReaders(
-            store, self.types, self.deciders, clock, ids, runtime, self.off_loop.call
+            store, self.types, self.deciders, clock, ids, runtime, self.async_calls.call
         )
         self.projections = ProjectionRunner(
             store,
@@ -253,9 +259,9 @@ class SystemParts:
             owner=ids.text(),
             lease=LEASE if lease is None else lease,
         )
-        self.services.offer(KIND, self.alerts.tell, slow=True)
-        self.services.offer("rebuild", self.projections.rebuild, slow=True)
-        self.services.offer("drop_snapshots", lambda _: drop_snapshots(store))
+        self.process_commands.offer(KIND, self.alerts.tell, slow=True)
+        self.process_commands.offer("rebuild", self.projections.rebuild, slow=True)
+        self.process_commands.offer("drop_snapshots", lambda _: drop_snapshots(store))
         runtime.lead_with(store.lead)
 
     def start(self) -> None:
@@ -289,7 +295,7 @@ class SystemParts:
         return actor is not None and actor.state is not None and actor.actor_inbox.put(item)
 
     def _wake(self, streams: Sequence[str]) -> None:
-        self.wakes.wake([StreamHead(stream, "run", 0, "", 0) for stream in streams])
+        self.wake_service.wake([StreamHead(stream, "run", 0, "", 0) for stream in streams])
 
     def _passivate_soon(self, actor: DurableActor) -> None:
         self.passivation.passivate_soon(actor)
@@ -300,7 +306,7 @@ class SystemParts:
         self.calls.left(stream)
         self.executor.left(stream)
         if due:
-            self.wakes.left(stream, due)
+            self.wake_service.left(stream, due)
 
     def _remind(self, stream: str, item: Any) -> None:
         self.directory.remind(stream, item)

@@ -44,7 +44,7 @@ from indelible.remote.remote_messages import (
     check_size,
     encode_message,
 )
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 _log = logging.getLogger("indelible.inbox")
 
@@ -181,7 +181,7 @@ class InboxClient:
             self._closed = True
             self._ended.set()
             thread, watcher = self._thread, self._watcher
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         if watcher is None:
             return
         watcher.wake()
@@ -210,7 +210,7 @@ class InboxClient:
                     name="indelible-inbox-client",
                     daemon=True,
                 )
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     # -- the inbox client's thread

@@ -12,7 +12,7 @@ from indelible.actors.workflow.state.run_state import RESUMED, RunState
 from indelible.errors import IndelibleError, StoreCorruptError, SystemClosedError, UnknownRunError
 from indelible.events.store import EventStore
 from indelible.forks import watch
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 _MIN_PAUSE, _MAX_PAUSE = 0.010, 0.250
 """Seconds between polls: short for a new waiter, then longer."""
@@ -81,7 +81,7 @@ class RemoteRunEnds:
         with self._lock:
             self._closed = True
             thread = self._thread
-        wanted.forget(self._begin)
+        refusals.forget(self._begin)
         self._woken.set()
         if thread is not None:
             thread.join()
@@ -91,7 +91,7 @@ class RemoteRunEnds:
         with self._lock:
             if self._thread is None and self._waiting and not self._closed:
                 thread = threading.Thread(target=self._run, name="indelible-ends", daemon=True)
-                if wanted.start(thread, self._begin):
+                if refusals.start(thread, self._begin):
                     self._thread = thread
 
     # -- its thread

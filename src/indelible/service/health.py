@@ -18,7 +18,7 @@ from indelible.errors.error_text import clean, in_words
 from indelible.events.inbox.sql_inbox import INBOX
 from indelible.loops import failing_loops
 from indelible.projections.queries.view_lag import ViewLag
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 if TYPE_CHECKING:
     from indelible.assembly.system_parts import SystemParts
@@ -159,7 +159,7 @@ def _state(parts: SystemParts) -> tuple[str, tuple[str, ...]]:
 
 def _missing_threads() -> Iterator[str]:
     """Threads that the host does not give, as text."""
-    names = wanted.names()
+    names = refusals.names()
     if names:
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         yield (

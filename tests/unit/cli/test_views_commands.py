@@ -196,7 +196,7 @@ def rebuild_by_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], 
         monkeypatch.setattr("indelible.cli.tasks.rebuild_views.Display", Watched)
         monkeypatch.setattr("indelible.cli.tasks.rebuild_views._POLL", 0.01)
         with ActorSystem() as service:
-            access_to(service).parts.services.offer("rebuild", rebuild, slow=True)
+            access_to(service).parts.process_commands.offer("rebuild", rebuild, slow=True)
             result = commands.invoke("rebuild", view, "--json")
             looked.set()
         return Served(result, set(shown))

@@ -182,7 +182,7 @@ def test_a_service_command_is_answered_by_whoever_offers_it(alone: Any) -> None:
             raise RefusedError("no number")
         return value * 2
 
-    access_to(alone.system).parts.services.offer("double", double)
+    access_to(alone.system).parts.process_commands.offer("double", double)
     command = access_to(alone.system).parts.inbox_client.command
     assert command("double", 21, 20.0).get(timeout=25) == 42
     with pytest.raises(RefusedError, match="no number"):

@@ -57,7 +57,7 @@ def test_a_rebuild_holds_up_no_other_command(served: Served) -> None:
     served.views.close()
     rebuilt = served.ask("rebuild", "metrics")
     served.views.wait()
-    access_to(served.system).parts.services.offer("double", lambda value: value * 2)
+    access_to(served.system).parts.process_commands.offer("double", lambda value: value * 2)
     assert served.ask("double", 21).get(timeout=25) == 42
     assert not rebuilt.done()
     served.views.open()
@@ -76,7 +76,7 @@ def test_rebuilds_are_made_one_after_the_other(served: Served) -> None:
         running.release()
         return value
 
-    access_to(served.system).parts.services.offer("rebuild", rebuild, slow=True)
+    access_to(served.system).parts.process_commands.offer("rebuild", rebuild, slow=True)
     asked = [served.ask("rebuild", number) for number in range(20)]
     assert [one.get(timeout=25) for one in asked] == list(range(20))
     assert all(most)
@@ -111,6 +111,6 @@ def test_what_fails_since_the_process_ends_is_left_for_the_next(served: Served) 
             raise SystemClosedError("double()", "a test says so")
         return value * 2
 
-    access_to(served.system).parts.services.offer("double", double)
+    access_to(served.system).parts.process_commands.offer("double", double)
     assert served.ask("double", 21).get(timeout=25) == 42
     assert len(tries) == 2

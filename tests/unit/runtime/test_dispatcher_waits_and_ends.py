@@ -13,7 +13,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
 from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT
 from indelible.errors import ActorStoppedError, DeadlockError
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 if TYPE_CHECKING:
     from unit.runtime.conftest import Job
@@ -279,7 +279,7 @@ def test_a_host_without_any_thread_is_an_error_to_who_begins(
     monkeypatch.setattr("indelible.actors.runtime.pool.workers.Worker.start", _no_thread)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         dispatcher.begin(new_job())
-    assert not wanted
+    assert not refusals
     assert not dispatcher._tasks
 
 
@@ -291,11 +291,11 @@ def test_what_was_scheduled_on_a_host_without_any_thread_runs_when_there_is_one(
     with monkeypatch.context() as patch:
         patch.setattr("indelible.actors.runtime.pool.workers.Worker.start", _no_thread)
         dispatcher.schedule(job)
-        wanted.try_again()
-        assert wanted.names() == ["none-2"]
-    wanted.try_again()
+        refusals.try_again()
+        assert refusals.names() == ["none-2"]
+    refusals.try_again()
     assert job.done.wait(50)
-    assert not wanted
+    assert not refusals
     assert dispatcher.close()
 
 
@@ -304,18 +304,18 @@ def test_who_waits_for_an_answer_tries_again_to_start_the_thread_that_gives_it(
 ) -> None:
     dispatcher = PoolDispatcher("none", daemon=True)
     answer: PooledFuture[str] = PooledFuture()
-    refusals = iter([True, True, True])
+    to_refuse = iter([True, True, True])
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:
-        if next(refusals, False):
+        if next(to_refuse, False):
             _no_thread(thread)
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     dispatcher.schedule(new_job(lambda: answer.set("here")))
     assert answer.get(timeout=50) == "here"
-    assert not wanted
+    assert not refusals
     assert dispatcher.close()
 
 

@@ -18,7 +18,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.pool.dispatcher import PoolDispatcher
 from indelible.actors.runtime.pooled_actor import PooledActor, default_dispatcher
 from indelible.errors import DeadlockError
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 EchoClass = Callable[[type[PooledActor]], type[PooledActor]]
 
@@ -287,7 +287,7 @@ def test_a_start_for_which_there_is_no_thread_leaves_nothing(
         with pytest.raises(RuntimeError, match="lone could not be started"):
             Lone.start()
         assert ActorRegistry.get_all() == []
-        assert not wanted
+        assert not refusals
     ref = Lone.start()
     assert ref.ask("x", timeout=50) == "x"
     ref.stop(timeout=50)

@@ -12,7 +12,7 @@ import pytest
 
 from indelible import ActorSystem, WorkflowAgent
 from indelible.errors import AskTimeoutError, StoreOwnedError, ThreadUnavailableError
-from indelible.threads import wanted
+from indelible.threads import refusals
 
 Flow = dict[str, Any]
 
@@ -59,7 +59,7 @@ def scarcity(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scarcity]:
     scarcity = Scarcity(monkeypatch)
     yield scarcity
     scarcity.end()
-    assert not wanted, "nothing may be left that waits for a thread"
+    assert not refusals, "nothing may be left that waits for a thread"
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_run_whose_thread_is_refused_goes_on_when_there_is_one(
         scarcity.end()
         caller.join(50)
         assert [outcome["status"] for outcome in outcomes] == ["success"]
-        wanted.try_again()
+        refusals.try_again()
         assert system.health()["ready"]
 
 
@@ -233,7 +233,7 @@ def test_a_refusal_is_logged_once_and_not_each_time(
         run = system.workflow_agent("a").start(flow("quick"))
         while "indelible-steps-1" not in scarcity.names:  # its watcher may be refused before it
             scarcity.wait()
-        call_often(wanted.try_again, 20)
+        call_often(refusals.try_again, 20)
         scarcity.end()
         assert run.result(50)["status"] == "success"
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
