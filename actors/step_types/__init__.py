@@ -1,1 +1,1 @@
-"""What a step can be: built-in types, and functions that a user registers."""
+"""Step types: the built-in types, and functions that users register."""

@@ -1,4 +1,4 @@
-"""The port of a step type, and the registry of them that each system has."""
+"""The port of a step type, and the registry of step types that each system has."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BUILT_IN = frozenset(
         "workflow",
     }
 )
-"""Names that functions may not take: the built-in types of this version and of those to come."""
+"""Names that functions may not take: the built-in types of this version and of later versions."""
 
 
 class StepType(Protocol):
-    """What the steps of one type do; one object serves all of them, from any thread."""
+    """The behaviour of all steps of one type; one object serves them all, from any thread."""
 
     @property
     def name(self) -> str:
@@ -37,19 +37,19 @@ class StepType(Protocol):
 
     @property
     def blocking(self) -> bool:
-        """Whether it runs on the blocking pool; otherwise ``run`` gives an awaitable."""
+        """Whether it runs on the blocking pool; otherwise ``run`` returns an awaitable."""
         ...
 
     def run(self, context: Any, step: Mapping[str, Any], /) -> Any:
-        """Do the step; ``step["params"]`` has its references resolved.
+        """Execute the step; the references in ``step["params"]`` are resolved.
 
-        Returns a value that the log can hold, or an awaitable of one where not ``blocking``.
-        Whatever it raises is the failure of that attempt.
+        Returns a value that the log can store, or an awaitable of such a value if not ``blocking``.
+        An exception is the failure of the attempt.
         """
         ...
 
     def validate(self, params: Mapping[str, Any]) -> Iterable[Problem]:
-        """What is wrong with ``params``, references unresolved; paths are relative to them."""
+        """The problems of ``params``, with references unresolved; paths are relative to it."""
         ...
 
 
@@ -57,16 +57,16 @@ class StepTypes:
     """The step types that one system knows; every method may be called from any thread."""
 
     def __init__(self, built_in: Iterable[StepType] = ()) -> None:
-        """Begin with ``built_in``, whose names may be reserved ones."""
+        """Start with ``built_in``, whose names may be reserved names."""
         self._lock = threading.Lock()
         self._types = {step_type.name: step_type for step_type in built_in}
         self._callbacks: list[Callable[[str], None]] = []
 
     def register(self, step_type: StepType) -> None:
-        """Add a type; then tell those who wait, on this thread.
+        """Add a type, then call the callbacks of :meth:`on_register` on this thread.
 
         Raises:
-            ValueError: The name is reserved, taken or none; nothing has been registered.
+            ValueError: The name is reserved, in use or not valid; nothing has been registered.
         """
         name = step_type.name
         check_name(name)
@@ -81,14 +81,14 @@ class StepTypes:
         for callback in callbacks:
             callback(name)
 
-    def way_to(self, name: str) -> str:
-        """How a definition that names an unregistered type comes to one."""
+    def advice_for(self, name: str) -> str:
+        """The advice for a definition that names an unregistered type."""
         if name in BUILT_IN:
             return "this version has none, and reserves the name: register yours under another"
         return "or register it: system.register_step"
 
     def get(self, name: str) -> StepType | None:
-        """The type with this name, if there is one."""
+        """The type with this name; ``None`` if there is none."""
         return self._types.get(name)
 
     def names(self) -> tuple[str, ...]:
@@ -96,9 +96,9 @@ class StepTypes:
         return tuple(sorted(self._types))
 
     def on_register(self, callback: Callable[[str], None]) -> Callable[[], None]:
-        """Call ``callback`` with each name registered from now on; the result ends it.
+        """Call ``callback`` with each name registered from now on; the returned function ends it.
 
-        It is called on the registering thread, outside every lock, when ``get`` knows the name.
+        It is called on the registering thread, without a lock, after ``get`` knows the name.
         """
         with self._lock:
             self._callbacks.append(callback)
@@ -112,10 +112,10 @@ class StepTypes:
 
 
 def check_name(name: object) -> None:
-    """Accept 1 to 200 printable characters.
+    """Check for 1 to 200 printable characters.
 
     Raises:
-        ValueError: ``name`` is something else.
+        ValueError: ``name`` is not valid.
     """
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
         raise ValueError(

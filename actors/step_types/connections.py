@@ -1,4 +1,4 @@
-"""Named connections: steps say a name, the system knows the address and its password."""
+"""Named connections: steps name a connection, the system has its address and password."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Connections:
     def __init__(
         self, addresses: Mapping[str, str | sa.Engine] | None = None, store: str = ""
     ) -> None:
-        """Keep database URLs or engines by name; nothing is connected yet.
+        """Keep database URLs or engines by name; no connection is opened yet.
 
         Args:
             addresses: The declared connections.
@@ -39,7 +39,7 @@ class Connections:
         return tuple(sorted(self._addresses))
 
     def engine(self, name: str) -> sa.Engine:
-        """The engine of ``name``, made on first use.
+        """The engine of ``name``, created on first use.
 
         Raises:
             UnknownConnectionError: No connection has this name.
@@ -53,8 +53,8 @@ class Connections:
     ) -> AbstractContextManager[sa.Connection]:
         """One transaction on ``name``: committed at the end, rolled back by an exception.
 
-        What it changes in its session ends with it; of engines that a user gives, and of other
-        databases than SQLite and PostgreSQL, ``session`` says whether there is such a change.
+        Changes of its session end with it.  For users' own engines, and for databases other than
+        SQLite and PostgreSQL, ``session`` must say whether there are such changes.
 
         Raises:
             UnknownConnectionError: No connection has this name.
@@ -62,29 +62,29 @@ class Connections:
         return self._connection(name).begin(writes=writes, session=session)
 
     def dialect(self, name: str | None) -> str:
-        """The kind of database that ``name`` is, such as ``sqlite``; empty if that is not known.
+        """The database kind of ``name``, such as ``sqlite``; empty if it is not known.
 
-        ``None`` asks for the kind that all connections have.
+        ``None`` asks for the common kind of all connections.
         """
         names = self.names() if name is None else (name,)
         kinds = {self._kind(one) for one in names}
         return kinds.pop() if len(kinds) == 1 else ""
 
     def is_store(self, name: str) -> bool:
-        """Whether ``name`` is the file that the system keeps its own store in."""
+        """Whether ``name`` is the file of the system's own store."""
         return self.is_store_file(sqlite_file(self._addresses.get(name, "")))
 
     def is_store_file(self, file: str) -> bool:
-        """Whether a file is the store, by whatever path."""
+        """Whether ``file`` is the store, under any path."""
         return is_same_file(file, self._store)
 
     def shares_session(self, name: str) -> bool:
-        """Whether all steps have one session of ``name``, which the program has made itself."""
+        """Whether all steps share one session of ``name``, an engine that the program has made."""
         address = self._addresses.get(name)
         return isinstance(address, sa.Engine) and isinstance(address.pool, _ONE_SESSION)
 
     def shown(self, name: str) -> str:
-        """The address of ``name``, without what should stay secret."""
+        """The address of ``name`` without its secrets."""
         address = self._addresses[name]
         try:
             url = address.url if isinstance(address, sa.Engine) else sa.make_url(address)
@@ -94,7 +94,7 @@ class Connections:
         return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
     def scrub(self, name: str, text: str) -> str:
-        """``text`` without the secrets of ``name``, should a driver have quoted them."""
+        """``text`` without the secrets of ``name``, which a driver may have quoted."""
         address = self._addresses[name]
         try:
             url = address.url if isinstance(address, sa.Engine) else sa.make_url(address)
@@ -106,7 +106,7 @@ class Connections:
         return text
 
     def close(self) -> None:
-        """Close what this object has opened; may be called twice, and it can be used again."""
+        """Close all opened connections; may be called twice, and the object can be used again."""
         with self._lock:
             connections, self._open = list(self._open.values()), {}
         for connection in connections:

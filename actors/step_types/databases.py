@@ -1,8 +1,8 @@
-"""One database of a named connection: a session of its own for each step, and turns on SQLite.
+"""One database of a named connection: each step has its own session; SQLite writers take turns.
 
-SQLite databases are made fit for parallel steps: a writer takes its lock when it begins and waits
-its turn, so that no step meets "database is locked".  What a step changes in its session ends with
-the step: SQLite's sessions are opened for one step each, PostgreSQL's are told to forget.
+For parallel steps on SQLite, a writer takes the write lock when its transaction begins and waits
+for its turn, so that no step fails with "database is locked".  Changes of a session end with the
+step: SQLite sessions are opened for one step each, PostgreSQL sessions are reset.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from indelible.events.connections.pool_log import OPTIONS, log_in_one_line
 from indelible.events.connections.unfinished_connections import connecting
 
 SQLITE_WAIT = 60.0
-"""Seconds a SQLite connection waits for one of another process; ours queue before that."""
+"""Seconds that a connection waits for another process; writers of this process queue before it."""
 
-_KEPT = 16  # connections that stay open
-_MORE = 48  # and with these as many as there are threads for blocking steps
-_POOL_WAIT = 300.0  # seconds for a free one; long, since a slow query of another step is no error
-_MEMDB = (3, 36)  # SQLite's first in which connections share one; a shared cache has settings, too
+_POOL_SIZE = 16  # connections that stay open
+_OVERFLOW = 48  # further connections: in total as many as threads for blocking steps
+_POOL_WAIT = 300.0  # seconds for a free connection; a slow query of another step is no error
+_MEMDB = (3, 36)  # first SQLite version with shared memdb; a shared cache also shares settings
 _WRITES = "indelible_writes"
-_OPTIONS = {"sqlite_raw_colnames": True}  # a column "a.b" is not b
+_OPTIONS = {"sqlite_raw_colnames": True}  # a column "a.b" keeps its name
 
 
 class Database:
-    """An engine, with the turns that SQLite's writers take; from any thread.
+    """An engine, and the lock for SQLite's writers; any thread may use it.
 
     Attributes:
-        engine: The one that was given, or one that this object has made.
+        engine: The engine given by the user, or created by this object.
     """
 
     def __init__(self, address: str | sa.Engine) -> None:
-        """Make an engine for a URL; nothing is connected yet, unless it is in memory."""
-        from indelible.events.connections.forked_connections import leave_to_parent  # brings ctypes
+        """Create an engine for a URL; nothing is connected yet, unless it is in memory."""
+        from indelible.events.connections.forked_connections import leave_to_parent  # loads ctypes
 
         self._own = not isinstance(address, sa.Engine)
-        self._forgets = False
+        self._resets = False
         self._write_turn: AbstractContextManager[Any] = nullcontext()
         self._read_turn: AbstractContextManager[Any] = nullcontext()
         self._keeps = False
@@ -57,7 +57,7 @@ class Database:
             return
         url = sa.make_url(address)
         kind = url.get_backend_name()
-        self._forgets = kind in {"sqlite", "postgresql"}
+        self._resets = kind in {"sqlite", "postgresql"}
         if kind != "sqlite":
             self.engine = _pooled(url)
             leave_to_parent(self.engine)
@@ -68,28 +68,28 @@ class Database:
         leave_to_parent(self.engine)
         self._keeps = True
         if _is_memory(url):
-            self._read_turn = self._write_turn  # its locks do not wait
-            self._keeper = self.engine.raw_connection()  # it lives as long as one is open
+            self._read_turn = self._write_turn  # SQLite's locks in memory do not wait
+            self._keeper = self.engine.raw_connection()  # keeps the data in memory alive
 
     @contextmanager
     def begin(self, *, writes: bool, session: bool) -> Iterator[sa.Connection]:
-        """One transaction; ``session`` says that it changes more than that."""
+        """One transaction; ``session`` says that it also changes the session."""
         turn = self._write_turn if writes else self._read_turn
         with turn, self.engine.connect() as connection:
-            connection.execution_options(**_OPTIONS, **{_WRITES: writes})  # changes it in place
+            connection.execution_options(**_OPTIONS, **{_WRITES: writes})  # modifies it in place
             try:
                 with connection.begin():
                     yield connection
             finally:
-                if session and not self._forgets and not connection.invalidated:
-                    connection.invalidate()  # closed, instead of lent to the next step
+                if session and not self._resets and not connection.invalidated:
+                    connection.invalidate()  # closes it: the next step must not get it
             if self._keeps and self._keeper is None:
                 self._keep()
 
     def _keep(self) -> None:
-        """Keep a connection that has read: SQLite empties a WAL when the last one is closed.
+        """Keep a connection open: SQLite empties the WAL when the last connection closes.
 
-        That takes several times as long as a small step.
+        Emptying it takes several times as long as a small step.
         """
         with self._keeping:
             if self._keeper is not None:
@@ -101,13 +101,13 @@ class Database:
                 cursor.execute("PRAGMA schema_version")
                 cursor.fetchall()
                 cursor.close()
-            except sqlite3.OperationalError:  # another process has the file; the next step tries
+            except sqlite3.OperationalError:  # another process has a lock; the next step retries
                 keeper.close()
             else:
                 self._keeper = keeper
 
     def close(self) -> None:
-        """Close what this object has opened."""
+        """Close all connections that this object has opened."""
         if self._keeper is not None:
             self._keeper.close()
         if self._own:
@@ -115,7 +115,7 @@ class Database:
 
 
 def sqlite_file(address: str | sa.Engine) -> str:
-    """The file of a SQLite database; empty if it is none.
+    """The file of a SQLite database; empty for other databases.
 
     >>> sqlite_file("sqlite:///a.db"), sqlite_file("postgresql://h/a"), sqlite_file("sqlite://")
     ('a.db', '', '')
@@ -131,7 +131,7 @@ def sqlite_file(address: str | sa.Engine) -> str:
 
 
 def is_same_file(one: str, other: str) -> bool:
-    """Whether two paths lead to one file, which need not exist yet."""
+    """Whether two paths lead to the same file, which need not exist yet."""
     if not one or not other:
         return False
     try:
@@ -141,22 +141,22 @@ def is_same_file(one: str, other: str) -> bool:
 
 
 def _pooled(url: sa.URL) -> sa.Engine:
-    forgets = url.get_backend_name() == "postgresql"
+    resets = url.get_backend_name() == "postgresql"
     psycopg = url.get_dialect().driver == "psycopg"
     engine = sa.create_engine(
         url,
-        # What it prepares by itself would be forgotten, DISCARD ALL while it runs among it.
+        # DISCARD ALL would drop statements that psycopg has prepared, itself included.
         connect_args={"prepare_threshold": None} if psycopg else {},
-        pool_size=_KEPT,
-        max_overflow=_MORE,
+        pool_size=_POOL_SIZE,
+        max_overflow=_OVERFLOW,
         pool_timeout=_POOL_WAIT,
         hide_parameters=True,
-        pool_reset_on_return=None if forgets else "rollback",
+        pool_reset_on_return=None if resets else "rollback",
         **OPTIONS,
     )
     log_in_one_line(engine)
-    if forgets:
-        event.listen(engine, "reset", _forget)
+    if resets:
+        event.listen(engine, "reset", _reset_session)
     return engine
 
 
@@ -164,12 +164,12 @@ def _connect(dialect: sa.Dialect, _record: object, words: Any, options: Any) -> 
     return connecting(lambda: dialect.connect(*words, **options))
 
 
-def _forget(connection: Any, record: object, state: PoolResetState) -> None:  # noqa: ARG001 - SQLAlchemy's signature
-    """Drop what a step has left in its session: settings, temporary tables, locks, cursors."""
+def _reset_session(connection: Any, record: object, state: PoolResetState) -> None:  # noqa: ARG001 - SQLAlchemy's signature
+    """Reset the session after a step: settings, temporary tables, locks, cursors."""
     connection.rollback()
     if state.terminate_only:
         return
-    connection.autocommit = True  # it is refused in a transaction
+    connection.autocommit = True  # DISCARD ALL is refused in a transaction
     cursor = connection.cursor()
     cursor.execute("DISCARD ALL")
     cursor.close()

@@ -1,4 +1,4 @@
-"""Expected counts of rows: checked against what is there, never taken for the answer."""
+"""Expected counts of rows: compared with the actual counts, never used as results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIX = "write a whole number from 0, or {min: …, max: …}"
 
 
 def validate_expectation(path: str, expected: Any) -> Iterator[Problem]:
-    """What is wrong with an expectation: a number, or a mapping with ``min``, ``max`` or both."""
+    """Problems of an expectation: a number, or a mapping with ``min``, ``max`` or both."""
     if expected is UNKNOWN or _is_count(expected):
         return
     if not isinstance(expected, Mapping) or not expected or expected.keys() - {"min", "max"}:
@@ -27,10 +27,10 @@ def validate_expectation(path: str, expected: Any) -> Iterator[Problem]:
 
 
 def check_expectation(step: str, what: str, expected: Any, count: int) -> None:
-    """Compare ``count`` with what was expected.
+    """Compare ``count`` with ``expected``.
 
     Raises:
-        StepDataError: It is not as expected.
+        StepDataError: The count is not as expected.
 
     >>> check_expectation("load", "rows", {"min": 1, "max": 3}, 2)
     """

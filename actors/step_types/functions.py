@@ -1,4 +1,4 @@
-"""Plain functions as step types: marked by a decorator, wrapped once, called without detours."""
+"""Plain functions as step types: marked by a decorator, wrapped once, called directly."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Run = Callable[[Any, Mapping[str, Any]], Any]
 def step(name: str) -> Callable[[Function], Function]:
     """Mark a function, sync or async, as the step type ``name``; it stays the same function.
 
-    Nothing is registered by it: pass the function to a system.
+    It does not register the function: pass the function to a system.
 
     Raises:
-        TypeError: Used without a name, or on what takes no mark.
+        TypeError: Used without a name, or on an object that takes no mark.
         ValueError: ``name`` is not 1 to 200 printable characters.
 
     >>> @step("double")
@@ -62,22 +62,22 @@ class FunctionStep:
     """A function as a step type.
 
     A function of exactly ``(context, step)``, or of ``(*args, **kwargs)``, is called with these
-    two.  Any other gets the step's parameters by name, and the engine's ``context`` and ``step``
-    where it names them.
+    two.  Any other function gets the step's parameters by name, and the engine's ``context`` and
+    ``step`` if it has parameters of these names.
 
     Attributes:
         name: The ``type`` that a definition names.
         blocking: Whether it is an ordinary function; ``False`` for a coroutine function.
-        run: Calls it; for a function of ``(context, step)`` it is that function.
+        run: Calls the function; a function of ``(context, step)`` is used unchanged.
     """
 
     def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
-        """Look at the signature of ``function``; ``name`` defaults to its mark, then its own.
+        """Inspect ``function``; ``name`` defaults to its mark, then to the function's own name.
 
         Raises:
-            TypeError: It cannot be called, is a generator, cannot be given its parameters, or says
-                that it returns what cannot be stored.
-            ValueError: It has no usable name.
+            TypeError: It cannot be called, is a generator, has parameters that cannot be passed, or
+                has a return annotation that cannot be stored.
+            ValueError: It has no valid name.
         """
         self.name: str = _name_of(function) if name is None else name
         check_name(self.name)
@@ -97,7 +97,7 @@ class FunctionStep:
             self.run = _by_name(function, self._wants)
 
     def validate(self, params: Mapping[str, Any]) -> Iterator[Problem]:
-        """Name parameters that are missing and those that the function does not have."""
+        """Report missing parameters, and parameters that the function does not have."""
         for name in sorted(self._required - params.keys()):
             yield Problem(name, "nothing", f"{self.name} needs this parameter")
         strange = params.keys() & self._wants if self._open else params.keys() - self._names
@@ -157,7 +157,7 @@ def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Paramet
 
 
 def _takes_two(parameters: Iterable[inspect.Parameter]) -> bool:
-    """Whether to call it as ``function(context, step)``."""
+    """Whether to call the function as ``function(context, step)``."""
     shape = [(p.name, p.kind) for p in parameters]
     kinds = [kind for _, kind in shape]
     if kinds[:1] == [inspect.Parameter.VAR_POSITIONAL]:

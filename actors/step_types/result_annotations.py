@@ -1,4 +1,4 @@
-"""Whether what a function says it returns can be stored: told when it becomes a step."""
+"""Checks that a function's return annotation can be stored, when the function becomes a step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from indelible.events.codec.conversions import has_rule
 from indelible.events.codec.storable_check import advice, named
 
 _FORMS = (UnionType, typing.Union, typing.Annotated)
-"""What joins types and is none."""
+"""Forms that combine types and are not types themselves."""
 
 _ANY_OF = (list, dict, str, int, float, bytes)
-"""A class that one of these is a subclass of, such as ``Mapping``, may stand for that one."""
+"""An abstract base class of one of these, such as ``Mapping``, may stand for this type."""
 
 
 def check_result(function: Callable[..., Any], step: str) -> None:
-    """Look at the return annotation of ``function``, if it has one that can be read.
+    """Check the return annotation of ``function``, if it has one that can be evaluated.
 
     Raises:
-        TypeError: It names a type that is refused when a step returns it.
+        TypeError: It names a type that cannot be stored as a step's result.
     """
     refused = _refused(_returned(function))
     if refused is not None:
@@ -30,7 +30,7 @@ def check_result(function: Callable[..., Any], step: str) -> None:
 
 
 def _returned(function: Callable[..., Any]) -> Any:
-    """What the annotation stands for; ``Any`` where that cannot be told."""
+    """The evaluated annotation; ``Any`` if it cannot be evaluated."""
     plain = function if hasattr(function, "__annotations__") else type(function).__call__
     written = getattr(plain, "__annotations__", {}).get("return", Any)
     if not isinstance(written, str):
@@ -38,12 +38,12 @@ def _returned(function: Callable[..., Any]) -> Any:
     holder = SimpleNamespace(__annotations__={"return": written})
     try:
         return typing.get_type_hints(holder, getattr(plain, "__globals__", {}))["return"]
-    except Exception:  # noqa: BLE001 - a name for type checkers only, or any other code
+    except Exception:  # noqa: BLE001 - a name for type checkers only, or other users' code
         return Any
 
 
 def _refused(annotation: Any) -> type | None:
-    """The first type in ``annotation`` that is refused."""
+    """The first type in ``annotation`` that cannot be stored."""
     origin = typing.get_origin(annotation)
     if annotation is Any or origin is typing.Literal:
         return None

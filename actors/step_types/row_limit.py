@@ -1,4 +1,4 @@
-"""How many rows a step may make: as many as one result can hold, however little is in them."""
+"""The limit of rows that a step may return: as many as fit into one result."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from indelible.errors import StepDataError
 
 RESULT_LIMIT = 64 * 1024 * 1024
-"""Bytes: what the log takes as one result."""
+"""Bytes of one result in the log."""
 
 
 def least_bytes(columns: Iterable[str]) -> int:
-    """Bytes that a row of these columns takes in the log at least.
+    """Minimal bytes of a row with these columns in the log.
 
     >>> least_bytes(["id", "name"])
     11
@@ -20,10 +20,10 @@ def least_bytes(columns: Iterable[str]) -> int:
 
 
 def check_size(step: str, rows: int, size: int, fix: str) -> None:
-    """Accept ``rows`` that take ``size`` bytes or more.
+    """Check ``rows`` rows of at least ``size`` bytes.
 
     Raises:
-        StepDataError: They are too many for one result; ``fix`` says what to do.
+        StepDataError: They do not fit into one result; ``fix`` says what to do.
     """
     if size > RESULT_LIMIT:
         found = f"{rows:,} rows or more, which are too many for one result of 64 MiB"

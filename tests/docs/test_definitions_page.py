@@ -13,7 +13,7 @@ import pytest
 
 from indelible import ActorSystem
 from indelible.actors.effects.retry_policy import RetryPolicy
-from indelible.actors.step_types.data_processing.arithmetic import MEAN_DIGITS, MOST_DIGITS
+from indelible.actors.step_types.data_processing.arithmetic import MAX_DIGITS, MEAN_DIGITS
 from indelible.actors.step_types.data_processing.grouping import AGGREGATES
 from indelible.actors.step_types.data_processing.output import FORMATS
 from indelible.actors.step_types.data_processing.predicates import OPS
@@ -169,7 +169,7 @@ def test_the_defaults_and_limits_are_those_of_the_page() -> None:
     both = f"| {plan.DEFAULT_CHECKPOINT_STEPS} and {plan.DEFAULT_CHECKPOINT_SECONDS} |"
     assert both in root
     assert f"at most {MAX_NODES:,} steps and blocks, and {MAX_BLOCKS} blocks" in PAGE.text
-    assert f"up to {MOST_DIGITS:,} digits" in PAGE.text
+    assert f"up to {MAX_DIGITS:,} digits" in PAGE.text
     assert f"a Decimal of {MEAN_DIGITS} digits" in PAGE.text
 
 

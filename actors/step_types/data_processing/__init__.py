@@ -1,1 +1,1 @@
-"""The step type ``data_processing``: operations on rows of earlier steps, as SQL would do them."""
+"""The step type ``data_processing``: operations on rows of earlier steps, as in SQL."""

@@ -1,7 +1,8 @@
-"""Sums and means of a column: exact where the numbers are, whatever Decimal context a thread has.
+"""Sums and means of a column: exact for exact numbers, independent of a thread's Decimal context.
 
-Ints and Decimals are added exactly; floats with ``math.fsum``, so that the order of the rows does
-not show, and ints among them; Decimals and floats together are refused, as no sum of both is exact.
+Ints and Decimals are added exactly.  Floats, and ints among them, are added with ``math.fsum``, so
+that the order of the rows does not matter.  Decimals together with floats are refused, because no
+sum of both is exact.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from collections.abc import Iterable
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Any
 
-MOST_DIGITS = 10_000
-"""Digits of a sum of Decimals: 1e9999 + 1 has as many; a sum of money has 20."""
+MAX_DIGITS = 10_000
+"""Digits of a sum of Decimals: 1e9999 + 1 has so many; a sum of money has 20."""
 
 MEAN_DIGITS = 28
-"""Significant digits of a mean of Decimals at least; PostgreSQL gives 16 or more."""
+"""Minimal significant digits of a mean of Decimals; PostgreSQL gives 16 or more."""
 
 
 def total(values: list[Any]) -> Any:
     """The sum of one value or more.
 
     Raises:
-        TypeError: They are no numbers, or Decimals and floats.
-        ArithmeticError: A sum of Decimals has more than :data:`MOST_DIGITS` digits.
+        TypeError: They are not numbers, or Decimals together with floats.
+        ArithmeticError: A sum of Decimals has more than :data:`MAX_DIGITS` digits.
 
     >>> total([Decimal("0.1"), 1, Decimal("0.25")])
     Decimal('1.35')
@@ -43,7 +44,7 @@ def total(values: list[Any]) -> Any:
 
 
 def mean(values: list[Any]) -> Any:
-    """The mean: a float, or of Decimals a Decimal, rounded half to even.
+    """The mean: a float, or for Decimals a Decimal, rounded half to even.
 
     Raises:
         TypeError, ArithmeticError: As :func:`total` does.
@@ -72,6 +73,6 @@ def _digits(values: Iterable[int | Decimal]) -> int:
     highest = max(number.adjusted() for number in finite)
     lowest = min(int(number.as_tuple().exponent) for number in finite)
     digits = highest - min(lowest, highest) + 1 + len(str(len(finite)))
-    if digits > MOST_DIGITS:
-        raise ArithmeticError(f"the sum would have {digits:,} digits, more than {MOST_DIGITS:,}")
+    if digits > MAX_DIGITS:
+        raise ArithmeticError(f"the sum would have {digits:,} digits, more than {MAX_DIGITS:,}")
     return digits

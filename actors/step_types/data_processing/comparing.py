@@ -1,9 +1,9 @@
-"""Which values are equal and which comes first, as PostgreSQL has it; all of it pure.
+"""Equality and order of values, as in PostgreSQL; pure.
 
-Numbers are equal by value, whatever their type; a float is the decimal number that it is written
-as, so that 0.1 equals Decimal("0.1").  NaN equals NaN and is greater than every other number.  A
-truth value is no number: ``True`` is not 1.  Values of other types are never equal, and comparing
-them is an error.
+Numbers are equal by value, also across types; a float counts as the decimal number that it is
+written as, so that 0.1 equals Decimal("0.1").  NaN equals NaN and is greater than every other
+number.  A truth value is not a number: ``True`` is not 1.  Values of other different types are
+never equal, and comparing them is an error.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from decimal import Decimal
 from typing import Any
 
 NUMBERS = frozenset({int, float, Decimal})
-_AS_THEY_ARE = frozenset({type(None), str, int, bytes, date, datetime})
+_OWN_KEYS = frozenset({type(None), str, int, bytes, date, datetime})
 _NAN = (float, "NaN")
 _INFINITY = Decimal("Infinity")
 
 
 def identity(value: Any) -> Any:
-    """What equal values have in common, and no others; it can be a key.
+    """A hashable key that is the same for equal values, and differs for different values.
 
     >>> identity(1.0) == identity(Decimal("1.00")) == identity(1) != identity(True)
     True
     """
     kind = type(value)
-    if kind in _AS_THEY_ARE:
+    if kind in _OWN_KEYS:
         return value
     if kind is float or kind is Decimal:
         return _NAN if is_nan(value) else _exact(value)
@@ -42,25 +42,25 @@ def identities(*columns: Sequence[Any]) -> Sequence[Sequence[Any]]:
     """The values of columns that are compared with each other, as keys.
 
     Raises:
-        TypeError: One holds a list or mapping, which are no keys.
+        TypeError: A column holds a list or mapping, which cannot be keys.
     """
     kinds = set[type]().union(*(map(type, column) for column in columns))
     if not kinds.isdisjoint({list, dict}):
         raise TypeError("a list or mapping is no key")
-    if kinds <= _AS_THEY_ARE or (kinds - {float} <= _AS_THEY_ARE and not _has_nan(*columns)):
+    if kinds <= _OWN_KEYS or (kinds - {float} <= _OWN_KEYS and not _has_nan(*columns)):
         return columns
     return [list(map(identity, column)) for column in columns]
 
 
 def is_nan(value: float | Decimal) -> bool:
-    """Whether it is not a number; also where Decimal would rather raise than say so."""
+    """Whether ``value`` is NaN; works also for a signalling NaN, where ``math.isnan`` raises."""
     return value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
 
 
-def place(number: float | Decimal) -> tuple[bool, int | Decimal]:
-    """Where ``number`` comes in the order of all numbers.
+def number_key(number: float | Decimal) -> tuple[bool, int | Decimal]:
+    """The sort key of ``number`` in the order of all numbers.
 
-    >>> sorted([float("nan"), float("inf"), Decimal(2), 1.5, -1], key=place)
+    >>> sorted([float("nan"), float("inf"), Decimal(2), 1.5, -1], key=number_key)
     [-1, 1.5, Decimal('2'), inf, nan]
     """
     if type(number) is int:
@@ -68,36 +68,36 @@ def place(number: float | Decimal) -> tuple[bool, int | Decimal]:
     return (True, 0) if is_nan(number) else (False, _exact(number))
 
 
-def order_of(values: Sequence[Any]) -> Callable[[Any], Any] | None:
-    """A key that puts ``values`` in order; ``None`` where they compare by themselves.
+def sort_key(values: Sequence[Any]) -> Callable[[Any], Any] | None:
+    """A sort key function for ``values``; ``None`` if they can be compared directly.
 
     Raises:
-        TypeError: They are of types that do not compare.
+        TypeError: Their types cannot be compared.
     """
     kinds = set(map(type, values))
     if kinds <= NUMBERS:
-        return place if Decimal in kinds or _has_nan(values) else None
+        return number_key if Decimal in kinds or _has_nan(values) else None
     if len(kinds) > 1:
         raise TypeError(" and ".join(sorted(kind.__name__ for kind in kinds)))
     return None
 
 
 def compare(test: Callable[[Any, Any], bool], found: Any, value: Any) -> bool:
-    """What ``test``, such as ``operator.lt``, says of two values.
+    """The result of ``test``, such as ``operator.lt``, for two values.
 
     Raises:
-        TypeError: They are of types that do not compare.
+        TypeError: Their types cannot be compared.
     """
     kind = type(found)
     if kind is type(value) and kind is not Decimal and found == found and value == value:
         return test(found, value)
     if kind in NUMBERS and type(value) in NUMBERS:
-        return test(place(found), place(value))
+        return test(number_key(found), number_key(value))
     raise TypeError("values of two types")
 
 
 def _has_nan(*columns: Sequence[Any]) -> bool:
-    """Whether there is a float that does not equal itself."""
+    """Whether there is a NaN: a value that does not equal itself."""
     return any(value != value for column in columns for value in column)
 
 

@@ -1,4 +1,4 @@
-"""Group, aggregate and sum as SQL does: ``None`` is left out, and groups with it are one group."""
+"""Group, aggregate and sum as in SQL: aggregates skip ``None``; ``None`` keys form one group."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from indelible.actors.step_types.data_processing.arithmetic import mean, total
-from indelible.actors.step_types.data_processing.comparing import identities, order_of
+from indelible.actors.step_types.data_processing.comparing import identities, sort_key
 from indelible.actors.step_types.data_processing.table import (
     Row,
     Table,
@@ -21,7 +21,7 @@ AGGREGATES = ("sum", "mean", "min", "max", "count", "count_not_null")
 
 
 def check_group(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``by`` and ``aggregate``."""
+    """Problems of ``by`` and ``aggregate``."""
     by, aggregate = params.get("by"), params.get("aggregate", {})
     yield from check_columns(f"{path}by", by)
     if aggregate is UNKNOWN:
@@ -37,7 +37,7 @@ def check_group(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def group(table: Table, params: Mapping[str, Any]) -> Table:
-    """One row a group, in order of first appearance; with no ``by`` the whole input is one.
+    """One row for each group, in order of first appearance; without ``by`` there is one group.
 
     >>> rows = [{"k": "a", "n": 1}, {"k": "b", "n": 5}, {"k": "a", "n": None}]
     >>> aggregate = {"total": {"op": "sum", "column": "n"}}
@@ -64,7 +64,7 @@ def _groups(table: Table, by: list[str]) -> Iterable[list[Row]]:
         keys = [identities(column)[0] for column in columns]
     except TypeError:
         found = f"a column of {', '.join(by)} holds a list or mapping"
-        raise table.wrong(found, "group by columns of plain values") from None
+        raise table.error(found, "group by columns of plain values") from None
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row, key in zip(table.rows, zip(*keys, strict=True), strict=True):
         groups.setdefault(key, []).append(row)
@@ -72,12 +72,12 @@ def _groups(table: Table, by: list[str]) -> Iterable[list[Row]]:
 
 
 def check_sum(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``column``."""
+    """Problems of ``column``."""
     yield from check_column(f"{path}column", params.get("column"))
 
 
 def sum_column(table: Table, params: Mapping[str, Any]) -> Table:
-    """One row with the sum of ``column`` under its name; ``None`` when there is nothing to add."""
+    """One row with the sum of ``column`` under its name; ``None`` if there are no values."""
     column = params["column"]
     table.need(column)
     added = _aggregate(table, table.rows, {"op": "sum", "column": column})
@@ -116,22 +116,22 @@ def _aggregate(table: Table, rows: list[Row], one: Mapping[str, str]) -> Any:
     if not values:
         return None
     try:
-        return _OF[op](values)
+        return _AGGREGATE_FUNCTIONS[op](values)
     except (TypeError, ArithmeticError) as error:
         kinds = ", ".join(sorted({type(value).__name__ for value in values}))
         found = f"{op} of column {column!r}, which holds {kinds}, is impossible ({error})"
-        raise table.wrong(found, "filter or convert its values first") from None
+        raise table.error(found, "filter or convert its values first") from None
 
 
 def _least(values: list[Any]) -> Any:
-    return min(values, key=order_of(values))
+    return min(values, key=sort_key(values))
 
 
 def _greatest(values: list[Any]) -> Any:
-    return max(values, key=order_of(values))
+    return max(values, key=sort_key(values))
 
 
-_OF: dict[str, Callable[[list[Any]], Any]] = {
+_AGGREGATE_FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
     "sum": total,
     "mean": mean,
     "min": _least,

@@ -1,4 +1,4 @@
-"""Join as SQL does: ``None`` never matches, and a left join keeps every row of the left side."""
+"""Join as in SQL: ``None`` never matches, and a left join keeps every row of the left side."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SUFFIX = "_right"
 
 
 def check_join(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``right``, ``on``, ``how``, ``suffix`` and ``columns``."""
+    """Problems of ``right``, ``on``, ``how``, ``suffix`` and ``columns``."""
     right, on, how = params.get("right"), params.get("on"), params.get("how", "inner")
     if right is not UNKNOWN and not isinstance(right, list):
         yield Problem(f"{path}right", describe(right), "refer to the rows of another step")
@@ -46,8 +46,9 @@ def check_join(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
 def join(table: Table, params: Mapping[str, Any]) -> Table:
     """Rows of the left side, each with every row of the right side that has equal keys.
 
-    The right side's keys are left out; another column of it that the left side has too gets
-    ``suffix``.  ``columns`` says which columns to take, which a left join of no rows cannot know.
+    The right side's keys are left out; other columns of the right side whose names the left side
+    also has get ``suffix``.  ``columns`` names the columns to take from the right side; a left join
+    with an empty right side needs it to know them.
 
     Raises:
         StepDataError: A column does not exist, or there are too many rows for one result.
@@ -83,7 +84,7 @@ def join(table: Table, params: Mapping[str, Any]) -> Table:
 def _names(
     table: Table, right: Table, params: Mapping[str, Any], pairs: Mapping[str, str]
 ) -> dict[str, str]:
-    """Columns to take from the right side, and what each is called in the result."""
+    """The columns to take from the right side, with their names in the result."""
     wanted = params.get("columns")
     if wanted is None:
         wanted = [name for name in right.columns if name not in pairs.values()]
@@ -93,14 +94,14 @@ def _names(
     names = {name: name + suffix if name in table.columns else name for name in wanted}
     for name, result in names.items():
         if result != name and (result in table.columns or result in right.columns):
-            raise table.wrong(f"two columns would be named {result!r}", "give another suffix")
+            raise table.error(f"two columns would be named {result!r}", "give another suffix")
     return names
 
 
 def _keys(
     left: Table, right: Table, pairs: Mapping[str, str]
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """The keys of all rows of both sides; one with a ``None`` matches nothing."""
+    """The keys of all rows of both sides; a key with ``None`` matches nothing."""
     compared: list[Sequence[Sequence[Any]]] = []
     for one, other in pairs.items():
         sides = [row.get(one) for row in left.rows], [row.get(other) for row in right.rows]
@@ -108,6 +109,6 @@ def _keys(
             compared.append(identities(*sides))
         except TypeError:
             found = f"column {one!r} or {other!r} holds a list or mapping"
-            raise left.wrong(found, "join on columns of plain values") from None
+            raise left.error(found, "join on columns of plain values") from None
     lefts, rights = zip(*compared, strict=True)
     return list(zip(*lefts, strict=True)), list(zip(*rights, strict=True))

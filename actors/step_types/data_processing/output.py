@@ -1,4 +1,4 @@
-"""Rows in the form that a step hands on: as they are, as CSV text, or as msgpack bytes."""
+"""The output formats of a step's rows: unchanged, CSV text, or msgpack bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from indelible.actors.step_types.data_processing.table import Row, Table
 from indelible.actors.workflow.definition.field_checks import describe
 from indelible.events.codec.values import encode_value
 
-_END = "\r\n"  # before Python 3.11.9 a writer quotes no line break but these
+_END = "\r\n"  # before Python 3.11.9 a writer quotes only the line breaks of its own terminator
 FORMATS = ("json", "csv", "msgpack")
 
 
 def render(table: Table, form: str) -> list[Row] | str | bytes:
     r"""The rows in one of :data:`FORMATS`.
 
-    CSV has a line of column names, in order of first appearance, then one a row, ended by a line
-    feed; ``None`` is empty, truth values are ``true`` and ``false``, dates and instants ISO 8601.
+    CSV has a line of column names, in order of first appearance, then a line for each row, each
+    ended by a line feed; ``None`` is empty, truth values are ``true`` and ``false``, dates and
+    instants are ISO 8601.
 
     Raises:
-        StepDataError: A value has no form in CSV.
+        StepDataError: A value cannot be written as CSV.
 
     >>> render(Table("s", [{"a": 1, "b": None}, {"a": 2, "c": "x,y"}]), "csv")
     'a,b,c\n1,,\n2,,"x,y"\n'
@@ -42,7 +43,7 @@ def render(table: Table, form: str) -> list[Row] | str | bytes:
 
 
 class _CsvLines(list[str]):
-    """Lines as they are written, each ended by a line feed."""
+    """Collects written lines, each ended by a line feed."""
 
     def write(self, line: str) -> None:
         self.append(line.removesuffix(_END) + "\n")
@@ -58,4 +59,4 @@ def _cell(table: Table, column: str, value: Any) -> str:
     if isinstance(value, str | int | float | Decimal):
         return str(value)
     found = f"column {column!r} holds {describe(value)}, which has no form in CSV"
-    raise table.wrong(found, "leave the column out, or use json or msgpack")
+    raise table.error(found, "leave the column out, or use json or msgpack")

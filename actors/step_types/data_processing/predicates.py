@@ -1,4 +1,4 @@
-"""Row predicates as data, with SQL's three values: a comparison with ``None`` is unknown.
+"""Row predicates as data, in SQL's three-valued logic: a comparison with ``None`` is unknown.
 
 ``{"all": […]}``, ``{"any": […]}``, ``{"not": …}`` or ``{"column": …, "op": …, "value": …}``.
 """
@@ -31,7 +31,7 @@ OPS = ("eq", "ne", *_ORDER, *_LISTS, *_NULLS, "contains", "starts_with")
 
 
 def check_predicate(path: str, where: Any) -> Iterator[Problem]:
-    """What is wrong with a predicate; :data:`UNKNOWN` may stand for any part."""
+    """Problems of a predicate; :data:`UNKNOWN` may stand for any part."""
     if where is UNKNOWN:
         return
     if not isinstance(where, Mapping):
@@ -55,10 +55,10 @@ def check_predicate(path: str, where: Any) -> Iterator[Problem]:
 
 
 def build_predicate(table: Table, where: Mapping[str, Any]) -> Predicate:
-    """A function from a row to ``True``, ``False`` or ``None`` for unknown.
+    """A function from a row to ``True``, ``False`` or, for unknown, ``None``.
 
     Raises:
-        StepDataError: A column does not exist; from the function, when values do not compare.
+        StepDataError: A column does not exist; the function raises it if values do not compare.
 
     >>> rows = [{"n": 1}, {"n": None}, {"n": 3}]
     >>> above = build_predicate(Table("s", rows), {"column": "n", "op": "gt", "value": 1})
@@ -120,7 +120,7 @@ def _check_value(path: str, op: str, value: Any) -> Iterator[Problem]:
 
 
 def _first(parts: list[Predicate], row: Row, *, stop: bool) -> Truth:
-    """``stop`` as soon as a part says it, else unknown if one is, else the opposite."""
+    """``stop`` if a part has this value; else unknown if a part is unknown; else the opposite."""
     unknown = False
     for part in parts:
         truth = part(row)
@@ -163,7 +163,7 @@ def _comparison(
         try:
             return test(found, value)
         except TypeError:
-            raise table.wrong(
+            raise table.error(
                 f"column {column!r} holds {describe(found)}, which is not {op} {describe(value)}",
                 "filter out such rows first, or compare with a value of the same type",
             ) from None

@@ -1,4 +1,4 @@
-"""Operations of one row at a time and of their order: filter, project, map, sort, limit."""
+"""Operations on single rows and on their order: filter, project, map, sort, limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
-from indelible.actors.step_types.data_processing.comparing import order_of
+from indelible.actors.step_types.data_processing.comparing import sort_key
 from indelible.actors.step_types.data_processing.predicates import build_predicate, check_predicate
 from indelible.actors.step_types.data_processing.table import (
     Row,
@@ -22,18 +22,18 @@ RowFunction = Callable[[Row], Row]
 
 
 def check_filter(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``where``."""
+    """Problems of ``where``."""
     yield from check_predicate(f"{path}where", params.get("where"))
 
 
-def keep(table: Table, params: Mapping[str, Any]) -> Table:
-    """The rows for which ``where`` is true; neither false nor unknown."""
+def filter_rows(table: Table, params: Mapping[str, Any]) -> Table:
+    """The rows for which ``where`` is true, not false or unknown."""
     test = build_predicate(table, params["where"])
     return table.with_rows([row for row in table.rows if test(row) is True])
 
 
 def check_project(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``columns``."""
+    """Problems of ``columns``."""
     columns, place = params.get("columns"), f"{path}columns"
     if columns is UNKNOWN:
         return
@@ -55,10 +55,10 @@ def check_project(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def project(table: Table, params: Mapping[str, Any]) -> Table:
-    """Rows of some columns only.
+    """Rows with only some columns.
 
-    A mapping of new names to old ones has no order of its own (its keys come sorted); a list may
-    hold such mappings, of one key each, and keeps its order.
+    A mapping of new to old names gives sorted columns; a list may contain such mappings with one
+    key each, and keeps its order.
 
     >>> project(Table("s", [{"a": 1, "b": 2}]), {"columns": ["b", {"first": "a"}]}).rows
     [{'b': 2, 'first': 1}]
@@ -73,12 +73,12 @@ def project(table: Table, params: Mapping[str, Any]) -> Table:
 
 
 def check_sort(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``by``."""
+    """Problems of ``by``."""
     yield from check_columns(f"{path}by", params.get("by"))
 
 
 def sort(table: Table, params: Mapping[str, Any]) -> Table:
-    """Rows in the order of ``by``, ``-name`` falling; equal ones stay in place, ``None`` is last.
+    """Rows sorted by ``by``; ``-name`` is descending.  Stable; ``None`` is always last.
 
     >>> sort(Table("s", [{"n": 1}, {"n": None}, {"n": 2}]), {"by": ["-n"]}).rows
     [{'n': 2}, {'n': 1}, {'n': None}]
@@ -93,18 +93,18 @@ def sort(table: Table, params: Mapping[str, Any]) -> Table:
             present.sort(key=_key(present, column), reverse=name.startswith("-"))
         except TypeError as error:
             found = f"column {column!r} holds values that do not compare ({error})"
-            raise table.wrong(found, "convert or filter them first") from None
+            raise table.error(found, "convert or filter them first") from None
         rows = present + absent
     return table.with_rows(rows)
 
 
 def _key(rows: list[Row], column: str) -> Callable[[Row], Any]:
-    order = order_of([row[column] for row in rows])
+    order = sort_key([row[column] for row in rows])
     return itemgetter(column) if order is None else lambda row: order(row[column])
 
 
 def check_limit(path: str, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with ``count``."""
+    """Problems of ``count``."""
     count = params.get("count")
     if count is not UNKNOWN and (type(count) is not int or count < 0):
         yield Problem(f"{path}count", describe(count), "write a whole number from 0")
@@ -118,7 +118,7 @@ def limit(table: Table, params: Mapping[str, Any]) -> Table:
 def check_function(
     path: str, params: Mapping[str, Any], functions: Mapping[str, RowFunction]
 ) -> Iterator[Problem]:
-    """What is wrong with ``function``."""
+    """Problems of ``function``."""
     name = params.get("function")
     if name is not UNKNOWN and (not isinstance(name, str) or name not in functions):
         fix = close_to(name, functions) + "; or register it: system.register_function"
@@ -128,10 +128,10 @@ def check_function(
 def map_rows(
     table: Table, params: Mapping[str, Any], functions: Mapping[str, RowFunction]
 ) -> Table:
-    """What the function makes of each row, which it may change.
+    """The function's result for each row; the function may change the row.
 
     Raises:
-        StepDataError: It returns something other than a mapping.
+        StepDataError: The function returns something other than a dict.
     """
     name = params["function"]
     function = functions[name]
@@ -143,7 +143,7 @@ def map_rows(
             error.add_note(f"in function {name!r}, for row {index} of step {table.step!r}")
             raise
         if type(result) is not dict:
-            raise table.wrong(
+            raise table.error(
                 f"function {name!r} returned {describe(result)} for row {index}",
                 "return a dict, column to value",
             )

@@ -1,4 +1,4 @@
-"""The step type itself: an input, one operation or several in a row, an output."""
+"""The step type itself: an input, one or several operations in order, an output."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class _Operation(NamedTuple):
 class DataProcessing:
     """Filters, projects, maps, sorts, groups, sums, joins and limits rows.
 
-    ``input`` is a list of rows, or of such lists, one behind the other.  ``operation`` and its
-    fields stand in the parameters themselves, or as mappings in ``operations``, done in order.
-    ``input_size`` is compared with the number of rows that came in, ``processed_records``.
+    ``input`` is a list of rows, or a list of such lists, which are concatenated.  ``operation`` and
+    its fields are parameters themselves, or mappings in ``operations``, applied in order.
+    ``input_size`` is compared with the number of input rows, ``processed_records``.
     """
 
     name = "data_processing"
     blocking = True
 
     def __init__(self, functions: Mapping[str, RowFunction] | None = None) -> None:
-        """Let ``map`` call ``functions``; names added to that mapping later count too."""
+        """Let ``map`` call ``functions``; functions may be added to that mapping later."""
         self._functions: Mapping[str, RowFunction] = {} if functions is None else functions
         self._operations = {
-            "filter": _Operation(("where",), (), shaping.check_filter, shaping.keep),
+            "filter": _Operation(("where",), (), shaping.check_filter, shaping.filter_rows),
             "project": _Operation(("columns",), (), shaping.check_project, shaping.project),
             "map": _Operation(
                 ("function",),
@@ -57,14 +57,14 @@ class DataProcessing:
         }
 
     def validate(self, params: Mapping[str, Any]) -> Iterator[Problem]:
-        """What is wrong with ``params`` as far as it shows before a run."""
+        """The problems of ``params`` that can be found before a run."""
         return self._problems(blank_refs(params))
 
     def run(self, context: Any, step: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the port's signature
-        """Do the operations, in order.
+        """Apply the operations, in order.
 
         Raises:
-            StepDataError: The rows do not fit; what a function of ``map`` raises comes through.
+            StepDataError: The rows are not valid.  Exceptions of a ``map`` function are not caught.
         """
         params, name = step["params"], step.get("name", "")
         for path, found, fix in self._problems(params):  # references could not be checked before

@@ -1,7 +1,7 @@
-"""Rows as an operation sees them: mappings of column to value, where an absent value is ``None``.
+"""The rows of an operation: mappings of column to value, where an absent value is ``None``.
 
-A column that no row has is an error that lists the columns there are.  Operations keep the columns
-when they leave no row; of an input without rows nothing is known, and every column is accepted.
+A column that no row has is an error, which lists the existing columns.  An operation that leaves no
+row keeps the columns; if the input has no rows its columns are unknown, and any column is accepted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _SHOWN = 40  # columns that an error lists
 
 
 class Table:
-    """Rows, with the name of the step that works on them for its errors."""
+    """Rows, and the name of their step for errors."""
 
     __slots__ = ("_columns", "rows", "step")
 
     def __init__(self, step: str, rows: list[Row], columns: Iterable[str] | None = None) -> None:
-        """Take ``rows`` over; operations may change them in place.
+        """Own ``rows``; operations may change them in place.
 
-        ``columns`` are known where an operation says them, and stay when it leaves no row.
+        An operation that determines the columns passes ``columns``, also if it leaves no row.
         """
         self.step = step
         self.rows = rows
@@ -38,7 +38,7 @@ class Table:
 
     @property
     def columns(self) -> dict[str, None]:
-        """The known columns, or those that some row has, in order of first appearance."""
+        """The given columns, or the columns of all rows in order of first appearance."""
         if self._columns is None:
             columns: dict[str, None] = {}
             for row in self.rows:
@@ -48,28 +48,28 @@ class Table:
         return self._columns
 
     def need(self, *names: str) -> None:
-        """Accept columns that exist.
+        """Check that columns exist.
 
         Raises:
-            StepDataError: One does not.
+            StepDataError: A column does not exist.
         """
         if not self.rows and not self.columns:
             return
         for name in names:
             if name not in self.columns:
                 has = ", ".join(list(self.columns)[:_SHOWN])
-                raise self.wrong(f"no column {name!r}", f"the columns are {has or 'none'}")
+                raise self.error(f"no column {name!r}", f"the columns are {has or 'none'}")
 
-    def wrong(self, found: str, fix: str) -> StepDataError:
-        """The error that this step's data do not fit."""
+    def error(self, found: str, fix: str) -> StepDataError:
+        """An error about this step's data."""
         return StepDataError(self.step, found, fix)
 
 
 def as_rows(step: str, value: Any, what: str = "input") -> list[Row]:
-    """The rows in ``value``: a list of mappings, or lists of them one behind the other.
+    """The rows in ``value``: a list of mappings, or lists of them, which are concatenated.
 
     Raises:
-        StepDataError: It is something else.
+        StepDataError: ``value`` is something else.
     """
     if isinstance(value, list):
         if all(type(row) is dict for row in value):
@@ -87,13 +87,13 @@ def as_rows(step: str, value: Any, what: str = "input") -> list[Row]:
 
 
 def check_column(path: str, value: Any) -> Iterator[Problem]:
-    """``value`` is the name of a column, or will be."""
+    """Check that ``value`` is the name of a column, or a reference."""
     if value is not UNKNOWN and not isinstance(value, str):
         yield Problem(path, describe(value), "write the name of a column")
 
 
 def check_columns(path: str, value: Any) -> Iterator[Problem]:
-    """``value`` is a list of different names of columns."""
+    """Check that ``value`` is a list of different names of columns."""
     if value is UNKNOWN:
         return
     if not isinstance(value, list):

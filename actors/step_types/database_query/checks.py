@@ -1,4 +1,4 @@
-"""What is wrong with the parameters of a ``database_query`` before it runs; pure."""
+"""Checks the parameters of a ``database_query`` before it runs; pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KEYS = (*STATEMENT_KEYS, "statements", "connection")
 
 
 def check_query(params: Mapping[str, Any], dialect: str) -> Iterator[Problem]:
-    """Problems of ``params``, in which :data:`UNKNOWN` stands for what only the run will know.
+    """Problems of ``params``, in which :data:`UNKNOWN` stands for a value known only in the run.
 
-    The SQL is read as databases of ``dialect`` do; it is empty where the run will know.
+    The SQL is parsed for ``dialect``, which is empty if it is known only in the run.
     """
     for key in params:
         if key not in KEYS:
@@ -33,7 +33,7 @@ def check_query(params: Mapping[str, Any], dialect: str) -> Iterator[Problem]:
 
 
 def check_text(sql: Sql) -> Iterator[Problem]:
-    """What is wrong with the text of a query, whatever its parameters are."""
+    """Problems of the text of a query, independent of its parameters."""
     if not sql.verb:
         yield Problem("query", "no statement", "write the SQL itself; values go into parameters")
     elif sql.is_several:
@@ -87,7 +87,7 @@ def _check_statement(statement: Mapping[str, Any], prefix: str, dialect: str) ->
 def _check_binding(
     sql: Sql, parameters: Mapping[str, Any], prefix: str, *, complete: bool
 ) -> Iterator[Problem]:
-    """The names in ``query`` and those in ``parameters``; with rows these need not be complete."""
+    """Compare the names in ``query`` and ``parameters``; with rows, names may be missing."""
     names = sql.names
     for name in sorted(names - parameters.keys()) if complete else ():
         fix = f"the query has :{name}; give it, or write \\:{name} if it is no parameter"

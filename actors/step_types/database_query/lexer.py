@@ -1,7 +1,7 @@
-r"""The tokens of SQL text, as far as parameters, quotes and statements go; all of it pure.
+r"""The tokens of SQL text that matter for parameters, quotes and statements; pure.
 
-Databases quote differently: brackets are an identifier on SQLite and a subscript on PostgreSQL,
-whose comments nest and which has dollar quotes; MySQL escapes with backslashes.
+Databases quote differently: brackets are an identifier on SQLite and a subscript on PostgreSQL;
+PostgreSQL has nested comments and dollar quotes; MySQL escapes with backslashes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BACKSLASHES = frozenset({"mysql", "mariadb"})
 
 
 class Token(NamedTuple):
-    """A piece of SQL; blank space between pieces, or a byte order mark, which is blank, is none."""
+    """A piece of SQL; blanks between pieces, and a byte order mark, are not tokens."""
 
     kind: Kind
     text: str
@@ -38,12 +38,12 @@ class Token(NamedTuple):
 
     @property
     def upper(self) -> str:
-        """The text of a word or mark, in capitals; empty for all others."""
+        """The text of a word or mark in upper case; empty for other tokens."""
         return self.text.upper() if self.kind in {"word", "mark"} else ""
 
 
 def tokens(query: str, dialect: str) -> Iterator[Token]:
-    r"""The tokens of ``query``, in order, as the database of ``dialect`` sees them.
+    r"""The tokens of ``query``, in order, as a database of ``dialect`` reads them.
 
     >>> [token.text for token in tokens("SELECT ':a', x::int -- :b", "sqlite")]
     ['SELECT', "':a'", ',', 'x', '::', 'int', '-- :b']
@@ -59,7 +59,7 @@ def tokens(query: str, dialect: str) -> Iterator[Token]:
 
 
 def _end_of_comment(query: str, start: int) -> int:
-    """Where a comment ends in which others may be nested."""
+    """The end of a comment that may contain other comments."""
     depth = 0
     for mark in re.compile(r"/\*|\*/").finditer(query, start):
         depth += 1 if mark[0] == "/*" else -1

@@ -1,7 +1,7 @@
-"""Values on their way from the log to a database driver.
+"""Converts values from the log for a database driver.
 
-SQLite has neither decimals nor instants, and compares text with numbers without a word: there a
-Decimal is bound as a number and an instant in SQLite's own form, or refused.
+SQLite has neither decimals nor instants, and compares text with numbers without an error: there a
+Decimal is bound as a number and an instant in SQLite's own format, or refused.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 
 from indelible.errors import StepDataError
 
-_LARGEST = 2**63 - 1  # of SQLite's integers
+_LARGEST = 2**63 - 1  # SQLite's largest integer
 _DIGITS = len(str(_LARGEST))
 
 
 def to_driver(step: str, what: str, value: Any, dialect: str) -> Any:
-    """``value`` as the driver of ``dialect`` takes it; a list item by item.
+    """``value`` in the form for the driver of ``dialect``; lists are converted item by item.
 
-    On SQLite a Decimal becomes a float, or an int, of the same decimal digits; a datetime becomes
-    ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in UTC, the form of SQLite's own ``datetime()``, so that text
-    order is the order of time; a date becomes ``YYYY-MM-DD``.
+    On SQLite a Decimal becomes a float or int with the same decimal digits; a datetime becomes
+    ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in UTC, the format of SQLite's own ``datetime()``, so that text
+    order is time order; a date becomes ``YYYY-MM-DD``.
 
     Raises:
-        StepDataError: SQLite would keep another value; ``what`` names the parameter.
+        StepDataError: SQLite would store another value; ``what`` names the parameter.
 
     >>> to_driver("s", "parameters.x", [Decimal("1.20"), date(2013, 1, 2)], "sqlite")
     [1.2, '2013-01-02']
@@ -48,7 +48,7 @@ def to_driver(step: str, what: str, value: Any, dialect: str) -> Any:
 def _number(step: str, what: str, value: Decimal) -> float | int:
     """A number with the same decimal digits.
 
-    A float where it has them, as ``10 / 4`` of two ints would be 2 on SQLite.
+    A float if possible, because ``10 / 4`` of two ints would be 2 on SQLite.
     """
     if value.is_nan():
         raise _no_nan(step, what)

@@ -1,8 +1,8 @@
-"""Rows on their way from a database into the log.
+"""Converts rows from a database for the log.
 
-Out come None, bool, int, float, str, bytes, Decimal, date, aware datetime, and lists and mappings
-of them; UUID and time become text.  An instant without a time zone is an error, as nobody could
-say later when it was.
+Results are None, bool, int, float, str, bytes, Decimal, date, aware datetime, and lists and
+mappings of them; UUID and time become text.  An instant without a time zone is an error, because
+its true time would be lost.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _BATCH = 1_000  # rows fetched at a time
 
 
 class FetchedRows:
-    """The rows that one statement gives, also when it runs several times.
+    """The rows that one statement returns, in one or several executions.
 
     Attributes:
-        rows: Mappings of values that the log can hold.
+        rows: Mappings of values that the log can store.
     """
 
     def __init__(self, step: str) -> None:
-        """Begin with none."""
+        """Start without rows."""
         self.rows: list[dict[str, Any]] = []
         self._step = step
         self._size = 0
 
     def fetch(self, result: sa.CursorResult[Any]) -> int:
-        """Add all rows of ``result``; how many it had.
+        """Add all rows of ``result``; returns how many it had.
 
         Raises:
-            StepDataError: A value cannot be stored, a column stands twice, or the rows are too many
-                or too large for one result.
+            StepDataError: A value cannot be stored, two columns have the same name, or the rows are
+                too many or too large for one result.
         """
         keys = list(result.keys())
         twice = sorted({key for key in keys if keys.count(key) > 1})
@@ -62,7 +62,7 @@ class FetchedRows:
 
 
 def _text_bytes(batch: Sequence[Sequence[Any]], kinds: set[type]) -> int:
-    """Bytes of the texts in ``batch`` at least; most memory that rows take is theirs."""
+    """Minimal bytes of the texts in ``batch``, which take most of the memory of rows."""
     if kinds.isdisjoint({str, bytes}):
         return 0
     return sum(len(v) for v in chain.from_iterable(batch) if type(v) is str or type(v) is bytes)

@@ -1,4 +1,4 @@
-"""Which SQL changes its session: settings, temporary tables, attached files, locks; pure."""
+"""Detects SQL that changes its session: settings, temporary tables, attached files, locks; pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PREFIXES = ("PG_ADVISORY_LOCK", "PG_TRY_ADVISORY_LOCK", "PG_TEMP")
 
 
 def changes_session(words: Sequence[str], quoted: Iterable[str]) -> bool:
-    """Whether a statement's words, in capitals, or its quoted names tell of a change that stays.
+    """Whether a statement's words, in upper case, or its quoted names show a lasting change.
 
-    What a function of the database does is not seen.
+    Changes made inside functions of the database are not detected.
 
     >>> changes_session(["SET", "SEARCH_PATH", "=", "A"], []), changes_session(["SET", "LOCAL"], [])
     (True, False)

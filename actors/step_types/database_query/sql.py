@@ -1,4 +1,4 @@
-"""What SQL text says about itself: its parameters, what it does, what it must not do; all pure."""
+"""Analyses SQL text: its parameters, its effect, and forbidden statements; pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from indelible.actors.step_types.database_query.lexer import tokens
 from indelible.actors.step_types.database_query.session import changes_session
 
-_KEPT = 256  # texts whose tokens are kept: the queries of a few definitions
+_CACHED = 256  # cached texts: the queries of a few definitions
 _READING = frozenset({"SELECT", "VALUES", "TABLE", "EXPLAIN", "SHOW", "DESCRIBE", "DESC"})
 _COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 _MAIN = _COUNTED | {"SELECT", "VALUES", "TABLE"}
@@ -16,27 +16,27 @@ _BATCHED = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE"})
 _CONTROL = frozenset(
     {"ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"}
 )
-_LOOKING = frozenset(
+_READING_PRAGMAS = frozenset(
     {"FOREIGN_KEY_CHECK", "FOREIGN_KEY_LIST", "INDEX_INFO", "INDEX_LIST", "INDEX_XINFO"}
     | {"INTEGRITY_CHECK", "QUICK_CHECK", "TABLE_INFO", "TABLE_LIST", "TABLE_XINFO"}
 )
-"""Pragmas of SQLite that take an argument and change nothing."""
+"""Pragmas of SQLite that take an argument and only read."""
 
 _ROUTINES = frozenset({"TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"})
 
 
 class Sql:
-    """The text of a query, as the database of a dialect reads it.
+    """The text of a query, as a database of a dialect reads it.
 
     Attributes:
-        dialect: SQLAlchemy's name of the kind of database; empty where it is not known.
+        dialect: SQLAlchemy's name of the kind of database; empty if it is not known.
         query: The text itself.
-        tokens: All but comments, and semicolons at the end.
-        words: The words and marks among them in capitals; empty text for the others.
+        tokens: All tokens except comments and final semicolons.
+        words: For each token: a word or mark in upper case, or empty text.
     """
 
     def __init__(self, query: str, dialect: str) -> None:
-        """Take ``query`` apart."""
+        """Split ``query`` into tokens."""
         found = [token for token in tokens(query, dialect) if token.kind != "comment"]
         while found and found[-1].text == ";":
             found.pop()
@@ -47,37 +47,37 @@ class Sql:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The parameters, as ``:name``."""
+        """The names of the parameters, written ``:name``."""
         return frozenset(token.text[1:] for token in self.tokens if token.kind == "bind")
 
     @cached_property
     def expanded(self) -> frozenset[str]:
         """The parameters in ``IN :name``, which take a list."""
-        return frozenset(self.tokens[at].text[1:] for at in self.behind_in())
+        return frozenset(self.tokens[at].text[1:] for at in self.after_in())
 
     @cached_property
     def enclosed(self) -> frozenset[str]:
         """The parameters in ``IN (:name)``, which take one value."""
         return frozenset(
             self.tokens[at].text[1:]
-            for at in self._behind(("IN", "("))
+            for at in self._after(("IN", "("))
             if self.words[at + 1 : at + 2] == [")"]
         )
 
     @cached_property
     def verb(self) -> str:
-        """The word that says what it does; empty where there is no statement."""
+        """The main verb of the statement; empty if there is no statement."""
         words = [word for word in self.words if word != "("]
         first = words[0] if words else ""
         if first != "WITH":
             return first
-        return next((word for word in _outside(self.words) if word in _MAIN), first)
+        return next((word for word in _outside_parentheses(self.words) if word in _MAIN), first)
 
     @cached_property
     def writes(self) -> bool:
-        """Whether it may change something; in doubt it does."""
+        """Whether the statement may change data; true in doubt."""
         if self.verb == "PRAGMA":
-            return "=" in self.words or ("(" in self.words and not _LOOKING & {*self.words})
+            return "=" in self.words or ("(" in self.words and not _READING_PRAGMAS & {*self.words})
         return self.verb not in _READING or (self.words[:1] == ["WITH"] and self._writes_within)
 
     @property
@@ -86,18 +86,18 @@ class Sql:
         return self.verb in _COUNTED
 
     @property
-    def hides_its_count(self) -> bool:
-        """Whether it reads, and a part of it writes: nothing says how many rows."""
+    def has_unknown_count(self) -> bool:
+        """Whether a part of a reading statement writes: the number of rows is then unknown."""
         return self.writes and self.verb in _READING
 
     @property
     def is_batch(self) -> bool:
-        """Whether drivers take many rows of values at once, and give nothing back."""
+        """Whether drivers can execute it for many rows of values at once, without results."""
         return self.words[:1] != ["WITH"] and self.verb in _BATCHED and not self._returns
 
     @cached_property
     def is_several(self) -> bool:
-        """Whether it is more than one statement."""
+        """Whether the text is more than one statement."""
         depth = 0
         routine = self.verb in {"CREATE", "ALTER"} and not _ROUTINES.isdisjoint(self.words)
         for word in self.words:
@@ -111,7 +111,7 @@ class Sql:
 
     @cached_property
     def control(self) -> str:
-        """The word that begins or ends a transaction, if that is what it does."""
+        """The word of a statement that begins or ends a transaction; empty for others."""
         first, second = (*self.words, "", "")[:2]
         if first in _CONTROL:
             return first
@@ -121,22 +121,22 @@ class Sql:
 
     @cached_property
     def stray(self) -> str:
-        """The first mark of a parameter that is not ``:name``, if SQLite would take it for one."""
+        """The first mark, other than ``:name``, that SQLite would take for a parameter."""
         if self.dialect != "sqlite":
             return ""
         return next((word for word in self.words if word in {"?", "@", "$"}), "")
 
     @cached_property
     def has_session_state(self) -> bool:
-        """Whether its words tell that a session is changed by it beyond its transaction."""
+        """Whether its words show a change of the session beyond the transaction."""
         return changes_session(self.words, [t.text for t in self.tokens if t.kind == "quoted"])
 
-    def behind_in(self) -> Iterator[int]:
-        """Where parameters stand in ``IN :name``, as indexes of the tokens."""
-        return self._behind(("IN",))
+    def after_in(self) -> Iterator[int]:
+        """The parameters in ``IN :name``, as indexes of tokens."""
+        return self._after(("IN",))
 
-    def _behind(self, words: tuple[str, ...]) -> Iterator[int]:
-        """Where parameters are that stand right behind ``words``."""
+    def _after(self, words: tuple[str, ...]) -> Iterator[int]:
+        """The parameters directly after ``words``, as indexes of tokens."""
         count = len(words)
         for at, token in enumerate(self.tokens):
             if token.kind == "bind" and tuple(self.words[max(at - count, 0) : at]) == words:
@@ -154,8 +154,8 @@ class Sql:
         )
 
 
-def _outside(words: list[str]) -> Iterator[str]:
-    """The words that stand in no parentheses."""
+def _outside_parentheses(words: list[str]) -> Iterator[str]:
+    """The words outside of parentheses."""
     depth = 0
     for word in words:
         depth += (word == "(") - (word == ")")
@@ -163,9 +163,9 @@ def _outside(words: list[str]) -> Iterator[str]:
             yield word
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED)
 def read_sql(query: str, dialect: str) -> Sql:
-    r"""``query`` as the database of ``dialect`` reads it.
+    r"""``query``, analysed for ``dialect``.
 
     >>> read_sql("WITH a AS (SELECT 1) SELECT * FROM a", "sqlite").writes
     False

@@ -1,7 +1,7 @@
-"""One statement of a step: bound, run, its rows fetched and counted before the next one runs.
+"""Runs one statement of a step: binds values, executes, fetches and counts the rows.
 
-Drivers count differently: SQLite's does not see a write behind ``WITH``, and none gives the rows
-of a statement that runs for many rows at once.
+Drivers count differently: SQLite's driver does not detect a write after ``WITH``, and no driver
+returns rows from a statement that is executed for many rows at once.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Values = dict[str, Any]
 
 
 def execute(database: sa.Connection, step: str, statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Run ``statement``: ``query, rows_returned, rows``, and ``rows_affected`` where it wrote.
+    """Run ``statement``; returns ``query, rows_returned, rows``, and for writes ``rows_affected``.
 
     Raises:
-        StepDataError: It is not one statement, data do not fit, or the count is not as expected.
+        StepDataError: It is not one statement, data are not valid, or the count is not as expected.
     """
     query = statement["query"]
     sql = read_sql(query, database.dialect.name)
@@ -43,19 +43,19 @@ def execute(database: sa.Connection, step: str, statement: Mapping[str, Any]) ->
     if "expected_rows" in statement:
         check_expectation(step, "rows", statement["expected_rows"], count)
     done = {"query": query, "rows_returned": len(fetched.rows), "rows": fetched.rows}
-    known = sql.writes and not sql.hides_its_count
+    known = sql.writes and not sql.has_unknown_count
     return done | {"rows_affected": affected} if known else done
 
 
 def _run_batch(database: sa.Connection, step: str, sql: Sql, rows: list[Values]) -> int:
-    """Many rows of values at once; drivers count them together."""
+    """Execute for many rows of values at once; drivers return only the total count."""
     prepared = _prepared(database, step, sql, rows[0])
     result = database.exec_driver_sql(prepared.text, [prepared.arrange(row) for row in rows])
     return max(result.rowcount, 0)
 
 
 def _run(database: sa.Connection, step: str, sql: Sql, values: Values, fetched: FetchedRows) -> int:
-    """The rows that the statement itself inserted, updated or deleted, triggers left aside."""
+    """Execute once; returns the rows inserted, updated or deleted, without those of triggers."""
     prepared = _prepared(database, step, sql, values)
     result = database.exec_driver_sql(prepared.text, prepared.arrange(values))
     returned = fetched.fetch(result) if result.returns_rows else None
@@ -69,7 +69,7 @@ def _run(database: sa.Connection, step: str, sql: Sql, values: Values, fetched: 
 
 
 def _prepared(database: sa.Connection, step: str, sql: Sql, values: Values) -> DriverSql:
-    """The statement with its placeholders; lists in ``IN :name`` are spread."""
+    """The statement with the driver's placeholders; lists in ``IN :name`` are expanded."""
     for name in sql.enclosed:
         if isinstance(values[name], list):
             fix = f"write IN :{name}, without parentheses"
@@ -84,7 +84,7 @@ def _prepared(database: sa.Connection, step: str, sql: Sql, values: Values) -> D
 
 
 def _values(step: str, sql: Sql, statement: Mapping[str, Any]) -> list[Values]:
-    """What to bind: one mapping, or one a row."""
+    """The values to bind: one mapping, or one for each row."""
     shared = _mapping(step, statement.get("parameters", {}), "parameters")
     if "rows" not in statement:
         return [_bound(step, "parameters", shared, sql)]

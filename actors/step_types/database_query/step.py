@@ -1,6 +1,6 @@
-"""The step type ``database_query``: SQL on a named connection, in one transaction a step.
+"""The step type ``database_query``: SQL on a named connection, one transaction for each step.
 
-SQL stands in the definition and values are bound to it; nothing is ever formatted into it.
+The SQL is part of the definition and values are bound to it, never formatted into it.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ _OWN_FILE = "write to another file: SQLite has one writer a file, and all runs w
 class DatabaseQuery:
     """Runs ``query``, or ``statements`` in one transaction, on ``connection``.
 
-    ``parameters`` are bound by name; ``rows`` runs the statement once for each.  A list goes into
-    ``column IN :name``, without parentheses.  ``expected_rows`` is compared with the rows that
-    came back, or were written where none come back; on a mismatch nothing stays written.
+    ``parameters`` are bound by name; with ``rows`` the statement runs once for each row.  A list is
+    written ``column IN :name``, without parentheses.  ``expected_rows`` is compared with the number
+    of rows returned, or of rows written; on a mismatch all writes are undone.
 
-    The result has ``query, rows_returned, rows, execution_time_ms``, with ``rows_affected`` when
-    it wrote, and with ``statements`` the counts of each; ``query`` is then the last one and
-    ``rows`` are those of the last one that gave any.
+    The result has ``query, rows_returned, rows, execution_time_ms``, after writes also
+    ``rows_affected``.  With ``statements`` it also has the counts of each; ``query`` is then the
+    last statement, and ``rows`` are the rows of the last statement that returned any.
     """
 
     name = "database_query"
     blocking = True
 
     def __init__(self, connections: Connections, clock: Clock | None = None) -> None:
-        """Run on ``connections``, measured by ``clock``."""
+        """Run on ``connections``; ``clock`` measures the time."""
         self._connections = connections
         self._clock = clock or SystemClock()
 
     def validate(self, params: Mapping[str, Any]) -> Iterator[Problem]:
-        """What is wrong with ``params`` as far as it shows before a run."""
+        """The problems of ``params`` that can be found before a run."""
         params = blank_refs(params)
         known = self._connections.names()
         given = params.get("connection", "default")
@@ -61,21 +61,21 @@ class DatabaseQuery:
         dialect = self._connections.dialect(name)
         yield from check_query(params, dialect)
         if name is not None:
-            yield from self._misuse(name, list(_texts(params, dialect)))
+            yield from self._forbidden(name, list(_texts(params, dialect)))
 
     def run(self, context: Any, step: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the port's signature
-        """Run the statements and return what they gave; on any error all are undone.
+        """Run the statements and return their results; on any error all writes are undone.
 
         Raises:
             UnknownConnectionError: No connection has the name.
-            StepDataError: The database refused, or data do not fit.
+            StepDataError: The database refused a statement, or data are not valid.
         """
         params = step["params"]
         name = step.get("name", "")
         connection = params.get("connection", "default")
         statements = params.get("statements", [params])
         texts = list(_texts(params, self._connections.dialect(connection)))
-        for problem in self._misuse(connection, texts):
+        for problem in self._forbidden(connection, texts):
             raise StepDataError(name, f"{problem.path} is {problem.found}", problem.fix)
         writes = any(sql.writes for sql in texts)
         session = any(sql.has_session_state for sql in texts)
@@ -84,13 +84,13 @@ class DatabaseQuery:
             with self._connections.begin(connection, writes=writes, session=session) as database:
                 results = [self._execute(database, name, statement) for statement in statements]
         except _DRIVER_ERRORS as error:
-            raise self._refusal(name, connection, error) from None
+            raise self._driver_error(name, connection, error) from None
         elapsed = round((self._clock.monotonic() - begun) / 1_000_000, 3)
-        hidden = any(sql.hides_its_count for sql in texts)
+        hidden = any(sql.has_unknown_count for sql in texts)
         return _merge(results, elapsed, several="statements" in params, hidden=hidden)
 
-    def _misuse(self, connection: str, texts: list[Sql]) -> Iterator[Problem]:
-        """What these statements may not do on this connection."""
+    def _forbidden(self, connection: str, texts: list[Sql]) -> Iterator[Problem]:
+        """Problems of statements that are not allowed on this connection."""
         if self._connections.is_store(connection) and any(sql.writes for sql in texts):
             found = f"{connection!r}, the store's own file, for a statement that writes"
             yield Problem("connection", found, _OWN_FILE)
@@ -114,8 +114,8 @@ class DatabaseQuery:
                     raise StepDataError(step, found, _OWN_FILE)
         return result
 
-    def _refusal(self, step: str, connection: str, error: Exception) -> StepDataError:
-        """The driver's own words, without what it repeats of parameters and addresses."""
+    def _driver_error(self, step: str, connection: str, error: Exception) -> StepDataError:
+        """The error with the driver's text, without secrets of the address."""
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         if isinstance(cause, sqlite3.OperationalError) and _is_busy(cause):
             found = f"another process has kept the database busy for {SQLITE_WAIT:g} s"
@@ -130,7 +130,7 @@ class DatabaseQuery:
 
 
 def _texts(params: Mapping[str, Any], dialect: str) -> Iterator[Sql]:
-    """The SQL of all statements, as far as it is SQL."""
+    """The SQL of all statements that have a text as query."""
     statements = params.get("statements", [params])
     for statement in statements if isinstance(statements, list) else ():
         query = statement.get("query") if isinstance(statement, Mapping) else None
@@ -146,7 +146,7 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 def _merge(
     results: list[dict[str, Any]], elapsed: float, *, several: bool, hidden: bool
 ) -> dict[str, Any]:
-    """The result of the step; with a count that is ``hidden`` there is no sum of them."""
+    """The result of the step; if a count is ``hidden`` there is no total of ``rows_affected``."""
     last = results[-1]
     if not several:
         return last | {"execution_time_ms": elapsed}

@@ -102,7 +102,9 @@ class _Compilation:
                 continue
             step_type = step_types.get(node.type)
             if step_type is None:
-                fix = f"{close_to(node.type, step_types.names())}; {step_types.way_to(node.type)}"
+                fix = (
+                    f"{close_to(node.type, step_types.names())}; {step_types.advice_for(node.type)}"
+                )
                 place = self._normaliser.places[node.index]
                 self._problems.add(f"{place}.type", f"the unknown step type {node.type!r}", fix)
                 continue

@@ -22,7 +22,7 @@ IN_BLOB: Final = None
 """The answer if a blob must be read first."""
 
 
-def _refuse(_digest: bytes) -> bytes:
+def _raise_blob_needed(_digest: bytes) -> bytes:
     raise _BlobNeeded
 
 
@@ -56,7 +56,9 @@ def answer_of(state: RunState, index: int, values: ConditionValues) -> str | Fai
 class ConditionValues:
     """The values of one run that one of its steps or blocks may read."""
 
-    def __init__(self, state: RunState, reader: int, read_blob: ReadBlob = _refuse) -> None:
+    def __init__(
+        self, state: RunState, reader: int, read_blob: ReadBlob = _raise_blob_needed
+    ) -> None:
         """Read the values that the node ``reader`` may read."""
         self._state = state
         self._reader = state.plan.nodes[reader]

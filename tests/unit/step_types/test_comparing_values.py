@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indelible.actors.step_types.data_processing.arithmetic import MOST_DIGITS
+from indelible.actors.step_types.data_processing.arithmetic import MAX_DIGITS
 from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.errors import StepDataError
 
@@ -238,7 +238,7 @@ def test_a_mean_of_decimals_has_28_digits_or_more(values: list[Any], mean: str) 
 
 
 def test_a_sum_with_too_many_digits_is_refused() -> None:
-    values = [Decimal(f"1e{MOST_DIGITS}"), Decimal(1)]
+    values = [Decimal(f"1e{MAX_DIGITS}"), Decimal(1)]
     with pytest.raises(StepDataError, match="the sum would have 10,002 digits, more than 10,000"):
         done(column(*values), "sum", column="n")
     [row] = done(column(Decimal("1e999999"), Decimal("2e999999")), "sum", column="n")

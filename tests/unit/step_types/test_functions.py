@@ -246,7 +246,7 @@ def test_names_of_built_in_types_are_reserved(name: str) -> None:
     types = StepTypes()
     with pytest.raises(ValueError, match="is reserved for a built-in"):
         types.register(FunctionStep(lambda: 1, name))
-    assert "register yours under another" in types.way_to(name)
+    assert "register yours under another" in types.advice_for(name)
     assert types.names() == ()
 
 
