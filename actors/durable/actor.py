@@ -156,7 +156,9 @@ class DurableActor(PassivatingActor):
         try:
             self._handle_batch(batch)
         except BaseException as error:
-            logger.exception("%s is read again from its events", self)
+            logger.exception(
+                "an activation of %s failed; its state is rebuilt from its events", self
+            )
             self._discard_state(error)
         if inbox.release():
             self.schedule()
@@ -177,9 +179,9 @@ class DurableActor(PassivatingActor):
             self._recovery_stash = None
             batch = stash.take_all()
         self.touched = True
-        self._work(batch)
+        self._decide_batch(batch)
 
-    def _work(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
+    def _decide_batch(self, batch: list[Any]) -> None:  # noqa: C901 - the hot path, without detours
         host, decider = self._host, self._decider
         decide, evolve, types, next_id = decider.decide, decider.evolve, host.types, host.ids.uuid7
         takes_context, builtin = self._takes_context, self._is_builtin
@@ -199,7 +201,7 @@ class DurableActor(PassivatingActor):
             if type(item) is Envelope:
                 future, message, context = item.reply_to, item.message, item.context
                 if context is not None:
-                    context = self._in_full(context)
+                    context = self._full_context(context)
                     metadata = encode_metadata(context)
             decision: Any
             made: Any
@@ -212,7 +214,7 @@ class DurableActor(PassivatingActor):
                         continue
                     metadata = encode_metadata(context)
                 made = (
-                    decide(self._state, message, self._seen(context))
+                    decide(self._state, message, self._context_for_decide(context))
                     if takes_context
                     else decide(self._state, message)
                 )
@@ -236,7 +238,7 @@ class DurableActor(PassivatingActor):
                     blobs += decision.blobs
             except BaseException as error:
                 if not isinstance(error, RefusedError) or type(decision) is Decision:
-                    logger.exception("%s fails and is read again from its events", self)
+                    logger.exception("%s failed; its state is rebuilt from its events", self)
                     wrong = wrong_decision(self._decider, made)
                     failure = wrong or as_failure(self.stream, error)
                     self._crashed(failure, batch, done - 1)
@@ -260,7 +262,7 @@ class DurableActor(PassivatingActor):
             if self._askers is not None:
                 self._askers.sent()
         except BaseException as error:  # unfinished() raised; nothing has been sent
-            logger.exception("%s fails and is read again from its events", self)
+            logger.exception("%s failed; its state is rebuilt from its events", self)
             self._discard_state(error)
             refuse(batch, as_failure(self.stream, error), self.dead_letter)
 
@@ -319,13 +321,13 @@ class DurableActor(PassivatingActor):
         )
         self._version += len(encoded)
         if self._version >= self._snapshot_at:
-            self._capture(pending_append)
+            self._attach_snapshot(pending_append)
         self._in_flight.add(pending_append)
         if commands:
             self._host.carrier.sending(commands)
         self._host.store.submit(append)
 
-    def _capture(self, pending_append: PendingAppend) -> None:
+    def _attach_snapshot(self, pending_append: PendingAppend) -> None:
         """Attach to ``pending_append`` a snapshot of the state after it, if one is due."""
         snapshots, version = self._host.snapshots, self._version
         captured, self._snapshot_at = snapshots.capture(

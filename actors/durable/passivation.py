@@ -62,6 +62,8 @@ class PassivatingActor(RestartingActor):
         except StoreError:
             return None  # the row cannot be read now
         except Exception:
-            logger.exception("%s stays in memory: its decider cannot say whether it rests", self)
+            logger.exception(
+                "%s stays in memory: its decider failed to tell whether it is idle", self
+            )
             return None
         return due if not due or self._unfinished == wanted else None

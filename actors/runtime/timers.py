@@ -181,7 +181,9 @@ class Timers:
                 if refusals:
                     refusals.try_again()
             except BaseException:  # SystemExit, which run_due() does not catch
-                logger.exception("the callback of a timer ended its batch")
+                logger.exception(
+                    "the callback of a timer raised; the timers of its batch fire later"
+                )
 
     def _wait(self) -> bool:
         """Wait until a timer may be due; ``False`` when the thread must end."""

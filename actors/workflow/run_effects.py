@@ -32,14 +32,14 @@ class AwaitType(msgspec.Struct, frozen=True, gc=False):
         begun: Whether its function was called once although it is ``unbegun``: the attempt is not
             released when the system closes.
         lacks: What the step waits for, if not its type; text for people.
-        again: When the step tries again, microseconds UTC; 0 if only a registration helps.
+        retry_at: When the step tries again, microseconds UTC; 0 if only a registration helps.
     """
 
     node: int
     attempt: int
     unbegun: bool
     lacks: str = ""
-    again: int = 0
+    retry_at: int = 0
     begun: bool = False
 
 
@@ -47,11 +47,11 @@ class AnswerCondition(msgspec.Struct, frozen=True, gc=False):
     """Answer the condition of a step or block from a blob; send ``ConditionAnswered`` to the run.
 
     Attributes:
-        again: When to read it, microseconds UTC; 0 is at once.
+        retry_at: When to read it, microseconds UTC; 0 is at once.
     """
 
     node: int
-    again: int = 0
+    retry_at: int = 0
 
 
 class SetAside(msgspec.Struct, frozen=True):

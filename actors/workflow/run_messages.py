@@ -168,7 +168,7 @@ class Describe(RunCommand, frozen=True, gc=False):
     kind: ClassVar[str] = "run.describe"
 
 
-class AskEnd(msgspec.Struct, frozen=True, gc=False):
+class GetEnd(msgspec.Struct, frozen=True, gc=False):
     """The answer is the run's state if it has ended, else ``None``."""
 
 

@@ -38,11 +38,11 @@ class ContextualActor(PooledActor):
     _metadata: bytes  # for events whose message has no context
     _version: int
 
-    def _in_full(self, context: Context) -> Context:
+    def _full_context(self, context: Context) -> Context:
         """The context for the events of a message that came with ``context``."""
         return named(over(self.context, context), self.identity)
 
-    def _seen(self, context: Context | None) -> MessageContext:
+    def _context_for_decide(self, context: Context | None) -> MessageContext:
         """The context for ``decide``, of a message whose events are to have ``context``."""
         known = named(self.context, self.identity) if context is None else context
         return seen_at(self._host.clock.now(), known)

@@ -36,14 +36,14 @@ class PendingAppend(msgspec.Struct, gc=False, eq=False):
         effects: Effects to perform once the append is durable.
         messages: The messages that caused it; decided again if it fails and no asker waits.
         snapshot: Version and encoded state to store once the append is durable.
-        behind: The next append, while both are in flight.
+        next: The next append, while both are in flight.
     """
 
     replies: Sequence[PendingReply]
     effects: Sequence[Any]
     messages: Sequence[Any]
     snapshot: tuple[int, bytes] | None = None
-    behind: PendingAppend | None = None
+    next: PendingAppend | None = None
 
 
 MAX_IN_FLIGHT = 1_000
@@ -93,7 +93,7 @@ class InFlight(Pipeline):
             if self._last is None:
                 self._first = pending_append
             else:
-                self._last.behind = pending_append
+                self._last.next = pending_append
             self._last = pending_append
             self._count += 1
 
@@ -108,7 +108,7 @@ class InFlight(Pipeline):
                 self.error = error
             pending_append = self._first
             assert pending_append is not None
-            self._first, pending_append.behind = pending_append.behind, None
+            self._first, pending_append.next = pending_append.next, None
             if self._first is None:
                 self._last = None
             self._count -= 1

@@ -65,7 +65,7 @@ class CallAction(NamedTuple):
     """The next action for a call, decided by the engine."""
 
     caused: Caused
-    then: BeginCall | CallAt | ResumeCall
+    action: BeginCall | CallAt | ResumeCall
 
 
 class ResumeCall(NamedTuple):
@@ -124,19 +124,19 @@ class PromisingActor(ContextualActor):
         self,
         decision: Decision,
         context: Context | None,
-        over: Any,
+        ended_effect: Any,
         encoded: list[EncodedEvent],
         commands: list[Command],
         effects: list[Any],
     ) -> None:
         """Add the effects of ``decision`` to ``commands`` and ``effects``; its events are evolved.
 
-        ``over`` is the effect whose end was the message, if it was one.
+        ``ended_effect`` is the effect whose end was the message, if it was one.
         """
         if decision.events:
             self._wanted = None
-        if over is not None:
-            check_ended(self._decider, self._outstanding(), over, decision.effects)
+        if ended_effect is not None:
+            check_ended(self._decider, self._outstanding(), ended_effect, decision.effects)
         if decision.effects:
             caused = self._promise(decision, context, encoded)
             self._effects.sort(caused, commands, effects)
@@ -167,8 +167,8 @@ class PromisingActor(ContextualActor):
                 host = self._host
                 encoded.append(host.types.encode(event, host.ids.uuid7(), metadata))
                 apply_engine_event(self._promises, event)
-            if settled.then is not None:
-                effects.append(CallAction(caused, settled.then))
+            if settled.action is not None:
+                effects.append(CallAction(caused, settled.action))
             if settled.message is not None:
                 told = settled.message
         return told, effect, caused.context

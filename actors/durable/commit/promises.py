@@ -157,14 +157,16 @@ def check_promises(decider: Decider[Any], wanted: Wanted, effects: Sequence[Any]
         raise WrongPendingError(type(decider).__name__, words)
 
 
-def check_ended(decider: Decider[Any], wanted: Wanted, over: Any, effects: Sequence[Any]) -> None:
-    """Check that the state waits no more for the ended effect ``over``, unless it is issued anew.
+def check_ended(
+    decider: Decider[Any], wanted: Wanted, ended_effect: Any, effects: Sequence[Any]
+) -> None:
+    """Check that the state waits no more for ``ended_effect``, unless it is issued anew.
 
     Raises:
         WrongPendingError: It still waits: the effect would be performed again after each crash.
     """
-    if over not in effects and wanted.get(over.key) == over:
-        raise WrongPendingError(type(decider).__name__, f"{over!r:.80}, which has come back")
+    if ended_effect not in effects and wanted.get(ended_effect.key) == ended_effect:
+        raise WrongPendingError(type(decider).__name__, f"{ended_effect!r:.80}, which has ended")
 
 
 def forget_old(promises: dict[str, Promise], ask: Callable[[], Wanted]) -> None:

@@ -119,10 +119,10 @@ class Snapshots:
 
         ``state`` changes no more; ``snapshot`` is the version of the stored snapshot, 0 for none.
         """
-        behind = version - snapshot
-        if behind < SHORT and not decider.snapshot_every:
+        since_snapshot = version - snapshot
+        if since_snapshot < SHORT and not decider.snapshot_every:
             return
-        if takes_snapshots(decider) and behind >= max(1, self._interval(decider, 0) // 5):
+        if takes_snapshots(decider) and since_snapshot >= max(1, self._interval(decider, 0) // 5):
             self._put(decider, stream, version, partial(_encoded, decider, stream, state, promises))
 
     def _interval(self, decider: Decider[Any], capture: int) -> int:

@@ -115,14 +115,14 @@ def _causes(error: BaseException) -> tuple[Cause, ...]:
     waiting = [(1, _related(error))]
     while waiting and len(found) < CAUSES:
         depth, related = waiting[-1]
-        relation, behind = next(related, ("", None))
-        if behind is None:
+        relation, cause = next(related, ("", None))
+        if cause is None:
             waiting.pop()
-        elif id(behind) not in seen:
-            seen.add(id(behind))
-            found.append(_cause(relation, depth, behind))
+        elif id(cause) not in seen:
+            seen.add(id(cause))
+            found.append(_cause(relation, depth, cause))
             if depth < DEPTH:
-                waiting.append((depth + 1, _related(behind)))
+                waiting.append((depth + 1, _related(cause)))
     return tuple(found)
 
 

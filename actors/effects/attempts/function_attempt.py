@@ -76,7 +76,7 @@ class FunctionAttempt:
     def __call__(self) -> None:
         """Call a blocking function and deliver its result, both on this thread."""
         attempts = self.attempts
-        monotonic, meter = attempts.clock.monotonic, attempts.meters.mine
+        monotonic, meter = attempts.clock.monotonic, attempts.meters.current
         context = self.prepare()
         if not attempts.begins(self):
             return

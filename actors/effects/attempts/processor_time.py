@@ -54,9 +54,9 @@ class ProcessorMeters(threading.local):
     """A meter for each thread.
 
     Attributes:
-        mine: The calling thread's meter.
+        current: The calling thread's meter.
     """
 
     def __init__(self, clock: Clock) -> None:
         """Called once by each thread."""
-        self.mine = ProcessorMeter(clock)
+        self.current = ProcessorMeter(clock)

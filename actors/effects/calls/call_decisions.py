@@ -82,12 +82,12 @@ class CallDecision(msgspec.Struct, frozen=True):
 
     Attributes:
         events: The engine's events to append.
-        then: The action after their commit.
+        action: The action after their commit.
         message: The message for the actor's decider, if the call has ended.
     """
 
     events: Sequence[Event] = ()
-    then: BeginCall | CallAt | None = None
+    action: BeginCall | CallAt | None = None
     message: CallReturned | CallFailed | None = None
 
 

@@ -40,7 +40,7 @@ class CallEffects(Attempts[CallAttempt]):
         super().__init__(**surroundings)
         self._functions = functions
         self._remind = remind
-        self._later = StreamTimers(self._timers)
+        self._call_timers = StreamTimers(self._timers)
 
     def check(self, call: Call) -> None:
         """Check that ``call`` can be made.
@@ -65,28 +65,28 @@ class CallEffects(Attempts[CallAttempt]):
         """Make the first attempt."""
         self._begin(actor, caused, 1)
 
-    def perform_action(self, actor: DurableActor, action: CallAction) -> None:
+    def perform_action(self, actor: DurableActor, call_action: CallAction) -> None:
         """Perform the action that the engine has decided for a call."""
-        caused, then = action
-        if type(then) is BeginCall:
-            self._begin(actor, caused, then.attempt)
-        elif type(then) is CallAt:
-            due = partial(self._due, actor.stream, caused, then)
-            self._later.set(actor.stream, caused.effect.key, then.due, due)
+        caused, action = call_action
+        if type(action) is BeginCall:
+            self._begin(actor, caused, action.attempt)
+        elif type(action) is CallAt:
+            due = partial(self._due, actor.stream, caused, action)
+            self._call_timers.set(actor.stream, caused.effect.key, action.due, due)
         else:
-            assert type(then) is ResumeCall
-            if self.find((actor.stream, caused.id, then.attempt)) is None:
+            assert type(action) is ResumeCall
+            if self.find((actor.stream, caused.id, action.attempt)) is None:
                 now = self.clock.now()
-                actor.deliver(CallCutOff(caused.effect.key, caused.id, then.attempt, now))
+                actor.deliver(CallCutOff(caused.effect.key, caused.id, action.attempt, now))
 
     def left(self, stream: str) -> None:
         """Forget the timers of a stream that has left memory: its row has the wake time."""
-        self._later.forget(stream)
+        self._call_timers.forget(stream)
 
-    def _due(self, stream: str, caused: Caused, then: CallAt) -> None:
+    def _due(self, stream: str, caused: Caused, action: CallAt) -> None:
         if not self.held(stream):  # otherwise the stream's next owner process makes the attempt
-            now = max(self.clock.now(), then.due)
-            self._remind(stream, CallDue(caused.effect.key, caused.id, then.attempt, now))
+            now = max(self.clock.now(), action.due)
+            self._remind(stream, CallDue(caused.effect.key, caused.id, action.attempt, now))
 
     def _begin(self, actor: DurableActor, caused: Caused, number: int) -> None:
         call: Call = caused.effect

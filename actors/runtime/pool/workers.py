@@ -40,7 +40,7 @@ class Worker(threading.Thread):
         self.park.acquire()
         self.current: Task | None = None
         self.begun = 0
-        self.hooked: int | None = None  # monotonic ns at which the hook after its burst began
+        self.hook_began: int | None = None  # monotonic ns at which the hook after its burst began
 
     def run(self) -> None:
         """Serve the queue until this thread is not needed."""
@@ -253,7 +253,7 @@ class Workers:
 
     def _adapt_width(self, elapsed: float) -> None:
         since = self._clock.monotonic() - HOOK_NS
-        if any((worker.hooked or since) > since for worker in list(self._threads)):
+        if any((worker.hook_began or since) > since for worker in list(self._threads)):
             return  # a thread commits events of its tasks, and will take the next tasks itself
         begun = self._begun_by_retired
         begun += sum(worker.begun for worker in list(self._threads))
@@ -298,13 +298,13 @@ class Workers:
         if self._growth.width > self._base and ran >= QUICK:
             self._growth.quick()
         if self.after_burst is not None:
-            worker.hooked = ended = monotonic()
+            worker.hook_began = ended = monotonic()
             try:
                 with self._tasks.continuing():
                     self.after_burst()
             except BaseException:
                 logger.exception("the hook after a burst of %s raised", self.name)
-            worker.hooked = None
+            worker.hook_began = None
             if ran == most:
                 self._burst_size.adapt(ended - begun, monotonic() - ended)
 

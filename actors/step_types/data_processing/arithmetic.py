@@ -40,7 +40,7 @@ def total(values: list[Any]) -> Any:
     if kinds <= {int, Decimal}:
         with localcontext(_context(_digits(values))):
             return sum(values)
-    raise TypeError("these do not add up")
+    raise TypeError("the values cannot be added")
 
 
 def mean(values: list[Any]) -> Any:

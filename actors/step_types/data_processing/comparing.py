@@ -46,7 +46,7 @@ def identities(*columns: Sequence[Any]) -> Sequence[Sequence[Any]]:
     """
     kinds = set[type]().union(*(map(type, column) for column in columns))
     if not kinds.isdisjoint({list, dict}):
-        raise TypeError("a list or mapping is no key")
+        raise TypeError("a list or mapping cannot be a key")
     if kinds <= _OWN_KEYS or (kinds - {float} <= _OWN_KEYS and not _has_nan(*columns)):
         return columns
     return [list(map(identity, column)) for column in columns]
@@ -93,7 +93,7 @@ def compare(test: Callable[[Any, Any], bool], found: Any, value: Any) -> bool:
         return test(found, value)
     if kind in NUMBERS and type(value) in NUMBERS:
         return test(number_key(found), number_key(value))
-    raise TypeError("values of two types")
+    raise TypeError("values of types that cannot be compared")
 
 
 def _has_nan(*columns: Sequence[Any]) -> bool:

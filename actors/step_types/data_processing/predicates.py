@@ -67,10 +67,10 @@ def build_predicate(table: Table, where: Mapping[str, Any]) -> Predicate:
     """
     if "all" in where:
         parts = [build_predicate(table, part) for part in where["all"]]
-        return lambda row: _first(parts, row, stop=False)
+        return lambda row: _combine(parts, row, stop=False)
     if "any" in where:
         parts = [build_predicate(table, part) for part in where["any"]]
-        return lambda row: _first(parts, row, stop=True)
+        return lambda row: _combine(parts, row, stop=True)
     if "not" in where:
         inner = build_predicate(table, where["not"])
         return lambda row: None if (truth := inner(row)) is None else not truth
@@ -119,7 +119,7 @@ def _check_value(path: str, op: str, value: Any) -> Iterator[Problem]:
         yield Problem(path, describe(value), f"{op} takes text")
 
 
-def _first(parts: list[Predicate], row: Row, *, stop: bool) -> Truth:
+def _combine(parts: list[Predicate], row: Row, *, stop: bool) -> Truth:
     """``stop`` if a part has this value; else unknown if a part is unknown; else the opposite."""
     unknown = False
     for part in parts:

@@ -103,5 +103,5 @@ def check_columns(path: str, value: Any) -> Iterator[Problem]:
     for index, name in enumerate(value):
         yield from check_column(f"{path}[{index}]", name)
         if name is not UNKNOWN and name in seen:
-            yield Problem(f"{path}[{index}]", describe(name), "it stands twice; remove one")
+            yield Problem(f"{path}[{index}]", describe(name), "it is used twice; remove one")
         seen.append(name)

@@ -83,7 +83,7 @@ def _describe(state: RunState, _message: m.Describe) -> Decision:
     return Decision(reply=describe(state) if state.accepted else None)
 
 
-def _ask_end(state: RunState, _message: m.AskEnd) -> Decision:
+def _get_end(state: RunState, _message: m.GetEnd) -> Decision:
     return Decision(reply=state if state.end is not None else None)
 
 
@@ -98,5 +98,5 @@ _DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
     m.ConditionAnswered: condition_answered,
     m.Resolve: resolve,
     m.Describe: _describe,
-    m.AskEnd: _ask_end,
+    m.GetEnd: _get_end,
 }

@@ -26,9 +26,9 @@ def step_unread(state: RunState, message: StepUnread) -> Decision:
         return NOTHING
     if isinstance(why, StoreUnavailableError):
         needs = "an earlier result" if message.begun else "what its parameters refer to"
-        lacks, again = f"{needs} cannot be read now ({why})", message.now + _RETRY_AFTER
+        lacks, retry_at = f"{needs} cannot be read now ({why})", message.now + _RETRY_AFTER
         wish = AwaitType(
-            index, attempt, unbegun=True, lacks=lacks, again=again, begun=message.begun
+            index, attempt, unbegun=True, lacks=lacks, retry_at=retry_at, begun=message.begun
         )
         return Decision(effects=(wish,))
     aside = SetAside(why)

@@ -1,1 +1,1 @@
-"""What a workflow is: plain data, checked whole, compiled once into an immutable plan."""
+"""Definitions of workflows: plain data, checked as a whole, compiled into an immutable plan."""

@@ -94,7 +94,7 @@ class _Compilation:
                 path = self._where(node.index, fault.path.removeprefix("$").removeprefix("."))
                 self._problems.add(path, fault.found, fault.fix)
         if not blamed:
-            self._problems.add("definition", str(error), "mend that")
+            self._problems.add("definition", str(error), "correct it")
 
     def _check_types(self, plan: Plan, step_types: StepTypes) -> None:
         for node in plan.nodes:

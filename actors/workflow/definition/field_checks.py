@@ -40,7 +40,7 @@ class Problems:
         """The first hundred problems, and the number of others."""
         if not self._more:
             return list(self._found)
-        return [*self._found, Problem("definition", f"{self._more:,} more", "mend these first")]
+        return [*self._found, Problem("definition", f"{self._more:,} more", "correct these first")]
 
 
 def describe(value: Any) -> str:

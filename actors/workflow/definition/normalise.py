@@ -63,7 +63,7 @@ class Normaliser:
         self.flat: dict[int, frozenset[str]] = {}
         self.unclear: set[str] = set()
         self._names: dict[str, str] = {}
-        self._twins: dict[tuple[str, str], str] = {}
+        self._similar_keys: dict[tuple[str, str], str] = {}
 
     def root(self, source: Mapping[str, Any]) -> dict[str, Any]:
         """The stored form of a whole definition; with problems, the nearest to it."""
@@ -239,22 +239,22 @@ class Normaliser:
         if not isinstance(key, str):
             return f"the key {describe(key)}", "write the key as text"
         if key in params:
-            return "a parameter that stands under params too", "remove one of them"
+            return "a parameter that is under params, too", "remove one of them"
         under = f"if it is a parameter, write it under {place}.params"
         if key in CHILD_KEYS:
             return "a key of the engine", f"{_only_inside(key)}; {under}"
         if key in LATER_KEYS or key in ENGINE_KEYS:
             return "a key of the engine, which steps do not have", under
-        twin = self._twin(key, inside)
-        return ("an unknown field", f"did you mean {twin!r}? {under}") if twin else ("", "")
+        similar = self._similar_key(key, inside)
+        return ("an unknown field", f"did you mean {similar!r}? {under}") if similar else ("", "")
 
-    def _twin(self, key: str, inside: Pattern) -> str:
+    def _similar_key(self, key: str, inside: Pattern) -> str:
         """The engine key that the user probably meant by ``key``; empty if there is none."""
         known = inside.name, key
-        if known not in self._twins:  # cached: takes 20 µs, and 10,000 steps have the same keys
+        if known not in self._similar_keys:  # cached: 10,000 steps have the same keys, 20 µs each
             keys = (*STEP_KEYS, *inside.child_keys)
-            self._twins[known] = "".join(get_close_matches(key, keys, 1, _SIMILARITY))
-        return self._twins[known]
+            self._similar_keys[known] = "".join(get_close_matches(key, keys, 1, _SIMILARITY))
+        return self._similar_keys[known]
 
     def _retry(self, source: Any, place: str) -> dict[str, Any]:
         problems = self.problems
@@ -288,7 +288,7 @@ class Normaliser:
 
 
 def _only_inside(key: str) -> str:
-    return f"only what stands in a {CHILD_KEYS[key]} block has it"
+    return f"only children of a {CHILD_KEYS[key]} block have it"
 
 
 def _name_fix(name: Any) -> str:

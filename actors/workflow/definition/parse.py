@@ -105,7 +105,7 @@ def _from_yaml(text: str, where: str) -> Any:
                     raise yaml.constructor.ConstructorError(
                         None,
                         None,
-                        f"the key {key.value!r} stands twice in one mapping",
+                        f"the key {key.value!r} is used twice in one mapping",
                         key.start_mark,
                     )
                 if isinstance(key, yaml.ScalarNode):

@@ -94,5 +94,5 @@ def _why_hidden(plan: Plan, node: Node, name: str) -> str:
     while not block.index <= target < block.end:
         block = plan.nodes[block.parent]
     if block.pattern is not None and not block.pattern.sees_earlier:
-        return f"{name!r} runs in parallel with it; put one behind the other in a sequential block"
+        return f"{name!r} runs in parallel with it; put one after the other in a sequential block"
     return f"{name!r} comes later; move it before this step"

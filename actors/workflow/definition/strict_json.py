@@ -18,7 +18,7 @@ def loads(text: str) -> Any:
 
     >>> loads('{"a": {"b": [1, {"c": 1, "c": 2}]}}')
     Traceback (most recent call last):
-    ValueError: the key 'c' stands twice in a.b[1]
+    ValueError: the key 'c' is used twice in a.b[1]
     >>> loads('[1e999]')
     Traceback (most recent call last):
     ValueError: 1e999 is out of range
@@ -57,7 +57,7 @@ def _twice(value: Any, path: str) -> str:
         seen: set[str] = set()
         for key, item in value:
             if key in seen:
-                return f"the key {key!r} stands twice in {path or 'the outermost mapping'}"
+                return f"the key {key!r} is used twice in {path or 'the outermost mapping'}"
             seen.add(key)
             if words := _twice(item, f"{path}.{key}" if path else key):
                 return words
@@ -69,7 +69,7 @@ def _twice(value: Any, path: str) -> str:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _float(text: str) -> float:

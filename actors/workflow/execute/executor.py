@@ -131,8 +131,10 @@ class Executor(Attempts[StepAttempt]):
             waiting = list(self.unregistered.of_run(stream).values())
             waiting = [one for one in waiting if (one.node, one.attempt) in idle]
             recorded |= {(one.node, one.attempt) for one in waiting if one.unbegun}
-            lasts = [one.node for one in waiting if one.unbegun or not self._knows(one.type)]
-            self.unregistered.keep(stream, lasts)
+            still_waiting = [
+                one.node for one in waiting if one.unbegun or not self._knows(one.type)
+            ]
+            self.unregistered.keep(stream, still_waiting)
         return Resume(
             now=self.clock.now(),
             cut_off=[attempt for attempt in idle if attempt not in recorded],
@@ -175,28 +177,28 @@ class Executor(Attempts[StepAttempt]):
         self.endings.reached(actor.stream, ended.state)
         self._retire(actor)
 
-    def _await(self, actor: DurableActor, wish: AwaitType) -> None:
+    def _await(self, actor: DurableActor, effect: AwaitType) -> None:
         """Let a step wait for its type, or for something else that it lacks."""
         state = actor.state
         if state is None:
             return  # as in _begin()
-        node, stream = state.plan.nodes[wish.node], actor.stream
+        node, stream = state.plan.nodes[effect.node], actor.stream
         waiting = WaitingStep(
             stream,
-            wish.node,
+            effect.node,
             node.name,
             sys.intern(node.type),
-            wish.attempt,
-            wish.unbegun,
-            released_on_close=wish.unbegun and not wish.begun,
-            lacks=wish.lacks,
-            soon=bool(wish.again),
+            effect.attempt,
+            effect.unbegun,
+            released_on_close=effect.unbegun and not effect.begun,
+            lacks=effect.lacks,
+            soon=bool(effect.retry_at),
         )
         self.unregistered.add(waiting)
-        if wish.again:
+        if effect.retry_at:
             look = partial(self._retry_steps, [waiting])
-            self._timers.at(wish.again, timer_key(stream, wish.node), look)
-        elif not wish.lacks and self._knows(node.type):
+            self._timers.at(effect.retry_at, timer_key(stream, effect.node), look)
+        elif not effect.lacks and self._knows(node.type):
             self._retry_steps([waiting])  # the type was registered just before
         else:
             self._may_sleep(actor)
@@ -222,13 +224,13 @@ class Executor(Attempts[StepAttempt]):
         if asleep:
             self._wake(asleep)
 
-    def _answer_condition(self, actor: DurableActor, wish: AnswerCondition) -> None:
+    def _answer_condition(self, actor: DurableActor, effect: AnswerCondition) -> None:
         """Answer a condition on a thread that may block."""
-        if wish.again:
-            soon = partial(self._answer_condition, actor, AnswerCondition(wish.node))
-            self._timers.at(wish.again, timer_key(actor.stream, wish.node), soon)
+        if effect.retry_at:
+            soon = partial(self._answer_condition, actor, AnswerCondition(effect.node))
+            self._timers.at(effect.retry_at, timer_key(actor.stream, effect.node), soon)
             return
-        self.pool.submit(partial(self._answer, actor, wish.node))
+        self.pool.submit(partial(self._answer, actor, effect.node))
 
     def _answer(self, actor: DurableActor, node: int) -> None:
         state = actor.state
@@ -267,8 +269,8 @@ class Executor(Attempts[StepAttempt]):
         if state.plan.digest not in self.plans.checked:
             lacks = lacking(node, step_type)
             if lacks:
-                wish = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
-                self._await(actor, wish)
+                effect = AwaitType(begin.node, begin.attempt, unbegun=True, lacks=lacks)
+                self._await(actor, effect)
                 return
         if self.unregistered.any:
             self.unregistered.begins(actor.stream, begin.node)

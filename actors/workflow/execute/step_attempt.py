@@ -131,8 +131,8 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
             executor.failpoints.hit("step.after")
         clock, context = executor.clock, self.context
         assert context is not None
-        if context._unread is not None or not self.begun:
-            unread = self._unread(context, error)
+        if context._read_error is not None or not self.begun:
+            unread = self._deciding_read_error(context, error)
             if unread is not None:
                 return StepUnread(self.node.index, self.number, unread, self.begun, clock.now())
         duration, cpu = took // 1_000, cpu // 1_000
@@ -152,7 +152,9 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 
-    def _unread(self, context: StepContext, error: BaseException | None) -> StoreError | None:
+    def _deciding_read_error(
+        self, context: StepContext, error: BaseException | None
+    ) -> StoreError | None:
         """The error of reading the run's stored data, if that decides the attempt's outcome.
 
         Damaged data always do, even if the function handled the error.  An unavailable store does
@@ -161,7 +163,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         if not self.begun:
             assert isinstance(error, StoreError)
             return error
-        cause = context._unread
+        cause = context._read_error
         if isinstance(cause, StoreCorruptError):
             return cause
         return cause if self.node.on_unknown == "retry" and _is_caused_by(cause, error) else None

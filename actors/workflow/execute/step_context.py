@@ -42,8 +42,8 @@ class StepContext(Mapping[str, Any]):
         "_input",
         "_node",
         "_read_blob",
+        "_read_error",
         "_state",
-        "_unread",
         "attempt",
         "cancelled",
         "run_id",
@@ -68,7 +68,7 @@ class StepContext(Mapping[str, Any]):
         self._read_blob = read_blob
         self._input: Any = None
         # Error of reading the run's data.  Damage counts even if the step handles the error.
-        self._unread: StoreCorruptError | StoreUnavailableError | None = None
+        self._read_error: StoreCorruptError | StoreUnavailableError | None = None
 
     @property
     def step_name(self) -> str:
@@ -99,7 +99,7 @@ class StepContext(Mapping[str, Any]):
             try:
                 self._input = stored_value(self._state, "its input", self._state.accepted.input)
             except StoreCorruptError as error:
-                self._unread = error
+                self._read_error = error
                 raise
         return self._input
 
@@ -110,11 +110,11 @@ class StepContext(Mapping[str, Any]):
             try:
                 return value_of(self._state, index, self._read_blob)
             except StoreCorruptError as error:
-                self._unread = error
+                self._read_error = error
                 raise
             except StoreUnavailableError as error:
-                if self._unread is None or isinstance(self._unread, StoreUnavailableError):
-                    self._unread = error
+                if self._read_error is None or isinstance(self._read_error, StoreUnavailableError):
+                    self._read_error = error
                 raise
         given = self.input
         if isinstance(given, dict) and name in given:

@@ -105,7 +105,7 @@ class UnregisteredSteps:
                 waiting for one in streams for waiting in one.values() if waiting.released_on_close
             ]
 
-    def of(self, stream: str) -> list[str]:
+    def reasons(self, stream: str) -> list[str]:
         """What the run in ``stream`` waits for, as texts."""
         waiting = self.of_run(stream).values()
         return sorted({f"step {one.step!r}: {one.words}" for one in waiting})

@@ -47,7 +47,9 @@ class Conditional(Sequential):
         if type(other) is not bool:
             problems.add(path, fields.describe(other), "write else: true")
         elif other and order == 0:
-            problems.add(path, "else on the first child", "put it behind the child that it is for")
+            problems.add(
+                path, "else on the first child", "put it after the child that it belongs to"
+            )
         elif other:
             stored["else"] = True
         return stored

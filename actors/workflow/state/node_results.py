@@ -64,7 +64,9 @@ def stored_value(
         if isinstance(error, StoreCorruptError):
             found = f"{what} cannot be read: {error.found}"
             raise StoreCorruptError(error.url, found, stream=stream) from error
-        raise StoreCorruptError("", f"{what} is no value: {error.why}", stream=stream) from error
+        raise StoreCorruptError(
+            "", f"{what} is not a valid value: {error.why}", stream=stream
+        ) from error
 
 
 def outcome_value(state: RunState, read_blob: ReadBlob) -> Any:

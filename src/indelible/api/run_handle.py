@@ -220,7 +220,7 @@ class RunHandle:
         """The actor's answer, with unregistered step types added to ``waiting_for``."""
         if answer is None:
             raise UnknownRunError(self.run_id, self._access.store.url)
-        answer["waiting_for"] += self._access.executor.unregistered.of(self._stream)
+        answer["waiting_for"] += self._access.executor.unregistered.reasons(self._stream)
         return answer
 
     async def status_async(self, *, as_of: AsOf | None = None) -> RunStatus:

@@ -145,7 +145,7 @@ class CommandReader:
     def _with_unregistered(self, stream: str, reply: Any) -> Any:
         """A run's status, with unregistered step types added to ``waiting_for``."""
         if isinstance(reply, dict):
-            unregistered = self._executor.unregistered.of(stream)
+            unregistered = self._executor.unregistered.reasons(stream)
             return {**reply, "waiting_for": [*reply["waiting_for"], *unregistered]}
         return reply
 

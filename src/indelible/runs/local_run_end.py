@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from indelible.actors.runtime.future import PooledFuture
-from indelible.actors.workflow.run_messages import AskEnd
+from indelible.actors.workflow.run_messages import GetEnd
 from indelible.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def on_end(
     state = None if actor is None else actor.state
     if state is not None and state.accepted is not None and state.end is None:
         return forget  # the run is in memory: its actor notifies
-    answer_future = directory.ask(stream, AskEnd())
+    answer_future = directory.ask(stream, GetEnd())
 
     def answered(answer: PooledFuture[Any]) -> None:
         try:

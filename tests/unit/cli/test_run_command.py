@@ -138,7 +138,7 @@ def test_agent_and_id_have_defaults(commands: Any) -> None:
         (["two.json", "--input", '{"n": 1e999}'], 2, "1e999 is out of range"),
         (["two.json", "--input", '{"n": 9' + "9" * 5_000 + "}"], 2, "thousands of digits"),
         (["two.json", "--input", '{"text": 99999999999999999999}'], 1, "beyond 64 bits"),
-        (["two.json", "--input", '{"a": [{"b": 1, "b": 2}]}'], 2, "'b' stands twice in a[0]"),
+        (["two.json", "--input", '{"a": [{"b": 1, "b": 2}]}'], 2, "'b' is used twice in a[0]"),
         (["two.json", "--input", "[" * 100_000], 2, "nested too deep"),
         (["two.json", "--input", ""], 2, "not JSON"),
         (["two.json", "--input", "[1]"], 1, "give a mapping"),

@@ -187,7 +187,7 @@ def test_a_parameter_that_looks_like_a_slip_may_stand_under_params() -> None:
 
 
 def test_a_flat_parameter_that_stands_under_params_too_is_an_error() -> None:
-    assert "under params too" in fault(STEP | {"x": 1, "params": {"x": 1}})
+    assert "under params, too" in fault(STEP | {"x": 1, "params": {"x": 1}})
 
 
 @pytest.mark.parametrize("key", ["condition", "over", "width", "checkpoint", "max_iterations"])
@@ -199,7 +199,7 @@ def test_a_block_has_no_fields_of_steps() -> None:
     assert "only steps have it" in fault({"steps": [STEP], "timeout": 3})
     assert "not available yet" in fault({"steps": [STEP], "over": {}})
     for child in (STEP, {"steps": [STEP]}):
-        assert "only what stands in a conditional block has it" in fault(child | {"else": True})
+        assert "only children of a conditional block have it" in fault(child | {"else": True})
 
 
 def test_a_key_that_is_no_text_is_an_error() -> None:

@@ -65,9 +65,9 @@ def test_a_text_never_names_a_file() -> None:
 
 
 def test_a_key_that_stands_twice_is_an_error_in_both_languages() -> None:
-    assert "'name' stands twice" in fault("name: a\nname: b\nsteps: []")
-    assert "'name' stands twice" in fault('{"name": "a", "name": "b"}')
-    assert "'b' stands twice in a[1].c" in fault('{"a": [0, {"c": {"b": 1, "b": 2}}]}')
+    assert "'name' is used twice" in fault("name: a\nname: b\nsteps: []")
+    assert "'name' is used twice" in fault('{"name": "a", "name": "b"}')
+    assert "'b' is used twice in a[1].c" in fault('{"a": [0, {"c": {"b": 1, "b": 2}}]}')
     assert "line 3, column 12 (the key 'b'" in fault("a:\n  - c\n  - {b: 1, b: 2}\nb: 1\n")
 
 

@@ -97,10 +97,10 @@ def test_good_parameters_have_no_problem(params: dict[str, Any]) -> None:
         ({"operation": "filter", "where": {"all": [], "any": []}}, "where: 'all' with other keys"),
         ({"operation": "project", "columns": []}, "columns: a list of 0"),
         ({"operation": "project", "columns": {"a": 3}}, "columns.a: 3"),
-        ({"operation": "project", "columns": ["a", "a"]}, "columns[1]: 'a': it stands twice"),
+        ({"operation": "project", "columns": ["a", "a"]}, "columns[1]: 'a': it is used twice"),
         (
             {"operation": "project", "columns": ["a", {"a": "b"}]},
-            "columns[1]: 'a': it stands twice",
+            "columns[1]: 'a': it is used twice",
         ),
         ({"operation": "project", "columns": [3]}, "columns[0]: 3"),
         ({"operation": "project", "columns": [{"a": 3}]}, "columns[0]: 3"),

@@ -159,7 +159,7 @@ def test_conditional_children_of_a_wide_block_each_go_their_way(width: int) -> N
         (at("a", over("nowhere")), "condition.path", "steps.NAME"),
         (at("a", {"path": "input.n", "op": "near", "value": 1}), "condition.op", "did you mean"),
         (at("a", {"path": "input.n", "op": "gt"}), "condition.value", "give a value"),
-        (at("a") | {"else": True}, "else", "put it behind"),
+        (at("a") | {"else": True}, "else", "put it after"),
         (at("a") | {"else": "yes"}, "else", "write else: true"),
         (at("a", {"type": "context_key_exists"}), "condition.key", "name a key"),
         (at("a", {"type": "context_key_exists", "key": "input.n"}), "condition.key", "alone: n"),
