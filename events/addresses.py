@@ -16,7 +16,7 @@ Mode = Literal["own", "read", "client"]
 """How a store is opened: to write it, to read it, or to send commands to its owner."""
 
 
-def no_address(url: str, what: str = "that is no address of a store") -> StoreNotFoundError:
+def address_error(url: str, what: str = "that is no address of a store") -> StoreNotFoundError:
     """Return the error that names the accepted forms; ``what`` says the fault of ``url``."""
     return StoreNotFoundError(_without_password(url), f"{what}; give {FORMS}")
 

@@ -24,12 +24,12 @@ _PATH_SHOWN = 200  # characters of a path in a message
 _KEY_SHOWN = 80
 
 
-def as_it_is(value: Any) -> Any:
+def unchanged(value: Any) -> Any:
     """Return ``value``: the rule that changes nothing."""
     return value
 
 
-def fit(value: Any, limit: int, rule: Rule = as_it_is) -> Any:
+def make_storable(value: Any, limit: int, rule: Rule = unchanged) -> Any:
     """Return ``value`` with ``rule`` applied to its parts; a repeated part is checked once.
 
     Raises:

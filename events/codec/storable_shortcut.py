@@ -24,7 +24,7 @@ _SHORT = frozenset({type(None), bool, int, float, str, list, dict})
 _ONLY_STR = frozenset({str})
 
 
-def surely_fits(value: Any, limit: int) -> bool:
+def is_surely_storable(value: Any, limit: int) -> bool:
     """Whether ``value`` can be stored in ``limit`` bytes; ``False`` means that it is not known.
 
     Checks types, keys, integers and lengths, level by level.

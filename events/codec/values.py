@@ -14,8 +14,8 @@ from typing import Any
 import msgpack
 
 from indelible.errors import PayloadTooLargeError, ValueDecodeError, ValueNotStorableError
-from indelible.events.codec.storable_check import Rule, as_it_is, fit
-from indelible.events.codec.storable_shortcut import surely_fits
+from indelible.events.codec.storable_check import Rule, make_storable, unchanged
+from indelible.events.codec.storable_shortcut import is_surely_storable
 
 BLOB_THRESHOLD = 64 * 1024
 """Bytes above which a value is stored as a blob: larger rows slow down every scan of the log."""
@@ -30,7 +30,7 @@ _NONE: bytes = msgpack.packb(None)
 _DATETIME, _DATE, _DECIMAL = 1, 2, 3  # extension codes; stored, so they never change
 
 
-def encode_value(value: Any, rule: Rule = as_it_is) -> bytes:
+def encode_value(value: Any, rule: Rule = unchanged) -> bytes:
     """Encode ``value``; equal values of the same types give equal bytes, dicts keep their order.
 
     A time zone is reduced to its UTC offset at that instant.
@@ -51,15 +51,15 @@ def encode_value(value: Any, rule: Rule = as_it_is) -> bytes:
     """
     if value is None:  # the result of most functions
         return _NONE
-    if not surely_fits(value, VALUE_LIMIT):
-        value = fit(value, VALUE_LIMIT, rule)
+    if not is_surely_storable(value, VALUE_LIMIT):
+        value = make_storable(value, VALUE_LIMIT, rule)
     try:
         data: bytes = msgpack.packb(value, strict_types=True, default=_pack_other)
     except (TypeError, ValueError, OverflowError) as error:
         failed = error
     else:
         return data
-    fit(value, VALUE_LIMIT, rule)  # says why
+    make_storable(value, VALUE_LIMIT, rule)  # says why
     raise ValueNotStorableError("$", "a value that changed meanwhile") from failed
 
 

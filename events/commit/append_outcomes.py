@@ -35,10 +35,10 @@ def fail(
     for append in group:
         if append.pipeline is not None:
             append.pipeline.broken = True
-    complete([(append, own.get(id(append)) or fresh(error)) for append in group])
+    complete([(append, own.get(id(append)) or copy_error(error)) for append in group])
 
 
-def fresh(error: BaseException) -> BaseException:
+def copy_error(error: BaseException) -> BaseException:
     """Copy an error for one caller: threads that raise the same exception mix up tracebacks."""
     copied: BaseException = copy.copy(error)
     copied.__cause__ = error.__cause__

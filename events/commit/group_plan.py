@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from indelible.errors import StaleEpochError
-from indelible.events.commit.append_outcomes import fresh
+from indelible.events.commit.append_outcomes import copy_error
 from indelible.events.commit.shard_plan import Closed, Head, ShardPlan, make_plan, shard_of
 from indelible.events.lease.owned_shards import OwnedShards
 from indelible.events.store import Append
@@ -42,7 +42,7 @@ class GroupPlan:
         for append in appends:
             if append.pipeline is not None:
                 append.pipeline.broken = True
-            self.refused.append((append, fresh(error)))
+            self.refused.append((append, copy_error(error)))
 
 
 def plan_group(

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from indelible.errors import MissingExtraError
-from indelible.events.addresses import no_address
+from indelible.events.addresses import address_error
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -36,11 +36,11 @@ def parse_address(url: str) -> sa.URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
-        raise no_address(url) from error
+        raise address_error(url) from error
     if parsed.drivername not in ("postgresql", "postgres", DRIVER):
-        raise no_address(url, f"its driver is not the one that is used, {DRIVER}")
+        raise address_error(url, f"its driver is not the one that is used, {DRIVER}")
     if not parsed.database:
-        raise no_address(url, "it names no database")
+        raise address_error(url, "it names no database")
     if find_spec("psycopg") is None:
         raise MissingExtraError("postgres", "a store on PostgreSQL")
     return parsed.set(drivername=DRIVER)

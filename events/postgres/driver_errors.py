@@ -20,7 +20,7 @@ from indelible.errors import (
 _NO_DATABASE = "3D000"
 _READ_ONLY = frozenset({"25006", "42501"})  # a standby, or a user without the right to write
 _CORRUPT = frozenset({"XX001", "XX002"})
-_OF_THE_STATEMENT = frozenset({"0A", "21", "22", "23", "42", "44", "P0"})
+_STATEMENT_ERRORS = frozenset({"0A", "21", "22", "23", "42", "44", "P0"})
 """Classes of SQLSTATE that say that a statement is wrong (PostgreSQL, appendix A)."""
 
 
@@ -31,16 +31,16 @@ def sqlstate(error: BaseException) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-def is_of_the_database(error: BaseException) -> bool:
+def is_database_failure(error: BaseException) -> bool:
     """Whether the database failed or is not reached, rather than the statement being wrong."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     if isinstance(error, psycopg.OperationalError):
         return True  # with any code: connections, resources, deadlocks, shutdowns
-    return isinstance(error, psycopg.Error) and sqlstate(error)[:2] not in _OF_THE_STATEMENT
+    return isinstance(error, psycopg.Error) and sqlstate(error)[:2] not in _STATEMENT_ERRORS
 
 
-def meaning(error: BaseException, url: str) -> IndelibleError:
+def translate(error: BaseException, url: str) -> IndelibleError:
     """Return the error to raise instead of the driver's."""
     words = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     code = sqlstate(error)
@@ -54,7 +54,7 @@ def meaning(error: BaseException, url: str) -> IndelibleError:
 
 
 @contextmanager
-def of_the_database(url: str) -> Iterator[None]:
+def translated_failures(url: str) -> Iterator[None]:
     """Translate the driver's errors in the block, except those of a wrong statement.
 
     A wrong statement is the caller's mistake; its error is raised unchanged.
@@ -62,8 +62,8 @@ def of_the_database(url: str) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, psycopg.Error) as error:
-        if is_of_the_database(error):
-            raise meaning(error, url) from error
+        if is_database_failure(error):
+            raise translate(error, url) from error
         raise
     except PoolTimeoutError as error:
         raise StoreUnavailableError("all connections are in use") from error
@@ -75,6 +75,6 @@ def translated(url: str) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, psycopg.Error) as error:
-        raise meaning(error, url) from error
+        raise translate(error, url) from error
     except PoolTimeoutError as error:
         raise StoreUnavailableError("all connections are in use") from error

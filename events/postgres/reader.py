@@ -20,7 +20,7 @@ from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.model.event import RecordedEvent, by_stream
 from indelible.events.model.event_types import EVENT_LIMIT
 from indelible.events.model.stream_names import KIND_LIMIT, is_text
-from indelible.events.postgres.driver_errors import of_the_database, translated
+from indelible.events.postgres.driver_errors import translated, translated_failures
 from indelible.events.read.stream_gaps import Span, gapless_events
 from indelible.events.store import Cursor, Place, Sleepers, StreamHead
 
@@ -197,7 +197,7 @@ class PostgresReader:
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """Open a read-only transaction that sees one state of the database."""
-        with of_the_database(self._url), self._views.connect() as connection:
+        with translated_failures(self._url), self._views.connect() as connection:
             yield connection
 
     def _events(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[RecordedEvent]:

@@ -51,7 +51,7 @@ def check_schema(connection: sa.Connection, url: str) -> int:
     return shards
 
 
-def bring_up(
+def migrate_schema(
     engine: sa.Engine, url: str, shards: int, failpoints: Failpoints, silence_limit: float
 ) -> int:
     """Migrate and make the shards if needed, and return their number, which never changes.
@@ -71,14 +71,16 @@ def bring_up(
                 engine.execution_options(isolation_level="READ COMMITTED").begin() as connection,
                 while_server_works(connection, engine, silence_limit),
             ):
-                return _bring_up(connection, url, shards, failpoints)
+                return _migrate_schema(connection, url, shards, failpoints)
         except DBAPIError as error:
             if sqlstate(error) not in _LOST_RACES:
                 raise
     raise StoreCorruptError(url, "its schema is being changed by others all the time")
 
 
-def _bring_up(connection: sa.Connection, url: str, shards: int, failpoints: Failpoints) -> int:
+def _migrate_schema(
+    connection: sa.Connection, url: str, shards: int, failpoints: Failpoints
+) -> int:
     from indelible.migrations import head_revision, migrate
 
     found = _known_revision(connection, url)

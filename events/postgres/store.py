@@ -22,14 +22,14 @@ from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.address import parse_address
 from indelible.events.postgres.connect.engines import Engines, check_server
 from indelible.events.postgres.connect.long_statements import while_server_works
-from indelible.events.postgres.driver_errors import of_the_database, translated
+from indelible.events.postgres.driver_errors import translated, translated_failures
 from indelible.events.postgres.inbox import INBOX_CHANNEL, PostgresInbox
 from indelible.events.postgres.lease.lease_rows import SHARDS_CHANNEL
 from indelible.events.postgres.lease.membership import Membership
 from indelible.events.postgres.notify.listener import NotifyListener, OnHint
 from indelible.events.postgres.notify.notifier import EVENTS_CHANNEL
 from indelible.events.postgres.reader import PostgresReader
-from indelible.events.postgres.schema import bring_up, check_schema
+from indelible.events.postgres.schema import check_schema, migrate_schema
 from indelible.events.read.lost_streams import shards_with_lost_streams
 from indelible.events.read.stored_log import StoredLog
 from indelible.events.store import OwnershipListener
@@ -182,7 +182,7 @@ class PostgresEventStore(StoredLog):
     def _join(self) -> None:
         with self._transactions.connect() as connection:
             check_server(connection)
-        shards = bring_up(
+        shards = migrate_schema(
             self._transactions,
             self.url,
             self._wanted_shards,
@@ -346,14 +346,14 @@ class PostgresEventStore(StoredLog):
     @contextmanager
     def _begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         engine = engine.execution_options(isolation_level="READ COMMITTED")
-        with of_the_database(self.url), engine.begin() as connection:
+        with translated_failures(self.url), engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _read_inbox(self) -> Iterator[sa.Connection]:
         """Open a read-only connection without a transaction around its statements."""
         engine = self._open_reader().engine
-        with of_the_database(self.url), engine.connect() as connection:
+        with translated_failures(self.url), engine.connect() as connection:
             yield connection
 
     def _open_reader(self) -> PostgresReader:

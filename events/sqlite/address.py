@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from indelible.errors import StoreLinkedError, StoreNotFoundError
-from indelible.events.addresses import no_address
+from indelible.events.addresses import address_error
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -45,16 +45,16 @@ def parse_address(url: str) -> Address:
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise no_address(url) from error
+        raise address_error(url) from error
     name = parsed.database
     if parsed.get_backend_name() != "sqlite":
-        raise no_address(url)
+        raise address_error(url)
     if parsed.host or not name:
-        raise no_address(url, "it names no file: sqlite: needs three slashes before the name")
+        raise address_error(url, "it names no file: sqlite: needs three slashes before the name")
     if name == ":memory:":
-        raise no_address(url, "a database in memory is no store that others can open")
+        raise address_error(url, "a database in memory is no store that others can open")
     if parsed.query:
-        raise no_address(url, "options behind a question mark are not taken")
+        raise address_error(url, "options behind a question mark are not taken")
     try:
         database = Path(name).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL

@@ -21,7 +21,7 @@ NO_SHARED_MEMORY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
-_OF_THE_STATEMENT = frozenset(
+_STATEMENT_ERRORS = frozenset(
     {
         sqlite3.SQLITE_ERROR,
         sqlite3.SQLITE_CONSTRAINT,
@@ -33,10 +33,10 @@ _OF_THE_STATEMENT = frozenset(
 )
 
 
-def is_of_the_database(error: BaseException) -> bool:
+def is_database_failure(error: BaseException) -> bool:
     """Whether the database failed, or cannot read a row, rather than the statement being wrong."""
     code = primary_code(error)
-    return is_of_a_row(error) if code is None else code not in _OF_THE_STATEMENT
+    return is_row_error(error) if code is None else code not in _STATEMENT_ERRORS
 
 
 def primary_code(error: BaseException) -> int | None:
@@ -52,26 +52,26 @@ def is_locked(error: BaseException) -> bool:
     return primary_code(error) in _LOCKED
 
 
-def is_of_a_row(error: BaseException) -> bool:
+def is_row_error(error: BaseException) -> bool:
     """Whether the contents of one row caused the error; other rows can be read without it."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     code = primary_code(error)
-    return code in _OF_A_ROW if code is not None else str(error).startswith(_NO_TEXT)
+    return code in _ROW_ERRORS if code is not None else str(error).startswith(_NO_TEXT)
 
 
-_OF_A_ROW = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CORRUPT})
+_ROW_ERRORS = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CORRUPT})
 _NO_TEXT = "Could not decode to UTF-8"
 """The beginning of the driver's message; it has no code, since SQLite itself accepts the row."""
 
 
-def meaning(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
+def translate(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
     """Return the error to raise instead of the driver's."""
     words = str(error.orig if isinstance(error, DBAPIError) else error)
     code = primary_code(error)
     if code in _LOCKED:
         return StoreUnavailableError("another program holds the database's write lock")
-    if code in _CORRUPT or is_of_a_row(error):
+    if code in _CORRUPT or is_row_error(error):
         return StoreCorruptError(url, words)
     if code in _READ_ONLY:
         return StoreReadOnlyError(url, words)
@@ -79,7 +79,7 @@ def meaning(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
 
 
 @contextmanager
-def of_the_database(url: str) -> Iterator[None]:
+def translated_failures(url: str) -> Iterator[None]:
     """Translate the driver's errors in the block, except those of a wrong statement.
 
     A wrong statement is the caller's mistake; its error is raised unchanged.
@@ -87,8 +87,8 @@ def of_the_database(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if is_of_the_database(error):
-            raise meaning(error, url) from error
+        if is_database_failure(error):
+            raise translate(error, url) from error
         raise
 
 
@@ -98,4 +98,4 @@ def translated(url: str) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
-        raise meaning(error, url) from error
+        raise translate(error, url) from error

@@ -14,7 +14,7 @@ from indelible.clock import Clock
 from indelible.events.inbox.inbox import InboxWatcher
 from indelible.events.inbox.sql_inbox import Begin, SqlInbox
 from indelible.events.sqlite.address import Address
-from indelible.events.sqlite.driver_errors import of_the_database
+from indelible.events.sqlite.driver_errors import translated_failures
 from indelible.events.sqlite.engines import guest_engine, watching_connection
 from indelible.events.sqlite.lock_wait import LockWait
 
@@ -55,7 +55,7 @@ class Guest:
         """Open a transaction at full durability; one thread at a time."""
         with self._lock:
             try:
-                with of_the_database(self._url):
+                with translated_failures(self._url):
                     if self._connection is None:
                         self._connection = self._engine.connect()
                     connection = self._connection

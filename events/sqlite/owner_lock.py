@@ -35,7 +35,7 @@ def this_process(name: str, clock: Clock) -> StoreOwner:
     return StoreOwner(name, socket.gethostname(), os.getpid(), clock.now())
 
 
-def who_owns(path: Path) -> StoreOwner | None:
+def read_owner(path: Path) -> StoreOwner | None:
     """Return the owner that the file at ``path`` names, ``None`` if that process has ended.
 
     The lock itself is not tried: that could make a process fail that opens the store just then.

@@ -31,7 +31,7 @@ def check_schema(connection: sa.Connection, url: str) -> None:
         raise _other_schema(url, found)
 
 
-def bring_up(connection: sa.Connection, url: str, failpoints: Failpoints) -> None:
+def migrate_schema(connection: sa.Connection, url: str, failpoints: Failpoints) -> None:
     """Migrate if needed, in one transaction, which a kill rolls back; for the owner.
 
     Raises:

@@ -26,10 +26,10 @@ from indelible.events.read.stored_log import StoredLog
 from indelible.events.sqlite.address import check_file, parse_address
 from indelible.events.sqlite.driver_errors import (
     NO_SHARED_MEMORY,
-    meaning,
-    of_the_database,
     primary_code,
+    translate,
     translated,
+    translated_failures,
 )
 from indelible.events.sqlite.engines import (
     check_version,
@@ -40,9 +40,9 @@ from indelible.events.sqlite.engines import (
 from indelible.events.sqlite.fork_guard import check_not_in_use_at_fork, note_use_at_fork
 from indelible.events.sqlite.inbox import Guest, sqlite_inbox
 from indelible.events.sqlite.lock_wait import LockWait
-from indelible.events.sqlite.owner_lock import OwnerLock, this_process, who_owns
+from indelible.events.sqlite.owner_lock import OwnerLock, read_owner, this_process
 from indelible.events.sqlite.read.reader import SqliteReader
-from indelible.events.sqlite.schema import bring_up, check_schema
+from indelible.events.sqlite.schema import check_schema, migrate_schema
 from indelible.events.sqlite.write.writer import SqliteWriter
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
@@ -164,7 +164,7 @@ class SqlEventStore(StoredLog):
 
     def _take_over(self) -> SqliteReader:
         with translated(self.url):
-            bring_up(self._writer.connection(), self.url, self._failpoints)
+            migrate_schema(self._writer.connection(), self.url, self._failpoints)
         shards = self._writer.raise_epoch(this_process(self._owner, self._clock))
         self._group.closed = self._writer.closed()
         self._writer.make_room()
@@ -182,9 +182,9 @@ class SqlEventStore(StoredLog):
             # Without a WAL, and if none can be made, no process writes: SQLite needs no locks then.
             wal = self._address.wal
             if self._mode == "client":
-                raise meaning(error, self.url) from error
+                raise translate(error, self.url) from error
             if primary_code(error) not in NO_SHARED_MEMORY or (wal.exists() and wal.stat().st_size):
-                raise meaning(error, self.url) from error
+                raise translate(error, self.url) from error
             with translated(self.url):
                 reader = self._try_reading(immutable=True)
         self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
@@ -228,7 +228,7 @@ class SqlEventStore(StoredLog):
 
     def owners(self) -> Sequence[StoreOwner]:
         """Return the process that owns the store, as the file beside the database says."""
-        owner = who_owns(self._address.owner)
+        owner = read_owner(self._address.owner)
         return () if owner is None else (owner,)
 
     @contextmanager
@@ -270,7 +270,7 @@ class SqlEventStore(StoredLog):
     @contextmanager
     def read_views(self) -> Iterator[sa.Connection]:
         """Open a read-only transaction that sees one state of the database; keep it short."""
-        with of_the_database(self.url), self._open_reader().engine.connect() as connection:
+        with translated_failures(self.url), self._open_reader().engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection
 

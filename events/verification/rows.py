@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from indelible.errors import StoreCorruptError
-from indelible.events.sqlite.driver_errors import is_of_a_row, meaning
+from indelible.events.sqlite.driver_errors import is_row_error, translate
 from indelible.events.sqlite.engines import loading_at_most
 
 PAGE = 1_000
@@ -100,8 +100,8 @@ class Rows:
             with self._begin() as connection:
                 return connection.execute(sa.text(statement), values).all()
         except DBAPIError as error:  # a value is too large to load
-            if is_of_a_row(error):
-                raise meaning(error, "") from error
+            if is_row_error(error):
+                raise translate(error, "") from error
             raise
 
     @contextmanager

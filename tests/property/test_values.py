@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.errors import PayloadTooLargeError, ValueDecodeError, ValueNotStorableError
-from indelible.events.codec.storable_check import _Fitting, as_it_is
+from indelible.events.codec.storable_check import _Fitting, unchanged
 from indelible.events.codec.values import VALUE_LIMIT, decode_value, encode_value
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda n: dt.timezone(dt.timedelta(minutes=n)))
@@ -79,7 +79,7 @@ def test_any_bytes_are_a_value_or_an_error_of_ours(data: bytes) -> None:
 
 @given(VALUES)
 def test_the_size_is_known_before_anything_is_encoded(value: Any) -> None:
-    fitting = _Fitting(VALUE_LIMIT, as_it_is)
+    fitting = _Fitting(VALUE_LIMIT, unchanged)
     plain, _ = fitting.visit(value)
     assert typed(plain) == typed(value)
     assert fitting.size == len(encode_value(value))
@@ -96,6 +96,6 @@ def in_dict(length: int) -> dict[str, Any]:
 @pytest.mark.parametrize("length", [0, 15, 16, 31, 32, 255, 256, 2**16 - 1, 2**16])
 @pytest.mark.parametrize("make", ["x".__mul__, b"x".__mul__, [None].__mul__, in_decimal, in_dict])
 def test_so_it_is_at_every_length_where_the_head_grows(make: Any, length: int) -> None:
-    fitting = _Fitting(VALUE_LIMIT, as_it_is)
+    fitting = _Fitting(VALUE_LIMIT, unchanged)
     fitting.visit(make(length))
     assert fitting.size == len(encode_value(make(length)))

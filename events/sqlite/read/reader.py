@@ -18,9 +18,9 @@ from indelible.events.commit.shard_plan import SHARD
 from indelible.events.model.event import RecordedEvent, by_stream
 from indelible.events.model.stream_names import is_text
 from indelible.events.read.stream_gaps import Span, gapless_events
-from indelible.events.sqlite.driver_errors import is_of_a_row, translated
+from indelible.events.sqlite.driver_errors import is_row_error, translated
 from indelible.events.sqlite.engines import loading_at_most
-from indelible.events.sqlite.read.rows import EVENT, EVENT_BYTES, ROW_IDS, one_by_one
+from indelible.events.sqlite.read.rows import EVENT, EVENT_BYTES, ROW_IDS, read_one_by_one
 from indelible.events.sqlite.write.many_rows import MOST
 from indelible.events.store import Cursor, Place, Sleepers, StreamHead
 
@@ -252,9 +252,9 @@ def _events(
     try:
         rows = cursor.execute(f"{EVENT} {which}", parameters).fetchall()
     except sqlite3.Error as error:
-        if not is_of_a_row(error):
+        if not is_row_error(error):
             raise
-        return one_by_one(
+        return read_one_by_one(
             cursor, cursor.execute(f"{ROW_IDS} {rows_of or which}", parameters).fetchall()
         )
     return list(starmap(RecordedEvent, rows))

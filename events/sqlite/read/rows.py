@@ -15,7 +15,7 @@ from indelible.events.codec.metadata import METADATA_LIMIT
 from indelible.events.model.event import UNREADABLE, DamagedEvent, RecordedEvent
 from indelible.events.model.event_types import EVENT_LIMIT
 from indelible.events.model.stream_names import NAME_LIMIT
-from indelible.events.sqlite.driver_errors import is_of_a_row
+from indelible.events.sqlite.driver_errors import is_row_error
 
 EVENT_BYTES = EVENT_LIMIT + METADATA_LIMIT + 16 * 1024
 """Bytes of an event that SQLite may load in one value, or in one row of a sorter."""
@@ -44,14 +44,14 @@ _FIELDS: dict[str, tuple[str, type, Any]] = {  # column, type, value if it is un
 }
 
 
-def one_by_one(cursor: sqlite3.Cursor, rows: Sequence[tuple[int]]) -> list[RecordedEvent]:
+def read_one_by_one(cursor: sqlite3.Cursor, rows: Sequence[tuple[int]]) -> list[RecordedEvent]:
     """Return the events in ``rows`` (row ids), a damaged row as a :class:`DamagedEvent`."""
     events: list[RecordedEvent] = []
     for (number,) in rows:
         try:
             found = cursor.execute(f"{EVENT} {_WHOLE}", (number,)).fetchall()
         except sqlite3.Error as error:
-            if not is_of_a_row(error):
+            if not is_row_error(error):
                 raise
             events.append(_damaged(cursor, number))
         else:
@@ -75,7 +75,7 @@ def _damaged(cursor: sqlite3.Cursor, number: int) -> DamagedEvent:
             [(value,)] = cursor.execute(f"SELECT {column} {_ONE}", (number,)).fetchall()
             why = "" if isinstance(value, kind) else f"is {value!r:.80}"
         except sqlite3.Error as error:
-            if not is_of_a_row(error):
+            if not is_row_error(error):
                 raise
             value, why = default, why_unreadable(error, EVENT_BYTES)
         fields[name] = default if why else value

@@ -24,7 +24,7 @@ from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.model.hash_chain import GENESIS
 from indelible.events.model.stream_names import is_text
 from indelible.events.read.lost_streams import shards_with_lost_streams
-from indelible.events.sqlite.driver_errors import is_of_a_row, of_the_database, translated
+from indelible.events.sqlite.driver_errors import is_row_error, translated, translated_failures
 from indelible.events.sqlite.lock_wait import LockWait
 from indelible.events.sqlite.write import statements as sql
 from indelible.events.sqlite.write.many_rows import Execute
@@ -149,7 +149,7 @@ class SqliteWriter:
             try:
                 return [self._head(row) for row in sql.FIND.fetch(execute, names)]
             except sqlite3.Error as error:
-                if not is_of_a_row(error):
+                if not is_row_error(error):
                     raise
             return [head for name in names for head in self._find_alone(execute, name)]
 
@@ -158,7 +158,7 @@ class SqliteWriter:
         try:
             return [self._head(row) for row in sql.FIND.fetch(execute, (name,))]
         except sqlite3.Error as error:
-            if not is_of_a_row(error):
+            if not is_row_error(error):
                 raise
             return [damaged_head(StoreCorruptError(self._url, str(error), stream=name))]
 
@@ -224,7 +224,7 @@ class SqliteWriter:
         Errors of the block's own statements are raised unchanged, unless the database failed.
         """
         try:
-            with of_the_database(self._url):
+            with translated_failures(self._url):
                 connection = self.connection()
                 execute = connection.exec_driver_sql
                 execute("PRAGMA synchronous=NORMAL")
@@ -241,7 +241,7 @@ class SqliteWriter:
     def durable(self) -> Iterator[sa.Connection]:
         """Open a transaction at full durability; the caller holds the writer lock."""
         try:
-            with of_the_database(self._url):
+            with translated_failures(self._url):
                 connection = self.connection()
                 self._begin(connection.exec_driver_sql)
                 yield connection

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from indelible.events.sqlite.owner_lock import who_owns
+from indelible.events.sqlite.owner_lock import read_owner
 
 
 def lock_of(pid: int, folder: Path) -> Path:
@@ -25,5 +25,5 @@ def lock_of(pid: int, folder: Path) -> Path:
 def test_a_process_whose_parent_has_not_asked_how_it_ended_owns_nothing(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # and leave it a zombie
-        assert who_owns(lock_of(child.pid, tmp_path)) is None
-    assert who_owns(lock_of(os.getpid(), tmp_path)) is not None
+        assert read_owner(lock_of(child.pid, tmp_path)) is None
+    assert read_owner(lock_of(os.getpid(), tmp_path)) is not None
