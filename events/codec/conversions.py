@@ -59,10 +59,10 @@ def encode_given(value: Any) -> bytes:
     >>> decode_value(encode_given({"at": (1, timedelta(minutes=1.5))}))
     {'at': [1, 90.0]}
     """
-    return encode_value(value, plainer)
+    return encode_value(value, convert_once)
 
 
-def plainer(value: Any) -> Any:
+def convert_once(value: Any) -> Any:
     """Convert ``value`` one step towards a storable type; return it unchanged if none is known."""
     kind = type(value)
     if isinstance(value, Enum):

@@ -54,12 +54,12 @@ CAUSE_LIMIT = 1_000
 _FIELDS = Context.__struct_fields__
 
 
-def over(base: Context, context: Context) -> Context:
+def merged(base: Context, context: Context) -> Context:
     """Return ``context``, with its empty fields taken from ``base``.
 
     ``traceparent`` and ``tracestate`` are taken together: a state belongs to one parent.
 
-    >>> over(Context(principal="ada", tenant="acme"), Context(principal="ben"))
+    >>> merged(Context(principal="ada", tenant="acme"), Context(principal="ben"))
     Context(principal='ben', tenant='acme')
     """
     if base == NO_CONTEXT:
@@ -70,10 +70,10 @@ def over(base: Context, context: Context) -> Context:
     return replace(base, **given)
 
 
-def named(context: Context, identity: str) -> Context:
+def with_correlation(context: Context, identity: str) -> Context:
     """Return ``context`` with ``identity``, the actor's id, as its correlation id if it has none.
 
-    >>> named(Context(principal="ada"), "42")
+    >>> with_correlation(Context(principal="ada"), "42")
     Context(correlation_id='42', principal='ada')
     """
     return context if context.correlation_id else replace(context, correlation_id=identity)
@@ -107,7 +107,7 @@ def caused_by(context: Context, cause: str, *, identity: str, agent: str = "") -
     )
 
 
-def seen_at(now: int, context: Context) -> MessageContext:
+def at_time(now: int, context: Context) -> MessageContext:
     """Return ``context`` for ``decide``, with ``now`` in microseconds UTC."""
     return MessageContext(
         context.correlation_id,

@@ -16,7 +16,7 @@ from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.events.codec.metadata import decode_metadata, encode_metadata
 from indelible.events.memory.store import MemoryEventStore
-from indelible.events.model.message_context import caused_by, inherited, named, over
+from indelible.events.model.message_context import caused_by, inherited, merged, with_correlation
 from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
@@ -103,9 +103,9 @@ def test_a_context_comes_back_from_its_bytes_and_a_wire_takes_it(context: Contex
 def test_blocks_in_blocks_are_as_one(outer: Context, inner: Context) -> None:
     system = ActorSystem(MemoryEventStore())
     with block(system, outer), block(system, inner) as context:
-        assert context == over(outer, inner)
-    with block(system, over(outer, inner)) as context:
-        assert context == over(outer, inner)
+        assert context == merged(outer, inner)
+    with block(system, merged(outer, inner)) as context:
+        assert context == merged(outer, inner)
 
 
 @settings(max_examples=60)
@@ -119,7 +119,7 @@ def test_each_message_keeps_its_own_when_asked_told_and_passed_on(given: list[Co
     for context in given:
         with block(world.system, context):
             actor.ask("other")
-    full = [named(context, "n") for context in given]
+    full = [with_correlation(context, "n") for context in given]
     assert world.contexts("note-n") == full * 2
     world.runtime.run(1_000)
     caused = [
@@ -150,7 +150,7 @@ def test_a_run_keeps_its_own_through_a_crash_between_any_two_tasks(
     run = world.system.run("r")
     assert run.result(10)["status"] == "success"
     first, *later = world.contexts("run-r")
-    assert first == named(context, "r")
+    assert first == with_correlation(context, "r")
     assert len(later) >= steps + 1
     assert set(later) == {inherited(first)}
     world.system.close()

@@ -13,10 +13,10 @@ from indelible.events.model.message_context import (
     NO_CONTEXT,
     Context,
     MessageContext,
+    at_time,
     inherited,
-    named,
-    over,
-    seen_at,
+    merged,
+    with_correlation,
 )
 
 
@@ -40,12 +40,12 @@ class ContextualActor(PooledActor):
 
     def _full_context(self, context: Context) -> Context:
         """The context for the events of a message that came with ``context``."""
-        return named(over(self.context, context), self.identity)
+        return with_correlation(merged(self.context, context), self.identity)
 
     def _context_for_decide(self, context: Context | None) -> MessageContext:
         """The context for ``decide``, of a message whose events are to have ``context``."""
-        known = named(self.context, self.identity) if context is None else context
-        return seen_at(self._host.clock.now(), known)
+        known = with_correlation(self.context, self.identity) if context is None else context
+        return at_time(self._host.clock.now(), known)
 
     def _inherit(self, context: Context) -> None:
         """Give later events ``context``, which is that of the first event."""

@@ -33,7 +33,7 @@ from indelible.errors import (
     StoreUnavailableError,
     ValueNotStorableError,
 )
-from indelible.events.codec.conversions import PLAIN, encode_given, plainer
+from indelible.events.codec.conversions import PLAIN, convert_once, encode_given
 from indelible.forks import leave
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         if error is None:
             try:
                 if type(value) not in PLAIN:
-                    value = plainer(value)
+                    value = convert_once(value)
                 if type(value) is dict and value.get("success") is False:
                     said = value.get("error") or value.get("message") or value
                     raise StepFailedError(self.node.name, str(said))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from indelible.actors.effects.current_attempt import RUNNING
 from indelible.api.arguments.caller_context import check_cause, checked
 from indelible.assembly.process_guard import ProcessGuard
-from indelible.events.model.message_context import NO_CONTEXT, Context, over
+from indelible.events.model.message_context import NO_CONTEXT, Context, merged
 
 _BLOCKS: ContextVar[Mapping[object, Context]] = ContextVar("indelible.caller_blocks")
 """For each system, the context of the innermost enclosing block."""
@@ -23,7 +23,7 @@ class Caller(ProcessGuard):
     @contextmanager
     def block(self, given: Context) -> Iterator[Context]:
         """Attach ``given``, merged over the current context, to every call made in the block."""
-        context = over(self._current(), given)
+        context = merged(self._current(), given)
         token = _BLOCKS.set({**_BLOCKS.get({}), self: context})
         try:
             yield context
@@ -49,7 +49,7 @@ class Caller(ProcessGuard):
             return None  # the common case; this code runs for every message
         context = self._current()
         if by is not None or why is not None or correlation_id is not None:
-            context = over(context, checked(by=by, why=why, correlation_id=correlation_id))
+            context = merged(context, checked(by=by, why=why, correlation_id=correlation_id))
         if message_id is not None and not context.causation_id:
             check_cause("message_id", message_id)
             context = replace(context, causation_id=message_id)

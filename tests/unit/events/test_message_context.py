@@ -8,10 +8,10 @@ from indelible.events.model.message_context import (
     CAUSE_LIMIT,
     NO_CONTEXT,
     Context,
+    at_time,
     caused_by,
     inherited,
-    over,
-    seen_at,
+    merged,
 )
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -24,18 +24,18 @@ def test_nothing_can_be_changed() -> None:
 
 
 def test_what_is_given_comes_before_what_is_around() -> None:
-    assert over(FULL, Context(principal="ben", reason="food")) == Context(
+    assert merged(FULL, Context(principal="ben", reason="food")) == Context(
         "req-1", "evt-1", "ben", "acme", "food", PARENT, "a=1", "shop"
     )
-    assert over(FULL, NO_CONTEXT) == FULL
-    assert over(NO_CONTEXT, FULL) is FULL
+    assert merged(FULL, NO_CONTEXT) == FULL
+    assert merged(NO_CONTEXT, FULL) is FULL
 
 
 def test_the_state_of_a_trace_goes_with_its_parent() -> None:
     other = PARENT.replace("7", "6")
-    assert over(FULL, Context(traceparent=other)).tracestate == ""
+    assert merged(FULL, Context(traceparent=other)).tracestate == ""
     both = Context(traceparent=other, tracestate="b=2")
-    assert over(FULL, both).tracestate == "b=2"
+    assert merged(FULL, both).tracestate == "b=2"
 
 
 def test_a_run_inherits_all_but_what_caused_its_start() -> None:
@@ -64,7 +64,7 @@ def test_a_cause_is_not_longer_than_one_may_be() -> None:
 
 
 def test_decide_sees_the_same_and_the_time() -> None:
-    seen = seen_at(17, FULL)
+    seen = at_time(17, FULL)
     assert seen.now == 17
     assert [getattr(seen, name) for name in Context.__struct_fields__] == [
         getattr(FULL, name) for name in Context.__struct_fields__
