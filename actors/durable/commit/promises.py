@@ -144,7 +144,7 @@ def check_promises(decider: Decider[Any], wanted: Wanted, effects: Sequence[Any]
     """Check that the state after a decision waits for the ``effects`` that the decision promised.
 
     Raises:
-        WrongPendingError: After a crash an effect would be lost, or a cancelled one come back.
+        WrongPendingError: After a crash an effect would be lost, or a cancelled timer be set again.
     """
     for effect in effects:
         key = key_of(effect)

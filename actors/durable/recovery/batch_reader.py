@@ -1,7 +1,7 @@
-"""Reads batches of streams one after the other, and wakes the actors of each batch behind it.
+"""Reads batches of streams one after the other, and wakes the actors of each batch after its read.
 
-An actor that recovers then finds its events in memory.  If each read its batch by itself, the
-others of the batch would wait for it on threads of their own, and a pool whose threads wait grows.
+A recovering actor then finds its events in memory.  If the first actor of a batch read it, the
+other actors would block threads until then, and a pool with blocked threads grows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger("indelible.actors")
 
 
 class BatchReader:
-    """Reads on the threads of actors, one batch in a turn; any thread may add batches."""
+    """Reads on the threads of actors, one batch in each activation; any thread may add batches."""
 
     def __init__(self, dispatcher: Dispatcher, wake: Callable[[str], object]) -> None:
         """Read nothing yet; ``wake`` gets each stream of a batch when the batch has been read."""
@@ -30,11 +30,11 @@ class BatchReader:
         self._scheduled = False
 
     def __str__(self) -> str:
-        """The name that errors have for it."""
+        """The name for errors."""
         return "the reader of batches"
 
     def add(self, batches: Iterable[ReadAhead]) -> None:
-        """Read ``batches`` behind those that were added before."""
+        """Read ``batches`` after the batches that were added before."""
         with self._lock:
             self._batches.extend(batches)
             scheduled, self._scheduled = self._scheduled, bool(self._batches)
@@ -51,10 +51,10 @@ class BatchReader:
         try:
             batch.load()
         except StoreError as error:
-            logger.debug("a batch of streams is read by its actors: %s", error)
+            logger.debug("a batch of streams was not read, its actors will read it: %s", error)
         for stream in batch.streams:
             self._wake(stream)
-        self._schedule()  # behind the actors of this batch, so that few batches are in memory
+        self._schedule()  # after the actors of this batch, so that few batches are in memory
 
     def _schedule(self) -> None:
         try:

@@ -33,7 +33,7 @@ class ReadAhead:
         self._read: dict[str, Sequence[RecordedEvent]] | None = None
 
     def load(self) -> None:
-        """Read the events, if no actor has been faster.
+        """Read the events, unless an actor of the batch has read them already.
 
         Raises:
             StoreError: The log cannot be read now.

@@ -43,7 +43,7 @@ class StreamTimers:
 
     def forget(self, stream: str) -> None:
         """Forget all timers of ``stream``, which has left memory or this process."""
-        if stream not in self._set:  # as nearly always
+        if stream not in self._set:  # the usual case
             return
         with self._lock:
             of_stream = self._set.pop(stream, {})

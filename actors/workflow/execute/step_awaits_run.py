@@ -23,7 +23,7 @@ def awaiting(executor: Executor, stream: str) -> AbstractContextManager[None]:
 
     Only awaits of a step's own task are registered: other tasks of the step may be given up, or the
     step may need only the first of several.  A step that has set a timer, as ``asyncio.timeout``
-    does, does not count as waiting for ever.
+    does, does not count as an endless wait.
 
     Raises:
         DeadlockError: The await closes an endless cycle of steps that wait for each other's runs,
