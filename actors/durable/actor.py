@@ -89,7 +89,7 @@ class DurableActor(PassivatingActor):
 
     @property
     def is_stored(self) -> bool:
-        """Whether the log surely has an event of the stream; ``False`` means that it may."""
+        """Whether the log surely has an event of the stream; ``False`` means that it is unknown."""
         recovered = self._recovered_version
         if self._recovery_stash is not None or recovered is None:
             return False

@@ -1,7 +1,7 @@
 """Reading short streams together: many actors that wake at once cost few statements.
 
-A batch of streams is read when its first actor recovers, not before: memory holds only batches
-whose actors are recovering, each as large as a page of a long stream.
+A batch of streams is read just before its actors are woken, or by the first of them that recovers:
+memory holds only batches whose actors are recovering, each as large as a page of a long stream.
 """
 
 from __future__ import annotations
