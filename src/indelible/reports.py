@@ -23,7 +23,7 @@ from indelible.events.connections.database_clock import NOW
 from indelible.events.inbox.inbox import TEXT_LIMIT
 from indelible.events.lease.role_rows import is_leased
 from indelible.loops import Loop
-from indelible.service.health import PATIENCE, Health, take_health
+from indelible.service.health import READ_TIMEOUT, Health, take_health
 from indelible.threads import start_now
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Reporter:
             self._thread.join()
         store = self._system.store
         try:
-            with store.within(PATIENCE), store.write_views() as connection:
+            with store.within(READ_TIMEOUT), store.write_views() as connection:
                 # a row that the store has made stays
                 connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.id == self._own_id))
         except (StoreError, SystemClosedError) as error:
@@ -228,7 +228,7 @@ class Reporter:
     def _store_report(self, health: Health) -> None:
         store = self._system.store
         try:
-            with store.within(PATIENCE), store.write_views() as connection:
+            with store.within(READ_TIMEOUT), store.write_views() as connection:
                 self._write(connection, msgspec.msgpack.encode(health))
         except StoreError as error:
             if not self._failing:

@@ -123,7 +123,7 @@ def test_calls_of_a_client_keep_their_time_when_the_database_is_silent(
     scene: Scene, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "indelible.service.health.PATIENCE", SOON
+        "indelible.service.health.READ_TIMEOUT", SOON
     )  # what health() gives the database
     with scene.system(url=postgres_url) as owner, scene.system(mode="client") as client:
         owner.workflow_agent("a").start(DEFINITION, run_id="r")

@@ -28,7 +28,7 @@ from indelible.errors import (
 from indelible.events.codec.conversions import encode_given
 from indelible.events.model.event import RecordedEvent
 from indelible.events.read.as_of import AsOf
-from indelible.remote.remote_future import MORE
+from indelible.remote.remote_future import STATUS_GRACE
 from indelible.runs.local_run_end import on_end
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class RunHandle:
         waiting = parts.reader.waiting_for(self.run_id)
         unserved = ""
         if not self._access.owns:
-            with suppress(StoreError), parts.store.within(MORE):
+            with suppress(StoreError), parts.store.within(STATUS_GRACE):
                 unserved = parts.service.absence()
         return ResultTimeoutError(self.run_id, timeout, waiting, unserved)
 
@@ -183,7 +183,7 @@ class RunHandle:
 
     def _waiting_for(self) -> Sequence[str]:
         try:
-            return self._local_status(MORE)["waiting_for"]
+            return self._local_status(STATUS_GRACE)["waiting_for"]
         except IndelibleError:
             return ()
 

@@ -30,12 +30,12 @@ class ServiceMethods(Facade):
             BlockingCallError: Called on the system's event loop.
             StoreUnavailableError: The system does not own the store, and cannot read it.
         """
-        from indelible.service.health import PATIENCE, failed_consumers, take_health
+        from indelible.service.health import READ_TIMEOUT, failed_consumers, take_health
         from indelible.service.survey import HEALTHY, take_survey
 
         self._access.check_may_block("health", "health_async")
         parts = self._access.parts
-        with parts.store.within(PATIENCE):  # one limit for all reads together
+        with parts.store.within(READ_TIMEOUT):  # one limit for all reads together
             health = take_health(parts)
             survey = None if self.owns else take_survey(parts)
         if survey is not None:

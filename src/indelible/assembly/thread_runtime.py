@@ -76,7 +76,7 @@ class ThreadRuntime:
         self.pool = BlockingPool(max_threads=max_threads, name=f"{name}-steps", clock=clock)
         self.loop = LoopThread(f"{name}-loop")
         self.timers = Timers(clock, f"{name}-timers", threaded=True)
-        self._passing_on = True
+        self._passes_lead = True
         self._calls = BlockingCalls()
 
     def start(self) -> None:
@@ -94,13 +94,13 @@ class ThreadRuntime:
         that alternate on the interpreter lock were measured to be a fifth slower.
         """
 
-        def lead_or_pass_on() -> None:
+        def lead_or_pass() -> None:
             while lead(once=True):
-                if self._passing_on and self.pool.has_room_beside_others():
+                if self._passes_lead and self.pool.has_room_beside_others():
                     self.pool.submit(_nothing)  # the thread that takes it leads after its burst
                     return
 
-        self.dispatcher.after_burst = lead_or_pass_on
+        self.dispatcher.after_burst = lead_or_pass
         self.pool.after_burst = lead
 
     def wait(self, future: PooledFuture[Any], timeout: float | None) -> Any:
@@ -126,7 +126,7 @@ class ThreadRuntime:
         self.timers.close()
         self.loop.close(_GRACE)
         self.pool.settle(occupied, _GRACE)
-        self._passing_on = False
+        self._passes_lead = False
         self.pool.close(0.0)
         self.dispatcher.close(_GRACE)
 

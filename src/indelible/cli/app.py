@@ -90,19 +90,19 @@ def options(
     """
 
 
-def _flowed(function: Callable[..., None]) -> str:
+def _unwrapped(function: Callable[..., None]) -> str:
     """The docstring with each paragraph on one line, so that the help can wrap it."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-app.callback(help=_flowed(options))(options)
+app.callback(help=_unwrapped(options))(options)
 for name, command in COMMANDS.items():
-    app.command(name, help=_flowed(command))(command)
+    app.command(name, help=_unwrapped(command))(command)
 parked = typer.Typer(
     no_args_is_help=True,
     help="Events that a view could not apply: list them, retry them, or skip them.",
 )
 for name, command in PARKED.items():
-    parked.command(name, help=_flowed(command))(command)
+    parked.command(name, help=_unwrapped(command))(command)
 app.add_typer(parked, name="parked")

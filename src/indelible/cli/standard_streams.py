@@ -19,7 +19,7 @@ _PLAIN = {"…": "...", "─": "-"}
 
 def prepare() -> Output:
     """Replace both standard streams until the end of the process; return stdout."""
-    codecs.register_error(_ERRORS, _in_plain)
+    codecs.register_error(_ERRORS, _replace_unencodable)
     output = Output(_opened(sys.stdout))
     sys.stdout = output
     sys.stderr = Messages(_opened(sys.stderr))
@@ -105,7 +105,7 @@ def _opened(stream: Any) -> Any:
     return stream
 
 
-def _in_plain(error: UnicodeError) -> tuple[str, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     unencodable = error.object[error.start : error.end]
     plain = (

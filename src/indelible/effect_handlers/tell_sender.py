@@ -9,7 +9,7 @@ from indelible.api.arguments.ids_and_timeouts import check_id
 from indelible.errors import RefusedError
 from indelible.events.codec.metadata import encode_metadata
 from indelible.events.inbox.inbox import Command
-from indelible.remote.remote_messages import BY_EFFECT, TOLD, MessageTypes, encode_message
+from indelible.remote.remote_messages import BY_EFFECT, TELL, MessageTypes, encode_message
 
 
 class TellSender:
@@ -47,4 +47,4 @@ class TellSender:
         _, body = encode_message(stream, effect.message, self._types[effect.category])
         context = encode_metadata(caused.context)
         message_id, shard = BY_EFFECT + caused.id, self._shard_of(stream)
-        return Command(message_id, shard, stream, TOLD, body, self._sender, context=context)
+        return Command(message_id, shard, stream, TELL, body, self._sender, context=context)

@@ -31,10 +31,10 @@ from indelible.events.model.message_context import Context
 from indelible.remote.answer_codec import encode_error, encode_reply
 from indelible.remote.remote_messages import (
     MESSAGE,
-    TOLD,
+    TELL,
     ActorMessage,
     MessageTypes,
-    is_told,
+    is_tell,
 )
 
 Encode = Callable[[Any], bytes | None]
@@ -83,7 +83,7 @@ class CommandReader:
             return message, lambda reply: encode_reply(
                 stream, self._with_unregistered(stream, reply), {}
             )
-        if is_told(command):
+        if is_tell(command):
             return message, lambda reply: _encode_failure(stream, reply)
         return message, lambda reply: encode_reply(stream, reply, types)
 
@@ -111,7 +111,7 @@ class CommandReader:
                 message = self._check_start(command.stream, message)
             now, hold = self._clock.now(), self._executor.held(command.stream)
             return replace(message, now=now, hold=hold)
-        if command.kind in (MESSAGE, TOLD) and not is_run:
+        if command.kind in (MESSAGE, TELL) and not is_run:
             encoded = _read(command.body, ActorMessage)
             if not encoded.type:
                 return decode_value(encoded.body)

@@ -40,7 +40,7 @@ from indelible.remote.answer_codec import encode_error
 from indelible.remote.command_reader import CommandReader
 from indelible.remote.direct_handover import DirectHandover
 from indelible.remote.process_commands import ProcessCommands, TaskRunner
-from indelible.remote.remote_messages import SERVICE, is_told
+from indelible.remote.remote_messages import SERVICE, is_tell
 from indelible.threads import start_now
 
 _log = logging.getLogger("indelible.inbox")
@@ -57,7 +57,7 @@ _BUSY_NS = 1_000_000_000
 _FORGET_INTERVAL = 600_000_000_000  # nanoseconds
 _FORGET_ROWS = 500  # rows of one delete: it holds the writer for a few milliseconds
 
-_NOT_NOW = (
+_NOT_HANDLED = (
     ActorStoppedError,
     MailboxFullError,
     PipelineBrokenError,
@@ -85,7 +85,7 @@ class InboxWorker:
         dead_letter: Callable[[str, Any, str], None],
         failpoints: Failpoints,
     ) -> None:
-        """Start no thread yet; ``dead_letter`` gets each failed told message and the reason."""
+        """Start no thread yet; ``dead_letter`` gets failed messages of Tells, with reasons."""
         self._dead_letter = dead_letter
         self._failpoints = failpoints
         self._store = store
@@ -207,7 +207,7 @@ class InboxWorker:
             with self._lock:
                 self._in_flight.update(submitted.seq for submitted in commands)
             for submitted in commands:
-                self._hand_over(submitted)
+                self._deliver_row(submitted)
             return len(commands)
         return self._deliver_fresh(inbox, owned)
 
@@ -229,7 +229,7 @@ class InboxWorker:
         found = {submitted.seq for submitted in taken}
         self._release([seq for seq in fresh if seq not in found])  # answered meanwhile
         for submitted in taken:
-            self._hand_over(submitted)
+            self._deliver_row(submitted)
         return len(taken)
 
     def _is_fresh(self, seq: int, now: int) -> bool:
@@ -242,7 +242,7 @@ class InboxWorker:
         with self._lock:
             return min(self._retries.values(), default=0) <= self._clock.monotonic()
 
-    def _hand_over(self, submitted: Submitted) -> None:
+    def _deliver_row(self, submitted: Submitted) -> None:
         seq, command = submitted.seq, submitted.command
         stream = command.stream
         damage = submitted.damage
@@ -274,7 +274,7 @@ class InboxWorker:
                 _log.exception("command %s for %s cannot be read", command.kind, stream)
             self._refuse(key, command, error)
             return
-        awaited = command.timeout > 0 and not is_told(command)
+        awaited = command.timeout > 0 and not is_tell(command)
         future = StoredAnswer(command.message_id, encode, awaited=awaited)
         future.add_done_callback(partial(self._on_reply, key, command, message))
         new = command.kind == AcceptRun.kind
@@ -306,13 +306,13 @@ class InboxWorker:
     def _on_reply(self, key: Key, command: Command, message: Any, future: Any) -> None:
         try:
             reply = future.get(timeout=0)
-        except _NOT_NOW:
+        except _NOT_HANDLED:
             self._postpone([key])
             return
         except BaseException as error:  # noqa: BLE001 - it is the answer
             reply = error
         if isinstance(reply, BaseException):
-            self._dead_letter_if_told(command, message, reply)
+            self._dead_letter_if_tell(command, message, reply)
         if future.stored:
             self._release([key])
         else:
@@ -327,12 +327,12 @@ class InboxWorker:
             self._answer(key, command, lambda: answer)
 
     def _refuse(self, key: Key, command: Command, error: BaseException) -> None:
-        self._dead_letter_if_told(command, command.body, error)
+        self._dead_letter_if_tell(command, command.body, error)
         self._answer(key, command, partial(encode_error, command.stream, error))
 
-    def _dead_letter_if_told(self, command: Command, message: Any, why: BaseException) -> None:
-        """Make a told message that failed a dead letter: no caller waits for its answer."""
-        if is_told(command):
+    def _dead_letter_if_tell(self, command: Command, message: Any, why: BaseException) -> None:
+        """Make a failed message of a Tell a dead letter: no caller waits for its answer."""
+        if is_tell(command):
             self._dead_letter(command.stream, message, message_of(why))
 
     def _answer(self, key: Key, command: Command, encode: Callable[[], bytes | None]) -> None:
@@ -381,7 +381,7 @@ class InboxWorker:
         now = self._clock.monotonic()
         if now >= self._forget_at and self._store.owned():
             for submitted in self._store.inbox.astray(self._store.shards, _FORGET_ROWS):
-                self._hand_over(submitted)
+                self._deliver_row(submitted)
             forgotten = self._store.inbox.forget(_FORGET_ROWS)
             self._forget_at = now + (0 if forgotten == _FORGET_ROWS else _FORGET_INTERVAL)
 

@@ -12,7 +12,7 @@ ASK_TIMEOUT = 30.0
 SLACK = 1.0
 """Seconds after its time-out within which the inbox client completes a future in any case."""
 
-MORE = 1.0
+STATUS_GRACE = 1.0
 """Seconds after a time-out for finding out what the run waits for."""
 
 

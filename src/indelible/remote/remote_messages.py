@@ -19,7 +19,7 @@ from indelible.events.codec.values import encode_value
 from indelible.events.inbox.inbox import COMMAND_LIMIT, Command
 
 MESSAGE = "actor.message"
-TOLD = "actor.told"
+TELL = "actor.told"
 """Kind of a message that another actor's ``Tell`` effect has sent: no caller waits for an
 answer."""
 
@@ -33,9 +33,9 @@ MessageTypes = Mapping[str, type[msgspec.Struct]]
 """The message types of one category, by class name."""
 
 
-def is_told(command: Command) -> bool:
+def is_tell(command: Command) -> bool:
     """Whether an actor's effect has sent ``command``: no caller waits for its answer."""
-    return command.kind == TOLD or command.message_id.startswith(BY_EFFECT)
+    return command.kind == TELL or command.message_id.startswith(BY_EFFECT)
 
 
 class ActorMessage(

@@ -13,7 +13,7 @@ from indelible.errors import AsOfError, StoreError, UnknownRunError
 from indelible.events.model.event_types import EventTypes
 from indelible.events.read.as_of import AsOf, version_at
 from indelible.events.store import EventStore
-from indelible.remote.remote_future import MORE
+from indelible.remote.remote_future import STATUS_GRACE
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.state.status_types import RunStatus
@@ -74,7 +74,7 @@ class RunReader:
     def waiting_for(self, run_id: str) -> Sequence[str]:
         """What the run waits for, by the log; empty if the database does not answer soon."""
         try:
-            with self._store.within(MORE):
+            with self._store.within(STATUS_GRACE):
                 waiting: Sequence[str] = self.describe(run_id)["waiting_for"]
         except StoreError:
             return ()  # the database does not answer in time

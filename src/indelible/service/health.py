@@ -29,7 +29,7 @@ _LISTED = 3
 _ERROR_LIMIT = 1_000
 """Characters of an error in a report; a report is written every second."""
 
-PATIENCE = 3.0
+READ_TIMEOUT = 3.0
 """Seconds for reading the store: less than the 5 without a report that make a process stale."""
 
 
@@ -227,7 +227,7 @@ def _read(parts: SystemParts, held: frozenset[int]) -> tuple[dict[str, ViewLag] 
     """Lag of the views, and number of waiting commands; ``None`` for each that cannot be read."""
     views: dict[str, ViewLag] | None = None
     try:
-        with parts.store.within(PATIENCE):
+        with parts.store.within(READ_TIMEOUT):
             views = parts.views.lag()
             return views, _inbox(parts, held)
     except StoreError:

@@ -10,7 +10,7 @@ from indelible.events.store import EventStore
 
 logger = logging.getLogger("indelible.clients")
 
-EVERY = 1.0
+CHECK_INTERVAL = 1.0
 """Seconds between two checks, and until an absence counts: services report once a second."""
 
 _START_ONE = "runs and commands wait until a process serves the store: start `indelible serve`"
@@ -45,7 +45,7 @@ class ServiceWatch:
         now = self._clock.monotonic()
         if now < self._next_check:
             return ""
-        self._next_check = now + round(EVERY * 1e9)
+        self._next_check = now + round(CHECK_INTERVAL * 1e9)
         try:
             absence = self.absence()
         except StoreError:

@@ -269,6 +269,6 @@ def test_a_service_logs_a_run_that_comes_to_wait_while_it_serves(
         for number in range(22):
             run = f"r{number}"
             system.workflow_agent("a").start(definition, run_id=run).result(20)
-            attention._see([Recorded("run.step_outcome_unknown", f"run-{run}")])  # type: ignore[list-item]
+            attention._on_commit([Recorded("run.step_outcome_unknown", f"run-{run}")])  # type: ignore[list-item]
         attention.check()
     assert [one for one in caplog.messages if "2 more runs may wait" in one]

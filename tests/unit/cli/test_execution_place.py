@@ -236,8 +236,8 @@ def test_a_waiting_command_says_that_its_service_is_gone_and_goes_on_when_one_is
             told.set()
 
     monkeypatch.setattr("indelible.cli.watching.service_presence.say", say)
-    monkeypatch.setattr("indelible.cli.watching.service_presence.EVERY", 0.01)
-    monkeypatch.setattr("indelible.service.service_watch.EVERY", 0.01)
+    monkeypatch.setattr("indelible.cli.watching.service_presence.CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr("indelible.service.service_watch.CHECK_INTERVAL", 0.01)
     results: list[Any] = []
     command = threading.Thread(
         target=lambda: results.append(commands.invoke("run", "gated.json", *RUN, "--agent", "a"))

@@ -68,7 +68,7 @@ def test_the_figures_of_a_busy_service_are_shown(served: ActorSystem, commands: 
     text = commands.invoke("health").stdout
     assert "1 command waiting" in text
     assert "1 waiting" in text
-    assert "a stream wanted to be woken" in text
+    assert "a stream should have been woken" in text
     log = json.loads(commands.invoke("health", "--json").stdout)["log"]
     assert log["events"] == served.store.positions()[0] > 0
     assert (log["runs"], log["inbox"]) == ({"waiting": 1}, 1)

@@ -204,14 +204,14 @@ def test_a_service_whose_store_is_taken_away_ends(commands: Any) -> None:
     code = """
 from indelible.cli.tasks.service_life import Readiness
 from indelible.api.system import ActorSystem
-open_, see, systems = ActorSystem.open, Readiness.see, []
+open_, update, systems = ActorSystem.open, Readiness.update, []
 def opened(self):
     systems.append(self)
     return open_(self)
 def seen(self, health):
-    see(self, health)
+    update(self, health)
     systems[-1].store.close()
-ActorSystem.open, Readiness.see = opened, seen
+ActorSystem.open, Readiness.update = opened, seen
 """
     result = commands.call(*SERVE, code=code)
     assert result.returncode == 4, result.stderr
@@ -306,7 +306,7 @@ def test_the_ready_file_goes_with_a_process_that_ends_at_once(
     file = tmp_path / "ready"
     with ActorSystem("memory://") as system:
         readiness = Readiness(file)
-        readiness.see(take_health(access_to(system).parts))
+        readiness.update(take_health(access_to(system).parts))
         assert file.exists()
     service = ServiceLife(
         store="memory://",
@@ -319,6 +319,6 @@ def test_the_ready_file_goes_with_a_process_that_ends_at_once(
         ready_file=file,
         as_json=False,
     )
-    service._leave_at_once(system, readiness)
+    service._end_at_once(system, readiness)
     assert not file.exists()
     assert "stop: at once; no step or call was running" in capfd.readouterr().err

@@ -139,7 +139,7 @@ def test_it_says_when_no_process_serves_the_store_that_it_follows(
         "import indelible.cli.watching.service_presence as a, indelible.service.service_watch as w"
     )
     tail = commands.start_fresh(
-        "tail", "--store", url, *words, code=f"{code}\na.EVERY = w.EVERY = 0.01"
+        "tail", "--store", url, *words, code=f"{code}\na.CHECK_INTERVAL = w.CHECK_INTERVAL = 0.01"
     )
     wait_for(tail.stderr, "no process serves")
     with ActorSystem(url):

@@ -237,8 +237,8 @@ def test_a_command_whose_service_is_gone_says_so_and_goes_on_when_one_is_back(
         told.set()
 
     monkeypatch.setattr("indelible.cli.watching.service_presence.say", say)
-    monkeypatch.setattr("indelible.cli.watching.service_presence.EVERY", 0.01)
-    monkeypatch.setattr("indelible.service.service_watch.EVERY", 0.01)
+    monkeypatch.setattr("indelible.cli.watching.service_presence.CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr("indelible.service.service_watch.CHECK_INTERVAL", 0.01)
     for module in ("drop_snapshots", "decide_parked", "rebuild_views"):  # it was there a moment ago
         monkeypatch.setattr(f"indelible.cli.tasks.{module}.has_service", lambda _: True)
     if words[0] == "parked":

@@ -18,7 +18,7 @@ from indelible.events.memory.store import MemoryEventStore
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.remote.answer_codec import decode_answer
-from indelible.remote.remote_messages import TOLD
+from indelible.remote.remote_messages import TELL
 from indelible.testing.contract.builders import url_of
 from indelible.testing.faults import Fault
 from unit.inbox.posts import Card, Post, Sender, Sent
@@ -94,7 +94,7 @@ def test_a_row_waits_for_the_event_that_it_caused(office: Office) -> None:
     office.send(("x", "one"))
     office.post.hold.wait()
     [row] = office.rows()
-    assert (row.message_id, row.stream, row.kind) == ("effect:sender-a/1/0", "post-x", TOLD)
+    assert (row.message_id, row.stream, row.kind) == ("effect:sender-a/1/0", "post-x", TELL)
     assert (row.shard, row.timeout) == (0, 0)
     office.post.hold.open()
     assert office.got("x") == ["one"]

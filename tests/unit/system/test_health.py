@@ -21,7 +21,7 @@ from indelible.events.addresses import Mode
 from indelible.events.memory.store import MemoryEventStore
 from indelible.events.model.event import Event
 from indelible.failpoints import Failpoints
-from indelible.service.health import PATIENCE
+from indelible.service.health import READ_TIMEOUT
 from indelible.testing.contract.builders import url_of
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
@@ -239,7 +239,7 @@ def test_health_gives_the_database_one_limit_of_time_for_all_that_it_reads(
             monkeypatch.setattr(system.store, name, noted(getattr(system.store, name)))
         system.health()
         monkeypatch.undo()
-    assert begun == [PATIENCE]
+    assert begun == [READ_TIMEOUT]
     assert within_limits
     assert all(within_limits)
 

@@ -17,7 +17,7 @@ from indelible import ActorSystem, step
 from indelible.clock import ManualClock
 from indelible.errors import ResultTimeoutError, SystemClosedError
 from indelible.reports import Reporter
-from indelible.service.service_watch import EVERY, ServiceWatch
+from indelible.service.service_watch import CHECK_INTERVAL, ServiceWatch
 
 HERE = f"process {os.getpid()} on {socket.gethostname()}"
 DEFINITION = {"name": "w", "steps": [{"name": "s", "type": "gate"}]}
@@ -44,7 +44,7 @@ class Scene:
         return ServiceWatch(self.client.store, self.clock)
 
     def look(self, watch: ServiceWatch) -> str:
-        self.clock.advance(EVERY)
+        self.clock.advance(CHECK_INTERVAL)
         return watch.check()
 
 
@@ -121,7 +121,7 @@ def test_the_end_of_the_wait_says_that_no_process_goes_on_with_the_run(scene: Sc
 def test_who_waits_is_warned_once_and_gets_the_result_when_a_service_is_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.service.service_watch.EVERY", 0.001)
+    monkeypatch.setattr("indelible.service.service_watch.CHECK_INTERVAL", 0.001)
     found = finds_a_service(monkeypatch)
     run = scene.client.workflow_agent("a").start(DEFINITION, run_id="r")
     assert scene.began.wait(PATIENCE)

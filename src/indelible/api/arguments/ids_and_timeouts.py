@@ -9,7 +9,7 @@ from indelible.errors import RefusedError
 CATEGORY_LIMIT = 50
 """Characters of a category: with a dash and an id of 200 it is a stream's name, at most 255."""
 
-LONGEST = 1e8
+MAX_SECONDS = 1e8
 """Seconds, three years: threads accept little more (``threading.TIMEOUT_MAX``)."""
 
 _OWN = ("run", "projection")  # the categories of the engine's streams
@@ -37,7 +37,7 @@ def check_seconds(timeout: float) -> float:
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not number or not timeout >= 0:  # NaN is neither
         raise RefusedError(f"timeout {timeout!r} is no number of seconds: give 0 or more")
-    return min(timeout, LONGEST)
+    return min(timeout, MAX_SECONDS)
 
 
 def check_timeout(timeout: float | None) -> float | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from indelible.api.arguments.ids_and_timeouts import LONGEST
+from indelible.api.arguments.ids_and_timeouts import MAX_SECONDS
 from indelible.events.addresses import FORMS
 from indelible.events.store import EventStore
 
@@ -49,7 +49,7 @@ def seconds_of(name: str, given: float) -> float:
     _check_number(name, given, int | float)
     if not given >= 0:  # NaN is not
         raise ValueError(f"{name}={given!r}: give 0 seconds or more")
-    return min(given, LONGEST)
+    return min(given, MAX_SECONDS)
 
 
 def check_lease(given: float) -> None:

@@ -144,12 +144,12 @@ def details(event: RecordedEvent) -> str:
 
     fields = _fields(event)
     if event.type.startswith("run."):
-        _say_briefly(fields)
+        _shorten(fields)
     parts = [f"{name}={_word(value, brief)}" for name, value in fields.items()]
     return one_line("  ".join(parts), _DETAILS)
 
 
-def _say_briefly(fields: dict[str, Any]) -> None:
+def _shorten(fields: dict[str, Any]) -> None:
     """Shorten the fields of a run event for one line, the most important first."""
     for name in ("at", "run_id", "traceback"):  # shown by the line's time, the stream, --json
         fields.pop(name, None)

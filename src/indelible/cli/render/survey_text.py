@@ -41,7 +41,7 @@ def log_facts(log: Log) -> list[tuple[str, str | Text]]:
         ("inbox", f"{count(log.inbox, 'command')} waiting"),
     ]
     if log.overdue_s:
-        pairs.append(("overdue", f"a stream wanted to be woken {_seconds(log.overdue_s)} ago"))
+        pairs.append(("overdue", f"a stream should have been woken {_seconds(log.overdue_s)} ago"))
     return pairs
 
 

@@ -95,7 +95,7 @@ def tail(
         say(text, "yellow")
     selection = Selection(types, category, streams)
     write = _write_json if as_json else _EventLines()
-    with _signals_end(), ExitStack() as stack:
+    with _end_on_signals(), ExitStack() as stack:
         following: Following
         if consumer is None:
             store = stack.enter_context(closing(open_store(url, mode="read")))
@@ -190,7 +190,7 @@ class _EventLines:
 
 
 @contextmanager
-def _signals_end() -> Iterator[None]:
+def _end_on_signals() -> Iterator[None]:
     """Have SIGINT and SIGTERM end the command cleanly, with 130 or 143, while it waits."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -46,7 +46,7 @@ def rebuild(url: str, name: str | None, own: Sequence[Projection]) -> dict[str, 
         for view in known if name is None else [name]:
             with Display(view, "event") as display:
                 stopped = f"stopped; {view} stays as it was, and the next rebuild goes on from here"
-                progress = _shown(view, display, partial(stop.leave, stopped))
+                progress = _progress_callback(view, display, partial(stop.leave, stopped))
                 done[view] = runner.rebuild(view, progress)
     return done
 
@@ -110,14 +110,16 @@ def _by_service(url: str, name: str | None) -> dict[str, int]:
     return done
 
 
-def _shown(view: str, display: Display, look: Callable[[], None]) -> Callable[[int, int], None]:
-    told: list[int] = []
+def _progress_callback(
+    view: str, display: Display, check_stop: Callable[[], None]
+) -> Callable[[int, int], None]:
+    calls: list[int] = []
 
     def progress(events: int, total: int) -> None:
-        if not told and events:
+        if not calls and events:
             say(f"{view}: going on with an interrupted rebuild, {count(events, 'event')} are done")
-        told.append(events)
+        calls.append(events)
         display.update(events, total)
-        look()
+        check_stop()
 
     return progress

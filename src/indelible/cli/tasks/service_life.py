@@ -36,7 +36,7 @@ _POLL = 1.0
 _RETRY = 0.25
 """Seconds between two tries to own a store that another process owns."""
 
-_NAMED = 10
+_LISTED = 10
 """Number of steps and calls that a line lists: people would not read more."""
 
 STOPPED, LEFT_BEHIND, STORE_LOST = 0, 3, 4
@@ -85,12 +85,12 @@ class ServiceLife(NamedTuple):
             max_threads=self.max_threads,
         )
         readiness = Readiness(self.ready_file)
-        with ServiceStop(lambda: self._leave_at_once(system, readiness)) as stop:
+        with ServiceStop(lambda: self._end_at_once(system, readiness)) as stop:
             note("start", f"process {os.getpid()} on {self.place}")
             if not self._open(system, stop):
                 note("stop", "while standing by; nothing was begun")
                 return STOPPED
-            with system, Reporter(system, self.name, readiness.see) as reporter:
+            with system, Reporter(system, self.name, readiness.update) as reporter:
                 lost = self._wait(system, stop)
                 readiness.end()
                 left = [] if lost else self._drain(system, reporter)
@@ -147,7 +147,7 @@ class ServiceLife(NamedTuple):
         note("stop", "all steps and calls had returned")
         return STOPPED
 
-    def _leave_at_once(self, system: ActorSystem, readiness: Readiness) -> None:
+    def _end_at_once(self, system: ActorSystem, readiness: Readiness) -> None:
         """Write the names of running steps and calls; called in the second signal's handler."""
         left: list[str] = []
         with suppress(SystemClosedError):
@@ -167,7 +167,7 @@ class Readiness:
         self._ended = False
         self.remove()
 
-    def see(self, health: Health) -> None:
+    def update(self, health: Health) -> None:
         """Handle a report; called on the reporter's thread."""
         if self._ended or health.ready == self._ready:
             return
@@ -214,5 +214,5 @@ def _running(parts: SystemParts) -> str:
 
 
 def _left_behind(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"left behind: {', '.join(names[:_NAMED])}{more}"
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"left behind: {', '.join(names[:_LISTED])}{more}"

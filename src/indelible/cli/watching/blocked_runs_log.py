@@ -29,7 +29,7 @@ class BlockedRunsLog:
         self._waiting: dict[str, None] = {}  # streams to check, as an ordered set
         self._types: set[str] = set()  # step types that were logged
         self._begun = False  # whether the runs that waited before were read
-        system.store.subscribe(self._see)
+        system.store.subscribe(self._on_commit)
 
     def check(self) -> None:
         """Log newly blocked runs and missing step types.
@@ -58,7 +58,7 @@ class BlockedRunsLog:
             note("waiting", f"{more} may wait for a person; see {command}", logging.WARNING)
             self._waiting.clear()
 
-    def _see(self, group: Sequence[RecordedEvent]) -> None:
+    def _on_commit(self, group: Sequence[RecordedEvent]) -> None:
         """Find unknown outcomes in a commit; called on the thread that led it."""
         for recorded in group:
             if recorded.type == StepOutcomeUnknown.wire_name:

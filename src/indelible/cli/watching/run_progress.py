@@ -42,7 +42,7 @@ class RunProgress:
         self.steps = 0
         self.done = threading.Event()
         self.polled = False
-        system.store.subscribe(self._see)
+        system.store.subscribe(self._on_commit)
 
     def add(self, stream: str) -> None:
         """Watch ``stream`` too."""
@@ -61,18 +61,18 @@ class RunProgress:
     def settle(self, stream: str) -> None:
         """Stop watching ``stream``, whose end the caller has seen."""
         self.pending.discard(stream)
-        self._look()
+        self._check_done()
 
-    def _see(self, group: Sequence[RecordedEvent]) -> None:
+    def _on_commit(self, group: Sequence[RecordedEvent]) -> None:
         for recorded in group:
             if recorded.type == _STEP:
                 self.steps += 1
             elif recorded.type in _ENDS:
                 self.ended.add(recorded.stream)
                 self.pending.discard(recorded.stream)
-        self._look()
+        self._check_done()
 
-    def _look(self) -> None:
+    def _check_done(self) -> None:
         if not self.pending:
             self.done.set()
 
@@ -123,10 +123,10 @@ class CrashAfter:
         self._left = set(paths)
         self._message = message
         self._decode = access_to(system).parts.types.decode
-        system.store.subscribe(self._see)
-        self._see(list(system.store.read(stream)))
+        system.store.subscribe(self._on_commit)
+        self._on_commit(list(system.store.read(stream)))
 
-    def _see(self, group: Sequence[RecordedEvent]) -> None:
+    def _on_commit(self, group: Sequence[RecordedEvent]) -> None:
         for recorded in group:
             if recorded.stream == self._stream and recorded.type == _STEP:
                 event = self._decode(recorded)

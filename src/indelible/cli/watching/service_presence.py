@@ -7,7 +7,7 @@ import threading
 from indelible.cli.render.console import say
 from indelible.errors import SystemClosedError
 from indelible.events.store import EventStore
-from indelible.service.service_watch import EVERY, ServiceWatch
+from indelible.service.service_watch import CHECK_INTERVAL, ServiceWatch
 from indelible.threads import start_now
 
 
@@ -30,4 +30,4 @@ def _run(service: ServiceWatch, store: EventStore) -> None:
             return
         if text:
             say(text)
-        pause.wait(EVERY)
+        pause.wait(CHECK_INTERVAL)
