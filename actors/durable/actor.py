@@ -44,6 +44,8 @@ class DurableActor(PassivatingActor):
     they rest on.  When an append fails, the actor drops that state and reads the stream again.
     """
 
+    __slots__ = ("_is_builtin", "actor_urn", "category", "touched")
+
     registered: ClassVar[bool] = False
     ahead: ReadAhead | None = None  # events read in a batch; used by the first recovery
 

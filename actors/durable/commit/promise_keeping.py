@@ -84,6 +84,8 @@ ENGINE_MESSAGES = frozenset((TimerDue, EffectEnded, CallOver, CallDue, CallCutOf
 class PromisingActor(ContextualActor):
     """Gives each effect its id, and issues again the effects that the state waits for."""
 
+    __slots__ = ("_awaits_effects", "_effects", "_promises", "_state")
+
     _effects: EffectPort
     _promises: dict[str, Promise]  # the newest of each key, outstanding or not
     _state: Any

@@ -33,6 +33,11 @@ class RestartingActor(PromisingActor):
         actor_inbox: The mailbox.
     """
 
+    __slots__ = (
+        *("_in_flight", "_presumed_new", "_recovered_version", "_recovery_stash", "_refusal"),
+        *("_restarts", "_snapshot_at", "_unfinished", "_work_tracker", "actor_inbox"),
+    )
+
     actor_inbox: DurableMailbox  # type: ignore[assignment] # not pykka's: a stream is never stopped
     _work_tracker: WorkTracker
     _in_flight: InFlight
