@@ -1,6 +1,7 @@
 """Waiting runs: memory and opening time with many, and the delay when many are due at once.
 
-``--sleeping 1000000`` makes as many rows.  Each figure is measured in a new process.
+``--sleeping 1000000`` makes as many rows; ``--due 100000 --within 60`` has as many due in a minute.
+Each figure is measured in a new process.
 """
 
 from __future__ import annotations
@@ -139,26 +140,27 @@ def sleeping(folder: Path, runs: int) -> None:
     )
 
 
-def firing(folder: Path, runs: int) -> None:
-    """How late ``runs`` continue that are due within one second."""
+def firing(folder: Path, runs: int, seconds: float) -> None:
+    """How late ``runs`` continue that are due within that many ``seconds``."""
     url = f"sqlite:///{folder}/due.db"
     first = time.time_ns() // 1_000 + round(QUIET * SECOND) + runs * 300
-    prepare(url, runs, lambda n: first + n * SECOND // runs)
+    apart = seconds * SECOND / runs
+    prepare(url, runs, lambda n: first + int(n * apart))
     if time.time_ns() // 1_000 > first - 5 * SECOND:
         print("too late: this machine is slower than was thought; fewer runs, please")
         return
     found = measured(url, runs)
     at = {int(stream.removeprefix("run-r")): instants for stream, instants in found["at"].items()}
     late = [
-        [(instants[which] - first - n * SECOND // runs) / 1_000 for n, instants in at.items()]
+        [(instants[which] - first - int(n * apart)) / 1_000 for n, instants in at.items()]
         for which in (0, 1)
     ]
     fired, recorded = (
         f"p50 {share(one, 0.5):.1f} ms, p99 {share(one, 0.99):.1f} ms" for one in late
     )
     print(
-        f"{runs:,} due in one second: {len(at):,} fired, late by {fired}; recorded as started late "
-        f"by {recorded}; {found['began']:,} began"
+        f"{runs:,} due in {seconds:g} s: {len(at):,} fired, late by {fired}; recorded as started "
+        f"late by {recorded}; {found['began']:,} began"
     )
 
 
@@ -166,6 +168,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sleeping", type=int, default=100_000)
     parser.add_argument("--due", type=int, default=10_000)
+    parser.add_argument("--within", type=float, default=1, help="seconds in which these are due")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -175,4 +178,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         sleeping(Path(place), arguments.sleeping)
     with tempfile.TemporaryDirectory() as place:
-        firing(Path(place), arguments.due)
+        firing(Path(place), arguments.due, arguments.within)

@@ -17,7 +17,7 @@ ACTORS = 4
 
 def main(url: str, first: int, most: int) -> None:
     """Set alarms ``first`` to ``most``, each due within 0.3 s; every fifth is cancelled again."""
-    with ActorSystem(url, actors=[Alarm()], drain=1, lease=1) as system:
+    with ActorSystem(url, actors=[Alarm()], drain=1, lease=30) as system:
         if not most:
             os.write(1, b"ready\n")
             sys.stdin.read()

@@ -32,7 +32,7 @@ def main(url: str, path: str, first: int, most: int) -> None:
     function = charge_async if (first // max(1, most - first)) % 2 else charge
     retry = RetryPolicy(attempts=1_000, delay=0.02)
     with ActorSystem(
-        url, actors=[Order(retry)], calls={"charge": function}, drain=1, lease=1
+        url, actors=[Order(retry)], calls={"charge": function}, drain=1, lease=30
     ) as system:
         if not most:
             os.write(1, b"ready\n")

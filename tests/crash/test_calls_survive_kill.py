@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from orders import Charged, Order
 KILL_AFTER = (5, 41, 17, 1, 59, 30)
 """Orders that are accepted before each kill."""
 
+ROUNDS = 17 if os.environ.get("INDELIBLE_FAULTS") == "1" else 1
+"""How often that is done; together 204 kills, on both databases."""
+
 MOST = 10_000
 
 
@@ -29,8 +33,9 @@ def owners(each_url: str) -> Iterator[Processes]:
     owners.end()
 
 
+@pytest.mark.parametrize("_round", range(ROUNDS))
 def test_each_call_comes_back_once_whenever_its_process_is_killed(
-    owners: Processes, tmp_path: Path
+    owners: Processes, tmp_path: Path, _round: int
 ) -> None:
     accepted, told = set[int](), tmp_path / "charges"
     for kill, heard in enumerate(KILL_AFTER):
