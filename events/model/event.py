@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
@@ -117,9 +119,9 @@ class DamagedEvent(RecordedEvent, frozen=True, gc=False):
     found: str = ""
 
 
-def by_stream(events: Iterable[RecordedEvent]) -> dict[str, list[RecordedEvent]]:
-    """Group ``events`` by stream; the order within each stream stays."""
-    streams: dict[str, list[RecordedEvent]] = {}
-    for event in events:
-        streams.setdefault(event.stream, []).append(event)
-    return streams
+def by_stream(events: Iterable[RecordedEvent]) -> dict[str, tuple[RecordedEvent, ...]]:
+    """Group ``events`` by stream; those of a stream follow each other, in its order.
+
+    Tuples of events are nothing that the garbage collector looks into, unlike lists.
+    """
+    return {stream: tuple(part) for stream, part in groupby(events, attrgetter("stream"))}

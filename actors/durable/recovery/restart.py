@@ -81,13 +81,15 @@ class RestartingActor(PromisingActor):
         unread = may_lag(error) or (
             self._presumed_new and isinstance(error, WrongExpectedVersionError)
         )
-        returned = self._discard_state(error).returned
+        stash = self._discard_state(error)
+        returned: list[Any] = []
         kept: set[int] = set()
         for item in pending_append.messages:
             if unread or type(item) is not Envelope or item.reply_to is None:
                 returned.append(item)
                 if type(item) is Envelope:
                     kept.add(id(item.reply_to))
+        stash.give_back(returned)
         answer([(future, error) for future, _ in pending_append.replies if id(future) not in kept])
 
     def _discard_state(self, error: BaseException | None) -> RecoveryStash:
