@@ -85,9 +85,17 @@ class SystemAccess(Caller):
         return parts.directory
 
     def has_run(self, run_id: str) -> bool:
-        """Whether there is such a run; the database is asked only if it is not in memory."""
-        actor = self.directory.live(f"run-{run_id}") if self.owns else None
-        return (actor is not None and actor.is_stored) or self.reader.exists(run_id)
+        """Whether there is such a run.
+
+        The database is asked only if the run is not in memory and has not ended a moment ago.
+        """
+        return (self.owns and self._has_run_here(f"run-{run_id}")) or self.reader.exists(run_id)
+
+    def _has_run_here(self, stream: str) -> bool:
+        actor = self.directory.live(stream)
+        if actor is not None and actor.is_stored:
+            return True
+        return self.executor.endings.recent(stream) is not None
 
     @property
     def inbox_client(self) -> InboxClient:

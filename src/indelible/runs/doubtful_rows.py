@@ -9,8 +9,9 @@ doubtful run is activated, and its events decide.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from itertools import starmap
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -25,10 +26,19 @@ PAGE = 1_000
 """Runs that one page compares."""
 
 _STATUS = WORKFLOW_STATUS.c
-_COLUMNS = (
-    *(_STATUS.run_id, _STATUS.started_at, _STATUS.position),
-    *(_STATUS.steps_running, _STATUS.steps_retrying, _STATUS.steps_unknown, _STATUS.wake_at),
-)
+
+
+class ViewRow(NamedTuple):
+    """What the view says of a run; SQLite takes any type for any column."""
+
+    run_id: Any
+    started_at: Any
+    position: Any
+    steps_running: Any
+    steps_retrying: Any
+    steps_unknown: Any
+    wake_at: Any
+
 
 After = tuple[str, Any, Any]
 """A state, and the start and id of the last run of the previous page."""
@@ -59,7 +69,7 @@ class DoubtfulRuns:
             StoreCorruptError: The view cannot be read.
             StoreUnavailableError: The database does not answer; call again for the same page.
         """
-        rows: list[Mapping[Any, Any]] = []
+        rows: list[ViewRow] = []
         after = self._after
         while after is not None and len(rows) < PAGE:
             found = self._rows(*after)
@@ -69,18 +79,22 @@ class DoubtfulRuns:
         self._after = after
         return doubtful
 
-    def _rows(self, state: str, start: Any, run_id: Any) -> Sequence[Mapping[Any, Any]]:
+    def _rows(self, state: str, start: Any, run_id: Any) -> Sequence[ViewRow]:
         """Runs of ``state`` after the run ``run_id``, which started at ``start``."""
-        query = sa.select(*_COLUMNS).where(_STATUS.state == state).limit(PAGE)
+        query = (
+            sa.select(*(_STATUS[name] for name in ViewRow._fields))
+            .where(_STATUS.state == state)
+            .limit(PAGE)
+        )
         query = query.order_by(_STATUS.started_at, _STATUS.run_id)
         if run_id is not None:
             last = sa.tuple_(sa.literal(start), sa.literal(run_id))
             query = query.where(sa.tuple_(_STATUS.started_at, _STATUS.run_id) > last)
         with self._store.read_views() as connection:
-            return connection.execute(query).mappings().all()
+            return list(starmap(ViewRow, connection.execute(query)))
 
-    def _is_relevant(self, row: Mapping[Any, Any]) -> bool:
-        run_id, position = row["run_id"], row["position"]
+    def _is_relevant(self, row: ViewRow) -> bool:
+        run_id, position = row.run_id, row.position
         stream = f"run-{run_id}"
         if not isinstance(run_id, str) or stream in self._known:
             return False
@@ -88,11 +102,11 @@ class DoubtfulRuns:
         moved = isinstance(position, int) and position > self._began.get(shard, 0)
         return shard in self._shards and not moved
 
-    def _compare(self, rows: Sequence[Mapping[Any, Any]]) -> Sequence[StreamHead]:
-        heads = self._store.heads_of([f"run-{row['run_id']}" for row in rows])
+    def _compare(self, rows: Sequence[ViewRow]) -> Sequence[StreamHead]:
+        heads = self._store.heads_of([f"run-{row.run_id}" for row in rows])
         doubtful: list[StreamHead] = []
         for row in rows:
-            stream = f"run-{row['run_id']}"
+            stream = f"run-{row.run_id}"
             head = heads.get(stream)
             if head is None:
                 text = "%s is in a view and has no readable row in streams; it is left out"
@@ -106,23 +120,22 @@ class DoubtfulRuns:
         return doubtful
 
 
-def _next_page(state: str, rows: Sequence[Mapping[Any, Any]]) -> After | None:
+def _next_page(state: str, rows: Sequence[ViewRow]) -> After | None:
     """Where the page after ``rows`` begins, which are runs of ``state``."""
     if len(rows) == PAGE:
-        return state, rows[-1]["started_at"], rows[-1]["run_id"]
+        return state, rows[-1].started_at, rows[-1].run_id
     others = ACTIVE[ACTIVE.index(state) + 1 :]
     return (others[0], None, None) if others else None
 
 
-def _row_agrees(row: Mapping[Any, Any], head: StreamHead) -> bool:
+def _row_agrees(row: ViewRow, head: StreamHead) -> bool:
     """Whether the row of an unfinished run wakes it as early as the view says it must."""
     if head.category != "run" or head.status not in RESUMED:
         return False
     if head.wake_at == 0 and head.status != "waiting":
         return True  # its actor is in memory
-    running, retrying, unknown, wake_at = (
-        row[name] for name in ("steps_running", "steps_retrying", "steps_unknown", "wake_at")
-    )
+    running, retrying, unknown = row.steps_running, row.steps_retrying, row.steps_unknown
+    wake_at = row.wake_at
     if not all(type(value) is int for value in (running, retrying, unknown, wake_at)):
         return False
     if running > 0:

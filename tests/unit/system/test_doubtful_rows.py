@@ -15,7 +15,7 @@ from indelible.clock import ManualClock
 from indelible.events.opening import open_store
 from indelible.events.store import StreamHead
 from indelible.runs import doubtful_rows as doubtful
-from indelible.runs.doubtful_rows import _row_agrees
+from indelible.runs.doubtful_rows import ViewRow, _row_agrees
 from until import eventually
 
 HOUR = 3_600
@@ -155,11 +155,6 @@ def test_waiting_runs_cost_no_query_each(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_row_fits_what_waits_by_the_view_and_nothing_that_runs(
     running: int, retrying: int, unknown: int, wake_at: int, fits: bool
 ) -> None:
-    row = {
-        "steps_running": running,
-        "steps_retrying": retrying,
-        "steps_unknown": unknown,
-        "wake_at": 5,
-    }
+    row = ViewRow("r", 1, 1, running, retrying, unknown, 5)
     status = "waiting" if unknown else "running"
     assert _row_agrees(row, StreamHead("run-r", "run", 3, status, wake_at)) is fits
