@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from indelible.actors.durable.recovery.read_ahead import ReadAhead
 from indelible.actors.runtime.pool.dispatcher import Dispatcher
-from indelible.errors import ActorStoppedError, StoreError
+from indelible.errors import ActorStoppedError
 
 logger = logging.getLogger("indelible.actors")
 
@@ -37,8 +37,9 @@ class BatchReader:
         """Read ``batches`` after the batches that were added before."""
         with self._lock:
             self._batches.extend(batches)
-            scheduled, self._scheduled = self._scheduled, bool(self._batches)
-        if self._batches and not scheduled:
+            begins = bool(self._batches) and not self._scheduled
+            self._scheduled |= begins
+        if begins:
             self._schedule()
 
     def run_activation(self) -> None:
@@ -50,8 +51,8 @@ class BatchReader:
             batch = self._batches.popleft()
         try:
             batch.load()
-        except StoreError as error:
-            logger.debug("a batch of streams was not read, its actors will read it: %s", error)
+        except Exception as error:  # noqa: BLE001 - each actor reads for itself, and says what is wrong
+            logger.debug("a batch of streams was not read, its actors will read it: %r", error)
         for stream in batch.streams:
             self._wake(stream)
         self._schedule()  # after the actors of this batch, so that few batches are in memory

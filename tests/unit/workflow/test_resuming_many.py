@@ -29,6 +29,7 @@ class Counting(MemoryEventStore):
         self.alone: list[str] = []
         self.batches: list[Sequence[str]] = []
         self.failing = 0
+        self.error: Exception = StoreUnavailableError("a test says so")
         self._within = False
 
     def read(
@@ -43,7 +44,7 @@ class Counting(MemoryEventStore):
     ) -> Mapping[str, Sequence[RecordedEvent]]:
         if self.failing:
             self.failing -= 1
-            raise StoreUnavailableError("a test says so")
+            raise self.error
         self.batches.append(streams)
         self._within = True
         try:
@@ -156,9 +157,13 @@ def test_a_batch_that_cannot_be_read_is_tried_again_by_the_next(log: Counting) -
     assert ahead.take("run-1") is not None
 
 
-def test_a_run_whose_batch_cannot_be_read_goes_on_by_itself(flow: Flow, gate: Gate) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailableError("no answer"), RuntimeError("a bug")])
+def test_a_run_whose_batch_cannot_be_read_goes_on_by_itself(
+    flow: Flow, gate: Gate, error: Exception
+) -> None:
     flow.system.close()
     flow.store = log = Counting()
+    log.error = error
     flow.make().open()
 
     @flow.step
