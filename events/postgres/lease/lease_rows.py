@@ -98,13 +98,19 @@ class Leases:
         self._connection: sa.Connection | None = None
 
     def renew(self, owned: Collection[int]) -> LeaseView:
-        """Extend the leases of this process and of ``owned``, and read all leases."""
+        """Extend the leases of this process and of ``owned``, and read all leases.
+
+        The renewal is a transaction of its own, so that the rows of ``owned`` are locked for as
+        short as can be: if the connection goes silent meanwhile, the writer must wait for them.
+        """
         process, owner = self._process, self._owner
+        values = (process, owner.owner, owner.host, owner.pid, self._lease)
         with self._transaction() as cursor:
-            values = (process, owner.owner, owner.host, owner.pid, self._lease)
             cursor.execute(_RENEW_PROCESS, values)
             cursor.execute(_RENEW, (process, Integers(owned), self._lease))
-            renewed = frozenset(row[0] for row in cursor.fetchall())
+            rows = cursor.fetchall()
+        renewed = frozenset(row[0] for row in rows)
+        with self._transaction() as cursor:
             cursor.execute(_FORGET, (_REMEMBERED * self._lease,))
             shards = cursor.execute(_SHARDS).fetchall()
             processes = cursor.execute(_PROCESSES).fetchall()
