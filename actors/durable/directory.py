@@ -60,9 +60,7 @@ class Directory:
         self._remote = remote
         self._on_passivated = left
         self._many_shards = host.store.shards > 1
-        self._owned_shards: frozenset[int] = (
-            frozenset()
-        )  # shards owned and not about to be given away
+        self._owned_shards = frozenset[int]()  # and not about to be given away
         self._lock = threading.Lock()
         self._actors: dict[str, DurableActor] = {}
         self._batch_reader = BatchReader(host.dispatcher, lambda stream: self.remind(stream, WAKE))

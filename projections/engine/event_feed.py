@@ -23,7 +23,6 @@ KEPT = 20_000
 FLOOD = 5_000
 """Events a second at which appends need the whole host: views then wait for larger batches."""
 
-
 _shard = attrgetter("shard")
 
 

@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from indelible.actors.durable.recovery.read_ahead import ReadAhead
-from indelible.actors.runtime.pool.dispatcher import Dispatcher
-from indelible.errors import ActorStoppedError
+from indelible.actors.runtime.pool.dispatcher import Dispatcher, schedule_unless_closed
 
 logger = logging.getLogger("indelible.actors")
 
@@ -40,7 +39,7 @@ class BatchReader:
             begins = bool(self._batches) and not self._scheduled
             self._scheduled |= begins
         if begins:
-            self._schedule()
+            schedule_unless_closed(self._dispatcher, self)
 
     def run_activation(self) -> None:
         """Read one batch; called by the dispatcher."""
@@ -55,10 +54,5 @@ class BatchReader:
             logger.debug("a batch of streams was not read, its actors will read it: %r", error)
         for stream in batch.streams:
             self._wake(stream)
-        self._schedule()  # after the actors of this batch, so that few batches are in memory
-
-    def _schedule(self) -> None:
-        try:
-            self._dispatcher.schedule(self)
-        except ActorStoppedError:
-            return  # the system is closing: the next owner process wakes them
+        # after the actors of this batch, so that few batches are in memory
+        schedule_unless_closed(self._dispatcher, self)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from indelible.actors.durable.directory import Directory
-from indelible.actors.runtime.pool.dispatcher import Dispatcher
+from indelible.actors.runtime.pool.dispatcher import Dispatcher, schedule_unless_closed
 from indelible.actors.runtime.timers import Timer, Timers
 from indelible.clock import Clock
 from indelible.errors import ActorStoppedError, IndelibleError
@@ -173,7 +173,5 @@ class WakeService:
             if self._scheduled:
                 return
             self._scheduled = True
-        try:
-            self._dispatcher.schedule(self)
-        except ActorStoppedError:
-            return  # closed: `_scheduled` stays set, so that there is no further search
+        # if closed, `_scheduled` stays set, so that there is no further search
+        schedule_unless_closed(self._dispatcher, self)

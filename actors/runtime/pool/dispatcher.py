@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 from indelible.actors.runtime.pool.task_queue import Task
@@ -62,6 +62,12 @@ class Dispatcher(Protocol):
     def close(self, timeout: float = 10.0) -> bool:
         """Run all scheduled runnables, then end; False if one still runs after ``timeout`` s."""
         ...
+
+
+def schedule_unless_closed(dispatcher: Dispatcher, runnable: Runnable) -> None:
+    """Schedule ``runnable``, which a system that closes need not run any more."""
+    with suppress(ActorStoppedError):
+        dispatcher.schedule(runnable)
 
 
 class PoolDispatcher(Workers):

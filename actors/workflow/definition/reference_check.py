@@ -34,7 +34,7 @@ def check_references(
                     problems.add(where(node.index, path), found, fix)
         pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
         if pattern is not None and pattern.child_keys:
-            for path, ref in pattern.references(node.definition):
+            for path, ref in pattern.references(node.source):
                 found, fix = _fault(plan, node, ref, unclear)
                 if fix:
                     problems.add(f"{place_of(node.index)}.{path}", found, fix)

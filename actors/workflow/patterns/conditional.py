@@ -68,9 +68,9 @@ class Conditional(Sequential):
                     return NOT_MET
                 if not _is_else(progress.plan.nodes[before]):
                     break
-        condition = child.definition.get("condition")
+        condition = child.source.get("condition")
         return "" if condition is None or is_met(condition, values, child.name) else NOT_MET
 
 
 def _is_else(child: Node) -> bool:
-    return "else" in child.definition
+    return "else" in child.source

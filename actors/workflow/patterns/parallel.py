@@ -60,7 +60,7 @@ class Parallel(Pattern):
 
     def width(self, block: Node) -> int:
         """The ``width`` of the definition."""
-        width: int = block.definition["width"]
+        width: int = block.source["width"]
         return width
 
     def why_failed(self, block: Node, child: Node, message: str) -> str:

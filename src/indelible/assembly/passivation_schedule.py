@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.directory import Directory
-from indelible.actors.runtime.pool.dispatcher import Dispatcher
+from indelible.actors.runtime.pool.dispatcher import Dispatcher, schedule_unless_closed
 from indelible.actors.runtime.timers import Timers
 from indelible.clock import Clock
-from indelible.errors import ActorStoppedError
 
 IDLE = 30_000_000
 """Microseconds between two checks for actors that were idle since the last check."""
@@ -64,10 +63,7 @@ class PassivationSchedule:
         self.begin()
 
     def _schedule(self, work: Callable[[], None]) -> None:
-        try:
-            self._dispatcher.schedule(_Work(work))
-        except ActorStoppedError:
-            return  # the system is closing
+        schedule_unless_closed(self._dispatcher, _Work(work))
 
 
 class _Work:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 from indelible.actors.durable.directory import Directory
-from indelible.actors.runtime.pool.dispatcher import Dispatcher
+from indelible.actors.runtime.pool.dispatcher import Dispatcher, schedule_unless_closed
 from indelible.actors.runtime.timers import Timers
 from indelible.clock import Clock
 from indelible.errors import ActorStoppedError, StoreError, StoreUnavailableError
@@ -72,7 +72,4 @@ class DoubtfulRunWaker:
             self._schedule()
 
     def _schedule(self) -> None:
-        try:
-            self._dispatcher.schedule(self)
-        except ActorStoppedError:
-            return  # as above
+        schedule_unless_closed(self._dispatcher, self)
