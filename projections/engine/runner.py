@@ -1,7 +1,6 @@
 """The thread that keeps all views up to date; appends have priority.
 
-A single event is applied at once.  While more arrive, they are collected for some milliseconds, so
-that a batch is worth the writer lock.  Views lag behind the log, and their cursors say how far.
+Views lag behind the log, and their cursors say how far.
 """
 
 from __future__ import annotations
@@ -23,26 +22,14 @@ from indelible.events.store import Cursor, EventStore
 from indelible.failpoints import Failpoints
 from indelible.loops import Loop
 from indelible.projections.engine import view_cursors as cursors
-from indelible.projections.engine.event_feed import FLOOD
 from indelible.projections.engine.view_engine import Engine, reaches
 from indelible.projections.engine.view_ownership import LEASE
+from indelible.projections.engine.view_pacing import ViewPacing
 from indelible.projections.views.view import View
 from indelible.threads import start_now
 
 _log = logging.getLogger(__name__)
 
-_ENOUGH = 2_000
-"""Events that are applied without collecting more: two full batches."""
-
-_FLOOD_BATCH = 15_000
-"""Events that end the wait in a flood; memory keeps 20,000, more must be read from the rows."""
-
-_COLLECT = 0.007
-"""Seconds after which views show an event while more arrive: below the lag of DESIGN §9."""
-
-_WINDOW = 0.030  # seconds over which a flood is measured: a few groups of a flood's size
-_LONGEST_PAUSE = 0.050  # seconds
-_LONGEST_FLOOD = 1.0  # seconds for which views wait in a flood
 _FIRST_POLL, _LAST_POLL = 0.010, 0.250  # seconds between polls of other processes' views
 
 
@@ -76,17 +63,22 @@ class ProjectionRunner:
         self._wake = threading.Condition(lock)  # the runner's thread waits for it
         self._moved = threading.Condition(lock)  # callers wait for it
         self._engine.feed.wake = self._wake.notify
+        self._pacing = ViewPacing(self._engine.feed, self._engine.backlog, self._wake, clock)
         self._thread: threading.Thread | None = None
         self._asleep = False  # whether the thread waits for an event, without a time limit
+        self._held = False  # whether no event is applied before release()
+        self._burst_expected = False  # whether resumed work will append many events
         self._stopping = False
         self._failed_stopping = False  # whether it failed while it was stopping
         self._deadline = 0  # monotonic ns, once stopping
-        self._callers = 0  # callers that wait
         self._expected: Cursor = {}  # the positions for which they wait
         self._unsubscribe: Callable[[], None] = lambda: None
 
-    def start(self) -> None:
+    def start(self, *, held: bool = False) -> None:
         """Follow the store, which must be open and owned, on a daemon thread of its own.
+
+        Args:
+            held: Whether to apply no event before :meth:`release`.
 
         Raises:
             StoreReadOnlyError: The store is open for reading.
@@ -98,6 +90,7 @@ class ProjectionRunner:
         if self._stopping:
             raise SystemClosedError("start()", "this runner was stopped")
         if self._thread is None:
+            self._held = held
             thread = threading.Thread(target=self._run, name="indelible-views", daemon=True)
             self._unsubscribe = self._store.subscribe(self._engine.feed.push)
             on_remote = getattr(self._store, "on_remote", None)
@@ -111,6 +104,12 @@ class ProjectionRunner:
                 self._unsubscribe()
                 raise
 
+    def release(self, *, burst: bool) -> None:
+        """Begin to apply events; with ``burst`` after those of the work that is resumed now."""
+        with self._wake:
+            self._held, self._burst_expected = False, burst
+            self._wake.notify()
+
     def stop(self, timeout: float = 5.0) -> None:
         """Apply the committed events, for at most ``timeout`` seconds, and end the thread.
 
@@ -118,7 +117,7 @@ class ProjectionRunner:
         May be called twice.
         """
         with self._wake:
-            self._stopping = True
+            self._stopping = self._pacing.stopping = True
             self._deadline = self._clock.monotonic() + round(timeout * 1e9)
             self._wake.notify()
             self._moved.notify_all()
@@ -178,14 +177,14 @@ class ProjectionRunner:
         with self._moved:
             for shard, position in cursor.items():
                 self._expected[shard] = max(position, self._expected.get(shard, 0))
-            self._callers += 1
+            self._pacing.callers += 1
             self._wake.notify()
             try:
                 self._moved.wait_for(
                     lambda: self._own_cover(cursor, wanted) or self._ended(), timeout
                 )
             finally:
-                self._callers -= 1
+                self._pacing.callers -= 1
         return self._own_cover(cursor, wanted)
 
     def _stored_reach(self, cursor: Cursor, names: Collection[str]) -> bool:
@@ -235,6 +234,7 @@ class ProjectionRunner:
     def _run(self) -> None:
         try:
             if self._open():
+                self._wait_for_release()
                 Loop("indelible-views").run(self._turn, self._rest)
         finally:
             self._close_engine()
@@ -276,6 +276,12 @@ class ProjectionRunner:
                     return False
             pause = min(2 * pause, 5.0)
 
+    def _wait_for_release(self) -> None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._stopping or not self._held)
+            if self._burst_expected:
+                self._pacing.wait_out_burst()
+
     def _step(self) -> bool:
         """Apply one batch and pause; ``False`` to end."""
         engine, clock = self._engine, self._clock
@@ -290,50 +296,11 @@ class ProjectionRunner:
             if self._stopping:
                 return worked and clock.monotonic() < self._deadline
             if worked:
-                self._pause(took)
-                self._wait_out_flood(began)
+                self._pacing.wait_after_batch(began, took)
             elif not engine.feed.pending and not self._expected:
                 self._sleep()
-                self._check_for_flood()
+                self._pacing.wait_after_sleep()
         return True
-
-    def _pause(self, took: float) -> None:
-        """Collect events: those that arrive while the next batch is applied wait as well.
-
-        If none has arrived meanwhile, the next event is applied at once.
-        """
-        enough = _ENOUGH - self._engine.backlog()
-        if self._callers or self._engine.feed.pending >= enough:
-            return
-        self._wait_for(enough, min(max(_COLLECT - 2 * took, took), _LONGEST_PAUSE))
-
-    def _wait_out_flood(self, began: int) -> None:
-        """If a flood of events has arrived since ``began``, wait until it ends.
-
-        If it does not end, ``_FLOOD_BATCH`` events end the wait, so that views keep pace.
-        """
-        feed, left = self._engine.feed, _LONGEST_FLOOD
-        room = _FLOOD_BATCH - self._engine.backlog()
-        arrived, seconds = feed.pending, (self._clock.monotonic() - began) / 1e9
-        while arrived > FLOOD * max(seconds, _WINDOW) and feed.pending < room:
-            if left <= 0 or self._callers or self._stopping:
-                return
-            before, seconds = feed.pending, _WINDOW
-            self._wait_for(room, _WINDOW)
-            arrived, left = feed.pending - before, left - _WINDOW
-
-    def _check_for_flood(self) -> None:
-        """If many events arrive at once, find out whether a flood begins."""
-        began = self._clock.monotonic()
-        if self._engine.feed.pending > FLOOD * _WINDOW and not (self._callers or self._stopping):
-            self._wait_for(_FLOOD_BATCH, _WINDOW)
-            self._wait_out_flood(began)
-
-    def _wait_for(self, pending: int, timeout: float) -> None:
-        feed = self._engine.feed
-        feed.wake_at = pending
-        self._wake.wait(timeout)
-        feed.wake_at = 0
 
     def _sleep(self) -> None:
         """Wait for the next event, or until the engine has work without one."""

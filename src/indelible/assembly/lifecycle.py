@@ -19,13 +19,16 @@ logger = logging.getLogger("indelible.system")
 def begin(parts: SystemParts) -> int:
     """Start the views, wake every unfinished run and return the number of these runs.
 
+    Runs have priority: the views apply nothing until all are woken.
+
     Raises:
         ThreadUnavailableError: The host gives too few threads; no run has been woken.
     """
     if parts.runtime.threads:
-        parts.projections.start()
+        parts.projections.start(held=True)
         parts.inbox_worker.start()
     resumed = parts.ownership.begin()
+    parts.projections.release(burst=resumed > 0)
     parts.inbox_worker.begin()
     return resumed
 

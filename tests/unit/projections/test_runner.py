@@ -11,8 +11,10 @@ import pytest
 from indelible.clock import ManualClock, SystemClock
 from indelible.errors import StoreReadOnlyError, SystemClosedError, UnknownProjectionError
 from indelible.failpoints import Failpoints
-from indelible.projections.engine import runner as runner_module
+from indelible.projections.engine import view_pacing
+from indelible.projections.engine.event_feed import KEPT, EventFeed
 from indelible.projections.engine.runner import ProjectionRunner
+from indelible.projections.engine.view_pacing import ViewPacing
 from indelible.projections.views.default_views import default_projections
 from indelible.projections.views.metrics import Metrics
 
@@ -267,13 +269,14 @@ class Flooded(ProjectionRunner):
             return fold(metrics, events)
 
         monkeypatch.setattr(Metrics, "fold", flooded)
+        monkeypatch.setattr(self._pacing, "_wait_for", self.flooded_wait)
 
     def flood(self) -> None:
         for _ in range(50):
             self.runs += 1
             self.log.run(str(self.runs))
 
-    def _wait_for(self, pending: int, timeout: float) -> None:
+    def flooded_wait(self, pending: int, timeout: float) -> None:
         self._wake.release()
         self.flood()
         self._wake.acquire()
@@ -286,7 +289,7 @@ class Flooded(ProjectionRunner):
 def test_views_leave_a_flood_the_host_but_fall_behind_no_further_than_its_limit(
     log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "_FLOOD_BATCH", 1_000)
+    monkeypatch.setattr(view_pacing, "_FLOOD_BATCH", 1_000)
     following = Flooded(log, monkeypatch)
     log.store.subscribe(following._engine.feed.push)
     following._open()
@@ -294,6 +297,45 @@ def test_views_leave_a_flood_the_host_but_fall_behind_no_further_than_its_limit(
     backlogs = [following.backlog_after_a_turn() for _ in range(10)]
     assert max(backlogs) >= 1_000
     assert max(backlogs) <= 1_400
+
+
+def test_a_held_runner_applies_no_event_before_it_is_released(log: Any) -> None:
+    log.run("1")
+    following = ProjectionRunner(
+        log.store, log.types, default_projections(), SystemClock(), Failpoints()
+    )
+    following.start(held=True)
+    try:
+        assert not following.caught_up(log.store.positions(), 0.2)
+        assert log.views.summary().completed == 0
+        following.release(burst=False)
+        assert following.caught_up(log.store.positions(), LONG)
+        assert log.views.summary().completed == 1
+    finally:
+        following.stop(LONG)
+
+
+@pytest.mark.parametrize("hurried", ["no", "callers", "stopping"])
+def test_views_let_the_burst_of_resumed_work_pass_unless_there_is_hurry(
+    log: Any, hurried: str
+) -> None:
+    feed = EventFeed(log.store, KEPT)
+    log.store.subscribe(feed.push)
+    wake = threading.Condition(feed.lock)
+    pacing = ViewPacing(feed, lambda: 0, wake, ManualClock())
+    arriving = [0, 50, 60, 1]  # runs that are written in each wait, last first
+
+    def wait(_pending: int, _timeout: float) -> None:
+        wake.release()
+        for number in range(arriving.pop()):
+            log.run(f"{len(arriving)}-{number}")
+        wake.acquire()
+
+    pacing._wait_for = wait  # type: ignore[method-assign] # events come without waiting for a time
+    pacing.callers, pacing.stopping = int(hurried == "callers"), hurried == "stopping"
+    with wake:
+        pacing.wait_out_burst()
+    assert len(arriving) == (0 if hurried == "no" else 4)
 
 
 def test_many_writers_and_one_runner_end_with_every_run_in_the_views(log: Any, runner: Any) -> None:
