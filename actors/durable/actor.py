@@ -31,6 +31,7 @@ from indelible.errors.error_text import in_words
 from indelible.events.codec.metadata import correlated, encode_metadata
 from indelible.events.inbox.inbox import Command
 from indelible.events.model.event import EncodedEvent
+from indelible.events.model.message_context import NO_CONTEXT
 from indelible.events.store import Append
 
 logger = logging.getLogger("indelible.actors")
@@ -44,10 +45,10 @@ class DurableActor(PassivatingActor):
     they rest on.  When an append fails, the actor drops that state and reads the stream again.
     """
 
-    __slots__ = ("_is_builtin", "actor_urn", "category", "touched")
+    __slots__ = ("_is_builtin", "actor_urn", "ahead", "category", "touched")
 
     registered: ClassVar[bool] = False
-    ahead: ReadAhead | None = None  # events read in a batch; used by the first recovery
+    ahead: ReadAhead | None  # events read in a batch; used by the first recovery
 
     def __init__(self, stream: str, host: ActorHost, *, presume_new: bool) -> None:
         """Start without state; ``presume_new`` saves reading a stream that is likely empty."""
@@ -62,19 +63,20 @@ class DurableActor(PassivatingActor):
         self._decider = host.deciders[self.category]
         self._takes_context = self.category in host.context_categories
         self._effects, self._work_tracker = host.effects, host.work_trackers[self.category]
-        self._promises, self._awaits_effects = {}, self.category in host.awaiting_categories
+        self._promises, self._wanted = {}, None
+        self._awaits_effects = self.category in host.awaiting_categories
         self._is_builtin = self.category not in host.checked
         self._in_flight = InFlight()
         self._restarts = None
-        self._metadata = correlated(self.identity)
+        self.context, self._metadata = NO_CONTEXT, correlated(self.identity)
         self._recovery_stash = None if presume_new else RecoveryStash(None)
         self._refusal = None
         self._presumed_new = presume_new
         self._recovered_version = None
         self._state = self._decider.initial_state() if presume_new else None
-        self._version = 0
+        self._version = self._snapshot = 0
         self._snapshot_at = host.snapshots.first(self._decider)
-        self._unfinished = None
+        self._unfinished = self.ahead = None
 
     @staticmethod
     def _create_actor_inbox() -> DurableMailbox:  # type: ignore[override] # as above

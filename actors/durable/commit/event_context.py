@@ -29,16 +29,16 @@ class ContextualActor(PooledActor):
         context: Context that events inherit from the first one; empty except in runs.
     """
 
-    # Attributes that every durable actor has are slots, in this class and those below it: instances
-    # share the keys of at most 30 others, and an actor with more has a dict of its own of 1 KiB.
+    # Attributes that every durable actor has are slots, in this class and those below it: a dict
+    # for each actor would be memory, and one more object for the garbage collector.
     __slots__ = (
         *("_decider", "_host", "_metadata", "_takes_context", "_version"),
-        *("identity", "stream"),
+        *("context", "identity", "stream"),
     )
 
     stream: str
     identity: str
-    context: Context = NO_CONTEXT
+    context: Context
     _host: ActorHost
     _decider: Decider[Any]
     _takes_context: bool  # decide has a third parameter

@@ -84,13 +84,13 @@ ENGINE_MESSAGES = frozenset((TimerDue, EffectEnded, CallOver, CallDue, CallCutOf
 class PromisingActor(ContextualActor):
     """Gives each effect its id, and issues again the effects that the state waits for."""
 
-    __slots__ = ("_awaits_effects", "_effects", "_promises", "_state")
+    __slots__ = ("_awaits_effects", "_effects", "_promises", "_state", "_wanted")
 
     _effects: EffectPort
     _promises: dict[str, Promise]  # the newest of each key, outstanding or not
     _state: Any
     _awaits_effects: bool  # the decider defines pending
-    _wanted: Wanted | None = None  # cached result of pending for this state
+    _wanted: Wanted | None  # cached result of pending for this state
 
     def _outstanding(self) -> Wanted:
         """The effects that the state waits for; ``pending`` is called once for each state."""

@@ -35,7 +35,8 @@ class RestartingActor(PromisingActor):
 
     __slots__ = (
         *("_in_flight", "_presumed_new", "_recovered_version", "_recovery_stash", "_refusal"),
-        *("_restarts", "_snapshot_at", "_unfinished", "_work_tracker", "actor_inbox"),
+        *("_restarts", "_snapshot", "_snapshot_at", "_unfinished", "_work_tracker"),
+        "actor_inbox",
     )
 
     actor_inbox: DurableMailbox  # type: ignore[assignment] # not pykka's: a stream is never stopped
@@ -48,7 +49,7 @@ class RestartingActor(PromisingActor):
     _presumed_new: bool
     _recovered_version: int | None  # this object has appended all versions after this one
     _state: Any
-    _snapshot = 0  # version of the newest known snapshot; most streams have none
+    _snapshot: int  # version of the newest known snapshot; most streams have none
     _snapshot_at: int
     _unfinished: tuple[str, int] | None  # as the stream's head has it
 
