@@ -61,7 +61,8 @@ class ShardOwnership:
         for at in range(0, len(heads), PAGE):
             self._directory.wake_together(heads[at : at + PAGE])
         self._wakes.take(shards)
-        self._waker.begin(DoubtfulRuns(self._store, shards, {head.stream for head in heads}))
+        doubtful = DoubtfulRuns(self._store, shards, {head.stream for head in heads})
+        self._waker.begin(doubtful, later=bool(heads))  # behind the actors of the woken runs
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)

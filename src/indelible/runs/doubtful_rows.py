@@ -25,8 +25,6 @@ logger = logging.getLogger("indelible.system")
 PAGE = 1_000
 """Runs that one page compares."""
 
-_STATUS = WORKFLOW_STATUS.c
-
 
 class ViewRow(NamedTuple):
     """What the view says of a run; SQLite takes any type for any column."""
@@ -39,6 +37,14 @@ class ViewRow(NamedTuple):
     steps_unknown: Any
     wake_at: Any
 
+
+_PAGE = f"SELECT {', '.join(ViewRow._fields)} FROM {WORKFLOW_STATUS.name} WHERE state = :state"  # noqa: S608 - names of the view
+_NEXT = " AND (started_at, run_id) > (:started_at, :run_id)"
+_ORDER = " ORDER BY started_at, run_id LIMIT :limit"
+
+# texts instead of expressions, which each opened store would compile anew
+_FIRST_PAGE = sa.text(_PAGE + _ORDER)
+_NEXT_PAGE = sa.text(_PAGE + _NEXT + _ORDER)
 
 After = tuple[str, Any, Any]
 """A state, and the start and id of the last run of the previous page."""
@@ -81,17 +87,11 @@ class DoubtfulRuns:
 
     def _rows(self, state: str, start: Any, run_id: Any) -> Sequence[ViewRow]:
         """Runs of ``state`` after the run ``run_id``, which started at ``start``."""
-        query = (
-            sa.select(*(_STATUS[name] for name in ViewRow._fields))
-            .where(_STATUS.state == state)
-            .limit(PAGE)
-        )
-        query = query.order_by(_STATUS.started_at, _STATUS.run_id)
+        query, values = _FIRST_PAGE, {"state": state, "limit": PAGE}
         if run_id is not None:
-            last = sa.tuple_(sa.literal(start), sa.literal(run_id))
-            query = query.where(sa.tuple_(_STATUS.started_at, _STATUS.run_id) > last)
+            query, values = _NEXT_PAGE, {**values, "started_at": start, "run_id": run_id}
         with self._store.read_views() as connection:
-            return list(starmap(ViewRow, connection.execute(query)))
+            return list(starmap(ViewRow, connection.execute(query, values)))
 
     def _is_relevant(self, row: ViewRow) -> bool:
         run_id, position = row.run_id, row.position

@@ -1,4 +1,4 @@
-"""Wakes doubtful runs: the first page when shards are taken over, the other pages later."""
+"""Wakes doubtful runs, page by page."""
 
 from __future__ import annotations
 
@@ -37,8 +37,14 @@ class DoubtfulRunWaker:
         """Its name in errors."""
         return "the check of doubtful runs"
 
-    def begin(self, doubtful_runs: DoubtfulRuns) -> None:
-        """Wake the first page of ``doubtful_runs`` here, the other pages on actors' threads."""
+    def begin(self, doubtful_runs: DoubtfulRuns, *, later: bool) -> None:
+        """Wake ``doubtful_runs`` page by page on actors' threads, unless ``later`` the first here.
+
+        A system without work then starts no thread of actors.
+        """
+        if later:
+            self._again(doubtful_runs, 0)
+            return
         with self._lock:
             self._pages.append(doubtful_runs)
         self.run_activation()

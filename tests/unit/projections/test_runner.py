@@ -317,7 +317,7 @@ def test_a_held_runner_applies_no_event_before_it_is_released(log: Any) -> None:
 
 @pytest.mark.parametrize("hurried", ["no", "callers", "stopping"])
 def test_views_let_the_burst_of_resumed_work_pass_unless_there_is_hurry(
-    log: Any, hurried: str
+    log: Any, hurried: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = EventFeed(log.store, KEPT)
     log.store.subscribe(feed.push)
@@ -331,7 +331,7 @@ def test_views_let_the_burst_of_resumed_work_pass_unless_there_is_hurry(
             log.run(f"{len(arriving)}-{number}")
         wake.acquire()
 
-    pacing._wait_for = wait  # type: ignore[method-assign] # events come without waiting for a time
+    monkeypatch.setattr(pacing, "_wait_for", wait)
     pacing.callers, pacing.stopping = int(hurried == "callers"), hurried == "stopping"
     with wake:
         pacing.wait_out_burst()
