@@ -63,6 +63,7 @@ class SqlInbox:
         self._read = read
         self._now = now
         self._watch = watch
+        self._used = False  # whether there was a row; until then one small query is enough
         commands = _commands(now)  # composed once: composing costs more than executing
         self._first = commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
         self._given = commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
@@ -104,6 +105,8 @@ class SqlInbox:
         """Return the first ``limit`` unanswered commands for ``shards``, in order."""
         try:
             with self._read() as connection:
+                if self._is_empty(connection):
+                    return []
                 values = {"shards": sorted(shards), "most": limit}
                 return _submitted(connection, self._first, values)
         except StoreCorruptError:
@@ -127,7 +130,7 @@ class SqlInbox:
         stray = _UNANSWERED & INBOX.c.shard.not_in(range(shards))
         query = sa.select(INBOX.c.seq, stray).where(stray | _IMPOSSIBLE_TIME).limit(limit)
         with self._read() as connection:
-            rows = connection.execute(query).all()
+            rows = () if self._is_empty(connection) else connection.execute(query).all()
         damages = ("its answered_at is an impossible time", "its shard does not exist")
         return [
             Submitted(seq, NO_COMMAND, late=False, damage=damages[is_stray])
@@ -187,6 +190,9 @@ class SqlInbox:
 
     def forget(self, limit: int) -> int:
         """Delete up to ``limit`` messages answered more than 7 days ago, and return how many."""
+        with self._read() as connection:
+            if self._is_empty(connection):
+                return 0
         old = (
             sa.select(INBOX.c.seq)
             .where(INBOX.c.answered_at > 0, INBOX.c.answered_at < self._now - REMEMBERED)
@@ -194,6 +200,12 @@ class SqlInbox:
         )
         with self._write() as connection:
             return connection.execute(sa.delete(INBOX).where(INBOX.c.seq.in_(old))).rowcount
+
+    def _is_empty(self, connection: sa.Connection) -> bool:
+        """Whether no process has ever used the inbox, as far as this object knows."""
+        if not self._used:
+            self._used = bool(connection.exec_driver_sql(_ANY_ROW).scalar())
+        return not self._used
 
     def _insert(self, dialect: str) -> sa.Insert:
         timeout = sa.bindparam("timeout", type_=sa.BigInteger)
@@ -260,6 +272,7 @@ _ANSWERS = sa.select(
 ).where(INBOX.c.message_id.in_(sa.bindparam("ids", expanding=True)), INBOX.c.answered_at > 0)
 
 
+_ANY_ROW = "SELECT EXISTS (SELECT 1 FROM inbox)"
 _DELETE_DONE = sa.delete(INBOX).where(_UNANSWERED)
 
 
