@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from indelible.actors.workflow.state.run_state import Failure
+from indelible.actors.workflow.state.run_values import Failure
 from indelible.errors import StoreError
 from indelible.events.model.run_events import Cause
 

@@ -13,7 +13,8 @@ from indelible.actors.workflow.decide.look_ahead import follow
 from indelible.actors.workflow.run_effects import RetryAt
 from indelible.actors.workflow.run_messages import StepRaised, StepReturned
 from indelible.actors.workflow.state.node_status import RUNNING, UNKNOWN
-from indelible.actors.workflow.state.run_state import Failure, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import Failure
 from indelible.events.codec.values import BLOB_THRESHOLD
 from indelible.events.model.run_events import Skip, Start, StepCompleted, StepFailed
 

@@ -18,14 +18,12 @@ from indelible.actors.workflow.decide.frontier import (
 from indelible.actors.workflow.state.block_end import settle, skip
 from indelible.actors.workflow.state.condition_values import IN_BLOB, ConditionValues, answer_of
 from indelible.actors.workflow.state.node_status import COMPLETED, FAILED, PENDING, RUNNING
-from indelible.actors.workflow.state.run_state import Failure, InBlob, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import Failure, InBlob, RunValues
 from indelible.events.model.run_events import Skip
 
-Settled = bytes | InBlob | Failure
-"""The result of a step that settles now, or its failure."""
 
-
-def follow(state: RunState, index: int, settled: Settled) -> NextSteps:
+def follow(state: RunState, index: int, settled: bytes | InBlob | Failure) -> NextSteps:
     """What follows when the step at ``index`` settles, which ``state`` does not contain yet."""
     if not state.plan.chooses:
         return after(state, index, failed=type(settled) is Failure)
@@ -64,8 +62,9 @@ class _LookAhead(RunState):
         self.accepted, self.plan = state.accepted, state.plan
         self.status = bytearray(state.status)
         self.next_child, self.unsettled = dict(state.next_child), dict(state.unsettled)
-        self.results, self.errors = _Overlay(state.results), _Overlay(state.errors)
-        self.skip_reasons = _Overlay(state.skip_reasons)
+        self.settled, self.errors = _Overlay(state.settled), {}
+        assert self.accepted is not None
+        self.values = RunValues(self.accepted, self.plan, self.settled)
         self._steps: list[int] = []
         self._skips: list[Skip] = []
         self._to_open: list[int] = []
@@ -78,13 +77,9 @@ class _LookAhead(RunState):
             lookups=self._lookups,
         )
 
-    def settle_step(self, index: int, settled: Settled) -> None:
-        failed = isinstance(settled, Failure)
-        if isinstance(settled, Failure):
-            self.errors[index] = settled
-        else:
-            self.results[index] = settled
-        self._settle(index, FAILED if failed else COMPLETED)
+    def settle_step(self, index: int, settled: bytes | InBlob | Failure) -> None:
+        self.settled[index] = settled
+        self._settle(index, FAILED if type(settled) is Failure else COMPLETED)
         self._open_all()
 
     def open(self, index: int, answer: Any = None) -> None:
@@ -114,7 +109,7 @@ class _LookAhead(RunState):
         if block is not None:
             self.next_child[block.index] = max(self.next_child[block.index], node.order + 1)
             if answer is None:
-                answer = answer_of(self, index, ConditionValues(self, index))
+                answer = answer_of(self, index, ConditionValues(self.values, index))
             if answer is IN_BLOB:
                 self._lookups.append(index)
                 return
@@ -141,7 +136,7 @@ class _LookAhead(RunState):
         self._condition_failures.append(ConditionFailure(*what, self._steps, self._skips))
         for child in self.plan.nodes[index].children:
             skip(self, child)
-        self.errors[index] = error
+        self.settled[index] = error
         self._settle(index, FAILED)
 
     def _settle(self, index: int, status: int | None) -> None:

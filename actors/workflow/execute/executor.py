@@ -44,7 +44,8 @@ from indelible.actors.workflow.run_messages import (
 )
 from indelible.actors.workflow.state.condition_values import ConditionValues, answer_of
 from indelible.actors.workflow.state.node_results import ReadBlob
-from indelible.actors.workflow.state.run_state import Failure, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import Failure
 from indelible.clock import Clock
 from indelible.errors import StoreError, SystemClosedError
 from indelible.events.model.event import Event
@@ -238,7 +239,7 @@ class Executor(Attempts[StepAttempt]):
             return  # as in _begin()
         reason, failure, unread = "", None, None
         try:
-            answer = answer_of(state, node, ConditionValues(state, node, self.read_blob))
+            answer = answer_of(state, node, ConditionValues(state.values, node, self.read_blob))
         except StoreError as error:
             unread = error
         else:
@@ -274,10 +275,22 @@ class Executor(Attempts[StepAttempt]):
                 return
         if self.unregistered.any:
             self.unregistered.begins(actor.stream, begin.node)
+        failures = state.failures.get(begin.node, 0) if state.failures else 0
         key = (actor.stream, begin.node, begin.attempt)
         blocking, timeout = step_type.blocking, node.timeout
         self._enqueue(
-            StepAttempt(self, actor, state, node, begin.attempt, step_type, key, blocking, timeout)
+            StepAttempt(
+                self,
+                actor,
+                state.values,
+                node,
+                begin.attempt,
+                failures,
+                step_type,
+                key,
+                blocking,
+                timeout,
+            )
         )
 
     def retry_waiting_steps(self) -> None:

@@ -22,7 +22,7 @@ from indelible.actors.workflow.definition.references import resolve
 from indelible.actors.workflow.execute.failed_references import check_reference
 from indelible.actors.workflow.execute.step_context import StepContext
 from indelible.actors.workflow.run_messages import StepRaised, StepReturned, StepUnread
-from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import RunValues
 from indelible.errors import (
     FailedReferenceError,
     PayloadTooLargeError,
@@ -56,7 +56,9 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
     part of a reference cycle, except with the executor, which forgets all attempts when it closes.
 
     Attributes:
+        values: The values that the step may read.
         number: Number of the attempt, from 1.
+        failures: How many attempts at the step have failed before.
         key: Unique among attempts: stream, node and number.
         blocking: Whether it runs on a thread of the pool.
         timeout: Seconds after which the attempt is given up, or ``None``.
@@ -67,9 +69,10 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
 
     attempts: Executor
     actor: DurableActor
-    state: RunState
+    values: RunValues
     node: Node
     number: int
+    failures: int
     step_type: StepType
     key: tuple[str, int, int]
     blocking: bool
@@ -96,7 +99,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
     def prepare(self) -> StepContext:
         """Make the context for the step's function."""
         read_blob, given = self.attempts.read_blob, self.actor.context
-        self.context = StepContext(self.state, self.node, self.number, read_blob, given)
+        self.context = StepContext(self.values, self.node, self.number, read_blob, given)
         return self.context
 
     def call(self, context: StepContext) -> Any:
@@ -109,7 +112,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         node = self.node
         if not node.params:
             return {**node.source, "params": {}}
-        check = partial(check_reference, self.state, node)
+        check = partial(check_reference, self.values, node)
         try:
             params = resolve(node.params, context.__getitem__, context.input, node.name, check)
         except (StoreCorruptError, StoreUnavailableError):
@@ -197,8 +200,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
         record = record_of(error)
         retryable = not isinstance(error, _FINAL)
         if not late:
-            failures = self.state.failures.get(node.index, 0) + 1
-            again = retryable and failures < node.retry.attempts
+            again = retryable and self.failures + 1 < node.retry.attempts
             names = {"run": self.actor.identity, "step": node.path}
             what = f"step {node.path} of run {self.actor.identity}"
             log_failure(what, names, self.number, error, record, again=again)

@@ -8,7 +8,7 @@ from typing import Any
 from indelible.actors.effects.current_attempt import RUNNING
 from indelible.actors.workflow.definition.plan import Node
 from indelible.actors.workflow.state.node_results import ReadBlob, stored_value, value_of
-from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import RunValues
 from indelible.errors import StoreCorruptError, StoreUnavailableError
 from indelible.events.model.message_context import NO_CONTEXT, Context, caused_by
 
@@ -43,7 +43,7 @@ class StepContext(Mapping[str, Any]):
         "_node",
         "_read_blob",
         "_read_error",
-        "_state",
+        "_values",
         "attempt",
         "cancelled",
         "run_id",
@@ -51,19 +51,18 @@ class StepContext(Mapping[str, Any]):
 
     def __init__(
         self,
-        state: RunState,
+        values: RunValues,
         node: Node,
         attempt: int,
         read_blob: ReadBlob,
         given: Context = NO_CONTEXT,
     ) -> None:
-        """Show ``state`` to the step at ``node``; the run inherits the context ``given``."""
-        assert state.accepted is not None
-        self.run_id = state.accepted.run_id
+        """Show ``values`` to the step at ``node``; the run inherits the context ``given``."""
+        self.run_id = values.accepted.run_id
         self.attempt = attempt
         self.cancelled = False
         self._inherited = given
-        self._state = state
+        self._values = values
         self._node = node
         self._read_blob = read_blob
         self._input: Any = None
@@ -87,17 +86,16 @@ class StepContext(Mapping[str, Any]):
         Its ``principal``, ``tenant``, ``reason``, ``correlation_id`` and trace are those of the
         run's start.
         """
-        assert self._state.accepted is not None
-        cause, agent = f"run-{self.idempotency_key}", self._state.accepted.agent
+        cause, agent = f"run-{self.idempotency_key}", self._values.accepted.agent
         return caused_by(self._inherited, cause, identity=self.run_id, agent=agent)
 
     @property
     def input(self) -> Any:
         """A copy of the run's input."""
         if self._input is None:
-            assert self._state.accepted is not None
+            given = self._values.accepted.input
             try:
-                self._input = stored_value(self._state, "its input", self._state.accepted.input)
+                self._input = stored_value(self._values, "its input", given)
             except StoreCorruptError as error:
                 self._read_error = error
                 raise
@@ -105,10 +103,10 @@ class StepContext(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """Result of the earlier step ``name``, or the input's value under that key."""
-        index = self._state.plan.find(self._node.index, name)
+        index = self._values.plan.find(self._node.index, name)
         if index is not None:
             try:
-                return value_of(self._state, index, self._read_blob)
+                return value_of(self._values, index, self._read_blob)
             except StoreCorruptError as error:
                 self._read_error = error
                 raise
@@ -126,7 +124,7 @@ class StepContext(Mapping[str, Any]):
         given = self.input
         if isinstance(given, dict):
             yield from given
-        yield from self._state.plan.visible(self._node.index)
+        yield from self._values.plan.visible(self._node.index)
 
     def __len__(self) -> int:
         """How many names there are."""

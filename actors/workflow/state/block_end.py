@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from indelible.actors.workflow.state.node_status import FAILED, PENDING, SKIPPED
-from indelible.actors.workflow.state.run_state import Failure, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import EARLIER_FAILURE, Failure
 
 
 def settle(state: RunState, index: int, *, failed: bool) -> int:
@@ -29,11 +30,12 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
         state.status[parent] = end
         failed = end == FAILED
         if failed:
-            error = state.errors[index]
+            error = state.settled[index]
+            assert type(error) is Failure
             words = pattern.why_failed(block, child, error.message)
-            state.errors[parent] = (
-                error if words == error.message else Failure(error.error_type, words)
-            )
+            if words != error.message:
+                error = Failure(error.error_type, words)
+            state.errors[parent] = state.settled[parent] = error
         if state.unsettled[parent]:
             for other in block.children:
                 skip(state, other)
@@ -42,16 +44,12 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
     return index
 
 
-def skip(state: RunState, index: int, reason: str = "") -> None:
-    """Skip the node at ``index``, if it is pending, and all nodes below it.
-
-    Without a ``reason`` the reason is an earlier failure.
-    """
+def skip(state: RunState, index: int, reason: str = EARLIER_FAILURE) -> None:
+    """Skip the node at ``index``, if it is pending, and all nodes below it."""
     if state.status[index] != PENDING:
         return
     state.status[index] = SKIPPED
-    if reason:
-        state.skip_reasons[index] = reason
+    state.settled[index] = reason
     node = state.plan.nodes[index]
     if node.kind == "step":
         state.skipped += 1

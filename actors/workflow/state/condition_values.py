@@ -9,8 +9,8 @@ from typing import Any, Final
 from indelible.actors.workflow.definition.references import find_refs, resolve
 from indelible.actors.workflow.execute.failed_references import check_reference
 from indelible.actors.workflow.state.node_results import ReadBlob, stored_value, value_of
-from indelible.actors.workflow.state.node_status import COMPLETED
-from indelible.actors.workflow.state.run_state import Failure, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import Failure, RunValues
 from indelible.errors import FailedReferenceError, StepDataError
 
 
@@ -57,11 +57,11 @@ class ConditionValues:
     """The values of one run that one of its steps or blocks may read."""
 
     def __init__(
-        self, state: RunState, reader: int, read_blob: ReadBlob = _raise_blob_needed
+        self, values: RunValues, reader: int, read_blob: ReadBlob = _raise_blob_needed
     ) -> None:
         """Read the values that the node ``reader`` may read."""
-        self._state = state
-        self._reader = state.plan.nodes[reader]
+        self._values = values
+        self._reader = values.plan.nodes[reader]
         self._read_blob = read_blob
 
     def resolve(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,25 +73,23 @@ class ConditionValues:
             StoreError: A blob cannot be read.
         """
         reader = self._reader
-        check = partial(check_reference, self._state, reader)
+        check = partial(check_reference, self._values, reader)
         refs = [str(ref["ref"]) for _, ref in find_refs(params)]
         given = self._input() if any(ref.split(".", 1)[0] == "input" for ref in refs) else None
         return resolve(params, self._result, given, reader.name, check)
 
     def exists(self, name: str) -> bool:
         """Whether the input has a key, or an earlier step a result, of this name."""
-        index = self._state.plan.find(self._reader.index, name)
+        index = self._values.plan.find(self._reader.index, name)
         if index is not None:
-            return self._state.status[index] == COMPLETED
+            return not isinstance(self._values.settled[index], Failure | str)
         given = self._input()
         return isinstance(given, dict) and name in given
 
     def _input(self) -> Any:
-        accepted = self._state.accepted
-        assert accepted is not None
-        return stored_value(self._state, "its input", accepted.input)
+        return stored_value(self._values, "its input", self._values.accepted.input)
 
     def _result(self, name: str) -> Any:
-        index = self._state.plan.find(self._reader.index, name)
+        index = self._values.plan.find(self._reader.index, name)
         assert index is not None
-        return value_of(self._state, index, self._read_blob)
+        return value_of(self._values, index, self._read_blob)

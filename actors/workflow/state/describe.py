@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from indelible.actors.workflow.definition.plan import Node
-from indelible.actors.workflow.state.node_results import reason_of
-from indelible.actors.workflow.state.node_status import PENDING, SKIPPED
+from indelible.actors.workflow.state.node_status import PENDING
 from indelible.actors.workflow.state.node_status import WORDS as STEP_WORDS
-from indelible.actors.workflow.state.run_state import NODE_TIMES, Failure, RunState, get_times
+from indelible.actors.workflow.state.run_state import NODE_TIMES, RunState, get_times
+from indelible.actors.workflow.state.run_values import Failure
 from indelible.events.model.run_events import RunCompleted, RunQuarantined
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _unknown(state: RunState, step: str) -> str:
 def _step(state: RunState, node: Node, trails: Iterator[int]) -> StepStatus:
     index = node.index
     started, finished, duration = get_times(state.times, NODE_TIMES * index)
-    error = state.errors.get(index)
+    error, settled = state.errors.get(index), state.settled[index]
     return {
         "name": node.name,
         "path": node.path,
@@ -139,7 +139,7 @@ def _step(state: RunState, node: Node, trails: Iterator[int]) -> StepStatus:
         "duration_us": duration,
         "retry_at": state.retry_at.get(index, 0),
         "error": None if error is None else _failure(error, next(trails, None) is not None),
-        "reason": reason_of(state, index) if state.status[index] == SKIPPED else "",
+        "reason": settled if isinstance(settled, str) else "",
     }
 
 

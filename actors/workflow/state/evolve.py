@@ -18,12 +18,11 @@ from indelible.actors.workflow.state.node_status import (
 from indelible.actors.workflow.state.run_state import (
     FINISHED,
     NODE_TIMES,
-    Failure,
-    InBlob,
     RunState,
     put_finished,
     put_started,
 )
+from indelible.actors.workflow.state.run_values import Failure, InBlob
 from indelible.events.model.run_events import (
     RunAccepted,
     RunCompleted,
@@ -56,7 +55,7 @@ def evolve(state: RunState, event: Any, plan_of: Callable[[bytes], Plan]) -> Run
 def _step_completed(state: RunState, event: StepCompleted) -> None:
     index = state.plan.by_path[event.path]
     state.status[index] = COMPLETED
-    state.results[index] = event.result or InBlob(event.blob, event.size)
+    state.settled[index] = event.result or InBlob(event.blob, event.size)
     put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
     state.completed += 1
     state.size += event.size
@@ -74,9 +73,8 @@ def _step_completed(state: RunState, event: StepCompleted) -> None:
 def _step_failed(state: RunState, event: StepFailed) -> None:
     index = state.plan.by_path[event.path]
     put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
-    state.errors[index] = Failure(
-        event.error_type, event.error_message, event.traceback, event.causes
-    )
+    error = Failure(event.error_type, event.error_message, event.traceback, event.causes)
+    state.errors[index] = error
     state.failures[index] = state.failures.get(index, 0) + 1
     state.interruptions.clear()
     state.unknown.pop(index, None)
@@ -87,6 +85,7 @@ def _step_failed(state: RunState, event: StepFailed) -> None:
     if not event.attempt:  # its condition had no answer
         _open_parents(state, index, event.at)
     state.status[index] = FAILED
+    state.settled[index] = error
     node = state.plan.nodes[index]
     if node.pattern is None:
         state.failed += 1

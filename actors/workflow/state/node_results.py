@@ -5,48 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from indelible.actors.workflow.state.node_status import COMPLETED, FAILED, SKIPPED
-from indelible.actors.workflow.state.run_state import InBlob, RunState
+from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.state.run_values import Failure, InBlob, RunValues
 from indelible.errors import StoreCorruptError, ValueDecodeError
 from indelible.events.codec.values import decode_value
-
-EARLIER_FAILURE = "an earlier step failed"
 
 ReadBlob = Callable[[bytes], bytes]
 """Reads the blob with this sha256."""
 
 
-def value_of(state: RunState, index: int, read_blob: ReadBlob) -> Any:
+def value_of(values: RunValues, index: int, read_blob: ReadBlob) -> Any:
     """Result of a step, or a mapping of a block's children by name.
 
     A failed step is ``{"failed": true, "error_type": …, "error": …}``, a skipped one
     ``{"skipped": true, "reason": …}``, a step that has not settled yet ``None``.
     """
-    node = state.plan.nodes[index]
-    status = state.status[index]
-    if status == SKIPPED:
-        return {"skipped": True, "reason": reason_of(state, index)}
-    if node.kind == "step" and status == COMPLETED:
-        stored = state.results[index]
-        assert stored is not None
-        return stored_value(state, f"the result of step {node.path!r}", stored, read_blob)
-    if status == FAILED:
-        error = state.errors[index]
-        return {"failed": True, "error_type": error.error_type, "error": error.message}
-    if node.kind == "step":
-        return None
-    return {
-        state.plan.nodes[child].name: value_of(state, child, read_blob) for child in node.children
-    }
-
-
-def reason_of(state: RunState, index: int) -> str:
-    """Why the step or block at ``index`` was skipped."""
-    return state.skip_reasons.get(index, EARLIER_FAILURE)
+    node, settled = values.plan.nodes[index], values.settled[index]
+    if settled is None:
+        return None if node.pattern is None else _by_name(values, node, read_blob)
+    if type(settled) is str:
+        return {"skipped": True, "reason": settled}
+    if type(settled) is Failure:
+        return {"failed": True, "error_type": settled.error_type, "error": settled.message}
+    assert type(settled) is bytes or type(settled) is InBlob
+    return stored_value(values, f"the result of step {node.path!r}", settled, read_blob)
 
 
 def stored_value(
-    state: RunState, what: str, stored: bytes | InBlob, read_blob: ReadBlob | None = None
+    values: RunValues, what: str, stored: bytes | InBlob, read_blob: ReadBlob | None = None
 ) -> Any:
     """Decode a value that is ``stored`` in the run; ``what`` names it in errors.
 
@@ -59,8 +45,7 @@ def stored_value(
             stored = read_blob(stored.digest)
         return decode_value(stored)
     except (StoreCorruptError, ValueDecodeError) as error:
-        assert state.accepted is not None
-        stream = f"run-{state.accepted.run_id}"
+        stream = f"run-{values.accepted.run_id}"
         if isinstance(error, StoreCorruptError):
             found = f"{what} cannot be read: {error.found}"
             raise StoreCorruptError(error.url, found, stream=stream) from error
@@ -69,7 +54,11 @@ def stored_value(
         ) from error
 
 
-def outcome_value(state: RunState, read_blob: ReadBlob) -> Any:
+def outcome_value(values: RunValues, read_blob: ReadBlob) -> Any:
     """The values of the run's outermost blocks and steps by name, for any outcome."""
-    nodes = state.plan.nodes
-    return {nodes[child].name: value_of(state, child, read_blob) for child in nodes[0].children}
+    return _by_name(values, values.plan.nodes[0], read_blob)
+
+
+def _by_name(values: RunValues, block: Node, read_blob: ReadBlob) -> dict[str, Any]:
+    nodes = values.plan.nodes
+    return {nodes[child].name: value_of(values, child, read_blob) for child in block.children}

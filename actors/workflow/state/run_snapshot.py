@@ -14,7 +14,8 @@ import msgspec
 from msgspec.structs import astuple
 
 from indelible.actors.workflow.definition.plan import Plan
-from indelible.actors.workflow.state.run_state import Failure, InBlob, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import EARLIER_FAILURE, Failure, InBlob, Settled
 from indelible.events.model.run_events import (
     Cause,
     RunAccepted,
@@ -23,7 +24,7 @@ from indelible.events.model.run_events import (
     RunQuarantined,
 )
 
-SCHEMA = f"3-{sys.byteorder}"
+SCHEMA = f"4-{sys.byteorder}"
 """Raise it when the layout changes, or when ``evolve`` gives other states for the same events.
 
 Numbers are stored in the byte order of the machine.
@@ -50,6 +51,9 @@ _BY_NODE = (
     "interruptions",
     "unknown",
 )
+_FAILED = False
+"""Stands for a failure."""
+
 _encode = msgspec.msgpack.encode
 
 
@@ -65,14 +69,11 @@ def to_value(state: RunState) -> dict[str, Any]:
     value["status"] = bytes(state.status)
     value["attempts"] = array("q", state.attempts.values()).tobytes()
     value["times"] = bytes(state.times)
-    value["results"] = [
-        result if type(result) is not InBlob else list(result) for result in state.results.values()
-    ]
+    value["settled"] = [*map(_stored, state.settled.values())]
     value["errors"] = [
         [index, *error[:-1], [[*astuple(cause)] for cause in error.causes]]
         for index, error in state.errors.items()
     ]
-    value["skip_reasons"] = [*map(list, state.skip_reasons.items())]
     for name in _BY_NODE:
         numbers: dict[int, int] = getattr(state, name)
         value[name] = [[*numbers], [*numbers.values()]]
@@ -91,21 +92,36 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
         state.status = bytearray(value["status"])
         state.attempts = dict(enumerate(array("q", value["attempts"])))
         state.times = bytearray(value["times"])
-        state.results = {
-            index: result if type(result) is not list else InBlob(*result)
-            for index, result in enumerate(value["results"])
-        }
         state.errors = {
             index: Failure(kind, message, trace, tuple(Cause(*cause) for cause in causes))
             for index, kind, message, trace, causes in value["errors"]
         }
-        state.skip_reasons = dict(value["skip_reasons"])
+        for index, stored in enumerate(value["settled"]):
+            state.settled[index] = _settled(state, index, stored)
         for name in _BY_NODE:
             setattr(state, name, dict(zip(*value[name], strict=True)))
         count = len(state.plan.nodes)
-        lengths = {len(state.status), len(state.attempts), len(state.results)}
+        lengths = {len(state.status), len(state.attempts), len(value["settled"])}
         if lengths != {count}:
             raise ValueError(f"a snapshot of {lengths} nodes for a plan of {count}")
     for name in _NUMBERS:
         setattr(state, name, value[name])
     return state
+
+
+def _stored(settled: Settled | None) -> Any:
+    """The storable form; a failure stands among the errors already."""
+    if type(settled) is InBlob:
+        return list(settled)
+    if type(settled) is Failure:
+        return _FAILED
+    return "" if settled == EARLIER_FAILURE else settled
+
+
+def _settled(state: RunState, index: int, stored: Any) -> Settled | None:
+    if stored is _FAILED:
+        return state.errors[index]
+    if type(stored) is list:
+        return InBlob(*stored)
+    found: bytes | str | None = EARLIER_FAILURE if stored == "" else stored
+    return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.state.run_values import Failure, RunValues, Settled
 from indelible.events.model.run_events import (
-    Cause,
     RunAccepted,
     RunCompleted,
     RunFailed,
@@ -38,30 +38,13 @@ AWAKE: Final = ("accepted", "running", "")
 """Status words of runs that a new owner process loads first, unless their rows have a wake time."""
 
 
-class InBlob(NamedTuple):
-    """A result that is stored in a blob instead of its event."""
-
-    digest: bytes
-    size: int
-
-
-class Failure(NamedTuple):
-    """Why a step has no result."""
-
-    error_type: str
-    message: str
-    traceback: str = ""
-    causes: tuple[Cause, ...] = ()
-
-
 class RunState:
     """The state of one run, by node.
 
     Dicts and bytearrays of plain values are used instead of lists and arrays: the garbage collector
     does not scan them, and many thousands of runs wait at a time.
 
-    Only ``evolve`` changes the state.  Results are added and never removed, so a running step may
-    read the results of earlier steps from another thread.
+    Only ``evolve`` changes the state, on the actor's thread.  Steps get ``values``, not the state.
     """
 
     __slots__ = (
@@ -77,16 +60,16 @@ class RunState:
         "marked_at",
         "next_child",
         "plan",
-        "results",
         "retry_at",
+        "settled",
         "since_mark",
         "size",
-        "skip_reasons",
         "skipped",
         "status",
         "times",
         "unknown",
         "unsettled",
+        "values",
         "version",
     )
 
@@ -108,14 +91,14 @@ class RunState:
         self.status = bytearray(count)  # of PENDING
         self.attempts = dict.fromkeys(range(count), 0)
         self.times = bytearray(NODE_TIMES * count)
-        self.results: dict[int, bytes | InBlob | None] = dict.fromkeys(range(count))
+        self.settled: dict[int, Settled | None] = dict.fromkeys(range(count))
+        self.values = RunValues(accepted, plan, self.settled)
         self.next_child = dict.fromkeys(plan.blocks, 0)  # children opened so far
         self.unsettled = dict(plan.blocks)
         self.failures: dict[int, int] = {}  # failed attempts, without interruptions
         self.errors: dict[int, Failure] = {}  # the newest error
         self.retry_at: dict[int, int] = {}
         self.interruptions: dict[int, int] = {}  # since the last progress
-        self.skip_reasons: dict[int, str] = {}  # without the reason "an earlier failure"
         self.unknown: dict[int, int] = {}  # attempts that wait for a person
         self.size = len(accepted.input)
         self.marked_at = accepted.at

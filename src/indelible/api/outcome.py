@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from indelible.actors.workflow.state.describe import error_of, outcome_word
 from indelible.actors.workflow.state.node_results import ReadBlob, outcome_value
-from indelible.actors.workflow.state.run_state import InBlob, RunState
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import InBlob
 
 if TYPE_CHECKING:
     from typing_extensions import ReadOnly  # type checkers know it; the library does not need it
@@ -67,13 +68,13 @@ class _Outcome(Mapping[str, Any]):
             "execution_time_ms": max(0, end.at - accepted.at) / 1_000,
             "checkpoints_created": state.checkpoints,
         }
-        if InBlob in map(type, state.results.values()):
-            self._values["result"] = outcome_value(state, read_blob)  # while the store is open
+        if InBlob in map(type, state.settled.values()):  # read it while the store is open
+            self._values["result"] = outcome_value(state.values, read_blob)
 
     def __getitem__(self, key: str) -> Any:
         """The value of ``key``, one of ``KEYS``."""
         if key == "result" and "result" not in self._values:
-            self._values["result"] = outcome_value(self._state, self._read_blob)
+            self._values["result"] = outcome_value(self._state.values, self._read_blob)
         return self._values[key]
 
     def __iter__(self) -> Iterator[str]:

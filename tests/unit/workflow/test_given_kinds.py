@@ -56,7 +56,7 @@ def test_later_steps_outcome_and_recovery_read_what_was_stored(flow: Flow, kind:
     result = flow.run({"steps": steps})["result"]
     assert result == {"make": STORED, "whole": STORED, "part": 2, "look": STORED}
     state = fold(RunDecider(), RunState(), flow.events())
-    assert outcome_value(state, flow.store.blob) == result
+    assert outcome_value(state.values, flow.store.blob) == result
 
 
 def test_a_run_takes_its_input_and_parameters_in_other_kinds_too(flow: Flow) -> None:

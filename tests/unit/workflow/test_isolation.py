@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.workflow.execute.step_context import current_step
+from indelible.actors.workflow.execute.step_context import StepContext, current_step
+from indelible.actors.workflow.state.run_state import RunState
 from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.testing.simulation import SimulatedRuntime
@@ -115,3 +118,33 @@ def test_what_the_engine_does_on_a_step_s_thread_is_in_no_step(flow: Flow) -> No
     endings.add("run-r", lambda _end: seen.append((current_step(), WHO.get())))
     flow.run({"steps": steps_of("remember", 3)})
     assert seen == [(None, "nobody")]
+
+
+def all_within(step: StepContext) -> list[object]:
+    """All objects that can be reached from the context, except through its reader of blobs."""
+    left, found = [object(), step], dict[int, object]()
+    outside = (type, types.FunctionType, types.MethodType, types.ModuleType)
+    while left:
+        one = left.pop()
+        if id(one) not in found and not isinstance(one, outside):
+            found[id(one)] = one
+            left.extend(gc.get_referents(one))
+            left.extend(getattr(one, field) for field in getattr(one, "__struct_fields__", ()))
+    return list(found.values())
+
+
+def test_nothing_that_changes_with_the_run_can_be_reached_from_a_step(flow: Flow) -> None:
+    seen: list[object] = []
+
+    def look() -> None:
+        step = current_step()
+        assert step is not None
+        assert dict(step) == {"day": 3, "one": 1, "step_0_result": 1}
+        seen.extend(all_within(step))
+
+    flow.system.register_step("give", lambda: 1)
+    flow.system.register_step("look", look)
+    steps = [{"name": "one", "type": "give"}, {"name": "two", "type": "look"}]
+    assert flow.run({"steps": steps}, input={"day": 3})["status"] == "success"
+    assert any(isinstance(one, bytes) for one in seen)
+    assert not [one for one in seen if isinstance(one, RunState | bytearray)]

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from indelible.actors.decider import fold
 from indelible.actors.workflow.state.describe import describe
-from indelible.actors.workflow.state.node_results import EARLIER_FAILURE, value_of
+from indelible.actors.workflow.state.node_results import value_of
 from indelible.actors.workflow.state.node_status import COMPLETED
 from indelible.actors.workflow.state.run_state import RunState
+from indelible.actors.workflow.state.run_values import EARLIER_FAILURE
 from indelible.api.facade import access_to
 from indelible.api.system import ActorSystem
 from indelible.cli.commands.events import origin_of
@@ -168,9 +169,10 @@ class RunDetail(NamedTuple):
 
 def _results(state: RunState, blob: Callable[[bytes], bytes], *, whole: bool) -> dict[str, Any]:
     nodes = [n for n in state.plan.nodes if n.kind == "step" and state.status[n.index] == COMPLETED]
+    values = state.values
     if whole:
-        return {node.path: value_of(state, node.index, blob) for node in nodes}
-    return {node.path: brief(value_of(state, node.index, blob), 200) for node in nodes[:_ROWS]}
+        return {node.path: value_of(values, node.index, blob) for node in nodes}
+    return {node.path: brief(value_of(values, node.index, blob), 200) for node in nodes[:_ROWS]}
 
 
 def _checkpoints(events: Sequence[Event]) -> list[dict[str, int]]:

@@ -51,7 +51,7 @@ class RunEnding(NamedTuple):
         state = access_to(system).reader.state(run_id)
         blob = system.store.blob
         last = len(state.plan.nodes) - 1
-        value = outcome_value(state, blob) if whole else value_of(state, last, blob)
+        value = outcome_value(state.values, blob) if whole else value_of(state.values, last, blob)
         return cls(describe(state), reasons, value, not system.owns)
 
     @property
