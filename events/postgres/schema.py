@@ -5,13 +5,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
+from indelible.errors import StoreCorruptError, StoreNotFoundError
+from indelible.events.connections.schema_revision import (
+    check_current,
+    check_known,
+    revision_of,
+    stored_revisions,
+)
 from indelible.events.model.hash_chain import GENESIS
 from indelible.events.postgres.connect.long_statements import while_server_works
 from indelible.events.postgres.driver_errors import sqlstate
 from indelible.failpoints import Failpoints
 
-_NAMES_SHOWN = 3
 _LOST_RACES = frozenset({"23505", "42P07"})  # another process has just made the same table
 _TRIES = 10
 
@@ -38,13 +43,7 @@ def check_schema(connection: sa.Connection, url: str) -> int:
         SchemaVersionError: The schema is older or newer.
         StoreCorruptError: The database belongs to another program.
     """
-    from indelible.migrations import head_revision
-
-    found = _revision(connection, url)
-    if found is None:
-        raise StoreNotFoundError(url)
-    if found != head_revision():
-        raise _other_schema(url, found)
+    check_current(_revision(connection, url), url)
     shards = _count(connection)
     if not shards:
         raise StoreNotFoundError(url)
@@ -97,11 +96,8 @@ def _migrate_schema(
 
 
 def _known_revision(connection: sa.Connection, url: str) -> str | None:
-    from indelible.migrations import revisions
-
     found = _revision(connection, url)
-    if found is not None and found not in revisions():
-        raise _other_schema(url, found)
+    check_known(found, url)
     return found
 
 
@@ -112,28 +108,6 @@ def _count(connection: sa.Connection) -> int:
 def _revision(connection: sa.Connection, url: str) -> str | None:
     """Return the revision of the schema, ``None`` if there is at most alembic's empty table."""
     names = [str(row[0]) for row in connection.exec_driver_sql(_TABLES)]
-    if not names:
+    if names == ["alembic_version"] and not stored_revisions(connection):
         return None
-    if "alembic_version" not in names:
-        shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if names[_NAMES_SHOWN:] else "")
-        raise StoreCorruptError(url, f"it holds the tables of something else ({shown})")
-    found = [
-        str(row[0]) for row in connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-    ]
-    if not found and names == ["alembic_version"]:
-        return None
-    if len(found) != 1 or not found[0].isdecimal() or not {"events", "shards"} <= set(names):
-        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found):.80})")
-    return found[0]
-
-
-def _other_schema(url: str, found: str) -> SchemaVersionError:
-    from indelible.migrations import head_revision
-
-    known = head_revision()
-    fix = (
-        "run the newer version of indelible that made it"
-        if found > known
-        else "open it once for writing, which migrates it"
-    )
-    return SchemaVersionError(url, found, known, fix)
+    return revision_of(connection, url, names)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
@@ -14,6 +12,7 @@ from indelible.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
+from indelible.events.connections.error_translation import ErrorTranslation, driver_error
 
 NO_SHARED_MEMORY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 """Codes of a read that fails because the files beside the database cannot be written."""
@@ -41,9 +40,7 @@ def is_database_failure(error: BaseException) -> bool:
 
 def primary_code(error: BaseException) -> int | None:
     """Return SQLite's primary result code (``sqlite.org/rescode.html``), ``None`` if none."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
-    code = getattr(error, "sqlite_errorcode", None)
+    code = getattr(driver_error(error), "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
@@ -54,10 +51,10 @@ def is_locked(error: BaseException) -> bool:
 
 def is_row_error(error: BaseException) -> bool:
     """Whether the contents of one row caused the error; other rows can be read without it."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
     code = primary_code(error)
-    return code in _ROW_ERRORS if code is not None else str(error).startswith(_NO_TEXT)
+    return (
+        code in _ROW_ERRORS if code is not None else str(driver_error(error)).startswith(_NO_TEXT)
+    )
 
 
 _ROW_ERRORS = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CORRUPT})
@@ -65,10 +62,9 @@ _NO_TEXT = "Could not decode to UTF-8"
 """The beginning of the driver's message; it has no code, since SQLite itself accepts the row."""
 
 
-def translate(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
+def translate(error: BaseException, url: str) -> IndelibleError:
     """Return the error to raise instead of the driver's."""
-    words = str(error.orig if isinstance(error, DBAPIError) else error)
-    code = primary_code(error)
+    words, code = str(driver_error(error)), primary_code(error)
     if code in _LOCKED:
         return StoreUnavailableError("another program holds the database's write lock")
     if code in _CORRUPT or is_row_error(error):
@@ -78,24 +74,18 @@ def translate(error: DBAPIError | sqlite3.Error, url: str) -> IndelibleError:
     return StoreUnavailableError(words)
 
 
-@contextmanager
-def translated_failures(url: str) -> Iterator[None]:
+def translated_failures(url: str) -> ErrorTranslation:
     """Translate the driver's errors in the block, except those of a wrong statement.
 
     A wrong statement is the caller's mistake; its error is raised unchanged.
     """
-    try:
-        yield
-    except DBAPIError as error:
-        if is_database_failure(error):
-            raise translate(error, url) from error
-        raise
+    return ErrorTranslation((DBAPIError,), _translate_failure, url)
 
 
-@contextmanager
-def translated(url: str) -> Iterator[None]:
+def translated(url: str) -> ErrorTranslation:
     """Translate all of the driver's errors in the block to the library's."""
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error) as error:
-        raise translate(error, url) from error
+    return ErrorTranslation((DBAPIError, sqlite3.Error), translate, url)
+
+
+def _translate_failure(error: BaseException, url: str) -> IndelibleError | None:
+    return translate(error, url) if is_database_failure(error) else None

@@ -7,11 +7,9 @@ from contextlib import suppress
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from indelible.errors import SchemaVersionError, StoreCorruptError, StoreNotFoundError
+from indelible.events.connections.schema_revision import check_current, check_known, revision_of
 from indelible.events.sqlite.engines import use_wal
 from indelible.failpoints import Failpoints
-
-_NAMES_SHOWN = 3
 
 
 def check_schema(connection: sa.Connection, url: str) -> None:
@@ -22,13 +20,7 @@ def check_schema(connection: sa.Connection, url: str) -> None:
         SchemaVersionError: The schema is older or newer.
         StoreCorruptError: The file belongs to another program.
     """
-    from indelible.migrations import head_revision
-
-    found = _revision(connection, url)
-    if found is None:
-        raise StoreNotFoundError(url)
-    if found != head_revision():
-        raise _other_schema(url, found)
+    check_current(_revision(connection, url), url)
 
 
 def migrate_schema(connection: sa.Connection, url: str, failpoints: Failpoints) -> None:
@@ -38,12 +30,11 @@ def migrate_schema(connection: sa.Connection, url: str, failpoints: Failpoints) 
         SchemaVersionError: The schema is newer than this version.
         StoreCorruptError: The file belongs to another program.
     """
-    from indelible.migrations import head_revision, migrate, revisions
+    from indelible.migrations import head_revision, migrate
 
     failpoints.hit("migrate.before")
     found = _revision(connection, url)
-    if found is not None and found not in revisions():
-        raise _other_schema(url, found)
+    check_known(found, url)
     use_wal(connection)  # not before the file is known to be a store
     if found == head_revision():
         return
@@ -63,27 +54,4 @@ def _revision(connection: sa.Connection, url: str) -> str | None:
         "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     )
     names = [str(row[0]) for row in tables if not row[0].startswith("sqlite_")]
-    if not names:
-        return None
-    if "alembic_version" not in names:
-        shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if names[_NAMES_SHOWN:] else "")
-        raise StoreCorruptError(url, f"it holds the tables of something else ({shown})")
-    found = [
-        str(row[0]) for row in connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-    ]
-    if len(found) != 1 or not found[0].isdecimal() or not {"events", "shards"} <= set(names):
-        raise StoreCorruptError(url, f"its schema is of something else ({', '.join(found):.80})")
-    return found[0]
-
-
-def _other_schema(url: str, found: str) -> SchemaVersionError:
-    from indelible.migrations import head_revision
-
-    known = head_revision()
-    newer = found > known
-    fix = (
-        "run the newer version of indelible that made it"
-        if newer
-        else "open it once for writing, which migrates it"
-    )
-    return SchemaVersionError(url, found, known, fix)
+    return revision_of(connection, url, names)
