@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError

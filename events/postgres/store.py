@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import (
-    ForkedError,
-    StoreCorruptError,
-    StoreReadOnlyError,
-    SystemClosedError,
-)
-from indelible.events.addresses import Mode, check_mode
+from indelible.errors import ForkedError, StoreCorruptError
+from indelible.events.addresses import Mode
 from indelible.events.commit.group_commit import GroupCommit
+from indelible.events.database_store import CLOSING, DatabaseStore
 from indelible.events.inbox.inbox import Inbox
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.address import parse_address
@@ -31,7 +26,6 @@ from indelible.events.postgres.notify.notifier import EVENTS_CHANNEL
 from indelible.events.postgres.reader import PostgresReader
 from indelible.events.postgres.schema import check_schema, migrate_schema
 from indelible.events.read.lost_streams import shards_with_lost_streams
-from indelible.events.read.stored_log import StoredLog
 from indelible.events.store import OwnershipListener
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
@@ -44,10 +38,8 @@ LEASE = 10.0
 """Seconds after which other processes take over from a dead one: long enough for a paused virtual
 machine or a server that fails over, short enough for people who wait."""
 
-_CLOSING = 5.0  # seconds that closing may wait for the database; a commit takes milliseconds
 
-
-class PostgresEventStore(StoredLog):
+class PostgresEventStore(DatabaseStore[PostgresReader]):
     """A database of which this process writes some shards; its methods are for any thread."""
 
     def __init__(
@@ -79,18 +71,13 @@ class PostgresEventStore(StoredLog):
             ValueError: ``shards`` or ``lease`` is not positive.
             UnknownModeError: There is no such mode.
         """
-        check_mode(mode)
         if shards < 1 or lease <= 0:
             raise ValueError(f"{shards} shards with a lease of {lease} s: give more than 0 of each")
         self._address = parse_address(url)
-        self.url = self._address.render_as_string()  # without its password
-        self._mode = mode
-        self._failpoints = failpoints or Failpoints()
+        super().__init__(self._address.render_as_string(), mode, failpoints)  # without its password
         self._wanted_shards = shards
-        self._opening = threading.Lock()
         self._remote: dict[object, Callable[[], object]] = {}
         self._listener: NotifyListener | None = None
-        self._reader: PostgresReader | None = None
         clock = clock or SystemClock()
         name = f"event store ({self._address.database}): watchdog"
         self._engines = Engines(self._address, lease, clock, name)
@@ -109,13 +96,6 @@ class PostgresEventStore(StoredLog):
         self._group: GroupCommit = self._member.group
         self._inbox = PostgresInbox(write=self._write, read=self._read_inbox)
         watch(self)
-
-    @property
-    def state(self) -> str:
-        """One of "closed", "open", "reading" and "unavailable"."""
-        if self._reader is None:
-            return "closed"
-        return self._group.state if self._mode == "own" else "reading"
 
     @property
     def shards(self) -> int:
@@ -163,7 +143,7 @@ class PostgresEventStore(StoredLog):
         end later then.
         """
         self.check_process()
-        self._watchdog.end_within(_CLOSING)
+        self._watchdog.end_within(CLOSING)
         with self._opening:
             self._member.leave()
             listener, self._listener = self._listener, None
@@ -197,7 +177,7 @@ class PostgresEventStore(StoredLog):
     def _open_for_reading(self, reader: PostgresReader) -> None:
         with reader.engine.connect() as connection:
             self._member.writer.shards = check_schema(connection, self.url)
-        self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
+        self._group.end(self._read_only())
 
     def _new_listener(self) -> NotifyListener:
         channels: dict[str, OnHint] = {
@@ -209,15 +189,9 @@ class PostgresEventStore(StoredLog):
         engine = self._engines.reading()
         return NotifyListener(engine, channels, self.url, self._engines.silence_limit)
 
-    def _forked(self, parent: int) -> None:
-        """Close the store in a forked child, which must not use the inherited connections."""
-        unused = self.state == "closed" and not self._opening.locked()
-        self._opening = threading.Lock()
-        if unused:
-            return
-        self._parent = parent
+    def _abandon(self, error: ForkedError) -> None:
         self._watchdog.reset()
-        self._member.abandon(ForkedError("the event store", self.url, parent))
+        self._member.abandon(error)
         self._inherited = (self._reader, self._listener)
         self._reader = self._listener = None
 
@@ -302,9 +276,7 @@ class PostgresEventStore(StoredLog):
         Raises:
             StoreReadOnlyError: The store is open for reading.
         """
-        self._open_reader()
-        if self._mode == "read":
-            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        self._check_sends_commands()
         if self._listener is not None:
             self._listener.start()
         return self._inbox
@@ -326,9 +298,7 @@ class PostgresEventStore(StoredLog):
             StoreReadOnlyError: The store is open for reading.
             StoreUnavailableError: The database failed; nothing was written.
         """
-        self._open_reader()
-        if self._mode == "read":
-            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        self._check_sends_commands()
         with self._begin(self._views) as connection:
             yield connection
 
@@ -355,10 +325,3 @@ class PostgresEventStore(StoredLog):
         engine = self._open_reader().engine
         with translated_failures(self.url), engine.connect() as connection:
             yield connection
-
-    def _open_reader(self) -> PostgresReader:
-        reader = self._reader
-        if reader is None:
-            self.check_process()
-            raise SystemClosedError("the event store", f"{self.url} is not open")
-        return reader

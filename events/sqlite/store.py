@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -10,19 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from indelible.clock import Clock, SystemClock
-from indelible.errors import (
-    ForkedError,
-    StoreNotFoundError,
-    StoreReadOnlyError,
-    SystemClosedError,
-)
-from indelible.events.addresses import Mode, check_mode
+from indelible.errors import ForkedError, StoreNotFoundError, SystemClosedError
+from indelible.events.addresses import Mode
 from indelible.events.codec.values import VALUE_LIMIT
 from indelible.events.commit.group_commit import GroupCommit
 from indelible.events.concurrency.fair_lock import FairLock
+from indelible.events.database_store import CLOSING, DatabaseStore
 from indelible.events.inbox.inbox import Inbox
 from indelible.events.lease.store_owner import StoreOwner
-from indelible.events.read.stored_log import StoredLog
 from indelible.events.sqlite.address import check_file, parse_address
 from indelible.events.sqlite.driver_errors import (
     NO_SHARED_MEMORY,
@@ -47,10 +41,8 @@ from indelible.events.sqlite.write.writer import SqliteWriter
 from indelible.failpoints import Failpoints
 from indelible.forks import watch
 
-_CLOSING = 5.0  # seconds that closing may wait for a lock; a commit takes milliseconds
 
-
-class SqlEventStore(StoredLog):
+class SqlEventStore(DatabaseStore[SqliteReader]):
     """The store in one SQLite file; its methods are for any thread."""
 
     def __init__(
@@ -70,16 +62,11 @@ class SqlEventStore(StoredLog):
             StoreNotFoundError: ``url`` is not the address of a SQLite file.
             UnknownModeError: There is no such mode.
         """
-        check_mode(mode)
+        super().__init__(url, mode, failpoints)
         self._address = parse_address(url)
-        self.url = url
-        self._mode = mode
         self._clock = clock or SystemClock()
-        self._failpoints = failpoints or Failpoints()
         self._owner = owner
-        self._opening = threading.Lock()
         self._lock = OwnerLock(self._address.owner, url)
-        self._reader: SqliteReader | None = None
         self._lock_wait = LockWait()
         self._writing = writing_engine(self._address, lambda: self._lock_wait.seconds)
         self._writer_lock = FairLock()  # of the writing connection: for groups, views and probes
@@ -94,13 +81,6 @@ class SqlEventStore(StoredLog):
             self._writer, self._clock, self._failpoints, self._writer_lock, name
         )
         watch(self)
-
-    @property
-    def state(self) -> str:
-        """One of "closed", "open", "reading" and "unavailable"."""
-        if self._reader is None:
-            return "closed"
-        return self._group.state if self._mode == "own" else "reading"
 
     # -- life
 
@@ -136,7 +116,7 @@ class SqlEventStore(StoredLog):
         Waits at most 5 s for the lock of another program.
         """
         self.check_process()
-        self._lock_wait.end_within(_CLOSING)
+        self._lock_wait.end_within(CLOSING)
         with self._opening:
             self._group.end(SystemClosedError("the event store", f"{self.url} is closed"))
             reader, self._reader = self._reader, None
@@ -187,7 +167,7 @@ class SqlEventStore(StoredLog):
                 raise translate(error, self.url) from error
             with translated(self.url):
                 reader = self._try_reading(immutable=True)
-        self._group.end(StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"'))
+        self._group.end(self._read_only())
         return reader
 
     def _try_reading(self, *, immutable: bool) -> SqliteReader:
@@ -200,16 +180,10 @@ class SqlEventStore(StoredLog):
             raise
         return SqliteReader(engine, self.url)
 
-    def _forked(self, parent: int) -> None:
-        """Close the store in a forked child, which must not use the lock and the connections."""
-        unused = self.state == "closed" and not self._opening.locked()
-        self._opening = threading.Lock()
-        if unused:
-            return
-        self._parent = parent
-        note_use_at_fork(self.url, parent)
+    def _abandon(self, error: ForkedError) -> None:
+        note_use_at_fork(self.url, error.parent)
         self._lock.drop()
-        self._group.abandon(ForkedError("the event store", self.url, parent))
+        self._group.abandon(error)
         self._inherited, self._reader = self._reader, None
 
     def end_within(self, seconds: float) -> None:
@@ -221,9 +195,7 @@ class SqlEventStore(StoredLog):
     @property
     def inbox(self) -> Inbox:
         """The inbox: commands of other processes."""
-        self._open_reader()
-        if self._mode == "read":
-            raise StoreReadOnlyError(self.url, 'it is open with mode="read"')
+        self._check_sends_commands()
         return self._inbox
 
     def owners(self) -> Sequence[StoreOwner]:
@@ -263,7 +235,7 @@ class SqlEventStore(StoredLog):
         if self._group.state == "closed" and self._mode == "own":  # another owner has taken it
             raise SystemClosedError("the event store", f"{self.url} has another owner")
         if self._mode != "own":
-            raise StoreReadOnlyError(self.url, f'it is open with mode="{self._mode}"')
+            raise self._read_only()
         with self._writer_lock, self._writer.relaxed() as connection:
             yield connection
 
@@ -273,10 +245,3 @@ class SqlEventStore(StoredLog):
         with translated_failures(self.url), self._open_reader().engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection
-
-    def _open_reader(self) -> SqliteReader:
-        reader = self._reader
-        if reader is None:
-            self.check_process()
-            raise SystemClosedError("the event store", f"{self.url} is not open")
-        return reader

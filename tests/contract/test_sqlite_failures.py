@@ -133,7 +133,7 @@ def test_a_full_disk_fails_the_group_and_the_store_recovers(store: SqlEventStore
 def test_closing_waits_for_no_lock_that_another_program_keeps(
     monkeypatch: pytest.MonkeyPatch, database: Path, mode: Literal["own", "client"]
 ) -> None:
-    monkeypatch.setattr("indelible.events.sqlite.store._CLOSING", 0.1)
+    monkeypatch.setattr("indelible.events.sqlite.store.CLOSING", 0.1)
     open_store(url_of(database)).close()
     store = open_store(url_of(database), mode=mode)
     other = sqlite3.connect(database, isolation_level=None)

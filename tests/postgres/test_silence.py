@@ -136,7 +136,7 @@ def test_a_listener_whose_connection_went_silent_listens_again(
 def test_closing_keeps_its_limit_when_the_database_never_answers(
     members: Members, proxy: SilentProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.events.postgres.store._CLOSING", 0.2)
+    monkeypatch.setattr("indelible.events.postgres.store.CLOSING", 0.2)
     store = members.open(lease=LONG).store
     store.append(stream_in(0), [some_event()], expected=0)
     proxy.silence(newcomers=True)
