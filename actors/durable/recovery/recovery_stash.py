@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from indelible.actors.durable import mailbox as inboxes
+from indelible.actors.durable import mailbox
 from indelible.actors.durable.commit.in_flight import answer
 from indelible.actors.durable.envelope import Envelope
 from indelible.errors import ActorStoppedError, StaleEpochError
 from indelible.errors.error_text import message_of
+
+Messages = list[Any] | tuple[()]
+"""A list only if there are messages: the garbage collector need not look into empty tuples."""
 
 WAKE = object()
 """A message without content: it makes the actor run an activation."""
@@ -18,8 +21,7 @@ WAKE = object()
 class RecoveryStash:
     """Exists only while an actor has no state to decide on; most new actors never need one.
 
-    Thousands exist while a store is opened, nearly all of them empty: tuples keep the garbage
-    collector from looking into each.
+    Thousands exist while a store is opened, nearly all of them empty.
 
     Attributes:
         error: The failure; ``None`` if the state was never read.
@@ -34,8 +36,8 @@ class RecoveryStash:
         """Start empty."""
         self.error = error
         self.paused = False
-        self.returned: Sequence[Any] = ()
-        self.stash: Sequence[Any] = ()
+        self.returned: Messages = ()
+        self.stash: Messages = ()
 
     def take_all(self) -> list[Any]:
         """Remove and return all messages, oldest first."""
@@ -43,13 +45,13 @@ class RecoveryStash:
         self.returned = self.stash = ()
         return waiting
 
-    def give_back(self, items: Iterable[Any]) -> None:
+    def give_back(self, items: Sequence[Any]) -> None:
         """Add ``items``, whose append has failed, to those that were returned."""
-        self.returned = (*self.returned, *items)
+        self.returned = _extended(self.returned, items)
 
-    def keep(self, items: Iterable[Any]) -> None:
+    def keep(self, items: Sequence[Any]) -> None:
         """Add ``items`` to the stash."""
-        self.stash = (*self.stash, *items)
+        self.stash = _extended(self.stash, items)
 
     def refuse_or_keep(self, items: Iterable[Any], dead_letter: Callable[[Any, str], None]) -> None:
         """Fail all asks while the log cannot be read; keep other messages, up to the bound.
@@ -60,11 +62,18 @@ class RecoveryStash:
         for item in items:
             if type(item) is Envelope and item.reply_to is not None:
                 answer([(item.reply_to, self.error)])
-            elif type(item) is Envelope and len(self.stash) + len(kept) >= inboxes.COMMANDS:
+            elif type(item) is Envelope and len(self.stash) + len(kept) >= mailbox.COMMANDS:
                 dead_letter(item.message, str(self.error))
             elif item is not WAKE:
                 kept.append(item)
         self.keep(kept)
+
+
+def _extended(kept: Messages, items: Sequence[Any]) -> Messages:
+    if not isinstance(kept, tuple):
+        kept.extend(items)
+        return kept
+    return list(items) if items else ()
 
 
 def refuse(
