@@ -57,7 +57,7 @@ def parse_address(url: str) -> Address:
         raise address_error(url, "options behind a question mark are not taken")
     try:
         database = Path(name).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # links in a cycle, a NUL
         raise StoreNotFoundError(url, f"its path leads nowhere ({error})") from error
     return Address(database, database.with_name(f"{database.name}-owner"), Path(f"{database}-wal"))
 

@@ -91,10 +91,10 @@ def test_a_folder_and_a_missing_folder_are_named(tmp_path: Path) -> None:
             open_store(url_of(tmp_path), mode=mode)
         with pytest.raises(StoreNotFoundError, match=f"no folder {tmp_path}/none; make it"):
             open_store(url_of(tmp_path / "none" / "a.db"), mode=mode)
-    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "cycle").symlink_to("cycle")
     with pytest.raises(StoreNotFoundError):
-        open_store(url_of(tmp_path / "circle"))
-    assert [path.name for path in tmp_path.iterdir()] == ["circle"]
+        open_store(url_of(tmp_path / "cycle"))
+    assert [path.name for path in tmp_path.iterdir()] == ["cycle"]
 
 
 @pytest.mark.parametrize("mode", ["readonly", "", None, "OWN"])

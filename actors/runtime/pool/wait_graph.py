@@ -118,7 +118,7 @@ class Waits:
 
     def _deadlock(self, chain: list[object], *, cycle: bool) -> DeadlockError:
         return DeadlockError(
-            [str(link) for link in chain], len(self._by_thread), self._waiters, circle=cycle
+            [str(link) for link in chain], len(self._by_thread), self._waiters, cycle=cycle
         )
 
     def _cycle(self, last: Wait) -> list[object] | None:

@@ -180,21 +180,19 @@ class ActorQuarantinedError(ActorError):
 
 
 class DeadlockError(ActorError):
-    """Too many actors or steps on a bounded pool wait for each other, or some wait in a circle."""
+    """Too many actors or steps on a bounded pool wait for each other, or some wait in a cycle."""
 
     chain: tuple[str, ...]
 
     def __init__(
-        self, chain: Sequence[str], limit: int, who: str = "actors", *, circle: bool = False
+        self, chain: Sequence[str], limit: int, who: str = "actors", *, cycle: bool = False
     ) -> None:
         """``chain`` lists the waiters, each waiting for the next; ``who`` is actors or steps.
 
-        ``limit`` of them wait already; with ``circle`` the chain is a circle.
+        ``limit`` of them wait already; with ``cycle`` the chain is a cycle.
         """
         what = (
-            f"{who} would wait in a circle"
-            if circle
-            else f"{limit} {who} already block on an answer"
+            f"{who} would wait in a cycle" if cycle else f"{limit} {who} already block on an answer"
         )
         super().__init__(
             f"{what}; the wait chain is "

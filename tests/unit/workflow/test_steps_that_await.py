@@ -1,4 +1,4 @@
-"""Asynchronous steps that await each other's runs: a circle is an error, what can end is none."""
+"""Asynchronous steps that await each other's runs: a cycle is an error, what can end is none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from indelible.results import StepError
 SOON = 0.05
 
 
-class Circle:
+class Cycle:
     """A system with steps that each wait for a run, in one way or another, once all have begun."""
 
     def __init__(self) -> None:
@@ -81,11 +81,11 @@ class Circle:
 
 
 @pytest.fixture
-def circle() -> Iterator[Circle]:
-    circle = Circle()
-    with circle.system:
-        yield circle
-        circle.go.set()
+def cycle() -> Iterator[Cycle]:
+    cycle = Cycle()
+    with cycle.system:
+        yield cycle
+        cycle.go.set()
 
 
 @pytest.mark.parametrize(
@@ -98,51 +98,51 @@ def circle() -> Iterator[Circle]:
     ],
     ids="-".join,
 )
-def test_runs_that_await_each_other_s_end_fail_with_the_circle(
-    circle: Circle, ways: tuple[str, ...]
+def test_runs_that_await_each_other_s_end_fail_with_the_cycle(
+    cycle: Cycle, ways: tuple[str, ...]
 ) -> None:
     names = "pqr"[: len(ways)]
     around = zip(names, ways, names[1:] + names[0], strict=True)
-    errors = circle.errors(*[circle.start(run, way, other) for run, way, other in around])
+    errors = cycle.errors(*[cycle.start(run, way, other) for run, way, other in around])
     assert [error["type"] for error in errors] == ["DeadlockError"]
     message = errors[0]["message"]
-    assert message.startswith("steps would wait in a circle; the wait chain is ")
+    assert message.startswith("steps would wait in a cycle; the wait chain is ")
     assert all(f"{name}/of-{name} -> " in message for name in names)
 
 
-def test_a_step_that_awaits_its_own_run_fails_at_once(circle: Circle) -> None:
-    (error,) = circle.errors(circle.start("p", "await_end", "p"))
+def test_a_step_that_awaits_its_own_run_fails_at_once(cycle: Cycle) -> None:
+    (error,) = cycle.errors(cycle.start("p", "await_end", "p"))
     assert error["type"] == "DeadlockError"
     assert "the wait chain is p/of-p -> run-p;" in error["message"]
 
 
-def test_a_chain_of_awaits_that_ends_is_no_circle(circle: Circle) -> None:
-    runs = [circle.start(run, "await_end", other) for run, other in ("pq", "qr")]
-    runs.append(circle.start("r", "await_in_time", "p"))
-    assert {error["type"] for error in circle.errors(*runs)} == {"ResultTimeoutError"}
+def test_a_chain_of_awaits_that_ends_is_no_cycle(cycle: Cycle) -> None:
+    runs = [cycle.start(run, "await_end", other) for run, other in ("pq", "qr")]
+    runs.append(cycle.start("r", "await_in_time", "p"))
+    assert {error["type"] for error in cycle.errors(*runs)} == {"ResultTimeoutError"}
 
 
 @pytest.mark.parametrize("way", ["await_in_time", "await_under_a_time_out"])
-def test_a_wait_with_a_time_out_is_no_deadlock(circle: Circle, way: str) -> None:
-    runs = [circle.start("p", "await_end", "q"), circle.start("q", way, "p")]
-    (error,) = circle.errors(*runs)
+def test_a_wait_with_a_time_out_is_no_deadlock(cycle: Cycle, way: str) -> None:
+    runs = [cycle.start("p", "await_end", "q"), cycle.start("q", way, "p")]
+    (error,) = cycle.errors(*runs)
     assert error["type"].endswith("TimeoutError")
 
 
-def test_a_wait_that_the_step_s_own_time_out_ends_is_no_deadlock(circle: Circle) -> None:
-    run = circle.start("p", "await_end", "p", timeout=SOON)
-    assert [error["type"] for error in circle.errors(run)] == ["StepTimeoutError"]
+def test_a_wait_that_the_step_s_own_time_out_ends_is_no_deadlock(cycle: Cycle) -> None:
+    run = cycle.start("p", "await_end", "p", timeout=SOON)
+    assert [error["type"] for error in cycle.errors(run)] == ["StepTimeoutError"]
 
 
-def test_what_another_task_of_the_step_awaits_may_be_called_off(circle: Circle) -> None:
-    run = circle.start("p", "await_until_called_off", "p")
-    assert circle.errors(run) == []
+def test_what_another_task_of_the_step_awaits_may_be_called_off(cycle: Cycle) -> None:
+    run = cycle.start("p", "await_until_called_off", "p")
+    assert cycle.errors(run) == []
     assert run.result(50)["status"] == "success"
 
 
-def test_no_wait_is_remembered_once_it_is_over(circle: Circle) -> None:
-    runs = [circle.start("p", "await_end", "q"), circle.start("q", "await_end", "p")]
-    assert len(circle.errors(*runs)) == 1
-    waits = access_to(circle.system).parts.runtime.pool._waits
+def test_no_wait_is_remembered_once_it_is_over(cycle: Cycle) -> None:
+    runs = [cycle.start("p", "await_end", "q"), cycle.start("q", "await_end", "p")]
+    assert len(cycle.errors(*runs)) == 1
+    waits = access_to(cycle.system).parts.runtime.pool._waits
     assert waits is not None
     assert waits._by_waiter == {}
