@@ -160,7 +160,7 @@ def test_a_step_sees_exactly_what_is_finished_before_it(example: Example) -> Non
 @given(examples())
 def test_a_stored_definition_compiles_to_itself(example: Example) -> None:
     plan = compile_definition(example.definition, TYPES)
-    stored = copy.deepcopy(dict(plan.nodes[0].definition))
+    stored = copy.deepcopy(dict(plan.nodes[0].source))
     assert compile_definition(stored, TYPES).encoded == plan.encoded
 
 

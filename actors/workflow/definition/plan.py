@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -69,16 +68,6 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     retry: RetryPolicy
     on_unknown: str
     source: Mapping[str, Any]
-
-    @property
-    def definition(self) -> Mapping[str, Any]:
-        """The normalised mapping that it was compiled from, read-only; a step's has ``params``.
-
-        A new view is made at each call: the garbage collector would have to scan stored views.
-        """
-        if self.kind == "step":
-            return MappingProxyType({**self.source, "params": self.params})
-        return MappingProxyType(dict(self.source))
 
 
 class Plan(msgspec.Struct, frozen=True, eq=False):
