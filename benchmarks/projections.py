@@ -22,7 +22,7 @@ from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.runner import ProjectionRunner
 from indelible.projections.engine.view_engine import Engine
 from indelible.projections.views.default_views import default_projections
@@ -162,7 +162,7 @@ def main() -> None:
 def forget(store: EventStore, name: str) -> None:
     """Empty a view."""
     with store.write_views() as connection:
-        cursors.forget(connection, name)
+        view_cursors.forget(connection, name)
         for view in default_projections():
             if view.name == name:
                 for table in view.tables:

@@ -167,11 +167,11 @@ class StoredLog(GroupedStore):
         from indelible.events.verification.inbox_check import check_inbox
         from indelible.events.verification.index_check import check_indexes
         from indelible.events.verification.log_check import verify_log
+        from indelible.events.verification.log_tables import LogTables
         from indelible.events.verification.snapshot_check import check_snapshots
-        from indelible.events.verification.tables import Tables
 
         reader = self._open_reader()
-        tables, findings = Tables(self.read_views, self._without_time_limit), Findings()
+        tables, findings = LogTables(self.read_views, self._without_time_limit), Findings()
         with findings.collecting():
             check_indexes(self.read_views, self._without_time_limit, findings)
         count = verify_log(

@@ -9,7 +9,7 @@ from indelible.events.commit.shard_plan import shard_of
 from indelible.events.inbox.inbox import ANSWER_LIMIT, COMMAND_LIMIT, TEXT_LIMIT
 from indelible.events.model.stream_names import is_text
 from indelible.events.verification.findings import Findings
-from indelible.events.verification.rows import Connect, Rows
+from indelible.events.verification.row_reader import Connect, RowReader
 
 _PAGE = 100  # rows: SQLite loads each row whole, with its answer
 
@@ -83,7 +83,7 @@ def check_inbox(connect: Connect, shards: int, findings: Findings) -> None:
     Raises:
         VerificationError: The limit of findings is reached.
     """
-    for page in Rows(connect, ANSWER_LIMIT).every("inbox", _COLUMNS, ("seq",), _PAGE):
+    for page in RowReader(connect, ANSWER_LIMIT).every("inbox", _COLUMNS, ("seq",), _PAGE):
         for row in map(_CommandRow._make, page):
             wrong = row.wrong
             if not wrong and row.shard != shard_of(row.stream, shards):

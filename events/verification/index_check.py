@@ -8,8 +8,8 @@ from collections import defaultdict
 import sqlalchemy as sa
 
 from indelible.events.verification.findings import LIMIT, Findings
-from indelible.events.verification.rows import Connect, disable_plans, is_sqlite
-from indelible.events.verification.tables import INDEX_SCANS, WithoutTimeLimit
+from indelible.events.verification.log_tables import INDEX_SCANS, WithoutTimeLimit
+from indelible.events.verification.row_reader import Connect, disable_plans, is_sqlite
 
 _TABLE_SCANS = ("enable_seqscan", "enable_sort", "enable_incremental_sort")
 

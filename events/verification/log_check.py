@@ -12,8 +12,8 @@ from indelible.events.model.run_events import StepCompleted
 from indelible.events.verification.anchor import Anchor, AnchoredEnd
 from indelible.events.verification.chain_walk import OnPage, ReadShard, ShardEnd, walk_shard
 from indelible.events.verification.findings import Findings
+from indelible.events.verification.log_tables import LogTables
 from indelible.events.verification.stream_check import StreamCheck, Sums, fingerprint
-from indelible.events.verification.tables import Tables
 
 Ends = Callable[[], Sequence[ShardEnd]]
 """Reads the rows of all shards."""
@@ -73,7 +73,7 @@ def verify_chains(ends: Sequence[ShardEnd], read: ReadShard, anchor: Anchor) -> 
 def verify_log(
     ends: Ends,
     read: ReadShard,
-    tables: Tables,
+    tables: LogTables,
     read_blob: Callable[[bytes], bytes],
     anchor: Anchor,
     shards: int,
@@ -145,7 +145,9 @@ def _compare(
                 findings.add(end.shard, end.head, words)
 
 
-def _check_references(events: Sequence[RecordedEvent], tables: Tables, findings: Findings) -> None:
+def _check_references(
+    events: Sequence[RecordedEvent], tables: LogTables, findings: Findings
+) -> None:
     """Check that the blobs exist to which ``events`` of runs refer."""
     wanted: dict[bytes, RecordedEvent] = {}
     for event in events:
@@ -166,7 +168,9 @@ def _digest(payload: bytes) -> bytes:
         return b""
 
 
-def _check_blobs(tables: Tables, read_blob: Callable[[bytes], bytes], findings: Findings) -> None:
+def _check_blobs(
+    tables: LogTables, read_blob: Callable[[bytes], bytes], findings: Findings
+) -> None:
     for digest in tables.digests():
         if not isinstance(digest, bytes):
             findings.add(-1, 0, f"the key of a blob is {digest!r:.80}, where a sha256 was wanted")

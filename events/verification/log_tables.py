@@ -12,7 +12,13 @@ import sqlalchemy as sa
 
 from indelible.events.model.event_types import EVENT_LIMIT
 from indelible.events.model.stream_names import is_text
-from indelible.events.verification.rows import PAGE, Connect, Rows, disable_plans, is_sqlite
+from indelible.events.verification.row_reader import (
+    PAGE,
+    Connect,
+    RowReader,
+    disable_plans,
+    is_sqlite,
+)
 
 WithoutTimeLimit = Callable[[sa.Connection], AbstractContextManager[object]]
 """Lifts the time limit for a statement that reads a whole table, and so may take minutes."""
@@ -60,7 +66,7 @@ class Indexed(NamedTuple):
     chain: bytes
 
 
-class Tables:
+class LogTables:
     """Reads the tables of the log; a damaged row does not hide the others."""
 
     def __init__(
@@ -69,7 +75,7 @@ class Tables:
         """``connect`` begins a read-only transaction; ``without_time_limit`` is for counting."""
         self._connect = connect
         self._without_time_limit = without_time_limit
-        self._rows = Rows(connect, EVENT_LIMIT)
+        self._rows = RowReader(connect, EVENT_LIMIT)
 
     def streams(self) -> Iterator[Sequence[StreamRow]]:
         """Return all rows of ``streams`` by id, page by page."""

@@ -40,7 +40,7 @@ class Unreadable:
         return f"unreadable ({self._why:.{_MESSAGE_LIMIT}})"
 
 
-class Rows:
+class RowReader:
     """Reads pages of rows, each in a short transaction of its own."""
 
     def __init__(self, connect: Connect, limit: int) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from indelible.events.inbox.inbox import TEXT_LIMIT
 from indelible.events.snapshots import SNAPSHOT_BYTES, Snapshot, unpack
 from indelible.events.verification.findings import Findings
-from indelible.events.verification.rows import Rows
+from indelible.events.verification.row_reader import RowReader
 
 _COLUMNS = (
     *("stream", "version", f"substr(schema, 1, {TEXT_LIMIT})", "taken_at"),
@@ -58,7 +58,7 @@ def all_snapshots(store: SnapshotStore) -> Iterator[SnapshotRow]:
     Raises:
         StoreError: The snapshots cannot be read.
     """
-    rows = Rows(store.read_views, SNAPSHOT_BYTES)
+    rows = RowReader(store.read_views, SNAPSHOT_BYTES)
     for [row] in rows.every("snapshots", _COLUMNS, ("stream", "version"), 1):
         snapshot = unpack(*row) if tuple(map(type, row)) == _KINDS else None
         if snapshot and store.event_id(snapshot.stream, snapshot.version) != snapshot.event_id:

@@ -8,7 +8,7 @@ from indelible.events.commit.shard_plan import STREAM_ID_BITS, shard_of
 from indelible.events.model.stream_names import category_of, is_text
 from indelible.events.verification.chain_walk import ShardEnd
 from indelible.events.verification.findings import Findings
-from indelible.events.verification.tables import Indexed, StreamRow, Tables
+from indelible.events.verification.log_tables import Indexed, LogTables, StreamRow
 
 Sums = dict[int, int]
 """For each shard a sum over its events that does not depend on their order."""
@@ -26,7 +26,7 @@ class StreamCheck:
     """
 
     def __init__(
-        self, tables: Tables, ends: Mapping[int, ShardEnd], shards: int, findings: Findings
+        self, tables: LogTables, ends: Mapping[int, ShardEnd], shards: int, findings: Findings
     ) -> None:
         """``ends`` are the ends to which the chains were checked; ``shards`` is their number."""
         self._tables = tables

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.schema import DropTable
 
 from indelible.events.store import Cursor
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.commit_durability import wait_for_disk
 from indelible.projections.engine.view_updater import ViewUpdater
-from indelible.projections.parked import parked_rows as parking
+from indelible.projections.parked import parked_rows
 from indelible.projections.sql.pipelined_statements import PipelinedStatements
 from indelible.projections.views.view import View
 
@@ -69,7 +69,7 @@ class Rebuild:
         """Make empty tables, or continue those of an interrupted rebuild of this version."""
         with begin([self.updater.name]) as connection:
             wait_for_disk(connection)
-            view_cursor = cursors.read_view_cursors(connection).get(self.updater.name)
+            view_cursor = view_cursors.read_view_cursors(connection).get(self.updater.name)
             if view_cursor is not None and view_cursor.version == self._projection.version:
                 self.updater.cursor = view_cursor.cursor
                 self.resumed = sum(view_cursor.cursor.values())
@@ -81,7 +81,7 @@ class Rebuild:
         tables = self.updater.projection.tables
         for table in tables:
             connection.execute(DropTable(table, if_exists=True))
-        cursors.forget(connection, self.updater.name)
+        view_cursors.forget(connection, self.updater.name)
         inspector = sa.inspect(connection)
         taken = {
             index["name"]
@@ -95,8 +95,8 @@ class Rebuild:
                     index.name = sa.quoted_name(f"{index.name}_2", quote=None)
             table.create(connection, checkfirst=False)
         statements = PipelinedStatements(connection)
-        begun = cursors.Moved(self.updater.name, self._projection.version, {0: 0}, {})
-        cursors.move(statements, [begun])
+        begun = view_cursors.Moved(self.updater.name, self._projection.version, {0: 0}, {})
+        view_cursors.move(statements, [begun])
         statements.run()
 
     def covers(self, live: Cursor) -> bool:
@@ -124,7 +124,7 @@ class Rebuild:
         self.swapping = True
         with begin([name, self.updater.name]) as connection:
             wait_for_disk(connection)
-            stored_cursors = cursors.read_view_cursors(connection)
+            stored_cursors = view_cursors.read_view_cursors(connection)
             if self.updater.name not in stored_cursors:
                 self.finished = True
                 return ViewUpdater(self._projection, name, stored_cursors[name].cursor)
@@ -136,10 +136,10 @@ class Rebuild:
             ):
                 connection.execute(DropTable(old, if_exists=True))
                 connection.exec_driver_sql(f"ALTER TABLE {new.name} RENAME TO {old.name}")
-            skipped = parking.skipped(connection, name)
-            cursors.forget(connection, name)
-            cursors.rename(connection, self.updater.name, name)
-            parking.skip(connection, name, skipped)
+            skipped = parked_rows.skipped(connection, name)
+            view_cursors.forget(connection, name)
+            view_cursors.rename(connection, self.updater.name, name)
+            parked_rows.skip(connection, name, skipped)
             before_commit(connection)
         self.finished = True
         return ViewUpdater(self._projection, name, self.updater.cursor)

@@ -21,7 +21,7 @@ from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor, EventStore
 from indelible.failpoints import Failpoints
 from indelible.loops import Loop
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.view_engine import Engine, reaches
 from indelible.projections.engine.view_ownership import LEASE
 from indelible.projections.engine.view_pacing import ViewPacing
@@ -189,7 +189,7 @@ class ProjectionRunner:
 
     def _stored_reach(self, cursor: Cursor, names: Collection[str]) -> bool:
         with self._store.read_views() as connection:
-            found = cursors.read_view_cursors(connection)
+            found = view_cursors.read_view_cursors(connection)
         return all(name in found and reaches(found[name].cursor, cursor) for name in names)
 
     def rebuild(self, name: str, on_progress: Callable[[int, int], None] | None = None) -> int:

@@ -16,7 +16,7 @@ from indelible.errors import RoleLostError, UnknownProjectionError
 from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor, EventStore
 from indelible.failpoints import Failpoints
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.commit_durability import wait_for_disk
 from indelible.projections.engine.cursor_check import checked_cursors, within
 from indelible.projections.engine.event_feed import KEPT, EventFeed
@@ -203,11 +203,11 @@ class Engine:
     def _compare(self) -> None:
         """Set the cursors of the views to the stored ones, if they differ."""
         with self._store.read_views() as connection:
-            stored_cursors = cursors.read_view_cursors(connection)
+            stored_cursors = view_cursors.read_view_cursors(connection)
         for name, updater in self.updaters.items():
             view_cursor = stored_cursors.get(name)
             cursor = view_cursor.cursor if view_cursor is not None else {}
-            if view_cursor is not None and view_cursor.version == cursors.DAMAGED:
+            if view_cursor is not None and view_cursor.version == view_cursors.DAMAGED:
                 if name not in self.rebuilds:
                     _log.error("the cursor of view %s is damaged, rebuilding", name)
                     self.rebuild(name)
@@ -236,7 +236,7 @@ class Engine:
             ):
                 self._leave_to_newer_code(name)
             else:
-                damaged = view_cursor.version == cursors.DAMAGED
+                damaged = view_cursor.version == view_cursors.DAMAGED
                 why = "has a damaged cursor" if damaged else "changes its version"
                 _log.info("view %s %s, rebuilding", name, why)
                 self.rebuild(name)

@@ -16,9 +16,9 @@ from sqlalchemy import exc
 from indelible.errors import StoreError
 from indelible.events.model.event import UNREADABLE
 from indelible.events.store import Cursor
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.view_batch import Bad, ViewBatch
-from indelible.projections.parked import parked_rows as parking
+from indelible.projections.parked import parked_rows
 from indelible.projections.sql.pipelined_statements import PipelinedStatements
 from indelible.projections.views.view import Pair, View
 
@@ -57,9 +57,9 @@ class ViewUpdater:
         types = {*self.projection.event_types, UNREADABLE}
         return [bad for bad in batch.undecodable if bad[0].type in types]
 
-    def moved(self, batch: ViewBatch) -> cursors.Moved:
+    def moved(self, batch: ViewBatch) -> view_cursors.Moved:
         """Return the change of its cursor by ``batch``."""
-        return cursors.Moved(self.name, self.projection.version, batch.positions, self.cursor)
+        return view_cursors.Moved(self.name, self.projection.version, batch.positions, self.cursor)
 
     def advance(self, positions: Cursor) -> None:
         """Move the cursor to ``positions``, which are committed."""
@@ -96,11 +96,11 @@ def apply_together(
         for updater, changes, bad in work:
             if changes is not None:
                 updater.projection.write(statements, changes)
-            parking.park(connection, updater.name, bad)
+            parked_rows.park(connection, updater.name, bad)
             if batch.decisions:
                 statements.run()
                 decide(connection, updater, batch)
-        cursors.move(statements, [updater.moved(batch) for updater in updaters])
+        view_cursors.move(statements, [updater.moved(batch) for updater in updaters])
         statements.run()
         before_commit()
     for updater in updaters:
@@ -120,17 +120,17 @@ def apply_or_park(
     cursor moves.
     """
     with begin() as connection:
-        view_cursor = cursors.read_view_cursors(connection).get(updater.name)
+        view_cursor = view_cursors.read_view_cursors(connection).get(updater.name)
         cursor = view_cursor.cursor if view_cursor is not None else {}
         if cursor != updater.cursor:
             updater.set_cursor(cursor)
             return
         bad = updater.undecodable(batch)
         bad += apply_part(updater.projection, connection, updater.wanted(batch))
-        parking.park(connection, updater.name, bad)
+        parked_rows.park(connection, updater.name, bad)
         decide(connection, updater, batch)
         statements = PipelinedStatements(connection)
-        cursors.move(statements, [updater.moved(batch)])
+        view_cursors.move(statements, [updater.moved(batch)])
         statements.run()
         before_commit()
     updater.advance(batch.positions)

@@ -19,7 +19,7 @@ from indelible.events.read.shard_gaps import read_places
 from indelible.events.store import Cursor, EventStore
 from indelible.projections.engine.view_batch import Bad, ViewBatch, decode
 from indelible.projections.engine.view_updater import ViewUpdater, apply_part
-from indelible.projections.parked import parked_rows as parking
+from indelible.projections.parked import parked_rows
 
 _BATCH = 1_000  # events that a projection gets at once
 
@@ -40,7 +40,7 @@ class ParkedDecisions:
                 continue
             place = (decision.shard, decision.position)
             if isinstance(decision, EventSkipped):
-                parking.skip(connection, updater.name, [place])
+                parked_rows.skip(connection, updater.name, [place])
             else:
                 self._retry(connection, updater, cursor, place)
 
@@ -51,24 +51,26 @@ class ParkedDecisions:
         cursor: Cursor,
         place: tuple[int, int],
     ) -> None:
-        stream = parking.stream_of(connection, updater.name, *place)
+        stream = parked_rows.stream_of(connection, updater.name, *place)
         if stream is None:
             return  # the event is not parked any more
         shard, position = place
         events = read_places(self._store, shard, position - 1, 1)
         gap = self._gap(stream)
         if gap is not None or not events:  # folding a stream with a gap would give other rows
-            parking.park(connection, updater.name, [(event, gap) for event in events if gap])
+            parked_rows.park(connection, updater.name, [(event, gap) for event in events if gap])
             return
-        skipped = [one for one in parking.skipped(connection, updater.name, stream) if one != place]
+        skipped = [
+            one for one in parked_rows.skipped(connection, updater.name, stream) if one != place
+        ]
         if stream != UNREADABLE and updater.projection.erase(connection, stream):
-            parking.unpark_stream(connection, updater.name, stream)
+            parked_rows.unpark_stream(connection, updater.name, stream)
             bad = self._fold_again(connection, updater, cursor, stream)
         else:
-            parking.unpark(connection, updater.name, *place)
+            parked_rows.unpark(connection, updater.name, *place)
             bad = self._apply_events(connection, updater, events)
-        parking.park(connection, updater.name, bad)
-        parking.skip(connection, updater.name, skipped)
+        parked_rows.park(connection, updater.name, bad)
+        parked_rows.skip(connection, updater.name, skipped)
 
     def _gap(self, stream: str) -> StoreCorruptError | None:
         """Return the error if an event of ``stream`` is missing, ``None`` if none is."""

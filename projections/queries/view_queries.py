@@ -16,7 +16,7 @@ from indelible.errors import (
     ViewDamagedError,
 )
 from indelible.events.store import Cursor, EventStore
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.rebuild import SUFFIX
 from indelible.projections.queries.view_lag import LagMeter, ViewLag
 from indelible.projections.tables import METRICS, METRICS_RESPONSE_TIMES, PARKED, WORKFLOW_STATUS
@@ -292,7 +292,7 @@ class Views:
     def cursors(self) -> dict[str, Cursor]:
         """Return the cursor of each view, by its name; a view that never ran is missing."""
         with self._store.read_views() as connection:
-            found = cursors.read_view_cursors(connection)
+            found = view_cursors.read_view_cursors(connection)
         return {name: one.cursor for name, one in found.items() if not name.endswith(SUFFIX)}
 
     def rebuilt(self, name: str) -> int:
@@ -302,7 +302,7 @@ class Views:
             UnknownProjectionError: There is no such view.
         """
         with self._store.read_views() as connection:
-            view_cursor = cursors.read_view_cursors(connection).get(name + SUFFIX)
+            view_cursor = view_cursors.read_view_cursors(connection).get(name + SUFFIX)
         if view_cursor is None:
             self._check_name(name)
             return 0

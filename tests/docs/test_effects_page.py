@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from indelible.actors.effects import effect_types as effects
+from indelible.actors.effects import effect_types
 from pages import Page, output_of
 
 PAGE = Page("docs/effects.md")
@@ -22,12 +22,12 @@ def test_the_example_prints_what_it_says(tmp_path: Path) -> None:
 def test_the_table_has_every_effect() -> None:
     rows = re.findall(r"^\| `(\w+)\(([\w, ]*)\)` \|", PAGE.text, re.MULTILINE)
     kinds: list[Any] = [
-        effects.Tell,
-        effects.TimerAt,
-        effects.CancelTimer,
-        effects.Call,
-        effects.StartRun,
-        effects.Alert,
-        effects.Reply,
+        effect_types.Tell,
+        effect_types.TimerAt,
+        effect_types.CancelTimer,
+        effect_types.Call,
+        effect_types.StartRun,
+        effect_types.Alert,
+        effect_types.Reply,
     ]
     assert dict(rows) == {kind.__name__: ", ".join(kind.__struct_fields__) for kind in kinds}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from indelible.cli.tasks import service_life as serving
+from indelible.cli.tasks import service_life
 from indelible.reports import STALE
 from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED
 
@@ -38,7 +38,7 @@ def test_the_exit_codes_are_those_of_the_commands() -> None:
         ]
         for table in PAGE.split("| exit code |")[1:]
     )
-    assert {serving.STOPPED, serving.LEFT_BEHIND, serving.STORE_LOST} < set(serve)
+    assert {service_life.STOPPED, service_life.LEFT_BEHIND, service_life.STORE_LOST} < set(serve)
     assert health == [HEALTHY, UNHEALTHY, UNSERVED]
 
 

@@ -202,7 +202,7 @@ def test_verifying_may_read_a_whole_table_for_longer_than_a_lease(
     store = members.open(lease=LONG).store
     store.append(stream_in(0), [some_event()], expected=0)
     slow = f"SELECT shard, count(*) FROM events{{}}, {LOCK} GROUP BY shard"
-    monkeypatch.setattr("indelible.events.verification.tables._COUNTS", slow)
+    monkeypatch.setattr("indelible.events.verification.log_tables._COUNTS", slow)
     threads: list[int] = []
 
     def verify() -> int:

@@ -14,7 +14,7 @@ from indelible.errors import RebuildUnderWayError
 from indelible.events.opening import open_store
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
-from indelible.projections.engine import view_cursors as cursors
+from indelible.projections.engine import view_cursors
 from indelible.projections.engine.runner import ProjectionRunner
 from indelible.projections.engine.view_engine import Engine
 from indelible.projections.queries.view_queries import Views
@@ -255,7 +255,7 @@ def test_a_rebuild_that_died_with_its_process_is_gone_on_with_elsewhere(
 
 def version_of(store: EventStore) -> int:
     with store.read_views() as connection:
-        return cursors.read_view_cursors(connection)["metrics"].version
+        return view_cursors.read_view_cursors(connection)["metrics"].version
 
 
 def test_older_code_leaves_a_view_to_the_newer_that_has_made_it(processes: Processes) -> None:

@@ -11,8 +11,8 @@ from msgspec.structs import asdict
 import deciders
 from deciders import Noted
 from indelible import ActorSystem, Context, Decision, Tell
-from indelible.api.arguments.caller_context import check_context
 from indelible.api.facade import access_to
+from indelible.arguments.context_arguments import check_context
 from indelible.clock import ManualClock
 from indelible.events.codec.metadata import decode_metadata, encode_metadata
 from indelible.events.memory.store import MemoryEventStore

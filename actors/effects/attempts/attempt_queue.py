@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from indelible.actors.durable.actor import DurableActor
-from indelible.actors.effects.attempts.holds import Holds
+from indelible.actors.effects.attempts.held_shards import HeldShards
 from indelible.actors.effects.attempts.processor_time import ProcessorMeters
 from indelible.actors.runtime.event_loop import LoopCall, LoopThread
 from indelible.actors.runtime.pool.blocking_pool import BlockingPool
@@ -113,7 +113,7 @@ class Attempts(Generic[A]):
         self.late_results = 0  # results of attempts that had been given up
         self.pool = pool
         self._shard_of = shard_of
-        self.holds = Holds(shard_of, is_ours)
+        self.held_shards = HeldShards(shard_of, is_ours)
         self._loop = loop
         self._timers = timers
         self._attempts: dict[tuple[Any, ...], A] = {}
@@ -140,7 +140,7 @@ class Attempts(Generic[A]):
         key = attempt.key
         self._attempts[key] = attempt
         # checked after listing: either hold() finds this attempt, or the hold is found here
-        if self.holds.any and self.held(attempt.actor.stream):
+        if self.held_shards.any and self.held(attempt.actor.stream):
             self._report_unbegun(attempt.actor, [attempt])
             return
         if attempt.blocking:
@@ -154,9 +154,9 @@ class Attempts(Generic[A]):
 
     def begins(self, attempt: A) -> bool:
         """Whether the attempt may begin; called on its thread before its function."""
-        stream, holds = attempt.actor.stream, self.holds
+        stream, held_shards = attempt.actor.stream, self.held_shards
         with self._begins:
-            if (holds.any and holds.cover(stream)) or not holds.is_ours(stream):
+            if (held_shards.any and held_shards.cover(stream)) or not held_shards.is_ours(stream):
                 return False  # stays listed as not begun: hold() reports it, or leave() drops it
             attempt.begun = True
         if self.failpoints.armed:
@@ -190,7 +190,7 @@ class Attempts(Generic[A]):
         self._attempts.pop(attempt.key, None)  # _forget() inlined: saves a call for each step
         if not attempt.blocking:
             self._calls.pop(attempt, None)
-        if self.holds.any:
+        if self.held_shards.any:
             self._notify_waiters()
 
     def abandoned(self, attempt: A) -> None:
@@ -201,7 +201,7 @@ class Attempts(Generic[A]):
         self._attempts.pop(attempt.key, None)
         if not attempt.blocking:
             self._calls.pop(attempt, None)
-        if self.holds.any:
+        if self.held_shards.any:
             self._notify_waiters()
 
     def _notify_waiters(self) -> None:
@@ -223,11 +223,11 @@ class Attempts(Generic[A]):
     @property
     def holding(self) -> bool:
         """Whether the system is closing: no attempt begins."""
-        return self.holds.everything
+        return self.held_shards.everything
 
     def held(self, stream: str) -> bool:
         """Whether no attempt may begin in ``stream``."""
-        return self.holds.any and self.holds.cover(stream)
+        return self.held_shards.any and self.held_shards.cover(stream)
 
     def hold(self, shards: Collection[int] | None = None) -> None:
         """Begin no more attempts, and report those that are recorded and have not begun.
@@ -235,7 +235,7 @@ class Attempts(Generic[A]):
         With ``shards`` only in these, until :meth:`take` or :meth:`leave`.
         """
         with self._begins:
-            self.holds.hold(shards)
+            self.held_shards.hold(shards)
             waiting = [a for a in self._all() if not a.begun and self.held(a.actor.stream)]
         unbegun: dict[DurableActor, list[A]] = {}
         for attempt in waiting:
@@ -272,7 +272,7 @@ class Attempts(Generic[A]):
 
     def take(self, shards: Collection[int]) -> None:
         """Let actors of ``shards``, which this process owns from now on, begin attempts."""
-        self.holds.release(shards)
+        self.held_shards.release(shards)
 
     def leave(self, shards: Collection[int], why: BaseException) -> None:  # noqa: ARG002 - in runs
         """Forget the attempts of ``shards``, which another process continues; never waits.

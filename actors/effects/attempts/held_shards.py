@@ -1,11 +1,11 @@
-"""Holds: no attempt may begin while the system closes, or in shards that leave this process."""
+"""Shards in which no attempt may begin: the system closes, or they leave this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
 
-class Holds:
+class HeldShards:
     """Held shards.  Changed under the lock of :class:`Attempts`, read by any thread.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.commit.promises import check_key
 from indelible.actors.effects.attempts.attempt_queue import Attempts
-from indelible.actors.effects.attempts.holds import Holds
+from indelible.actors.effects.attempts.held_shards import HeldShards
 from indelible.actors.effects.calls.host_functions import CallFunction
 from indelible.actors.effects.custom.custom_attempt import CustomAttempt
 from indelible.actors.effects.effect_types import Caused
@@ -25,7 +25,7 @@ class CustomEffects(Attempts[CustomAttempt]):
         """Call ``handlers``; ``surroundings`` are the arguments of :class:`Attempts`."""
         super().__init__(**surroundings)
         self._handlers = handlers
-        self._leaving = Holds(self._shard_of, self.holds.is_ours)
+        self._leaving = HeldShards(self._shard_of, self.held_shards.is_ours)
 
     def check(self, effect: Any) -> None:
         """Check the key of ``effect``, if it has one.

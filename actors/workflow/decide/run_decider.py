@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from indelible.actors.decider import Decider, Decision
 from indelible.actors.durable.commit.promises import AT_ONCE
-from indelible.actors.workflow import run_messages as m
+from indelible.actors.workflow import run_messages
 from indelible.actors.workflow.decide.accept_run import start_run
 from indelible.actors.workflow.decide.attempt_result import step_raised, step_returned
 from indelible.actors.workflow.decide.choose_branch import condition_answered
@@ -48,7 +48,7 @@ class RunDecider(Decider[RunState]):
         decide = _DECIDE.get(type(message))
         if decide is not None:
             return decide(state, message)
-        assert type(message) is m.AcceptRun
+        assert type(message) is run_messages.AcceptRun
         return start_run(state, message, self.plan_of(message.definition))
 
     def unfinished(self, state: RunState) -> tuple[str, int]:
@@ -79,24 +79,24 @@ class RunDecider(Decider[RunState]):
         return from_value(value, self.plan_of)
 
 
-def _describe(state: RunState, _message: m.Describe) -> Decision:
+def _describe(state: RunState, _message: run_messages.Describe) -> Decision:
     return Decision(reply=describe(state) if state.accepted else None)
 
 
-def _get_end(state: RunState, _message: m.GetEnd) -> Decision:
+def _get_end(state: RunState, _message: run_messages.GetEnd) -> Decision:
     return Decision(reply=state if state.end is not None else None)
 
 
 _DECIDE: dict[type, Callable[[RunState, Any], Decision]] = {
-    m.StepReturned: step_returned,
-    m.StepRaised: step_raised,
-    m.StepUnread: step_unread,
-    m.RetryDue: retry_due,
-    m.Resume: resume,
-    m.Proceed: proceed,
-    m.Release: release,
-    m.ConditionAnswered: condition_answered,
-    m.Resolve: resolve,
-    m.Describe: _describe,
-    m.GetEnd: _get_end,
+    run_messages.StepReturned: step_returned,
+    run_messages.StepRaised: step_raised,
+    run_messages.StepUnread: step_unread,
+    run_messages.RetryDue: retry_due,
+    run_messages.Resume: resume,
+    run_messages.Proceed: proceed,
+    run_messages.Release: release,
+    run_messages.ConditionAnswered: condition_answered,
+    run_messages.Resolve: resolve,
+    run_messages.Describe: _describe,
+    run_messages.GetEnd: _get_end,
 }

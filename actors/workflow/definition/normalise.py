@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from indelible.actors.effects.retry_policy import RetryPolicy
-from indelible.actors.workflow.definition import field_checks as fields
+from indelible.actors.workflow.definition import field_checks
 from indelible.actors.workflow.definition.field_checks import Problems, describe, join
 from indelible.actors.workflow.definition.plan import (
     DEFAULT_CHECKPOINT_SECONDS,
@@ -67,7 +67,7 @@ class Normaliser:
 
     def root(self, source: Mapping[str, Any]) -> dict[str, Any]:
         """The stored form of a whole definition; with problems, the nearest to it."""
-        fields.only(self.problems, "", source, ROOT_KEYS)
+        field_checks.only(self.problems, "", source, ROOT_KEYS)
         found = source.get("format", FORMATS[0])
         if type(found) is not int or found not in FORMATS:
             known = ", ".join(map(str, FORMATS))
@@ -91,10 +91,14 @@ class Normaliser:
                 "checkpoint", describe(source), "write {every_steps: 5, every_seconds: 300}"
             )
             return {}
-        fields.only(self.problems, "checkpoint", source, CHECKPOINT_KEYS)
+        field_checks.only(self.problems, "checkpoint", source, CHECKPOINT_KEYS)
         return {
-            key: fields.integer(
-                self.problems, f"checkpoint.{key}", source.get(key, default), 1, fields.MAX_SECONDS
+            key: field_checks.integer(
+                self.problems,
+                f"checkpoint.{key}",
+                source.get(key, default),
+                1,
+                field_checks.MAX_SECONDS,
             )
             or default
             for key, default in zip(CHECKPOINT_KEYS, defaults, strict=True)
@@ -105,7 +109,7 @@ class Normaliser:
     ) -> dict[str, Any]:
         problems, default = self.problems, DEFAULT_PATTERN
         found, path = source.get("pattern", default), join(place, "pattern")
-        pattern = fields.choice(problems, path, found, PATTERNS, LATER_PATTERNS)
+        pattern = field_checks.choice(problems, path, found, PATTERNS, LATER_PATTERNS)
         block: dict[str, Any] = {"pattern": pattern or default}
         if pattern:
             block |= PATTERNS[pattern].fields(problems, place, source)
@@ -159,7 +163,7 @@ class Normaliser:
                 self.problems.add(
                     join(place, key),
                     "an unknown field",
-                    fix or fields.close_to(key, (*BLOCK_KEYS, *inside.child_keys)),
+                    fix or field_checks.close_to(key, (*BLOCK_KEYS, *inside.child_keys)),
                 )
         return {"name": name} | self._block(source, place, trail) | given
 
@@ -199,7 +203,7 @@ class Normaliser:
         if params:
             step["params"] = params
         if source.get("timeout") is not None:
-            step["timeout"] = fields.seconds(problems, f"{place}.timeout", source["timeout"])
+            step["timeout"] = field_checks.seconds(problems, f"{place}.timeout", source["timeout"])
         retry = source.get("retry")
         if retry is not None:
             policy = self._retry(retry, f"{place}.retry")
@@ -208,7 +212,7 @@ class Normaliser:
         unknown = source.get("on_unknown_outcome", "retry")
         if unknown != "retry":
             place = f"{place}.on_unknown_outcome"
-            step["on_unknown_outcome"] = fields.choice(problems, place, unknown, ON_UNKNOWN)
+            step["on_unknown_outcome"] = field_checks.choice(problems, place, unknown, ON_UNKNOWN)
         return step
 
     def _params(self, source: Mapping[str, Any], place: str, inside: Pattern) -> dict[str, Any]:
@@ -262,22 +266,24 @@ class Normaliser:
             source = {"attempts": source}
             counted = place
         elif isinstance(source, Mapping):
-            fields.only(problems, place, source, RETRY_KEYS)
+            field_checks.only(problems, place, source, RETRY_KEYS)
             counted = f"{place}.attempts"
         else:
             fix = "write how many attempts in all, or {attempts: 3, delay: 1.0, …}"
             problems.add(place, describe(source), fix)
             return {"attempts": 1}
         given = {key: source.get(key, getattr(RetryPolicy(), key)) for key in RETRY_KEYS}
-        longest = fields.MAX_SECONDS
+        longest = field_checks.MAX_SECONDS
         policy = {
-            "attempts": fields.integer(problems, counted, given["attempts"], 1, MAX_ATTEMPTS),
-            "delay": fields.number(problems, f"{place}.delay", given["delay"], 0, longest),
-            "backoff": fields.number(problems, f"{place}.backoff", given["backoff"], 1, 1_000),
-            "max_delay": fields.number(
+            "attempts": field_checks.integer(problems, counted, given["attempts"], 1, MAX_ATTEMPTS),
+            "delay": field_checks.number(problems, f"{place}.delay", given["delay"], 0, longest),
+            "backoff": field_checks.number(
+                problems, f"{place}.backoff", given["backoff"], 1, 1_000
+            ),
+            "max_delay": field_checks.number(
                 problems, f"{place}.max_delay", given["max_delay"], 0, longest
             ),
-            "jitter": fields.number(problems, f"{place}.jitter", given["jitter"], 0, 1),
+            "jitter": field_checks.number(problems, f"{place}.jitter", given["jitter"], 0, 1),
         }
         delay, most = policy["delay"], policy["max_delay"]
         if delay is not None and most is not None and most < delay:

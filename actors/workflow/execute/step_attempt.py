@@ -150,8 +150,8 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
                 error = self._with_note(failed, value)
             else:
-                index, number, holds = self.node.index, self.number, executor.holds
-                hold = holds.any and holds.cover(self.actor.stream)
+                index, number, held_shards = self.node.index, self.number, executor.held_shards
+                hold = held_shards.any and held_shards.cover(self.actor.stream)
                 return StepReturned(index, number, result, clock.now(), duration, cpu, hold)
         return self.failure(error, duration, cpu, late=self.cancelled)
 

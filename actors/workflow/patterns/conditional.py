@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.workflow.definition import field_checks as fields
+from indelible.actors.workflow.definition import field_checks
 from indelible.actors.workflow.patterns.conditions import (
     check_condition,
     is_met,
@@ -35,17 +35,17 @@ class Conditional(Sequential):
     chooses = True
 
     def child_fields(
-        self, problems: fields.Problems, place: str, source: Mapping[str, Any], order: int
+        self, problems: field_checks.Problems, place: str, source: Mapping[str, Any], order: int
     ) -> dict[str, Any]:
         """``condition`` and ``else``."""
         stored: dict[str, Any] = {}
         if "condition" in source:
-            path = fields.join(place, "condition")
+            path = field_checks.join(place, "condition")
             if check_condition(problems, path, source["condition"]):
                 stored["condition"] = stored_condition(source["condition"])
-        other, path = source.get("else", False), fields.join(place, "else")
+        other, path = source.get("else", False), field_checks.join(place, "else")
         if type(other) is not bool:
-            problems.add(path, fields.describe(other), "write else: true")
+            problems.add(path, field_checks.describe(other), "write else: true")
         elif other and order == 0:
             problems.add(
                 path, "else on the first child", "put it after the child that it belongs to"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from indelible.actors.workflow.definition import field_checks as fields
+from indelible.actors.workflow.definition import field_checks
 from indelible.actors.workflow.patterns.pattern import Pattern, Progress
 from indelible.actors.workflow.state.node_status import COMPLETED, FAILED
 
@@ -31,14 +31,16 @@ class Parallel(Pattern):
     sees_earlier = False
 
     def fields(
-        self, problems: fields.Problems, place: str, source: Mapping[str, Any]
+        self, problems: field_checks.Problems, place: str, source: Mapping[str, Any]
     ) -> dict[str, Any]:
         """``policy`` and ``width``."""
         policy, width = source.get("policy", "collect"), source.get("width", DEFAULT_WIDTH)
-        path = fields.join(place, "policy")
+        path = field_checks.join(place, "policy")
         return {
-            "policy": fields.choice(problems, path, policy, _POLICIES, _LATER_POLICIES),
-            "width": fields.integer(problems, fields.join(place, "width"), width, 1, MAX_WIDTH),
+            "policy": field_checks.choice(problems, path, policy, _POLICIES, _LATER_POLICIES),
+            "width": field_checks.integer(
+                problems, field_checks.join(place, "width"), width, 1, MAX_WIDTH
+            ),
         }
 
     def first(self, block: Node) -> Sequence[int]:

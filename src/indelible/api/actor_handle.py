@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from indelible.actors.decider import R, S
 from indelible.actors.runtime.future import PooledFuture
-from indelible.api.arguments.ids_and_timeouts import check_timeout
+from indelible.arguments.ids_and_timeouts import check_timeout
 from indelible.assembly.system_access import SystemAccess
 from indelible.events.model.event import RecordedEvent
 from indelible.events.model.message_context import Context

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from indelible.api.arguments.caller_context import checked
 from indelible.api.facade import Facade
+from indelible.arguments.context_arguments import checked
 from indelible.events.model.message_context import Context
 
 
-class CallerScope(Facade):
+class ContextBlocks(Facade):
     """A context that calls get beside their own parameters; any thread may use it."""
 
     def context(

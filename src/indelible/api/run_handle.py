@@ -14,8 +14,8 @@ from indelible.actors.runtime.pool.wait_graph import RunEnd
 from indelible.actors.workflow.execute.step_awaits_run import awaiting
 from indelible.actors.workflow.run_messages import Describe, Resolution, Resolve
 from indelible.actors.workflow.state.run_state import RunState
-from indelible.api.arguments.ids_and_timeouts import check_id, check_timeout
 from indelible.api.outcome import Outcome, outcome_of
+from indelible.arguments.ids_and_timeouts import check_id, check_timeout
 from indelible.assembly.system_access import SystemAccess
 from indelible.errors import (
     AskTimeoutError,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from indelible.api.arguments.ids_and_timeouts import check_seconds
 from indelible.api.facade import Facade
+from indelible.arguments.ids_and_timeouts import check_seconds
 from indelible.assembly.async_calls import in_thread
 from indelible.assembly.lifecycle import drain
 

@@ -1,4 +1,4 @@
-"""The actor system: one event store, the actors that append to it, the views ended it."""
+"""The actor system: one event store, the actors that append to it, the views over it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from indelible.actors.step_types.functions import step as mark_step
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.api.actor_handle import ActorHandle
 from indelible.api.agent import WorkflowAgent
-from indelible.api.arguments.blocking_calls import BlockingCalls
-from indelible.api.arguments.ids_and_timeouts import check_categories, check_id
-from indelible.api.arguments.system_arguments import (
+from indelible.api.context_blocks import ContextBlocks
+from indelible.api.run_handle import RunHandle
+from indelible.api.service_methods import ServiceMethods
+from indelible.api.subscriptions import Subscriptions
+from indelible.api.verification import Verifying
+from indelible.api.views import ViewMethods
+from indelible.arguments.blocking_calls import BlockingCalls
+from indelible.arguments.ids_and_timeouts import check_categories, check_id
+from indelible.arguments.system_arguments import (
     address_of,
     check_lease,
     check_threads,
     instances,
     seconds_of,
 )
-from indelible.api.caller_scope import CallerScope
-from indelible.api.run_handle import RunHandle
-from indelible.api.service_methods import ServiceMethods
-from indelible.api.subscriptions import Subscriptions
-from indelible.api.verification import Verifying
-from indelible.api.views import ViewMethods
 from indelible.assembly.async_calls import in_thread
 from indelible.assembly.lifecycle import begin, shut_down
 from indelible.assembly.step_registry import StepRegistry
@@ -55,8 +55,8 @@ DRAIN = 10.0
 """Seconds that closing waits for running steps: as long as orchestrators wait before a kill."""
 
 
-class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verifying):
-    """Event-sourced actors and durable workflows ended one store.
+class ActorSystem(ServiceMethods, ContextBlocks, Subscriptions, ViewMethods, Verifying):
+    """Event-sourced actors and durable workflows over one store.
 
     Creating a system does no I/O and starts no thread.  Opening it migrates the store, takes
     ownership of it and resumes the runs that a crash interrupted.  Any thread may use an open
@@ -110,7 +110,7 @@ class ActorSystem(ServiceMethods, CallerScope, Subscriptions, ViewMethods, Verif
             mode: ``own``; ``read``, which never creates, migrates, owns or resumes; or ``client``,
                 which reads and sends commands to the process that owns the store.
             drain: Seconds that closing waits for running steps; infinity waits for all of them.
-            lease: On PostgreSQL, seconds after which other processes take ended the work of this
+            lease: On PostgreSQL, seconds after which other processes take over the work of this
                 process if it dies; 10 by default.  Other stores do not use it.
             max_threads: Number of blocking steps that may run at once.
             clock: Tests replace it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from indelible.api.arguments.ids_and_timeouts import check_seconds
 from indelible.api.facade import Facade
+from indelible.arguments.ids_and_timeouts import check_seconds
 from indelible.assembly.async_calls import in_thread
 from indelible.errors import StoreReadOnlyError, StoreUnavailableError
 from indelible.events.store import Cursor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from indelible.api.arguments.ids_and_timeouts import check_id
+from indelible.arguments.ids_and_timeouts import check_id
 from indelible.errors import RefusedError
 from indelible.events.model.message_context import CAUSE_LIMIT, Context
 from indelible.events.model.trace_context import is_traceparent, is_tracestate

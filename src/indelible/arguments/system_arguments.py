@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from indelible.api.arguments.ids_and_timeouts import MAX_SECONDS
+from indelible.arguments.ids_and_timeouts import MAX_SECONDS
 from indelible.events.addresses import FORMS
 from indelible.events.store import EventStore
 

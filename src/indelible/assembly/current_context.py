@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from msgspec.structs import replace
 
 from indelible.actors.effects.current_attempt import RUNNING
-from indelible.api.arguments.caller_context import check_cause, checked
+from indelible.arguments.context_arguments import check_cause, checked
 from indelible.assembly.process_guard import ProcessGuard
 from indelible.events.model.message_context import NO_CONTEXT, Context, merged
 
@@ -17,7 +17,7 @@ _BLOCKS: ContextVar[Mapping[object, Context]] = ContextVar("indelible.caller_blo
 """For each system, the context of the innermost enclosing block."""
 
 
-class Caller(ProcessGuard):
+class CurrentContext(ProcessGuard):
     """Determines the context of calls to one system; any thread may use it."""
 
     @contextmanager

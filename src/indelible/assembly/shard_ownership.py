@@ -14,8 +14,8 @@ from indelible.actors.workflow.state.run_state import AWAKE
 from indelible.assembly.work_under_way import WorkUnderWay
 from indelible.errors import ShardNotOwnedError
 from indelible.events.store import EventStore
-from indelible.runs.doubtful_rows import DoubtfulRuns
-from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
+from indelible.runs.mismatched_runs import MismatchedRuns
+from indelible.runs.run_reconciler import RunReconciler
 
 logger = logging.getLogger("indelible.system")
 
@@ -29,7 +29,7 @@ class ShardOwnership:
         directory: Directory,
         work: WorkUnderWay,
         wakes: WakeService,
-        doubtful_run_waker: DoubtfulRunWaker,
+        run_reconciler: RunReconciler,
         drain: float,
     ) -> None:
         """Follow ``store``; running steps of a shard that is given away get ``drain`` seconds."""
@@ -37,7 +37,7 @@ class ShardOwnership:
         self._directory = directory
         self._work = work
         self._wakes = wakes
-        self._waker = doubtful_run_waker
+        self._waker = run_reconciler
         self._drain = drain
 
     def begin(self) -> int:
@@ -61,8 +61,8 @@ class ShardOwnership:
         for at in range(0, len(heads), PAGE):
             self._directory.wake_together(heads[at : at + PAGE])
         self._wakes.take(shards)
-        doubtful = DoubtfulRuns(self._store, shards, {head.stream for head in heads})
-        self._waker.begin(doubtful, later=bool(heads))  # behind the actors of the woken runs
+        mismatched = MismatchedRuns(self._store, shards, {head.stream for head in heads})
+        self._waker.begin(mismatched, later=bool(heads))  # behind the actors of the woken runs
         if heads:
             logger.info("resuming %d unfinished run%s", len(heads), "s" * (len(heads) > 1))
         return len(heads)

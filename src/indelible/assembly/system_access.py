@@ -17,7 +17,7 @@ from indelible.actors.step_types.base import StepTypes
 from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.plan_cache import PlanCache, content_of
-from indelible.api.caller import Caller
+from indelible.assembly.current_context import CurrentContext
 from indelible.clock import Clock
 from indelible.errors import AskTimeoutError, StoreReadOnlyError
 from indelible.events.addresses import Mode
@@ -41,7 +41,7 @@ _TRIES = 8
 times, and then another process starts the run."""
 
 
-class SystemAccess(Caller):
+class SystemAccess(CurrentContext):
     """Access to the parts of an open system; any thread may use it.
 
     Attributes:

@@ -68,9 +68,9 @@ from indelible.remote.process_commands import ProcessCommands
 from indelible.remote.remote_actors import InboxRemoteActors
 from indelible.remote.remote_messages import message_types
 from indelible.remote.threadless_worker import PoolTaskRunner, ThreadlessWorker
-from indelible.runs.doubtful_run_waker import DoubtfulRunWaker
 from indelible.runs.remote_run_ends import RemoteRunEnds
 from indelible.runs.run_reader import RunReader
+from indelible.runs.run_reconciler import RunReconciler
 from indelible.service.service_watch import ServiceWatch
 
 _RETRY_STORE_US = 100_000
@@ -236,11 +236,9 @@ class SystemParts:
             failpoints,
         )
         self.host.carrier = self.inbox_worker
-        doubtful_run_waker = DoubtfulRunWaker(
-            self.directory, runtime.dispatcher, runtime.timers, clock
-        )
+        run_reconciler = RunReconciler(self.directory, runtime.dispatcher, runtime.timers, clock)
         self.ownership = ShardOwnership(
-            store, self.directory, self.work, self.wake_service, doubtful_run_waker, drain
+            store, self.directory, self.work, self.wake_service, run_reconciler, drain
         )
         self.views = TimedViews(
             store,

@@ -9,7 +9,7 @@ from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.runtime.pool.blocking_pool import BlockingPool
 from indelible.actors.runtime.pool.dispatcher import Dispatcher, PoolDispatcher
 from indelible.actors.runtime.timers import Timers
-from indelible.api.arguments.blocking_calls import BlockingCalls
+from indelible.arguments.blocking_calls import BlockingCalls
 from indelible.clock import Clock
 from indelible.errors import BlockingCallError
 

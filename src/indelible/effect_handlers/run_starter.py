@@ -8,8 +8,8 @@ from hashlib import sha256
 from indelible.actors.durable.commit.promises import check_key
 from indelible.actors.effects.effect_types import Caused, StartRun
 from indelible.actors.workflow.run_messages import AcceptRun
-from indelible.api.arguments.ids_and_timeouts import check_id
-from indelible.api.arguments.run_input import encode_input
+from indelible.arguments.ids_and_timeouts import check_id
+from indelible.arguments.run_input import encode_input
 from indelible.clock import Clock
 from indelible.effect_handlers.known_definitions import Definitions
 from indelible.errors import (

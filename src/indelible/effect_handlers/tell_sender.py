@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from indelible.actors.effects.effect_types import Caused, Tell
-from indelible.api.arguments.ids_and_timeouts import check_id
+from indelible.arguments.ids_and_timeouts import check_id
 from indelible.errors import RefusedError
 from indelible.events.codec.metadata import encode_metadata
 from indelible.events.inbox.inbox import Command

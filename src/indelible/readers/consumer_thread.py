@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from indelible.api.arguments.ids_and_timeouts import check_timeout
+from indelible.arguments.ids_and_timeouts import check_timeout
 from indelible.errors import (
     ConsumerFailedError,
     ForkedError,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from indelible.actors.decider import Decider, Decision
-from indelible.api.arguments.ids_and_timeouts import check_seconds
+from indelible.arguments.ids_and_timeouts import check_seconds
 from indelible.clock import Clock
 from indelible.errors import ParkedAgainError, UnknownParkedEventError, ViewsBehindError
 from indelible.events.model.event import Event

@@ -14,8 +14,8 @@ from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.plan_cache import content_of_stored
 from indelible.actors.workflow.execute.executor import Executor
 from indelible.actors.workflow.run_messages import COMMANDS, AcceptRun, Describe
-from indelible.api.arguments.caller_context import check_context
-from indelible.api.arguments.ids_and_timeouts import check_id
+from indelible.arguments.context_arguments import check_context
+from indelible.arguments.ids_and_timeouts import check_id
 from indelible.clock import Clock
 from indelible.errors import (
     DefinitionError,

@@ -1,9 +1,9 @@
 """Finds runs whose row in ``streams`` says that they need no process, and a view says they do.
 
 The log's writer wrote the row, but it may have been edited, or restored from a backup.  The view
-``workflow_status`` is computed from the events.  A run is doubtful if the view shows it as not
-ended and as running, or due earlier than its row says.  The view may lag or be damaged too, so a
-doubtful run is activated, and its events decide.
+``workflow_status`` is computed from the events.  A run is mismatched if the view shows it as
+not ended and as running, or due earlier than its row says.  The view may lag or be damaged too, so
+a mismatched run is activated, and its events decide.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ After = tuple[str, Any, Any]
 """A state, and the start and id of the last run of the previous page."""
 
 
-class DoubtfulRuns:
+class MismatchedRuns:
     """Compares the unfinished runs of some shards with their rows, page by page."""
 
     def __init__(self, store: EventStore, shards: Collection[int], known: Collection[str]) -> None:
@@ -67,7 +67,7 @@ class DoubtfulRuns:
         return self._after is None
 
     def page(self) -> Sequence[StreamHead]:
-        """Heads of the doubtful runs in the next page.
+        """Heads of the mismatched runs in the next page.
 
         Costs one to three queries of the view, and one of the rows.
 
@@ -81,9 +81,9 @@ class DoubtfulRuns:
             found = self._rows(*after)
             rows += found
             after = _next_page(after[0], found)
-        doubtful = self._compare([row for row in rows if self._is_relevant(row)])
+        mismatched = self._compare([row for row in rows if self._is_relevant(row)])
         self._after = after
-        return doubtful
+        return mismatched
 
     def _rows(self, state: str, start: Any, run_id: Any) -> Sequence[ViewRow]:
         """Runs of ``state`` after the run ``run_id``, which started at ``start``."""
@@ -104,7 +104,7 @@ class DoubtfulRuns:
 
     def _compare(self, rows: Sequence[ViewRow]) -> Sequence[StreamHead]:
         heads = self._store.heads_of([f"run-{row.run_id}" for row in rows])
-        doubtful: list[StreamHead] = []
+        mismatched: list[StreamHead] = []
         for row in rows:
             stream = f"run-{row.run_id}"
             head = heads.get(stream)
@@ -116,8 +116,8 @@ class DoubtfulRuns:
                     "the row of %s has status %r and wake_at %d, a view differs; reading its events"
                 )
                 logger.info(text, stream, head.status, head.wake_at)
-                doubtful.append(head)
-        return doubtful
+                mismatched.append(head)
+        return mismatched
 
 
 def _next_page(state: str, rows: Sequence[ViewRow]) -> After | None:

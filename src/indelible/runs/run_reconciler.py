@@ -1,4 +1,4 @@
-"""Wakes doubtful runs, page by page."""
+"""Wakes runs whose rows do not match the view, page by page, so that their events decide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from indelible.actors.runtime.pool.dispatcher import Dispatcher, schedule_unless
 from indelible.actors.runtime.timers import Timers
 from indelible.clock import Clock
 from indelible.errors import ActorStoppedError, StoreError, StoreUnavailableError
-from indelible.runs.doubtful_rows import DoubtfulRuns
+from indelible.runs.mismatched_runs import MismatchedRuns
 
 logger = logging.getLogger("indelible.system")
 
@@ -19,8 +19,8 @@ _AGAIN = 1_000_000
 """Microseconds until a page is read again after the database did not answer."""
 
 
-class DoubtfulRunWaker:
-    """Wakes doubtful runs; any thread may use it."""
+class RunReconciler:
+    """Wakes mismatched runs; any thread may use it."""
 
     def __init__(
         self, directory: Directory, dispatcher: Dispatcher, timers: Timers, clock: Clock
@@ -31,22 +31,22 @@ class DoubtfulRunWaker:
         self._timers = timers
         self._clock = clock
         self._lock = threading.Lock()
-        self._pages: deque[DoubtfulRuns] = deque()
+        self._pages: deque[MismatchedRuns] = deque()
 
     def __str__(self) -> str:
         """Its name in errors."""
-        return "the check of doubtful runs"
+        return "the reconciliation of runs"
 
-    def begin(self, doubtful_runs: DoubtfulRuns, *, later: bool) -> None:
-        """Wake ``doubtful_runs`` page by page on actors' threads, unless ``later`` the first here.
+    def begin(self, mismatched_runs: MismatchedRuns, *, later: bool) -> None:
+        """Wake the runs page by page on actors' threads, unless ``later`` the first page here.
 
         A system without work then starts no thread of actors.
         """
         if later:
-            self._again(doubtful_runs, 0)
+            self._again(mismatched_runs, 0)
             return
         with self._lock:
-            self._pages.append(doubtful_runs)
+            self._pages.append(mismatched_runs)
         self.run_activation()
 
     def run_activation(self) -> None:
@@ -54,26 +54,26 @@ class DoubtfulRunWaker:
         with self._lock:
             if not self._pages:
                 return
-            doubtful_runs = self._pages.popleft()
+            mismatched_runs = self._pages.popleft()
         try:
-            heads = doubtful_runs.page()
+            heads = mismatched_runs.page()
             if heads:
                 self._directory.wake_together(heads)
         except ActorStoppedError:
             return  # the system is closing; the next open begins with the first page
         except StoreUnavailableError:
-            self._again(doubtful_runs, self._clock.now() + _AGAIN)
+            self._again(mismatched_runs, self._clock.now() + _AGAIN)
         except StoreError as error:
-            logger.warning("doubtful runs cannot be found in the view: %s", error)
+            logger.warning("runs cannot be compared with the view: %s", error)
         else:
-            if not doubtful_runs.finished:
-                self._again(doubtful_runs, 0)
+            if not mismatched_runs.finished:
+                self._again(mismatched_runs, 0)
 
-    def _again(self, doubtful_runs: DoubtfulRuns, due: int) -> None:
+    def _again(self, mismatched_runs: MismatchedRuns, due: int) -> None:
         with self._lock:
-            self._pages.append(doubtful_runs)
+            self._pages.append(mismatched_runs)
         if due:
-            self._timers.at(due, "doubts", self._schedule)
+            self._timers.at(due, "reconcile", self._schedule)
         else:
             self._schedule()
 

@@ -15,8 +15,8 @@ from indelible.events.model.stream_names import category_of
 from indelible.events.snapshots import Snapshot
 from indelible.events.store import EventStore
 from indelible.events.verification.findings import Findings
+from indelible.events.verification.log_tables import LogTables, StreamRow
 from indelible.events.verification.snapshot_check import all_snapshots
-from indelible.events.verification.tables import StreamRow, Tables
 
 Deciders = Mapping[str, Decider[Any]]
 
@@ -35,7 +35,7 @@ def verify_states(
         VerificationError: The limit of findings is reached.
     """
     compared, unfolded = 0, set[str]()
-    for rows in Tables(store.read_views).streams():
+    for rows in LogTables(store.read_views).streams():
         for row in rows:
             if row.wrong:
                 continue

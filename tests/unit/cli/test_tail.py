@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem
-from indelible.cli.tasks import follow_log as tailing
+from indelible.cli.tasks import follow_log
 from indelible.events.opening import open_store
 from indelible.testing.contract.builders import some_event
 
@@ -100,7 +100,7 @@ def test_a_signal_while_a_connection_goes_back_to_its_pool_leaves_no_traceback(
     connection = sa.create_engine("sqlite://").connect()
     monkeypatch.setattr(
         "sqlalchemy.pool.base._ConnectionFairy._reset",
-        lambda *_args, **_options: tailing._leave(signal.SIGINT, None),
+        lambda *_args, **_options: follow_log._leave(signal.SIGINT, None),
     )
     pool = logging.getLogger("sqlalchemy.pool")
     level = pool.level

@@ -10,7 +10,7 @@ import pytest
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.step_types.functions import FunctionStep
 from indelible.actors.workflow.definition import compile as compiling
-from indelible.actors.workflow.definition import size_limits as limits
+from indelible.actors.workflow.definition import size_limits
 from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.size_limits import MAX_BLOCKS
@@ -289,7 +289,7 @@ def test_a_definition_too_large_to_store_is_an_error(value: Any) -> None:
     assert "16,777,216" in fault(STEP | {"x": [value] * 170})
 
 
-@pytest.mark.parametrize("module", [compiling, limits])
+@pytest.mark.parametrize("module", [compiling, size_limits])
 def test_a_definition_of_many_small_values_is_measured_too(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

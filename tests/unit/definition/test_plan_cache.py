@@ -10,7 +10,7 @@ import pytest
 
 from indelible import ActorSystem, DefinitionError
 from indelible import step as indelible_step
-from indelible.actors.workflow.definition import plan_cache as module
+from indelible.actors.workflow.definition import plan_cache
 from indelible.actors.workflow.definition.plan_cache import PlanCache, content_of
 
 
@@ -73,7 +73,7 @@ def test_a_file_is_read_again(system: ActorSystem, tmp_path: Path) -> None:
 def test_the_least_recently_used_is_forgotten(
     system: ActorSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_PLANS", 2)
+    monkeypatch.setattr(plan_cache, "MAX_PLANS", 2)
     plans = PlanCache()
     with system:
         made = [system.compile(workflow(name)) for name in "abc"]

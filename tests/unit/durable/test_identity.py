@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
-from indelible.actors.durable import mailbox as inbox
-from indelible.actors.durable.commit import in_flight as flight
+from indelible.actors.durable import mailbox
+from indelible.actors.durable.commit import in_flight
 from indelible.actors.durable.envelope import Envelope
 from indelible.api.facade import access_to
 from indelible.errors import (
@@ -63,7 +63,7 @@ def test_an_error_in_at_rest_keeps_the_actor_and_its_mailbox(bank: Any, monkeypa
 def test_no_message_is_lost_while_actors_come_and_go(
     bank: Any, together: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(inbox, "COMMANDS", 20)  # 8 messages wait at most
+    monkeypatch.setattr(mailbox, "COMMANDS", 20)  # 8 messages wait at most
     directory = bank.parts.directory
     done = threading.Event()
 
@@ -94,7 +94,7 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
     bank: Any, together: Any, monkeypatch: Any
 ) -> None:
     hold, met = Hold(), threading.Event()
-    close, put_command = inbox.DurableMailbox.close, inbox.DurableMailbox.put_command
+    close, put_command = mailbox.DurableMailbox.close, mailbox.DurableMailbox.put_command
 
     def slowly(self: Any) -> Any:
         left = close(self)
@@ -111,11 +111,11 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
         assert met.wait(10)
         hold.open()
 
-    monkeypatch.setattr(inbox, "COMMANDS", 5)
+    monkeypatch.setattr(mailbox, "COMMANDS", 5)
     bank.account("ann").ask(("deposit", 5))
     ann = bank.parts.directory.live("account-ann")
-    monkeypatch.setattr(inbox.DurableMailbox, "close", slowly)
-    monkeypatch.setattr(inbox.DurableMailbox, "put_command", noticed)
+    monkeypatch.setattr(mailbox.DurableMailbox, "close", slowly)
+    monkeypatch.setattr(mailbox.DurableMailbox, "put_command", noticed)
     hold.close()
     passivation = threading.Thread(target=bank.parts.directory.passivate, args=(ann,))
     passivation.start()
@@ -177,7 +177,7 @@ def test_asks_from_many_threads_are_all_answered_in_one_order(bank: Any, togethe
 
 
 def test_a_full_mailbox_refuses_commands_and_says_so(bank: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(inbox, "COMMANDS", 100)
+    monkeypatch.setattr(mailbox, "COMMANDS", 100)
     bank.decider.hold.close()
     held = bank.ask("ann", "held balance")
     bank.decider.hold.wait()
@@ -193,8 +193,8 @@ def test_a_full_mailbox_refuses_commands_and_says_so(bank: Any, monkeypatch: Any
 
 
 def test_a_stalled_disk_fills_the_mailbox_and_not_the_memory(bank: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(inbox, "COMMANDS", 50)
-    monkeypatch.setattr(flight, "MAX_IN_FLIGHT", 4)
+    monkeypatch.setattr(mailbox, "COMMANDS", 50)
+    monkeypatch.setattr(in_flight, "MAX_IN_FLIGHT", 4)
     bank.commit.close()
     ann = bank.account("ann")
     ann.tell(("deposit", 1))

@@ -9,7 +9,7 @@ import pytest
 
 from indelible import ActorSystem, Decider, Event
 from indelible.actors.decider import takes_snapshots
-from indelible.actors.durable.recovery import snapshot_policy as policy
+from indelible.actors.durable.recovery import snapshot_policy
 from indelible.actors.durable.recovery.snapshot_writer import PendingSnapshot, SnapshotWriter
 from indelible.actors.durable.recovery.state_from_log import RecoveredState
 from indelible.clock import ManualClock
@@ -58,7 +58,7 @@ def test_the_measured_cost_of_replaying_says_how_often() -> None:
         snapshot_every: ClassVar[int] = 0
 
     store, clock = MemoryEventStore(), ManualClock()
-    taken = policy.Snapshots(clock, SnapshotWriter(store, Failpoints()))
+    taken = snapshot_policy.Snapshots(clock, SnapshotWriter(store, Failpoints()))
     decider = ByCost()
     assert taken.first(decider) == 1_000  # 5 us an event, presumably
     found = RecoveredState([], 500, 100)
@@ -68,7 +68,7 @@ def test_the_measured_cost_of_replaying_says_how_often() -> None:
     encoded, due = taken.capture(decider, "sum-a", [1], 700)
     assert encoded is not None
     assert due == 700 + 250
-    assert taken.first(Without()) == policy.NEVER
+    assert taken.first(Without()) == snapshot_policy.NEVER
 
 
 def test_what_costs_much_to_capture_is_captured_less_often() -> None:
@@ -76,7 +76,7 @@ def test_what_costs_much_to_capture_is_captured_less_often() -> None:
         snapshot_every: ClassVar[int] = 0
 
     clock = ManualClock()
-    taken = policy.Snapshots(clock, SnapshotWriter(MemoryEventStore(), Failpoints()))
+    taken = snapshot_policy.Snapshots(clock, SnapshotWriter(MemoryEventStore(), Failpoints()))
     decider = Slow()
 
     def capture_slowly(state: list[int]) -> list[int]:
@@ -98,7 +98,7 @@ def test_who_leaves_memory_after_a_few_events_leaves_no_snapshot() -> None:
         def put(self, waiting: PendingSnapshot) -> None:
             put.append(waiting)
 
-    taken = policy.Snapshots(ManualClock(), Writer(MemoryEventStore(), Failpoints()))
+    taken = snapshot_policy.Snapshots(ManualClock(), Writer(MemoryEventStore(), Failpoints()))
     decider = ByCost()
     taken.next_after(decider, RecoveredState([], 1_000), took=10**9)  # a millisecond an event
     taken.leave(decider, "sum-a", 1_099, 1_000, [])

@@ -10,8 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem, Decider, Event
-from indelible.actors.durable.recovery import snapshot_policy as policy
-from indelible.actors.durable.recovery import snapshot_writer
+from indelible.actors.durable.recovery import snapshot_policy, snapshot_writer
 from indelible.actors.durable.recovery.state_from_log import SHORT, recover
 from indelible.api.facade import access_to
 from indelible.errors import StoreUnavailableError
@@ -254,7 +253,7 @@ def test_a_state_that_cannot_be_kept_is_logged_and_harms_nobody(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(policy, "SNAPSHOT_LIMIT", 1_000)
+    monkeypatch.setattr(snapshot_policy, "SNAPSHOT_LIMIT", 1_000)
     bench.decider.kept = kept
     bench.add(*range(1, 41))
     assert caplog.text.count("no snapshot of sum-a") == 1  # not at each event

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from indelible.actors.durable import mailbox as inbox
+from indelible.actors.durable import mailbox
 from indelible.errors import StoreUnavailableError
 
 FOR_EVER = 1_000_000
@@ -59,7 +59,7 @@ def test_what_was_told_is_handled_when_the_store_is_back(down: Any) -> None:
 
 
 def test_what_is_told_too_much_is_a_dead_letter(down: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(inbox, "COMMANDS", 20)
+    monkeypatch.setattr(mailbox, "COMMANDS", 20)
     for _ in range(50):
         down.account("ann").tell(("deposit", 1))
         with pytest.raises(StoreUnavailableError):

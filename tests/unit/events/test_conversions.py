@@ -231,15 +231,15 @@ def test_so_is_one_that_does_through_a_dataclass_or_a_tuple() -> None:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The single parts that were looked at or packed."""
     seen: list[Any] = []
-    from indelible.events.codec import storable_check as fitting
+    from indelible.events.codec import storable_check
 
-    visit = fitting._Fitting.visit
+    visit = storable_check._Fitting.visit
 
     def counted(self: Any, value: Any) -> Any:
         seen.append(value)
         return visit(self, value)
 
-    monkeypatch.setattr(fitting._Fitting, "visit", counted)
+    monkeypatch.setattr(storable_check._Fitting, "visit", counted)
     return seen
 
 

@@ -13,7 +13,7 @@ from indelible.errors import (
     UnknownEventTypeError,
     ValueNotStorableError,
 )
-from indelible.events.model import event_types as types
+from indelible.events.model import event_types
 from indelible.events.model.call_events import EFFECT_EVENTS
 from indelible.events.model.event import EncodedEvent, Event, RecordedEvent
 from indelible.events.model.event_types import EventTypes, run_event_types
@@ -145,7 +145,7 @@ def test_bytes_that_do_not_fit_are_an_error_of_their_own(
 def test_the_size_is_limited_both_ways(monkeypatch: pytest.MonkeyPatch, known: EventTypes) -> None:
     event = Paid(cents=1, currency="x" * 100)
     payload = known.encode(event, bytes(16)).payload
-    monkeypatch.setattr(types, "EVENT_LIMIT", 50)
+    monkeypatch.setattr(event_types, "EVENT_LIMIT", 50)
     with pytest.raises(PayloadTooLargeError):
         known.encode(event, bytes(16))
     with pytest.raises(EventDecodeError):

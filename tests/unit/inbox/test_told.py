@@ -11,7 +11,7 @@ import pytest
 
 from inboxes import wait_until_empty
 from indelible import ActorSystem, Decision, RefusedError, Tell
-from indelible.actors.durable import mailbox as inbox
+from indelible.actors.durable import mailbox
 from indelible.api.facade import access_to
 from indelible.errors import ActorFailedError, MailboxFullError, StoreUnavailableError
 from indelible.events.memory.store import MemoryEventStore
@@ -178,7 +178,7 @@ def test_what_was_stored_though_nobody_could_tell_is_found(
 def test_more_than_a_mailbox_holds_is_not_lost(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "COMMANDS", 50)
+    monkeypatch.setattr(mailbox, "COMMANDS", 50)
     office.post.hold.close()
     number = 300
     office.send(("x", "first"))

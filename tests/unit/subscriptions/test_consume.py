@@ -20,7 +20,7 @@ from indelible.errors import (
     SystemClosedError,
 )
 from indelible.events.lease.role_holder import Role, RoleHolder
-from indelible.readers import consumer_thread as consumer
+from indelible.readers import consumer_thread
 from indelible.testing.contract.builders import some_event, some_events
 
 LONG = 30.0
@@ -28,7 +28,7 @@ LONG = 30.0
 
 @pytest.fixture
 def system(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ActorSystem]:
-    monkeypatch.setattr(consumer, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(consumer_thread, "_FIRST_PAUSE", 0.001)
     with ActorSystem(f"sqlite:///{tmp_path}/log.db", drain=LONG) as system:
         yield system
 

@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from indelible.errors import RoleLostError, StoreUnavailableError
 from indelible.events.connections.database_clock import SQLITE
-from indelible.events.lease import role_holder
-from indelible.events.lease import role_rows as roles
+from indelible.events.lease import role_holder, role_rows
 from indelible.events.lease.role_holder import Role, RoleHolder
 
 SECOND = 1_000_000_000
@@ -29,13 +28,13 @@ def leased(log: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     log.db_now = 1_000_000
     monkeypatch.setattr(role_holder, "is_leased", lambda _: True)
     monkeypatch.setattr(RoleHolder, "_begin", nothing)  # the test renews
-    monkeypatch.setitem(roles._FREE, "sqlite", roles._FREE["postgresql"])
+    monkeypatch.setitem(role_rows._FREE, "sqlite", role_rows._FREE["postgresql"])
 
     class Now(dict[str, str]):
         def __getitem__(self, _: str) -> str:
             return str(log.db_now)
 
-    monkeypatch.setattr(roles, "NOW", Now())
+    monkeypatch.setattr(role_rows, "NOW", Now())
 
     def advance(seconds: float) -> None:
         log.db_now += round(seconds * 1e6)

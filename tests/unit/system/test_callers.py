@@ -12,7 +12,7 @@ import pytest
 
 from deciders import Note, Noted
 from indelible import ActorSystem, Context, Event
-from indelible.api.arguments.caller_context import REASON_LIMIT
+from indelible.arguments.context_arguments import REASON_LIMIT
 from indelible.errors import RefusedError
 from indelible.events.memory.store import MemoryEventStore
 from indelible.events.model.message_context import CAUSE_LIMIT

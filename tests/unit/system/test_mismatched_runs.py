@@ -14,8 +14,8 @@ from indelible.api.facade import access_to
 from indelible.clock import ManualClock
 from indelible.events.opening import open_store
 from indelible.events.store import StreamHead
-from indelible.runs import doubtful_rows as doubtful
-from indelible.runs.doubtful_rows import ViewRow, _row_agrees
+from indelible.runs import mismatched_runs
+from indelible.runs.mismatched_runs import ViewRow, _row_agrees
 from until import eventually
 
 HOUR = 3_600
@@ -117,7 +117,7 @@ def test_a_view_that_cannot_tell_has_its_runs_looked_at(scene: Scene) -> None:
 
 
 def test_many_are_compared_page_by_page(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doubtful, "PAGE", 7)
+    monkeypatch.setattr(mismatched_runs, "PAGE", 7)
     for run_id in ("r0", "r17", f"r{WAITING - 1}"):
         scene.edit("wake_at = 9000000000000000", run_id)
     with scene.system() as system:

@@ -19,7 +19,7 @@ from indelible.errors import AnchorError, ResultTimeoutError, VerificationError
 from indelible.events.codec.values import encode_value
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
-from indelible.events.verification.rows import Rows
+from indelible.events.verification.row_reader import RowReader
 
 
 class Account(SnapshotAccount):
@@ -176,17 +176,17 @@ def test_commands_take_a_run_that_has_lost_its_status_for_unfinished(url: str, g
 def test_a_store_is_verified_while_it_is_written(
     url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, left = Rows.page, list(range(6))
+    read, left = RowReader.page, list(range(6))
     with opened(url, gate) as system:
 
-        def write_after(rows_of: Rows, *args: Any, **values: Any) -> Any:
+        def write_after(rows_of: RowReader, *args: Any, **values: Any) -> Any:
             rows = read(rows_of, *args, **values)
             if left:
                 for name in ("a", f"new-{left.pop()}"):
                     system.actor("account", name).ask(1)
             return rows
 
-        monkeypatch.setattr(Rows, "page", write_after)
+        monkeypatch.setattr(RowReader, "page", write_after)
         anchor = asyncio.run(system.anchor_async())
         verified = asyncio.run(system.verify_async(anchor=anchor))
         assert not left

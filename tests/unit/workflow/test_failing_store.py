@@ -273,14 +273,14 @@ def failing() -> None:
 def test_who_waits_for_a_run_that_is_set_aside_is_told(
     flow: Flow, ran: Counter[str], monkeypatch: Any
 ) -> None:
-    from indelible.actors.workflow.decide import run_decider as decide
+    from indelible.actors.workflow.decide import run_decider
     from indelible.actors.workflow.run_messages import StepReturned
     from indelible.errors import ActorQuarantinedError
 
     def broken(state: Any, message: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setitem(decide._DECIDE, StepReturned, broken)
+    monkeypatch.setitem(run_decider._DECIDE, StepReturned, broken)
     run = flow.start({"steps": [{"name": "s", "type": "note"}]})
     with pytest.raises(ActorQuarantinedError, match="a bug"):
         run.result(20)

@@ -68,8 +68,8 @@ def run_workflow(
     with redirect_stdout(sys.stderr):
         equipment = load_equipment(steps, connection)
 
-    from indelible.api.arguments.caller_context import checked
-    from indelible.api.arguments.ids_and_timeouts import check_id
+    from indelible.arguments.context_arguments import checked
+    from indelible.arguments.ids_and_timeouts import check_id
     from indelible.cli.options.crash_after import paths_to_complete
     from indelible.cli.render.advice import advise, unknown_outcomes
     from indelible.cli.tasks.run_job import RunJob, prepare

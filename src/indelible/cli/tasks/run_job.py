@@ -15,10 +15,10 @@ from indelible.actors.workflow.definition.compile import compile_definition
 from indelible.actors.workflow.definition.parse import parse
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state.run_state import RESUMED
-from indelible.api.arguments.run_input import encode_input
 from indelible.api.facade import access_to
 from indelible.api.run_handle import RunHandle
 from indelible.api.system import ActorSystem
+from indelible.arguments.run_input import encode_input
 from indelible.cli.options.common_options import CommandLine
 from indelible.cli.options.step_modules import StepEquipment
 from indelible.cli.render.console import count, say
