@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from indelible.actors.workflow.execute.step_context import StepContext, current_step
     from indelible.api.actor_handle import ActorHandle
     from indelible.api.agent import WorkflowAgent
-    from indelible.api.outcome import Outcome
     from indelible.api.run_handle import RunHandle
     from indelible.api.system import ActorSystem
     from indelible.effect_handlers.alerts import Alerted
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from indelible.events.read.as_of import Position
     from indelible.projections.views.custom import Projection
     from indelible.results import RunError, RunRow, RunStatus, StepStatus, SystemHealth
+    from indelible.runs.outcome import Outcome
 
 _HOME = {
     "ActorHandle": "indelible.api.actor_handle",
@@ -63,7 +63,7 @@ _HOME = {
     "IndelibleError": "indelible.errors",
     "Later": "indelible.actors.effects.effect_types",
     "MessageContext": "indelible.events.model.message_context",
-    "Outcome": "indelible.api.outcome",
+    "Outcome": "indelible.runs.outcome",
     "Position": "indelible.events.read.as_of",
     "Projection": "indelible.projections.views.custom",
     "RecordedEvent": "indelible.events.model.event",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from indelible.cli.tasks import service_life
-from indelible.reports import STALE
+from indelible.service.process_rows import STALE
 from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "running.md").read_text()

@@ -17,7 +17,7 @@ from indelible.events.model.event_types import EventTypes
 from indelible.events.model.stream_names import KIND_LIMIT
 from indelible.events.postgres.store import PostgresEventStore
 from indelible.events.snapshots import Taken, keep_snapshots
-from indelible.reports import read_processes
+from indelible.service.process_rows import read_processes
 from indelible.testing.contract.builders import some_event, some_events
 
 SIZE = 5_000_000

@@ -8,13 +8,13 @@ from typing import Any
 from indelible.actors.runtime.future import PooledFuture
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.run_messages import AcceptRun
-from indelible.api.outcome import Outcome
 from indelible.api.run_handle import RunHandle
 from indelible.arguments.ids_and_timeouts import check_id, check_timeout
 from indelible.arguments.run_input import encode_input
 from indelible.assembly.system_access import SystemAccess
 from indelible.effect_handlers.known_definitions import Definition
 from indelible.events.model.message_context import Context
+from indelible.runs.outcome import Outcome
 
 
 class WorkflowAgent:

@@ -14,7 +14,6 @@ from indelible.actors.runtime.pool.wait_graph import RunEnd
 from indelible.actors.workflow.execute.step_awaits_run import awaiting
 from indelible.actors.workflow.run_messages import Describe, Resolution, Resolve
 from indelible.actors.workflow.state.run_state import RunState
-from indelible.api.outcome import Outcome, outcome_of
 from indelible.arguments.ids_and_timeouts import check_id, check_timeout
 from indelible.assembly.system_access import SystemAccess
 from indelible.errors import (
@@ -30,6 +29,7 @@ from indelible.events.model.event import RecordedEvent
 from indelible.events.read.as_of import AsOf
 from indelible.remote.remote_future import STATUS_GRACE
 from indelible.runs.local_run_end import on_end
+from indelible.runs.outcome import Outcome, outcome_of
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.state.status_types import RunStatus

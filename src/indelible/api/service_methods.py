@@ -13,7 +13,7 @@ from indelible.assembly.async_calls import in_thread
 from indelible.assembly.lifecycle import drain
 
 if TYPE_CHECKING:
-    from indelible.results import SystemHealth
+    from indelible.api.system_health import SystemHealth
 
 
 class ServiceMethods(Facade):
@@ -22,9 +22,9 @@ class ServiceMethods(Facade):
     def health(self) -> SystemHealth:
         """Whether the system is ready, and its current figures, for the endpoint of a probe.
 
-        :class:`indelible.service.health.Health` explains the keys.  A system that does not own its
-        store is ready if ready processes own it.  The call takes 3 seconds at most, also when the
-        database does not answer.
+        :class:`indelible.service.health_report.Health` explains the keys.  A system that does not
+        own its store is ready if ready processes own it.  The call takes 3 seconds at most, also
+        when the database does not answer.
 
         Raises:
             BlockingCallError: Called on the system's event loop.

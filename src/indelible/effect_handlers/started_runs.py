@@ -21,7 +21,6 @@ from indelible.actors.runtime.timers import Timers
 from indelible.actors.workflow.execute.executor import Executor
 from indelible.actors.workflow.state.node_results import ReadBlob
 from indelible.actors.workflow.state.run_state import RunState
-from indelible.api.outcome import outcome_of
 from indelible.clock import Clock
 from indelible.effect_handlers.run_starter import RunStarter, run_id_of
 from indelible.errors import (
@@ -40,6 +39,7 @@ from indelible.errors import (
 from indelible.errors.error_text import message_of
 from indelible.events.store import EventStore
 from indelible.runs.local_run_end import on_end
+from indelible.runs.outcome import outcome_of
 from indelible.runs.remote_run_ends import RemoteRunEnds
 
 _log = logging.getLogger("indelible.actors")

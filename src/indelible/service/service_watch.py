@@ -74,7 +74,7 @@ class ServiceWatch:
         Raises:
             StoreError: The store cannot be read.
         """
-        from indelible.reports import read_processes  # needs the parts of a system
+        from indelible.service.process_rows import read_processes  # the owner needs none
 
         owners = self._store.owners()
         with self._store.read_views() as connection:

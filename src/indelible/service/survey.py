@@ -15,7 +15,7 @@ from indelible.actors.durable.commit.promises import AT_ONCE
 from indelible.actors.workflow.state.run_state import RESUMED
 from indelible.events.inbox.sql_inbox import INBOX
 from indelible.projections.queries.view_lag import ViewLag
-from indelible.reports import Process, read_processes
+from indelible.service.process_rows import Process, read_processes
 
 if TYPE_CHECKING:
     from indelible.assembly.system_parts import SystemParts

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from indelible import ActorSystem
-from indelible.reports import PROCESSES, Reporter
+from indelible.reports import Reporter
+from indelible.service.process_rows import PROCESSES
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from indelible import ActorSystem
 from indelible.api.facade import access_to
 from indelible.events.memory.store import MemoryEventStore
 from indelible.failpoints import Failpoints
-from indelible.reports import PROCESSES, STALE, Process, Reporter, read_processes
-from indelible.service.health import Health
+from indelible.reports import Reporter
+from indelible.service.health_report import Health
+from indelible.service.process_rows import PROCESSES, STALE, Process, read_processes
 from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED, take_survey
 
 

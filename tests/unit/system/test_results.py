@@ -10,8 +10,8 @@ import pytest
 
 from indelible import ActorHandle, ActorSystem, Decider, Event, Outcome, RefusedError, RunStatus
 from indelible.actors.workflow.state.node_status import WORDS
-from indelible.api.outcome import KEYS
 from indelible.results import OutcomeWord, RunError, SystemHealth
+from indelible.runs.outcome import KEYS
 
 
 class Counted(Event, frozen=True):

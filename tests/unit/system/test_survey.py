@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from indelible.reports import Process
-from indelible.service.health import Health, MailboxCounts, ShardCounts, StepCounts, TimerCounts
+from indelible.service.health_report import (
+    Health,
+    MailboxCounts,
+    ShardCounts,
+    StepCounts,
+    TimerCounts,
+)
+from indelible.service.process_rows import Process
 from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED, judge
 
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from indelible.cli.render.console import count, duration, facts, instant, plain
 from indelible.projections.queries.view_lag import ViewLag
-from indelible.reports import Process
-from indelible.service.health import Health
+from indelible.service.health_report import Health
+from indelible.service.process_rows import Process
 from indelible.service.survey import HEALTHY, UNHEALTHY, Log, Survey
 
 _VERDICTS = {HEALTHY: ("healthy", "green"), UNHEALTHY: ("not healthy", "red")}

@@ -18,7 +18,7 @@ from indelible.cli.render.survey_text import log_facts, state, verdict
 from indelible.cli.watching.stop_signals import Stop
 from indelible.errors import StoreError
 from indelible.projections.queries.view_queries import RunRow
-from indelible.reports import Process
+from indelible.service.process_rows import Process
 from indelible.service.survey import Survey, take_survey
 
 _RUNS = 15

@@ -25,7 +25,8 @@ from indelible.cli.watching.stop_signals import Stop
 from indelible.errors import StoreError, StoreOwnedError, SystemClosedError
 from indelible.projections.views.custom import Projection
 from indelible.reports import Reporter
-from indelible.service.health import Health, take_calls
+from indelible.service.health import take_calls
+from indelible.service.health_report import Health
 
 if TYPE_CHECKING:
     from indelible.assembly.system_parts import SystemParts
