@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from indelible.actors.durable.directory import Directory
-from indelible.actors.runtime.pool.dispatcher import Dispatcher, schedule_unless_closed
+from indelible.actors.runtime.pool.dispatcher import Dispatcher
+from indelible.actors.runtime.pool.serial_queue import SerialQueue
 from indelible.actors.runtime.timers import Timer, Timers
 from indelible.clock import Clock
 from indelible.errors import ActorStoppedError, IndelibleError
@@ -41,8 +42,8 @@ _RETRY_AFTER = 1_000_000
 class WakeService:
     """Has one timer, for its next search; any thread may call any method.
 
-    Each search is an activation of the dispatcher, queued behind the actors that the last search
-    woke: a slow database delays no timer, and streams are woken as fast as they are handled.
+    Each page is an activation of the dispatcher, queued behind the actors that the last page woke:
+    a slow database delays no timer, and streams are woken as fast as they are handled.
     """
 
     def __init__(
@@ -57,7 +58,6 @@ class WakeService:
         """Wake streams of ``categories``; nothing happens before :meth:`take`."""
         self._store = store
         self._directory = directory
-        self._dispatcher = dispatcher
         self._timers = timers
         self._clock = clock
         self._categories = categories
@@ -66,14 +66,10 @@ class WakeService:
         self._place: Place = FIRST  # all streams up to this place have been woken
         self._generation = 0  # how often the search began anew
         self._due_until = 0  # streams due up to this time have been woken, or are being woken
-        self._requested: deque[Sequence[StreamHead]] = deque()
-        self._scheduled = False
+        self._queue = SerialQueue(dispatcher, "the wake service")
+        self._search_waits = False  # whether a search is in the queue, and has not begun
         self._next_search = NEVER  # when the timer is due
         self._timer: Timer | None = None
-
-    def __str__(self) -> str:
-        """The name for errors."""
-        return "the wake service"
 
     def take(self, shards: Collection[int]) -> None:
         """Also wake the streams of ``shards`` from now on; the first page on this thread."""
@@ -81,9 +77,9 @@ class WakeService:
             self._shards |= frozenset(shards)
             self._place = FIRST  # waking a stream that is awake has no effect
             self._generation += 1
-            first, self._scheduled = not self._scheduled, True
-        if first:
-            self.run_activation()
+            waits, self._search_waits = self._search_waits, True
+        if not waits:
+            self._queue.begin(self._search)
 
     def leave(self, shards: Collection[int]) -> None:
         """Stop waking the streams of ``shards``."""
@@ -92,9 +88,8 @@ class WakeService:
 
     def wake(self, heads: Sequence[StreamHead]) -> None:
         """Wake the streams of ``heads`` soon, in pages."""
-        with self._lock:
-            self._requested.extend(heads[at : at + PAGE] for at in range(0, len(heads), PAGE))
-        self._search_soon()
+        pages = (heads[at : at + PAGE] for at in range(0, len(heads), PAGE))
+        self._queue.add(partial(self._wake_page, page) for page in pages)
 
     def left(self, stream: str, due: int) -> None:
         """A stream has left memory; its row has the wake time ``due``."""
@@ -107,11 +102,20 @@ class WakeService:
 
     # -- its activations
 
-    def run_activation(self) -> None:
-        """Wake a page; for the dispatcher."""
-        more = False
+    def _wake_page(self, page: Sequence[StreamHead]) -> None:
+        """Wake requested streams."""
+        self._try(partial(self._directory.wake_together, page))
+
+    def _search(self) -> None:
+        """Wake a page of streams that are due."""
+        with self._lock:
+            self._search_waits = False
+        self._try(self._wake_due)
+
+    def _try(self, wake: Callable[[], object]) -> None:
+        """Call ``wake``; search again later if it fails."""
         try:
-            more = self._turn()
+            wake()
         except ActorStoppedError:
             return  # the system is closing; the next one searches from the first place
         except Exception as error:  # noqa: BLE001 - it is tried again after any error
@@ -119,22 +123,12 @@ class WakeService:
             logger.log(level, "the search for sleeping streams failed: %r", error)
             with self._lock:
                 self._search_at(self._clock.now() + _RETRY_AFTER)
-        with self._lock:
-            self._scheduled = False
-        if more:
-            self._search_soon()
 
-    def _turn(self) -> bool:
-        """Wake requested or due streams; returns whether there may be more now."""
-        with self._lock:
-            heads = self._requested.popleft() if self._requested else None
-        if heads is not None:
-            self._directory.wake_together(heads)
-            return True
+    def _wake_due(self) -> None:
         now = self._clock.now()
         with self._lock:
             if not self._shards:
-                return False
+                return
             crowded = len(self._directory) >= MAX_LOADED
             self._due_until = until = max(self._due_until, now if crowded else now + AHEAD)
             shards, place, generation = self._shards, self._place, self._generation
@@ -149,10 +143,11 @@ class WakeService:
             with self._lock:
                 self._search_at(max(now, min(due, now + _HORIZON)))
         with self._lock:
-            if self._generation != generation:
-                return True
-            self._place = end
-        return page.place is not None
+            anew = self._generation != generation
+            if not anew:
+                self._place = end
+        if anew or page.place is not None:
+            self._search_soon()
 
     def _search_at(self, due: int) -> None:
         """Search at ``due`` at the latest; called under the lock."""
@@ -170,8 +165,6 @@ class WakeService:
 
     def _search_soon(self) -> None:
         with self._lock:
-            if self._scheduled:
-                return
-            self._scheduled = True
-        # if closed, `_scheduled` stays set, so that there is no further search
-        schedule_unless_closed(self._dispatcher, self)
+            waits, self._search_waits = self._search_waits, True
+        if not waits:
+            self._queue.add((self._search,))

@@ -36,8 +36,11 @@ class Looking(MemoryEventStore):
         super().__init__(clock=clock)
         self.pages: list[int] = []
         self.failing = 0
+        self.meanwhile: list[Callable[[], None]] = []
 
     def sleeping(self, *args: Any, **values: Any) -> Sleepers:
+        while self.meanwhile:
+            self.meanwhile.pop()()
         if self.failing:
             self.failing -= 1
             raise StoreUnavailableError("a test says so")
@@ -180,6 +183,20 @@ def test_a_look_that_fails_is_made_again(
     eventually(rings_in_the_end)
     assert not store.failing
     assert "the search for sleeping streams failed" in caplog.text
+
+
+def test_a_stream_that_leaves_memory_during_a_look_is_woken_after_it(
+    opened: Callable[..., ActorSystem], clock: ManualClock, store: Looking
+) -> None:
+    system = opened()
+    alarm, parts = system.actor(Alarm, "a"), access_to(system).parts
+    due = clock.now() + DAY
+    alarm.ask(("set", "one", due), timeout=10)
+    let_all_leave(system)
+    late = clock.now() + 1  # before what this look has passed
+    store.meanwhile.append(lambda: parts.wake_service.left("alarm-a", late))
+    parts.wake_service.take(())
+    eventually(lambda: parts.directory.live("alarm-a") is not None)
 
 
 def test_streams_of_categories_that_were_not_given_are_left_alone(
