@@ -49,7 +49,8 @@ def open_store(
         from indelible.events.postgres.address import parse_address
 
         parse_address(url)  # before the driver is imported
-        from indelible.events.postgres.store import LEASE, SHARDS, PostgresEventStore
+        from indelible.events.lease.lease_term import LEASE
+        from indelible.events.postgres.store import SHARDS, PostgresEventStore
 
         store = PostgresEventStore(
             url,

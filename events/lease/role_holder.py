@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from indelible.clock import Clock
 from indelible.errors import IndelibleError, RoleLostError
+from indelible.events.lease.lease_term import LEASE, LeaseTerm
 from indelible.events.lease.role_rows import hold_roles, is_leased, leave_role, take_role, time_left
 from indelible.events.store import EventStore
 from indelible.loops import Loop
@@ -22,11 +23,6 @@ from indelible.threads import refusals
 
 _log = logging.getLogger(__name__)
 
-LEASE = 10.0
-"""Seconds for which a role is held without a renewal, and the longest wait for a take-over."""
-
-_RENEWALS = 3  # renewals in one lease: two may fail
-_MARGIN = 0.1  # part of a lease by which the holder stops before another process may take over
 _RETRY = 1.0  # seconds until a taken role is tried again: its holder may have released it
 
 
@@ -86,7 +82,9 @@ class Role:
         sent = holder.clock.monotonic()
         with holder.store.write_views() as connection:
             try:
-                hold_roles(connection, {self.name: self.epoch}, holder.owner, holder.lease)
+                hold_roles(
+                    connection, {self.name: self.epoch}, holder.owner, holder.term.microseconds
+                )
             except RoleLostError:
                 self.lose()
                 raise
@@ -96,7 +94,7 @@ class Role:
     def renewed(self, sent: int) -> None:
         """Note that a statement sent at ``sent``, monotonic ns, has extended the lease."""
         if self._until is not None:
-            self._until = max(self._until, sent + self._holder.valid_for)
+            self._until = max(self._until, sent + self._holder.term.valid)
 
     def lose(self) -> None:
         """Mark the role as lost; nothing is written."""
@@ -126,10 +124,8 @@ class RoleHolder:
         """
         self.owner = owner
         self.clock = clock
-        self.lease = round(lease * 1e6)  # microseconds
-        self.valid_for = round(lease * (1 - _MARGIN) * 1e9)  # ns after a renewal was sent
+        self.term = LeaseTerm(lease)
         self.store = store
-        self._pause = lease / _RENEWALS
         self._lock = threading.Lock()
         self._held: dict[str, Role] = {}
         self._taking: set[str] = set()
@@ -172,10 +168,10 @@ class RoleHolder:
     ) -> Role | float:
         sent = self.clock.monotonic()
         with self.store.write_views() as connection:
-            epoch = take_role(connection, name, self.owner, self.lease)
+            epoch = take_role(connection, name, self.owner, self.term.microseconds)
             if epoch is None:
                 return min(_RETRY, max(0.0, time_left(connection, name) / 1e6))
-            until = sent + self.valid_for if is_leased(connection) else None
+            until = sent + self.term.valid if is_leased(connection) else None
             on_taken(connection)
         role = Role(self, name, epoch, until, on_change)
         with self._lock:
@@ -196,7 +192,7 @@ class RoleHolder:
         Loop("indelible-roles").run(self._turn, self._stopped.wait)
 
     def _turn(self) -> bool:
-        if self._stopped.wait(self._pause):
+        if self._stopped.wait(self.term.pause):
             return False
         self.renew()
         return True

@@ -13,6 +13,7 @@ from indelible.events.addresses import Mode
 from indelible.events.commit.group_commit import GroupCommit
 from indelible.events.database_store import CLOSING, DatabaseStore
 from indelible.events.inbox.inbox import Inbox
+from indelible.events.lease.lease_term import LEASE
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.address import parse_address
 from indelible.events.postgres.connect.engines import Engines, check_server
@@ -33,10 +34,6 @@ from indelible.forks import watch
 SHARDS = 64
 """Shards of a new store: enough to give tens of processes equal shares, few enough to keep a cursor
 over all of them small."""
-
-LEASE = 10.0
-"""Seconds after which other processes take over from a dead one: long enough for a paused virtual
-machine or a server that fails over, short enough for people who wait."""
 
 
 class PostgresEventStore(DatabaseStore[PostgresReader]):

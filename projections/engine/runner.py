@@ -17,13 +17,13 @@ from indelible.errors import (
     SystemClosedError,
     ThreadUnavailableError,
 )
+from indelible.events.lease.lease_term import LEASE
 from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor, EventStore
 from indelible.failpoints import Failpoints
 from indelible.loops import Loop
 from indelible.projections.engine import view_cursors
 from indelible.projections.engine.view_engine import Engine, reaches
-from indelible.projections.engine.view_ownership import LEASE
 from indelible.projections.engine.view_pacing import ViewPacing
 from indelible.projections.views.view import View
 from indelible.threads import start_now

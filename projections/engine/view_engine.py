@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from indelible.clock import Clock
 from indelible.errors import RoleLostError, UnknownProjectionError
+from indelible.events.lease.lease_term import LEASE
 from indelible.events.model.event_types import EventTypes
 from indelible.events.store import Cursor, EventStore
 from indelible.failpoints import Failpoints
@@ -23,7 +24,7 @@ from indelible.projections.engine.event_feed import KEPT, EventFeed
 from indelible.projections.engine.polling import POLL, Polling
 from indelible.projections.engine.rebuild import SUFFIX, Rebuild
 from indelible.projections.engine.view_batch import ViewBatch, make_batch
-from indelible.projections.engine.view_ownership import LEASE, ViewOwnership
+from indelible.projections.engine.view_ownership import ViewOwnership
 from indelible.projections.engine.view_updater import ViewUpdater, apply_or_park, apply_together
 from indelible.projections.parked.parked_decisions import ParkedDecisions
 from indelible.projections.views.custom import CustomView

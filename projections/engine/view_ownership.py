@@ -14,19 +14,16 @@ import sqlalchemy as sa
 
 from indelible.clock import Clock
 from indelible.errors import RoleLostError
+from indelible.events.lease.lease_term import LeaseTerm
 from indelible.events.lease.role_rows import hold_roles, is_leased, leave_role, take_role
 from indelible.events.store import EventStore
 
 _log = logging.getLogger(__name__)
 
-LEASE = 10.0
-"""Seconds after which the views of a dead process may be taken."""
-
 _TRY = 1_000_000_000
 """Nanoseconds between tries to take free views; a released view is taken within this time."""
 
 _PREFIX = "projection:"  # the role of a view is this and its name
-_RENEWALS = 3  # renewals in one lease: two may fail
 
 
 class ViewOwnership:
@@ -42,7 +39,7 @@ class ViewOwnership:
         self._store = store
         self._clock = clock
         self._owner = owner
-        self._lease = lease
+        self._term = LeaseTerm(lease)
         self._held: dict[str, int] = {}  # epochs, by the name of the view's cursor
         self._renew_at = 0  # on the monotonic clock
         self._take_at = 0
@@ -76,7 +73,7 @@ class ViewOwnership:
         with self._store.write_views() as connection:
             for name in sorted(names):
                 epoch = take_role(
-                    connection, _role(name), self._owner, self._microseconds, by_force=by_force
+                    connection, _role(name), self._owner, self._term.microseconds, by_force=by_force
                 )
                 if epoch is not None:
                     taken[name] = epoch
@@ -87,11 +84,11 @@ class ViewOwnership:
         """If due, renew the leases and take free views in ``names``; return the ones taken."""
         now = self._clock.monotonic()
         if now >= self._renew_at:
-            third = round(self._lease * 1e9 / _RENEWALS)
-            self._renew_at = now + min(third, _TRY)  # if this try fails
+            pause = round(self._term.pause * 1e9)
+            self._renew_at = now + min(pause, _TRY)  # if this try fails
             for name in list(self._held):
                 self._renew(name)
-            self._renew_at = now + third
+            self._renew_at = now + pause
         lacking = [name for name in names if name not in self._held]
         if not lacking or now < self._take_at:
             return []
@@ -134,14 +131,10 @@ class ViewOwnership:
         at = min(self._renew_at, self._take_at) if lacks else self._renew_at
         return max(0, at - self._clock.monotonic()) / 1e9
 
-    @property
-    def _microseconds(self) -> int:
-        return round(self._lease * 1e6)
-
     def _hold(self, connection: sa.Connection, names: Collection[str]) -> None:
         epochs = {_role(name): self._held.get(name, 0) for name in names}  # no role has epoch 0
         try:
-            hold_roles(connection, epochs, self._owner, self._microseconds)
+            hold_roles(connection, epochs, self._owner, self._term.microseconds)
         except RoleLostError as error:
             raise RoleLostError(error.role.removeprefix(_PREFIX)) from None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from indelible.clock import ManualClock
 from indelible.events.commit.shard_plan import Shard
+from indelible.events.lease.lease_term import LeaseTerm
 from indelible.events.postgres.lease.lease_keeper import LeaseKeeper
 from indelible.events.postgres.lease.lease_rows import LeaseView
 from indelible.events.postgres.lease.shard_followers import ShardFollowers
@@ -84,7 +85,7 @@ class Kept:
         self.group, self.writer = Group(), Writer()
         self.leases = leases = SlowLeases(self.clock)
         group, writer = self.group, self.writer
-        lease, who = round(LEASE * 1e6), ShardFollowers()
+        lease, who = LeaseTerm(LEASE), ShardFollowers()
         parts: Any = (leases, "me", group, writer, self.clock, lease, "a test", who)
         self.keeper = LeaseKeeper(*parts)
 

@@ -23,6 +23,7 @@ from indelible.errors.error_log import log_error
 from indelible.events.commit.group_commit import GroupCommit
 from indelible.events.commit.shard_plan import Shard
 from indelible.events.concurrency.task_thread import TaskThread
+from indelible.events.lease.lease_term import LeaseTerm
 from indelible.events.postgres.lease.fair_share import fair_share
 from indelible.events.postgres.lease.lease_deadlines import LeaseDeadlines
 from indelible.events.postgres.lease.lease_rows import Leases, LeaseView
@@ -31,8 +32,6 @@ from indelible.events.postgres.write.writer import PostgresWriter
 from indelible.loops import Loop
 from indelible.threads import start_now
 
-_RENEWALS = 3  # renewals in one lease, so that two may fail
-_MARGIN = 10  # a tenth of the lease: for differences between clocks, and for actors to stop
 _LATE = 0.005  # seconds after the end of a lease at which to acquire its shard
 _RETRY = 0.05  # seconds to the next try after a failure, or if a free shard was locked
 
@@ -49,19 +48,18 @@ class LeaseKeeper:
         group: GroupCommit,
         writer: PostgresWriter,
         clock: Clock,
-        lease: int,
+        term: LeaseTerm,
         name: str,
         followers: ShardFollowers,
     ) -> None:
-        """No I/O and no thread yet; ``lease`` is in microseconds."""
+        """No I/O and no thread yet."""
         self._leases = leases
         self._process = process
         self._group = group
         self._writer = writer
         self._clock = clock
-        self._pause = lease / _RENEWALS / 1e6
-        self._term = lease * 1_000 * (_MARGIN - 1) // _MARGIN
-        self._silence_limit = lease * 1_000 * 2 // _RENEWALS
+        self._term = term
+        self._silence_limit = round(2 * term.pause * 1e9)  # two renewals have failed
         self._renewed_at = 0  # when the last successful renewal was sent, monotonic
         self._share = 0  # shards that this process should have
         self._lock = threading.Lock()
@@ -137,7 +135,7 @@ class LeaseKeeper:
     # -- the keeper's thread
 
     def _work(self) -> None:
-        self._until_next = self._pause
+        self._until_next = self._term.pause
         self._loop.run(self._turn, self._woken.wait)
 
     def _turn(self) -> bool:
@@ -145,7 +143,7 @@ class LeaseKeeper:
         self._woken.clear()
         if self._stopped:
             return False
-        self._until_next = min(self._pause, _RETRY)
+        self._until_next = min(self._term.pause, _RETRY)
         try:
             self._until_next = self._tick()
             self._warned = False
@@ -185,10 +183,10 @@ class LeaseKeeper:
             mine = len(self._held)
         share = fair_share(self._writer.shards, view.living, self._process)
         if mine < share and view.free > gained:  # another process had locked a free shard
-            return min(self._pause, _RETRY)
+            return min(self._term.pause, _RETRY)
         if view.next_end is None:
-            return self._pause
-        return min(self._pause, view.next_end / 1e6 + _LATE)
+            return self._term.pause
+        return min(self._term.pause, view.next_end / 1e6 + _LATE)
 
     def _acquire(self, view: LeaseView) -> list[Shard]:
         with self._lock:
@@ -217,8 +215,8 @@ class LeaseKeeper:
         for number, at in sent:
             with self._lock:
                 held = number in self._held
-            if held and self._deadlines.extend(number, at + self._term):
-                self._group.deadline(number, at + self._term)
+            if held and self._deadlines.extend(number, at + self._term.valid):
+                self._group.deadline(number, at + self._term.valid)
 
     # -- shards that this process releases or loses
 

@@ -14,6 +14,7 @@ from indelible.clock import Clock
 from indelible.errors import IndelibleError, StoreCorruptError, SystemClosedError
 from indelible.events.commit.group_commit import GroupCommit
 from indelible.events.concurrency.fair_lock import FairLock
+from indelible.events.lease.lease_term import LeaseTerm
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.connect.engines import Engines
 from indelible.events.postgres.lease.lease_keeper import LeaseKeeper
@@ -47,11 +48,11 @@ class Membership:
         self._url = url
         self._clock = clock
         self._owner = owner
-        self._lease = round(lease * 1_000_000)
+        self._term = LeaseTerm(lease)
         self._name = f"event store ({address.database})"
         self._engine = engines.writing()
         writer_lock = FairLock()
-        self.writer = PostgresWriter(self._engine, url, clock, failpoints, self._lease)
+        self.writer = PostgresWriter(self._engine, url, clock, failpoints, self._term.microseconds)
         self.group = GroupCommit(self.writer, clock, failpoints, writer_lock, self._name)
         self._leases: Leases | None = None
         self._keeper: LeaseKeeper | None = None
@@ -67,14 +68,15 @@ class Membership:
         self.process = uuid.uuid4().hex
         self.writer.shards = shards
         owner = StoreOwner(self._owner, socket.gethostname(), os.getpid(), 0)
-        leases = Leases(self._engine, self._url, self.process, owner, self._lease)
+        lease = self._term.microseconds
+        leases = Leases(self._engine, self._url, self.process, owner, lease)
         keeper = LeaseKeeper(
             leases,
             self.process,
             self.group,
             self.writer,
             self._clock,
-            self._lease,
+            self._term,
             self._name,
             self.followers,
         )

@@ -47,6 +47,7 @@ from indelible.effect_handlers.run_starter import RunStarter
 from indelible.effect_handlers.started_runs import StartedRuns
 from indelible.effect_handlers.tell_sender import TellSender
 from indelible.events.concurrency.task_thread import TaskThread
+from indelible.events.lease.lease_term import LEASE
 from indelible.events.model.call_events import EFFECT_EVENTS
 from indelible.events.model.event_types import EventTypes
 from indelible.events.read.as_of import AsOf, version_at
@@ -55,7 +56,6 @@ from indelible.events.store import EventStore, StreamHead
 from indelible.failpoints import Failpoints
 from indelible.ids import Ids
 from indelible.projections.engine.runner import ProjectionRunner
-from indelible.projections.engine.view_ownership import LEASE
 from indelible.projections.queries.views_as_of import TimedViews
 from indelible.projections.views.custom import CustomView, Projection
 from indelible.projections.views.default_views import default_projections

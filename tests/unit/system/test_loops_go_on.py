@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem
+from indelible.events.lease.lease_term import LeaseTerm
 from indelible.loops import Loop, failing_loops
 from indelible.reports import Reporter
 
@@ -186,8 +187,9 @@ def test_threads_of_a_store_on_postgresql_go_on(
     postgres_url: str, faulty: Faulty, caplog: pytest.LogCaptureFixture, place: str, thread: str
 ) -> None:
     faulty.fail(place)
-    monkeypatch = faulty._monkeypatch
-    monkeypatch.setattr("indelible.events.lease.role_holder._RENEWALS", 1_000)
+    quick = LeaseTerm(10.0)
+    quick.pause = 0.01
+    faulty._monkeypatch.setattr("indelible.events.lease.role_holder.LeaseTerm", lambda _: quick)
     with opened(postgres_url, lease=2.0) as system, system.consumer("c"):
         system.workflow_agent("a").execute_workflow(FLOW, timeout=50)
         system.consume("d", lambda batch: None)
