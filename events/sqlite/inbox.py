@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.clock import Clock
+from indelible.events.connections.broken_connection import discard
 from indelible.events.inbox.inbox import InboxWatcher
 from indelible.events.inbox.sql_inbox import Begin, SqlInbox
 from indelible.events.sqlite.address import Address
@@ -73,12 +73,7 @@ class Guest:
 
     def _discard(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(SQLAlchemyError, sqlite3.Error):
-                connection.connection.rollback()
-            with suppress(SQLAlchemyError, sqlite3.Error):
-                connection.invalidate()
-                connection.close()
+        discard(connection)
 
 
 def _watch(address: Address, for_commands: bool) -> InboxWatcher:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.events.connections.broken_connection import discard
 from indelible.events.connections.database_clock import POSTGRESQL as NOW
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.postgres.driver_errors import translated
@@ -168,10 +168,7 @@ class Leases:
 
     def _discard(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(SQLAlchemyError, psycopg.Error):
-                connection.invalidate()
-                connection.close()
+        discard(connection)
 
 
 def _view(

@@ -7,7 +7,6 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.events.connections.broken_connection import discard
 from indelible.loops import Loop
 from indelible.threads import refusals
 
@@ -90,10 +90,7 @@ class NotifyListener:
                 self._wait([], pause)
                 pause = min(2 * pause, _LAST_PAUSE)
             finally:
-                if connection is not None:
-                    with suppress(SQLAlchemyError, psycopg.Error):
-                        connection.invalidate()
-                        connection.close()
+                discard(connection)
         return False
 
     def _listen(self, driver: psycopg.Connection[Any]) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from indelible.events.connections.broken_connection import discard
 from indelible.loops import Loop
 from indelible.threads import start_now
 
@@ -97,7 +97,4 @@ class Notifier:
 
     def _discard(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(SQLAlchemyError, psycopg.Error):
-                connection.invalidate()
-                connection.close()
+        discard(connection)

@@ -7,17 +7,16 @@ The connection is SQLAlchemy's; constant SQL goes to the driver's cursor, prepar
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.clock import Clock
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.commit.shard_ends import End
 from indelible.events.commit.shard_plan import Head, Shard, ShardPlan
+from indelible.events.connections.broken_connection import discard
 from indelible.events.model.stream_names import is_text
 from indelible.events.postgres.driver_errors import sqlstate, translated
 from indelible.events.postgres.write import statements as sql
@@ -102,9 +101,7 @@ class PostgresWriter:
         self._cursor = self._driver = None
         if connection is not None:
             self._unfinished = True
-            with suppress(SQLAlchemyError, psycopg.Error):
-                connection.invalidate()
-                connection.close()
+            discard(connection)
 
     def close(self) -> None:
         """Close the connection, on which no group is under way, and own no shard any more."""

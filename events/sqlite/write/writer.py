@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from indelible.errors import StaleEpochError, StoreCorruptError
 from indelible.events.commit.shard_ends import End
 from indelible.events.commit.shard_plan import SHARD, Closed, Head, Shard, ShardPlan, damaged_head
 from indelible.events.concurrency.fair_lock import FairLock
+from indelible.events.connections.broken_connection import discard
 from indelible.events.inbox.inbox import Command
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.model.hash_chain import GENESIS
@@ -78,14 +78,7 @@ class SqliteWriter:
     def discard(self) -> None:
         """Close the connection, whatever its state."""
         connection, self._connection, self._cursor = self._connection, None, None
-        if connection is not None:
-            # An error's traceback may refer to a cursor, and the cursor to the connection: closing
-            # alone would keep the transaction, and its lock, until that error is freed.
-            with suppress(SQLAlchemyError, sqlite3.Error):
-                connection.connection.rollback()
-            with suppress(SQLAlchemyError, sqlite3.Error):
-                connection.invalidate()
-                connection.close()
+        discard(connection)
 
     # -- ownership
 
