@@ -6,9 +6,17 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+# On SQLite only INTEGER makes the key the row's own number; it holds 64 bits there.
+ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
-    """Create the tables; their columns are final."""
+    """Create the tables; their columns are final.
+
+    On SQLite there is one shard, and the position is the row's own number: no index to write in
+    each commit, and none to look up for reading in order.
+    """
+    one_shard = op.get_bind().dialect.name == "sqlite"
     op.create_table(
         "shards",
         sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
@@ -23,13 +31,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "streams",
-        # On SQLite only INTEGER makes the key the row's own number; it holds 64 bits there.
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-            primary_key=True,
-            autoincrement=False,
-        ),
+        sa.Column("id", ROW_NUMBER, primary_key=True, autoincrement=False),
         sa.Column("name", sa.Text, nullable=False, unique=True),
         sa.Column("category", sa.Text, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
@@ -47,7 +49,7 @@ def upgrade() -> None:
     op.create_table(
         "events",
         sa.Column("shard", sa.Integer, nullable=False),
-        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("position", ROW_NUMBER, nullable=False, autoincrement=False),
         sa.Column("stream_id", sa.BigInteger, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("event_id", sa.LargeBinary, nullable=False),
@@ -58,7 +60,7 @@ def upgrade() -> None:
         sa.Column("metadata", sa.LargeBinary, nullable=False),
         sa.Column("recorded_at", sa.BigInteger, nullable=False),  # microseconds UTC
         sa.Column("chain", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("shard", "position"),
+        sa.PrimaryKeyConstraint(*(("position",) if one_shard else ("shard", "position"))),
         sa.UniqueConstraint("stream_id", "version"),
     )
     op.create_table(

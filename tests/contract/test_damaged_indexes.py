@@ -42,7 +42,7 @@ def found_in(url: str) -> list[str]:
     [
         *("sqlite_autoindex_streams_1", "streams_by_status", "streams_by_wake_at"),
         *("sqlite_autoindex_inbox_1", "inbox_waiting", "inbox_answered"),
-        *("sqlite_autoindex_snapshots_1", "sqlite_autoindex_events_2"),
+        *("sqlite_autoindex_snapshots_1", "sqlite_autoindex_events_1"),
     ],
 )
 def test_an_index_of_a_file_that_leaves_out_a_row_is_found(

@@ -75,7 +75,8 @@ OF_EVENTS = {
     "type": ("x'00'", NO_TEXT, TOO_MUCH, "'run.x'"),
     **dict.fromkeys(("event_id", "payload", "metadata", "chain"), ("'x'", NO_TEXT, TOO_MUCH, "7")),
     **dict.fromkeys(("schema", "epoch", "recorded_at"), NO_NUMBER),
-    **dict.fromkeys(("shard", "position", "stream_id", "version"), (*NO_NUMBER, "1 << 62")),
+    **dict.fromkeys(("shard", "stream_id", "version"), (*NO_NUMBER, "1 << 62")),
+    "position": ("-1", "1 << 62"),  # the number of its row, so that SQLite takes no others
 }
 
 

@@ -66,7 +66,7 @@ def test_the_columns_of_the_log_are_final(tmp_path: Path) -> None:
 def test_positions_and_versions_are_unique(tmp_path: Path) -> None:
     upgrade(f"sqlite:///{tmp_path / 'a.db'}")
     inspector = inspect(tmp_path / "a.db")
-    assert inspector.get_pk_constraint("events")["constrained_columns"] == ["shard", "position"]
+    assert inspector.get_pk_constraint("events")["constrained_columns"] == ["position"]
     unique = [one["column_names"] for one in inspector.get_unique_constraints("events")]
     assert unique == [["stream_id", "version"]]
     assert [one["column_names"] for one in inspector.get_unique_constraints("streams")] == [

@@ -38,10 +38,11 @@ _FIRSTS = """
     FROM streams AS s JOIN events AS e ON e.stream_id = s.id
     WHERE s.name IN ({names}) AND e.version <= ? ORDER BY s.id, e.version
 """
-_OF_SHARD = (
-    "WHERE e.shard = ? AND e.position > ? AND typeof(e.position) = 'integer'"
-    " ORDER BY e.position LIMIT ?"
-)
+# Its type first, since a damaged shard may be too large to load; AND would not keep the order.
+_OF_SHARD = """
+    WHERE CASE typeof(e.shard) WHEN 'integer' THEN e.shard = ? END AND e.position > ?
+    ORDER BY e.position LIMIT ?
+"""
 _SHARD = f"FROM events AS e JOIN streams AS s ON s.id = e.stream_id {_OF_SHARD}"
 _SHARD_ROWS = f"FROM events AS e {_OF_SHARD}"  # without the join, which damage may make fail
 _EVENT_ID = """
@@ -63,11 +64,12 @@ _SLEEPING = """
 """
 _ENDS = """
     SELECT shard, head, chain, coalesce((
-        SELECT max(position) FROM events
-        WHERE events.shard = shards.shard AND position <= 9223372036854775807
+        SELECT position FROM events
+        WHERE CASE typeof(events.shard) WHEN 'integer' THEN events.shard = shards.shard END
+        ORDER BY position DESC LIMIT 1
     ), 0), epoch, streams
     FROM shards
-"""  # a damaged position may be text or bytes, which are greater than all numbers
+"""
 
 
 class SqliteReader:

@@ -19,9 +19,8 @@ LOAD = """
 """
 LAST = """
     SELECT position, chain, epoch, recorded_at FROM events
-    WHERE shard = ? AND position <= 9223372036854775807
-    ORDER BY position DESC LIMIT 1
-"""  # a damaged position may be text or bytes, which are greater than all numbers
+    WHERE CASE typeof(shard) WHEN 'integer' THEN shard = ? END ORDER BY position DESC LIMIT 1
+"""
 
 # The head is compared as well as the epoch, so that a bug of the library cannot leave a gap.
 MOVE_HEAD = """
