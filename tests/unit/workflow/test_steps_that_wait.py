@@ -93,11 +93,11 @@ def test_a_step_that_waits_for_its_own_run_for_ever_fails_at_once(family: Family
     run = family.start("p", {"name": "s", "type": "await", "params": {"run": "p"}})
     (error,) = errors_of(run)
     assert error["type"] == "DeadlockError"
-    assert error["message"].startswith("steps would wait in a circle")
+    assert error["message"].startswith("steps would wait in a cycle")
     assert "the wait chain is p/all/s -> run-p;" in error["message"]
 
 
-def test_runs_that_wait_for_each_other_s_end_fail_with_the_circle(family: Family) -> None:
+def test_runs_that_wait_for_each_other_s_end_fail_with_the_cycle(family: Family) -> None:
     runs = [
         family.start(one, {"name": f"of-{one}", "type": "await", "params": {"run": other}})
         for one, other in ("pq", "qp")
@@ -110,7 +110,7 @@ def test_runs_that_wait_for_each_other_s_end_fail_with_the_circle(family: Family
     )
 
 
-def test_a_run_of_the_same_name_in_another_system_is_no_circle(family: Family) -> None:
+def test_a_run_of_the_same_name_in_another_system_is_no_cycle(family: Family) -> None:
     other = Family(2)
     with other.system:
         waited = threading.Event()
