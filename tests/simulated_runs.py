@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections import Counter
 from typing import Any
 
@@ -24,6 +25,7 @@ from indelible.ids import SeededIds
 from indelible.testing.simulation import SimulatedRuntime
 
 TYPES = run_event_types()
+REPEATING = {"repeat": "times", "each": "items"}  # of repeating.py, with the field of each
 SCALE = 20 if os.environ.get("INDELIBLE_FAULTS") == "1" else 1  # as `make faults` asks
 
 
@@ -66,16 +68,20 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
             "params": {
                 "failures": failures,
                 "doomed": failures >= attempts,
+                "odd_only": draw(st.booleans()),
                 "padding": draw(st.sampled_from([0, 0, 0, 100_000])),
             },
             "retry": {"attempts": attempts, "delay": draw(st.sampled_from([0.5, 30.0]))},
         }
 
-    def block(depth: int) -> dict[str, Any]:
+    def block(depth: int, *, outermost: bool = False) -> dict[str, Any]:
         nonlocal count
         count += 1
-        pattern = draw(st.sampled_from(["sequential", "parallel", "conditional"]))
+        repeating = () if outermost else REPEATING
+        pattern = draw(st.sampled_from(["sequential", "parallel", "conditional", *repeating]))
         made: dict[str, Any] = {"name": f"b{count}", "pattern": pattern}
+        if pattern in REPEATING:
+            made[REPEATING[pattern]] = draw(st.sampled_from([0, 1, 2, {"ref": "input.two"}]))
         if pattern == "parallel":
             made["width"] = draw(st.integers(1, 3))
         size = draw(st.integers(1, 4))
@@ -91,7 +97,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
         above.pop()
         return made
 
-    return {**block(2), "checkpoint": {"every_steps": draw(st.integers(1, 4))}}
+    return {**block(2, outermost=True), "checkpoint": {"every_steps": draw(st.integers(1, 4))}}
 
 
 class World:
@@ -104,17 +110,19 @@ class World:
         self.tried: Counter[str] = Counter()
 
     def enter(self, context: Any, step: Any) -> None:
-        name = context.step_name
+        name, path = context.step_name, path_of(context)
         events = [TYPES.decode(event) for event in self.store.read("run-r")]
         starts = [start for event in events for start in getattr(event, "starts", [])]
-        if (context.idempotency_key.partition("/")[2], context.attempt) not in starts:
-            self.unrecorded.append(f"{name}, attempt {context.attempt}")
-        self.tried[name] += 1
-        if step["params"]["doomed"] or self.tried[name] <= step["params"]["failures"]:
+        if (path, context.attempt) not in starts:
+            self.unrecorded.append(f"{path}, attempt {context.attempt}")
+        self.tried[path] += 1
+        params = step["params"]
+        failures = failures_of(params, number_in(path))
+        if failures and (params["doomed"] or self.tried[path] <= failures):
             raise RuntimeError(f"{name} fails")
 
     def leave(self, context: Any, step: Any) -> dict[str, Any]:
-        self.returned[context.step_name] += 1
+        self.returned[path_of(context)] += 1
         name, padding = context.step_name, step["params"]["padding"]
         return {"name": name, "sees": sorted(context), "even": even(name), "x": "x" * padding}
 
@@ -126,6 +134,23 @@ class World:
         self.enter(context, step)
         await asyncio.sleep(0)
         return self.leave(context, step)
+
+
+def path_of(context: Any) -> str:
+    """The path of a running step."""
+    return str(context.idempotency_key).partition("/")[2]
+
+
+def number_in(path: str) -> int | None:
+    """The number of the innermost instance on the path."""
+    numbers = re.findall(r"[\[#](\d+)", path)
+    return int(numbers[-1]) if numbers else None
+
+
+def failures_of(params: dict[str, Any], number: int | None) -> int:
+    """How often a step fails before it works, in the instance with this number."""
+    spared = params["odd_only"] and number is not None and number % 2 == 0
+    return 0 if spared else int(params["failures"])
 
 
 def simulated(seed: int, clock: ManualClock, world: World) -> ActorSystem:
@@ -178,17 +203,19 @@ def even(name: str) -> bool:
     return int(name[1:]) % 2 == 0
 
 
-GIVEN = {"yes": True}
+GIVEN = {"yes": True, "two": 2}
 """The input of every run."""
 
 
 def interpret(
-    definition: dict[str, Any], seen: dict[str, str] | None = None
-) -> tuple[bool, dict[str, Any]]:
+    definition: dict[str, Any], seen: dict[str, str] | None = None, number: int | None = None
+) -> tuple[bool, Any]:
     """What the definition means, read directly: (ended well, value by name).
 
-    ``seen`` has how the steps fared that stand earlier.
+    ``seen`` has how the steps fared that stand earlier, ``number`` is that of the instance.
     """
+    if definition["pattern"] in REPEATING:
+        return interpret_repeated(definition, dict(seen or {}))
     values: dict[str, Any] = {}
     inner: Any
     fared: list[bool] = []
@@ -210,9 +237,9 @@ def interpret(
         if answer is None:
             fine, inner = False, "failed"
         elif "steps" in child:
-            fine, inner = interpret(child, seen)
+            fine, inner = interpret(child, seen, number)
         else:
-            fine = child["params"]["failures"] < child["retry"]["attempts"]
+            fine = failures_of(child["params"], number) < child["retry"]["attempts"]
             inner = "done"
         values[name] = inner if fine else "failed"
         if pattern != "parallel" and "steps" not in child:
@@ -220,6 +247,23 @@ def interpret(
         fared.append(fine)
     some_left_out = len(fared) < len(definition["steps"])
     return (all(fared) or (pattern == "parallel" and (any(fared) or some_left_out))), values
+
+
+def interpret_repeated(definition: dict[str, Any], seen: dict[str, str]) -> tuple[bool, list[Any]]:
+    """The same for a block that repeats its steps: the value of each instance."""
+    pattern = definition["pattern"]
+    count = definition[REPEATING[pattern]]
+    body = {"pattern": "sequential", "steps": definition["steps"]}
+    values: list[Any] = []
+    fared: list[bool] = []
+    for number in range(GIVEN["two"] if isinstance(count, dict) else count):
+        if pattern == "repeat" and not all(fared):
+            values.append("skipped")
+            continue
+        fine, inner = interpret(body, seen, number)
+        values.append(inner if fine else "failed")
+        fared.append(fine)
+    return all(fared) or (pattern == "each" and any(fared)), values
 
 
 def truth_of(condition: dict[str, Any], seen: dict[str, str]) -> bool | None:
@@ -235,6 +279,8 @@ def truth_of(condition: dict[str, Any], seen: dict[str, str]) -> bool | None:
 
 def shape(value: Any) -> Any:
     """An outcome's value in the words of :func:`interpret`."""
+    if isinstance(value, list):
+        return [shape(inner) for inner in value]
     if "failed" in value:
         return "failed"
     if "skipped" in value:
@@ -250,7 +296,7 @@ def check_log(store: MemoryEventStore) -> RunState:
     state = fold(RunDecider(), RunState(), events)
     end = state.end
     if isinstance(end, RunCompleted | RunFailed):
-        assert end.completed + end.failed + end.skipped == state.plan.steps_total
+        assert end.completed + end.failed + end.skipped == state.steps_total
         assert (end.completed, end.failed) == (state.completed, state.failed)
     assert store.verify() == len(events)
     return state
@@ -264,7 +310,7 @@ def check_end(system: ActorSystem, definition: dict[str, Any], world: World) -> 
     outcome = system.run("r").result()
     well, values = interpret(definition)
     assert (outcome["status"] == "failed") == (not well)
-    assert {name: shape(value) for name, value in outcome["result"].items()} == values
+    assert shape(outcome["result"]) == values
 
 
 def ask_to_start(system: ActorSystem, definition: dict[str, Any]) -> None:
@@ -275,4 +321,4 @@ def ask_to_start(system: ActorSystem, definition: dict[str, Any]) -> None:
 
 def completed_in(store: MemoryEventStore) -> list[str]:
     events = [TYPES.decode(event) for event in store.read("run-r")]
-    return [event.path.rpartition("/")[2] for event in events if isinstance(event, StepCompleted)]
+    return [event.path for event in events if isinstance(event, StepCompleted)]

@@ -97,18 +97,16 @@ class RetryDue(msgspec.Struct, frozen=True, gc=False):
 
 
 class ConditionAnswered(msgspec.Struct, frozen=True):
-    """The condition of a step or block was answered from a blob.
+    """The condition of a step or block, or how often it repeats its steps, was read from a blob.
 
     Attributes:
-        reason: Why the step or block is skipped; empty if it opens.
-        failure: Why the condition has no answer, if it has none.
+        answer: See :data:`Answer`.
         unread: Why the blob could not be read, if it could not.
     """
 
     node: int
     now: int
-    reason: str = ""
-    failure: Failure | None = None
+    answer: str | int | Failure = ""
     unread: StoreError | None = None
     hold: bool = False
 

@@ -17,7 +17,16 @@ Start = tuple[str, int]
 
 
 Skip = tuple[str, str]
-"""The path of a step or block that is skipped when it would begin, and the reason."""
+"""The path of a step or block that settles when it would begin, and the reason why it is skipped.
+
+Without a reason it is a block that completes, because it has nothing to repeat.
+"""
+
+Open = tuple[str, int, int]
+"""The path of a block that opens its steps several times, how often, and the number of all steps.
+
+The paths of these steps begin with the block's, and a mark: ``orders[0]/clean``, ``poll#0/check``.
+"""
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -61,6 +70,7 @@ class RunAccepted(Event, frozen=True, gc=False, omit_defaults=True):
     starts: tuple[Start, ...] = ()
     checkpoint: int = 0
     skips: tuple[Skip, ...] = ()
+    opens: tuple[Open, ...] = ()
 
 
 class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
@@ -73,6 +83,7 @@ class StepsStarted(Event, frozen=True, gc=False, omit_defaults=True):
     reason: str  # "ready" | "retry" | "recovered" | "resolved" | "condition"
     by: str = ""  # the person who resolved it
     skips: tuple[Skip, ...] = ()
+    opens: tuple[Open, ...] = ()
 
 
 class StepsReleased(Event, frozen=True, gc=False, omit_defaults=True):
@@ -101,6 +112,7 @@ class StepCompleted(Event, frozen=True, gc=False, omit_defaults=True):
     checkpoint: int = 0
     by: str = ""  # the person who supplied the result, if not the step
     skips: tuple[Skip, ...] = ()
+    opens: tuple[Open, ...] = ()
 
 
 class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
@@ -123,6 +135,7 @@ class StepFailed(Event, frozen=True, gc=False, omit_defaults=True):
     traceback: str = ""  # the last frames of the step's own code
     causes: tuple[Cause, ...] = ()
     skips: tuple[Skip, ...] = ()
+    opens: tuple[Open, ...] = ()
 
 
 class StepOutcomeUnknown(Event, frozen=True, gc=False, omit_defaults=True):

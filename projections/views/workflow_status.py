@@ -48,6 +48,7 @@ class RunChange(msgspec.Struct, gc=False):
     correction: int = 0  # of `running`, for attempts and completions without a running step
     retrying: int = 0
     wake_at: int = 0  # when the last retry is or was due
+    added: int = 0  # steps that blocks repeat
     wide: bool = False  # whether a field below is set, or the state may have changed
     state: str | None = None  # the state of an ended run
     unknown: int = 0
@@ -125,7 +126,7 @@ class WorkflowStatus:
         for change in changes.values():
             if change.accepted is not None:
                 new.append(_row(change, change.accepted))
-            elif change.wide or change.running or change.retrying or change.wake_at:
+            elif change.wide or change.added or change.running or change.retrying or change.wake_at:
                 wide.append(_wide_row(change))
             else:
                 narrow.append(_narrow_row(change))
@@ -165,12 +166,13 @@ error_message = COALESCE(v.column16, error_message),
 error_step = COALESCE(v.column17, error_step),
 steps_running = steps_running + v.column18,
 steps_retrying = steps_retrying + v.column19,
-wake_at = CASE WHEN v.column20 > wake_at THEN v.column20 ELSE wake_at END
+wake_at = CASE WHEN v.column20 > wake_at THEN v.column20 ELSE wake_at END,
+steps_total = steps_total + v.column21
 """
 
 _SAME_RUN = "WHERE run_id = v.column1"
 _NARROW_TYPES = ("text", *["bigint"] * 8)
-_WIDE_TYPES = ("text", "bigint", "bigint", "text", "bigint", *["text"] * 3, *["bigint"] * 3)
+_WIDE_TYPES = ("text", "bigint", "bigint", "text", "bigint", *["text"] * 3, *["bigint"] * 4)
 
 
 def _narrow_row(change: RunChange) -> tuple[object, ...]:
@@ -201,6 +203,7 @@ def _wide_row(change: RunChange) -> tuple[object, ...]:
         change.running,
         change.retrying,
         change.wake_at,
+        change.added,
     )
 
 
@@ -216,7 +219,7 @@ def _row(change: RunChange, accepted: RunAccepted) -> tuple[object, ...]:
         accepted.workflow,
         state,
         change.outcome,
-        accepted.steps_total,
+        accepted.steps_total + change.added,
         change.completed,
         change.failed,
         change.skipped,
@@ -243,6 +246,7 @@ def _row(change: RunChange, accepted: RunAccepted) -> tuple[object, ...]:
 
 def _accepted(change: RunChange, event: RunAccepted) -> None:
     change.accepted = event
+    _add_steps(change, event)
     change.attempts += len(event.starts)
     change.checkpoints = event.checkpoint
     change.updated_at = event.at
@@ -251,6 +255,7 @@ def _accepted(change: RunChange, event: RunAccepted) -> None:
 def _started(change: RunChange, event: StepsStarted) -> None:
     count = len(event.starts)
     change.attempts += count
+    _add_steps(change, event)
     if event.reason == "recovered":  # these attempts are counted as running already
         change.correction -= count
     if event.reason == "retry":
@@ -270,6 +275,8 @@ def _released(change: RunChange, event: StepsReleased) -> None:
 def _step_completed(change: RunChange, event: StepCompleted) -> None:
     change.completed += 1
     change.attempts += len(event.starts)
+    if event.opens:
+        _add_steps(change, event)
     if event.checkpoint > change.checkpoints:
         change.checkpoints = event.checkpoint
     if event.by:
@@ -281,6 +288,7 @@ def _step_completed(change: RunChange, event: StepCompleted) -> None:
 
 def _step_failed(change: RunChange, event: StepFailed) -> None:
     change.attempts += len(event.starts)
+    _add_steps(change, event)
     ran = event.attempt > 0 and not event.by  # attempt 0: its condition could not be evaluated
     change.correction -= ran
     if event.checkpoint > change.checkpoints:
@@ -321,6 +329,12 @@ def _run_failed(change: RunChange, event: RunFailed) -> None:
 def _run_quarantined(change: RunChange, event: RunQuarantined) -> None:
     _error(change, "Quarantined", f"cut off {event.interruptions} times", event.step)
     _end(change, "quarantined", "failed", event.at)
+
+
+def _add_steps(
+    change: RunChange, event: RunAccepted | StepsStarted | StepCompleted | StepFailed
+) -> None:
+    change.added += sum(steps for _, _, steps in event.opens)
 
 
 def _end(change: RunChange, state: str, outcome: str, at: int) -> None:

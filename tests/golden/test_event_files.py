@@ -57,9 +57,15 @@ EXAMPLES: tuple[Event, ...] = (
         starts=(("extract", 1), ("load", 1)),
         checkpoint=1,
         skips=(("audit", "condition_not_met"),),
+        opens=(("orders", 2, 4), ("orders[0]/lines", 3, 3)),
     ),
     StepsStarted(
-        at=AT, starts=(("extract", 2),), reason="retry", by="operator", skips=(("audit", "x"),)
+        at=AT,
+        starts=(("extract", 2),),
+        reason="retry",
+        by="operator",
+        skips=(("audit", "x"),),
+        opens=(("poll", 1, 2),),
     ),
     StepsReleased(at=AT, paths=["extract"]),
     StepCompleted(
@@ -75,6 +81,7 @@ EXAMPLES: tuple[Event, ...] = (
         checkpoint=2,
         by="operator",
         skips=(("audit", "condition_not_met"),),
+        opens=(("orders", 2, 4),),
     ),
     StepFailed(
         path="load",
@@ -92,6 +99,7 @@ EXAMPLES: tuple[Event, ...] = (
         traceback='  File "steps.py", line 7, in load\n    open(path)\n',
         causes=(Cause("cause", 1, "OSError", "disk 7 is full", "disk.py:3 in write"),),
         skips=(("audit", "condition_not_met"),),
+        opens=(("orders", 2, 4),),
     ),
     StepOutcomeUnknown(path="load", attempt=1, at=AT),
     RunCompleted(

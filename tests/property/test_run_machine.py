@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indelible.clock import ManualClock
+from repeating import repeating_patterns
 from simulated_runs import (
     GIVEN,
     SCALE,
@@ -22,6 +25,12 @@ from simulated_runs import (
     simulated,
     survivor_of,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def patterns() -> Iterator[None]:
+    with repeating_patterns():
+        yield
 
 
 @settings(max_examples=60 * SCALE)

@@ -14,7 +14,7 @@ from indelible.actors.workflow.run_messages import AcceptRun
 from indelible.actors.workflow.state.run_state import RunState
 from indelible.errors import RunExistsError
 from indelible.events.codec.values import decode_value, encode_value
-from indelible.events.model.run_events import RunAccepted, Skip, Start
+from indelible.events.model.run_events import Open, RunAccepted, Skip, Start
 
 
 def start_run(state: RunState, message: AcceptRun, plan: Plan) -> Decision:
@@ -35,7 +35,7 @@ def _accept_choosing(state: RunState, message: AcceptRun, plan: Plan) -> Decisio
     played.begin(_accepted(message, plan), plan)
     following = begin_ready(played)
     starts, effects = starts_for(played, following)
-    accepted = _accepted(message, plan, starts, tuple(following.skips))
+    accepted = _accepted(message, plan, starts, following.skips, following.opens)
     more, effects = later_events(played, following, effects, message.now)
     if following.ended:
         effects = (Ended(state),)
@@ -47,6 +47,7 @@ def _accepted(
     plan: Plan,
     starts: tuple[Start, ...] = (),
     skips: tuple[Skip, ...] = (),
+    opens: tuple[Open, ...] = (),
 ) -> RunAccepted:
     return RunAccepted(
         run_id=message.run_id,
@@ -59,6 +60,7 @@ def _accepted(
         starts=starts,
         checkpoint=1,
         skips=skips,
+        opens=opens,
     )
 
 

@@ -16,7 +16,7 @@ from indelible.actors.workflow.state.node_status import RUNNING, UNKNOWN
 from indelible.actors.workflow.state.run_state import RunState
 from indelible.actors.workflow.state.run_values import Failure
 from indelible.events.codec.values import BLOB_THRESHOLD
-from indelible.events.model.run_events import Skip, Start, StepCompleted, StepFailed
+from indelible.events.model.run_events import Open, Skip, Start, StepCompleted, StepFailed
 
 
 def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decision:
@@ -39,7 +39,7 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
         or now - state.marked_at >= plan.checkpoint_seconds * 1_000_000
     )
     completed = StepCompleted(
-        path=plan.nodes[index].path,
+        path=state.nodes[index].path,
         attempt=message.attempt,
         at=now,
         duration=message.duration,
@@ -50,7 +50,8 @@ def step_returned(state: RunState, message: StepReturned, by: str = "") -> Decis
         starts=starts,
         checkpoint=state.checkpoints + 1 if marked else 0,
         by=by,
-        skips=tuple(following.skips),
+        skips=following.skips,
+        opens=following.opens,
     )
     if not following.ended and not following.condition_failures:
         return Decision((completed,), None, effects, blobs)
@@ -65,7 +66,7 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
     index = message.node
     if not _awaited(state, index, message.attempt):
         return NOTHING
-    node = state.plan.nodes[index]
+    node = state.nodes[index]
     failures = state.failures.get(index, 0) + 1
     if message.retryable and failures < node.retry.attempts:
         assert state.accepted is not None
@@ -76,8 +77,8 @@ def step_raised(state: RunState, message: StepRaised, by: str = "") -> Decision:
     error = Failure(message.error_type, message.error_message)
     following = follow(state, index, error)
     starts, effects = starts_for(state, following, hold=message.hold)
-    skips = tuple(following.skips)
-    failed = _failed(state, message, by, final=True, starts=starts, skips=skips)
+    skips, opens = following.skips, following.opens
+    failed = _failed(state, message, by, final=True, starts=starts, skips=skips, opens=opens)
     more, effects = later_events(
         state, following, effects, message.now, hold=message.hold, failed=failed
     )
@@ -99,9 +100,10 @@ def _failed(
     retry_at: int = 0,
     starts: tuple[Start, ...] = (),
     skips: tuple[Skip, ...] = (),
+    opens: tuple[Open, ...] = (),
 ) -> StepFailed:
     return StepFailed(
-        path=state.plan.nodes[message.node].path,
+        path=state.nodes[message.node].path,
         attempt=message.attempt,
         at=message.now,
         duration=message.duration,
@@ -115,4 +117,5 @@ def _failed(
         traceback=message.traceback,
         causes=message.causes,
         skips=skips,
+        opens=opens,
     )

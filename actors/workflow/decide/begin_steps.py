@@ -22,10 +22,12 @@ def starts_for(
     """
     if hold:
         return (), ()
+    if following.ahead is not None:
+        state = following.ahead
     if len(following.steps) == 1 and not following.lookups:  # the usual case in a sequence
         index = following.steps[0]
         attempt = state.attempts[index] + 1
-        return ((state.plan.nodes[index].path, attempt),), (Begin(index, attempt),)
+        return ((state.nodes[index].path, attempt),), (Begin(index, attempt),)
     starts, effects = plan_starts(state, following.steps)
     return starts, [*effects, *map(AnswerCondition, following.lookups)]
 
@@ -45,12 +47,13 @@ def later_events(
 
     ``state`` does not contain that event yet: ``completed``, ``size`` and ``failed`` describe it.
     """
+    ahead = state if following.ahead is None else following.ahead
     events: list[Event] = []
     failures = [] if failed is None else [failed]
     for one in following.condition_failures:
-        starts, more = ((), ()) if hold else plan_starts(state, one.steps)
+        starts, more = ((), ()) if hold else plan_starts(ahead, one.steps)
         failure = StepFailed(
-            path=state.plan.nodes[one.node].path,
+            path=ahead.nodes[one.node].path,
             attempt=0,
             at=now,
             duration=0,
@@ -59,6 +62,7 @@ def later_events(
             final=True,
             starts=starts,
             skips=tuple(one.skips),
+            opens=tuple(one.opens),
         )
         events.append(failure)
         failures.append(failure)
@@ -67,7 +71,7 @@ def later_events(
         root_failed = following.failed
         events.append(
             conclude(
-                state,
+                ahead,
                 now,
                 completed=completed,
                 size=size,
@@ -84,6 +88,6 @@ def plan_starts(state: RunState, nodes: Sequence[int]) -> tuple[tuple[Start, ...
     starts, effects = [], []
     for index in nodes:
         attempt = state.attempts[index] + 1
-        starts.append((state.plan.nodes[index].path, attempt))
+        starts.append((state.nodes[index].path, attempt))
         effects.append(Begin(index, attempt))
     return tuple(starts), tuple(effects)

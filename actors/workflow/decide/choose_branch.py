@@ -29,7 +29,5 @@ def condition_answered(state: RunState, message: ConditionAnswered) -> Decision:
         return Decision(effects=(AnswerCondition(message.node, message.now + _RETRY_AFTER),))
     if message.unread is not None:
         return Decision(effects=(SetAside(message.unread),))
-    answer = message.reason if message.failure is None else message.failure
-    return begin_following(
-        state, follow_answer(state, message.node, answer), message.now, "condition"
-    )
+    following = follow_answer(state, message.node, message.answer)
+    return begin_following(state, following, message.now, "condition")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from indelible.actors.workflow.state.instances import in_order
 from indelible.actors.workflow.state.node_status import FAILED
 from indelible.actors.workflow.state.run_state import RunState
 from indelible.events.model.run_events import RunCompleted, RunFailed, StepFailed, StepFailure
@@ -28,17 +29,17 @@ def conclude(
 
     These are ``completed`` completions with ``size`` bytes, and ``failures``; with ``root_failed``
     the last failure has ended the run.  Every step that neither completed nor failed was skipped:
-    no attempt is under way at the end.
+    no attempt is under way at the end.  A ``state`` that is ahead of the log has the log's counts.
     """
     assert state.accepted is not None
-    nodes, by_path = state.plan.nodes, state.plan.by_path
+    nodes, by_path = state.nodes, state.by_path
     completed += state.completed
     failed = state.failed
     if failures:
         failed += sum(nodes[by_path[one.path]].pattern is None for one in failures)
     found = failures or state.errors
     named = _failures(state, {one.path: one for one in failures}) if found else ()
-    skipped = state.plan.steps_total - completed - failed
+    skipped = state.steps_total - completed - failed
     duration = max(0, now - state.accepted.at)
     if not root_failed:
         return RunCompleted(
@@ -74,7 +75,7 @@ def _failures(state: RunState, last: Mapping[str, StepFailed]) -> tuple[StepFail
     A block is included if it failed itself, because its condition had no answer.
     """
     found: list[StepFailure] = []
-    for node in state.plan.nodes:
+    for node in in_order(state):
         if node.path in last:
             one = last[node.path]
             found.append(_failed(node.path, one.error_type, one.error_message))

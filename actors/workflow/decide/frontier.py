@@ -9,7 +9,7 @@ import msgspec
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state.node_status import FAILED, PENDING, SETTLED
 from indelible.actors.workflow.state.run_state import RunState
-from indelible.events.model.run_events import Skip
+from indelible.events.model.run_events import Open, Skip
 
 
 class ConditionFailure(msgspec.Struct, frozen=True, gc=False):
@@ -17,7 +17,7 @@ class ConditionFailure(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         node: The step or block.
-        steps, skips: As in :class:`NextSteps`, for the steps that follow this failure.
+        steps, skips, opens: As in :class:`NextSteps`, for the steps that follow this failure.
     """
 
     node: int
@@ -25,6 +25,7 @@ class ConditionFailure(msgspec.Struct, frozen=True, gc=False):
     message: str
     steps: list[int]
     skips: list[Skip]
+    opens: list[Open]
 
 
 class NextSteps(msgspec.Struct, gc=False):
@@ -35,16 +36,20 @@ class NextSteps(msgspec.Struct, gc=False):
         ended: Whether the run has ended.
         failed: Whether it ended because its root failed.
         skips: Steps and blocks that are skipped.
+        opens: Blocks that open their steps several times.
         condition_failures: Steps and blocks that fail, in order.
         lookups: Nodes whose condition needs a blob.
+        ahead: The state after all this, in plans where values decide what opens.
     """
 
     steps: list[int]
     ended: bool = False
     failed: bool = False
-    skips: Sequence[Skip] = ()
+    skips: tuple[Skip, ...] = ()
+    opens: tuple[Open, ...] = ()
     condition_failures: Sequence[ConditionFailure] = ()
     lookups: Sequence[int] = ()
+    ahead: RunState | None = None
 
 
 def first_steps(plan: Plan, index: int = 0) -> list[int]:
@@ -68,7 +73,7 @@ def after(state: RunState, index: int, *, failed: bool) -> NextSteps:
 
     For plans without conditions: each block is visited once, and no copy of the state is needed.
     """
-    nodes = state.plan.nodes
+    nodes = state.nodes
     while True:
         node = nodes[index]
         parent = node.parent
@@ -91,7 +96,7 @@ def after(state: RunState, index: int, *, failed: bool) -> NextSteps:
 
 def pending(state: RunState) -> list[int]:
     """The outermost steps and blocks that may open now, after a hold or a release."""
-    nodes = state.plan.nodes
+    nodes = state.nodes
     found: list[int] = []
     waiting = [0]
     while waiting:

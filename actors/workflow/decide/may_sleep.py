@@ -20,4 +20,4 @@ def only_waits(state: RunState) -> bool:
 def _runs_a_step(state: RunState) -> bool:
     status = state.status
     running = status.count(RUNNING)  # includes blocks
-    return running > sum(status[block] == RUNNING for block in state.plan.blocks)
+    return running > sum(status[block] == RUNNING for block in state.unsettled)

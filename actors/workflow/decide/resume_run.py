@@ -59,7 +59,7 @@ def resume(state: RunState, message: Resume) -> Decision:
         for index, attempt in attempts:
             if not is_running(state, index, attempt):
                 continue  # its result has arrived meanwhile
-            if state.plan.nodes[index].type not in message.known:
+            if state.nodes[index].type not in message.known:
                 effects.append(AwaitType(index, attempt, unbegun))
             elif unbegun:
                 effects.append(Begin(index, attempt))
@@ -70,7 +70,7 @@ def resume(state: RunState, message: Resume) -> Decision:
 
 def running_attempts(state: RunState) -> list[tuple[int, int]]:
     """Node and number of each attempt that has begun and not ended, by the log."""
-    nodes = state.plan.nodes
+    nodes = state.nodes
     return [
         (index, state.attempts[index])
         for index, status in enumerate(state.status)
@@ -102,7 +102,7 @@ def _continue_cut_off(
     events: list[Event] = []
     again: list[int] = []
     for index in cut_off:
-        node, attempt = state.plan.nodes[index], state.attempts[index]
+        node, attempt = state.nodes[index], state.attempts[index]
         if node.on_unknown == "fail":
             effects.append(SendToRun(_cut_off(index, attempt, now)))
         elif node.on_unknown == "ask":
@@ -124,8 +124,9 @@ def begin_following(state: RunState, following: NextSteps, now: int, reason: str
     """Record ``following`` in an event of its own."""
     starts, effects = starts_for(state, following)
     events: list[Event] = []
-    if starts or following.skips:
-        events.append(StepsStarted(now, starts, reason, skips=tuple(following.skips)))
+    if starts or following.skips or following.opens:
+        skips, opens = following.skips, following.opens
+        events.append(StepsStarted(now, starts, reason, skips=skips, opens=opens))
     more, effects = later_events(state, following, effects, now)
     return Decision([*events, *more], None, effects)
 
@@ -135,7 +136,7 @@ def release(state: RunState, message: Release) -> Decision:
     if state.end is not None or state.accepted is None:
         return NOTHING
     paths = [
-        state.plan.nodes[index].path
+        state.nodes[index].path
         for index, attempt in message.starts
         if is_running(state, index, attempt)
     ]
@@ -148,7 +149,9 @@ def resolve(state: RunState, message: Resolve) -> Decision:
     Raises:
         RefusedError: The run does not wait for that step, or there is no such action.
     """
-    index = None if state.accepted is None else state.plan.by_name.get(message.step)
+    named, index = message.step, None
+    if state.accepted is not None:  # of a step that its block repeats only the path is unique
+        index = state.plan.by_name.get(named, state.by_path.get(named))
     if index is None or state.end is not None or state.status[index] != UNKNOWN:
         found = f"the run does not wait for the outcome of step {message.step!r}"
         raise RefusedError(f"{found}; {_awaited(state)}")
@@ -168,7 +171,7 @@ def _awaited(state: RunState) -> str:
     """The steps whose outcome the run waits for, as text."""
     if state.end is not None:
         return "the run has ended"
-    names = [repr(state.plan.nodes[index].name) for index in sorted(state.unknown)]
+    names = [repr(state.nodes[index].label) for index in sorted(state.unknown)]
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return f"it waits for {', '.join(names[:_NAMED])}{more}" if names else "it waits for none"
 

@@ -7,6 +7,7 @@ are in a fixed order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -43,6 +44,7 @@ from indelible.actors.workflow.patterns.pattern import Pattern
 
 _MAPPING = (dict, Mapping)  # dict first: a check by the abstract class takes four times as long
 _NONE = object()  # the type of an item that is no step, which has been reported already
+_INSTANCE_NAME = re.compile(r"(\[[0-9]*\]|#[0-9]*)$")
 _SIMILARITY = 0.8  # difflib's ratio from which a flat key is a typing error: "timout", "retries"
 
 
@@ -80,7 +82,11 @@ class Normaliser:
         checkpoint = self._checkpoint(source.get("checkpoint"))
         self.places.append("")
         head = {"format": FORMATS[0], "name": name, "checkpoint": checkpoint}
-        return head | self._block(source, "", ())
+        block = self._block(source, "", ())
+        if PATTERNS[block["pattern"]].repeats:
+            fix = "put the steps to repeat into a block of the workflow"
+            self.problems.add("pattern", f"{block['pattern']!r} for the whole workflow", fix)
+        return head | block
 
     def _checkpoint(self, source: Any) -> dict[str, int]:
         defaults = (DEFAULT_CHECKPOINT_STEPS, DEFAULT_CHECKPOINT_SECONDS)
@@ -118,6 +124,8 @@ class Normaliser:
                     fix = f"only a {owner} block has it; remove it, or write pattern: {owner}"
                     problems.add(join(place, key), describe(source[key]), fix)
         inside = PATTERNS[block["pattern"]]
+        if inside.repeats:
+            self.places.append(place)  # of its body
         block["steps"] = self._steps(source.get("steps"), join(place, "steps"), trail, inside)
         return block
 
@@ -303,6 +311,8 @@ def _name_fix(name: Any) -> str:
         return f"give the step a name of 1 to {MAX_NAME} printable characters"
     if "/" in name or "." in name:
         return "leave out / and ., which separate the parts of paths and references"
+    if _INSTANCE_NAME.search(name):
+        return "choose another ending; NAME[0] and NAME#0 stand for what a block repeats"
     if RESULT_NAME.fullmatch(name):
         return "choose another name; step_<i>_result stands for the result of step i of a block"
     return ""

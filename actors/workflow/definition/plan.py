@@ -7,7 +7,7 @@ started with, even if step types or rules of validation have changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from indelible.actors.effects.retry_policy import RetryPolicy
 from indelible.actors.workflow.definition.references import find_refs, needs_resolving
-from indelible.actors.workflow.definition.vocabulary import PATTERNS
+from indelible.actors.workflow.definition.vocabulary import BODY_PATTERN, PATTERNS
 from indelible.actors.workflow.patterns.pattern import Pattern
 from indelible.errors import DefinitionError, Problem
 from indelible.events.codec.values import decode_value
@@ -37,12 +37,15 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
         index: Place in ``Plan.nodes``; parents come before their children, in document order.
         end: Index after the last node below this one.
         name: Unique in the definition; the root has the workflow's name.
+        label: Names it to people: its name, or the path if it is an instance.
         path: Names from below the root, joined by ``/``; the root's path is empty.
         kind: ``step``, or the name of the block's pattern.
         pattern: Pattern of a block; ``None`` for a step.
         parent: Index of the block around it; -1 for the root.
         children: Indexes of a block's children, in order.
         order: Place in its block, from 0.
+        body: Index of the steps that a block repeats: a sequential block, no child; 0 for others.
+        origin: Index of the node of the plan, if this is an instance of it; else ``index``.
         type: Step type; empty for a block.
         params: Parameters of a step, references unresolved; must not be changed.
         has_refs: Whether ``params`` contain references or literals, resolved before the step runs.
@@ -55,12 +58,15 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     index: int
     end: int
     name: str
+    label: str
     path: str
     kind: str
     pattern: Pattern | None
     parent: int
     children: tuple[int, ...]
     order: int
+    body: int
+    origin: int
     type: str
     params: dict[str, Any]
     has_refs: bool
@@ -76,9 +82,10 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         name: The workflow's name.
         nodes: The root block, then all other nodes, parents first, in document order.
-        steps_total: How many nodes are steps.
+        steps_total: How many nodes are steps, without those that blocks repeat.
         by_path: Index of each node by path; the root has the empty path.
-        by_name: Index of each node by name, without the root.
+        by_name: Index of each node by name, without the root and bodies.
+        bodies: Index of the innermost body around each node that has one; a body is its own.
         checkpoint_steps: Completions from one checkpoint to the next.
         checkpoint_seconds: Seconds after which the next completion is a checkpoint anyway.
         encoded: The normalised definition; equal definitions have equal bytes.
@@ -86,7 +93,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         step_types: All types that its steps name.
         input_refs: (node, reference) for each reference to the input that is always needed.
         blocks: How many children each block has, by index.
-        chooses: Whether a step or block may be skipped instead of opened.
+        chooses: Whether values decide if a step or block opens, or how often.
     """
 
     name: str
@@ -94,6 +101,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     steps_total: int
     by_path: dict[str, int]
     by_name: dict[str, int]
+    bodies: dict[int, int]
     checkpoint_steps: int
     checkpoint_seconds: int
     encoded: bytes
@@ -111,51 +119,60 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         """Equal plans have equal hashes."""
         return hash(self.digest)
 
-    def find(self, reader: int, name: str) -> int | None:
+    def find(self, reader: int, name: str, nodes: Sequence[Node] = ()) -> int | None:
         """The node that step ``reader`` may read as ``name``: it has ended before the step starts.
 
         Visible are the earlier children of each block around ``reader`` whose pattern lets children
-        read earlier results, all nodes inside these children, and ``step_<i>_result``.
+        read earlier results, all nodes inside these children, and ``step_<i>_result``.  Inside an
+        instance, names of its body mean nodes of the same instance; from outside they are hidden.
+
+        Args:
+            reader: Index of the step or block that reads.
+            name: Name of a node, or its place.
+            nodes: The nodes of a run, if it has opened instances; by default those of the plan.
         """
+        nodes = nodes or self.nodes
         target = self.by_name.get(name)
         if target is None:
-            return self._find_by_place(reader, name)
-        nodes = self.nodes
+            return self._find_by_place(nodes, reader, name)
+        body = self.bodies.get(target, 0) if self.bodies else 0
         branch = nodes[reader]
         while branch.parent >= 0:
             block = nodes[branch.parent]
-            if block.index <= target < block.end:  # the innermost block that holds both
-                earlier = block.index < target < branch.index
-                return target if earlier and _sees_earlier(block) else None
+            found = target + block.index - block.origin
+            if block.index <= found < block.end:  # the innermost block that holds both
+                earlier = block.index < found < branch.index
+                return found if earlier and body <= block.origin and _sees_earlier(block) else None
             branch = block
         return None
 
-    def visible(self, reader: int) -> Iterator[str]:
+    def visible(self, reader: int, nodes: Sequence[Node] = ()) -> Iterator[str]:
         """All names that :meth:`find` knows for ``reader``, in document order, each once."""
-        nodes = self.nodes
-        spans: list[tuple[int, int]] = []
+        nodes = nodes or self.nodes
+        spans: list[tuple[Node, int]] = []
         branch = nodes[reader]
         places = -1
         while branch.parent >= 0:
             block = nodes[branch.parent]
             if _sees_earlier(block):
-                spans.append((block.index + 1, branch.index))
+                spans.append((block, branch.index))
                 if places < 0:
                     places = branch.order
             branch = block
-        for start, end in reversed(spans):
-            for index in range(start, end):
-                yield nodes[index].name
+        for block, end in reversed(spans):
+            for node in nodes[block.index + 1 : end]:
+                if self.bodies.get(node.origin, 0) <= block.origin:
+                    yield node.name
         for place in range(places):
             yield f"step_{place}_result"
 
-    def _find_by_place(self, reader: int, name: str) -> int | None:
+    def _find_by_place(self, nodes: Sequence[Node], reader: int, name: str) -> int | None:
         match = RESULT_NAME.fullmatch(name)
         if match is None:
             return None
-        branch = self.nodes[reader]
+        branch = nodes[reader]
         while branch.parent >= 0:
-            block = self.nodes[branch.parent]
+            block = nodes[branch.parent]
             if _sees_earlier(block):
                 digits = match[1]
                 if len(digits) > len(str(branch.order)) or int(digits) >= branch.order:
@@ -194,21 +211,29 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
     _add(nodes, input_refs, definition, -1, 0, "")
     checkpoint = definition.get("checkpoint") or {}
     by_name: dict[str, int] = {}
+    bodies: dict[int, int] = {}
     for node in nodes[1:]:
-        by_name.setdefault(node.name, node.index)
+        if node.index == nodes[node.parent].body:
+            bodies |= dict.fromkeys(range(node.index, node.end), node.index)  # inner ones last
+        else:
+            by_name.setdefault(node.name, node.index)
     return Plan(
         name=definition["name"],
         nodes=tuple(nodes),
-        steps_total=sum(node.kind == "step" for node in nodes),
+        steps_total=sum(node.kind == "step" and node.index not in bodies for node in nodes),
         by_path={node.path: node.index for node in nodes},
         by_name=by_name,
+        bodies=bodies,
         checkpoint_steps=checkpoint.get("every_steps", DEFAULT_CHECKPOINT_STEPS),
         checkpoint_seconds=checkpoint.get("every_seconds", DEFAULT_CHECKPOINT_SECONDS),
         encoded=encoded,
         digest=sha256(encoded).digest(),
         step_types=frozenset(node.type for node in nodes if node.kind == "step"),
         input_refs=tuple(input_refs),
-        chooses=any(node.pattern is not None and node.pattern.chooses for node in nodes),
+        chooses=any(
+            node.pattern is not None and (node.pattern.chooses or node.pattern.repeats)
+            for node in nodes
+        ),
         blocks={node.index: len(node.children) for node in nodes if node.children},
     )
 
@@ -235,7 +260,18 @@ def _add(
         found = (str(ref["ref"]) for _, ref in find_refs(params))
         input_refs.extend((index, ref) for ref in found if ref.split(".", 1)[0] == "input")
     children: tuple[int, ...] = ()
-    if kind != "step":
+    body = 0
+    pattern = PATTERNS.get(kind)
+    if pattern is not None and not optional:
+        found = (str(ref["ref"]) for _, ref in pattern.block_references(source))
+        input_refs.extend((index, ref) for ref in found if ref.split(".", 1)[0] == "input")
+    if pattern is not None and pattern.repeats:
+        nodes.append(None)  # type: ignore[arg-type] # its place, filled below
+        body = index + 1
+        mark = pattern.marker.format("")
+        steps = {"name": source["name"] + mark, "pattern": BODY_PATTERN, "steps": source["steps"]}
+        _add(nodes, input_refs, steps, index, 0, path + mark, optional=True)
+    elif kind != "step":
         nodes.append(None)  # type: ignore[arg-type] # its place, filled below
         below = f"{path}/" if path else ""
         keys = frozenset(PATTERNS[kind].child_keys) if kind in PATTERNS else frozenset()
@@ -256,12 +292,15 @@ def _add(
         index=index,
         end=max(len(nodes), index + 1),
         name=source["name"],
+        label=source["name"],
         path=path,
         kind=kind,
-        pattern=PATTERNS.get(kind),
+        pattern=pattern,
         parent=parent,
         children=children,
         order=order,
+        body=body,
+        origin=index,
         type=source.get("type", ""),
         params=params,
         has_refs=has_refs,

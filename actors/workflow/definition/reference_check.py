@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from indelible.actors.workflow.definition.field_checks import Problems, close_to, describe
+from indelible.actors.workflow.definition.field_checks import Problems, close_to, describe, join
 from indelible.actors.workflow.definition.plan import RESULT_NAME, Node, Plan
 from indelible.actors.workflow.definition.references import find_refs, missing_key, parse_ref
 from indelible.errors import Problem
@@ -32,12 +32,19 @@ def check_references(
                 found, fix = _fault(plan, node, ref, unclear)
                 if fix:
                     problems.add(where(node.index, path), found, fix)
-        pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
-        if pattern is not None and pattern.child_keys:
-            for path, ref in pattern.references(node.source):
-                found, fix = _fault(plan, node, ref, unclear)
-                if fix:
-                    problems.add(f"{place_of(node.index)}.{path}", found, fix)
+        for path, ref in _other_references(plan, node):
+            found, fix = _fault(plan, node, ref, unclear)
+            if fix:
+                problems.add(join(place_of(node.index), path), found, fix)
+
+
+def _other_references(plan: Plan, node: Node) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The references outside of parameters, with their places."""
+    if node.pattern is not None and node.pattern.keys:
+        yield from node.pattern.block_references(node.source)
+    pattern = plan.nodes[node.parent].pattern if node.parent >= 0 else None
+    if pattern is not None and pattern.child_keys:
+        yield from pattern.references(node.source)
 
 
 def check_input(plan: Plan, input: Mapping[str, Any]) -> list[Problem]:  # noqa: A002 - a word of definitions
@@ -90,6 +97,10 @@ def _why_hidden(plan: Plan, node: Node, name: str) -> str:
         return "a step cannot refer to itself"
     if plan.nodes[target].end > node.index > target:
         return "a step cannot refer to a block that it is part of"
+    body = plan.nodes[plan.bodies.get(target, 0)]
+    if not body.index <= node.index < body.end:
+        name = plan.nodes[body.parent].name
+        return f"{name!r} repeats it; refer to steps.{name}, the list of results, after this block"
     block = node
     while not block.index <= target < block.end:
         block = plan.nodes[block.parent]

@@ -13,6 +13,8 @@ from indelible.actors.workflow.patterns.sequential import Sequential
 PATTERNS: Mapping[str, Pattern] = {p.name: p for p in (Sequential(), Parallel(), Conditional())}
 LATER_PATTERNS = ("loop", "fan_out", "fan_out_fan_in")
 DEFAULT_PATTERN = "sequential"
+BODY_PATTERN = "sequential"
+"""The pattern of the steps that a block repeats."""
 
 MAX_NAME = 200
 MAX_ATTEMPTS = 1_000_000

@@ -42,10 +42,9 @@ from indelible.actors.workflow.run_messages import (
     Resume,
     RetryDue,
 )
-from indelible.actors.workflow.state.condition_values import ConditionValues, answer_of
+from indelible.actors.workflow.state.condition_values import Answer, ConditionValues, answer_of
 from indelible.actors.workflow.state.node_results import ReadBlob
 from indelible.actors.workflow.state.run_state import RunState
-from indelible.actors.workflow.state.run_values import Failure
 from indelible.clock import Clock
 from indelible.errors import StoreError, SystemClosedError
 from indelible.events.model.event import Event
@@ -125,7 +124,7 @@ class Executor(Attempts[StepAttempt]):
     def resumption(self, actor: DurableActor, state: RunState, own: Sequence[Event]) -> Resume:
         """The first message of a run that was recovered from the log."""
         starts = [start for event in own for start in getattr(event, "starts", ())]
-        recorded = {(state.plan.by_path[path], attempt) for path, attempt in starts}
+        recorded = {(state.by_path[path], attempt) for path, attempt in starts}
         live, stream = self._attempts, actor.stream
         idle = [attempt for attempt in running_attempts(state) if (stream, *attempt) not in live]
         if self.unregistered.any:
@@ -183,11 +182,11 @@ class Executor(Attempts[StepAttempt]):
         state = actor.state
         if state is None:
             return  # as in _begin()
-        node, stream = state.plan.nodes[effect.node], actor.stream
+        node, stream = state.nodes[effect.node], actor.stream
         waiting = WaitingStep(
             stream,
             effect.node,
-            node.name,
+            node.label,
             sys.intern(node.type),
             effect.attempt,
             effect.unbegun,
@@ -237,19 +236,15 @@ class Executor(Attempts[StepAttempt]):
         state = actor.state
         if state is None or self.closed:
             return  # as in _begin()
-        reason, failure, unread = "", None, None
+        answer: Answer | None = ""
+        unread = None
         try:
             answer = answer_of(state, node, ConditionValues(state.values, node, self.read_blob))
         except StoreError as error:
             unread = error
-        else:
-            if isinstance(answer, Failure):
-                failure = answer
-            else:
-                assert answer is not None  # only a reader without blobs returns None
-                reason = answer
+        assert answer is not None  # only a reader without blobs returns None
         hold = self.held(actor.stream)
-        actor.deliver(ConditionAnswered(node, self.clock.now(), reason, failure, unread, hold))
+        actor.deliver(ConditionAnswered(node, self.clock.now(), answer, unread, hold))
 
     def _release(self, waiting: WaitingStep) -> None:
         if waiting.released_on_close:
@@ -262,7 +257,7 @@ class Executor(Attempts[StepAttempt]):
         state = actor.state
         if state is None:
             return  # the actor recovers, and finds this attempt in its stream
-        node = state.plan.nodes[begin.node]
+        node = state.nodes[begin.node]
         step_type = self.step_types.get(node.type)
         if step_type is None:
             self._await(actor, AwaitType(begin.node, begin.attempt, unbegun=True))

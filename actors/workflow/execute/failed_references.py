@@ -20,16 +20,24 @@ def check_reference(values: RunValues, reader: Node, reference: Reference, ref: 
         FailedReferenceError: A step or block on the path failed or was skipped.
     """
     assert reference.step is not None
-    nodes = values.plan.nodes
-    index = values.plan.find(reader.index, reference.step)
+    nodes = values.nodes
+    index = values.plan.find(reader.index, reference.step, nodes)
     keys = iter(reference.keys)
     while index is not None:
         node = nodes[index]
         settled = values.settled[index]
         if type(settled) is Failure or type(settled) is str:
-            raise FailedReferenceError(reader.name, ref, node.name, _why(settled))
+            raise FailedReferenceError(reader.label, ref, node.label, _why(settled))
         key = next(keys, None)
-        index = next((child for child in node.children if nodes[child].name == key), None)
+        repeats = node.body > 0  # its result is a list
+        index = next(
+            (
+                child
+                for child in node.children
+                if key == (str(nodes[child].order) if repeats else nodes[child].name)
+            ),
+            None,
+        )
 
 
 def _why(settled: Failure | str) -> str:

@@ -98,4 +98,4 @@ class RunEndings:
 def _size(state: RunState) -> int:
     errors = state.errors  # most runs have none
     failures = sum(len(e.message) + len(e.traceback) for e in errors.values()) if errors else 0
-    return _BYTES_A_RUN + _BYTES_A_STEP * len(state.plan.nodes) + state.size + failures
+    return _BYTES_A_RUN + _BYTES_A_STEP * len(state.nodes) + state.size + failures

@@ -114,7 +114,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
             return {**node.source, "params": {}}
         check = partial(check_reference, self.values, node)
         try:
-            params = resolve(node.params, context.__getitem__, context.input, node.name, check)
+            params = resolve(node.params, context.__getitem__, context.input, node.label, check)
         except (StoreCorruptError, StoreUnavailableError):
             self.begun = False
             raise
@@ -145,7 +145,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
                     value = convert_once(value)
                 if type(value) is dict and value.get("success") is False:
                     said = value.get("error") or value.get("message") or value
-                    raise StepFailedError(self.node.name, str(said))
+                    raise StepFailedError(self.node.label, str(said))
                 result = encode_given(value)
             except BaseException as failed:  # noqa: BLE001 - the texts and sizes are the user's code
                 error = self._with_note(failed, value)
@@ -186,7 +186,7 @@ class StepAttempt(FunctionAttempt, msgspec.Struct, gc=False, eq=False):
 
     def timed_out(self, timeout: float) -> StepRaised:
         """The message for the run after ``timeout`` seconds have passed."""
-        error = StepTimeoutError(self.node.name, timeout)
+        error = StepTimeoutError(self.node.label, timeout)
         return self.failure(error, round(timeout * 1_000_000), 0)
 
     def failure(

@@ -103,7 +103,7 @@ class StepContext(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """Result of the earlier step ``name``, or the input's value under that key."""
-        index = self._values.plan.find(self._node.index, name)
+        index = self._values.plan.find(self._node.index, name, self._values.nodes)
         if index is not None:
             try:
                 return value_of(self._values, index, self._read_blob)
@@ -124,7 +124,7 @@ class StepContext(Mapping[str, Any]):
         given = self.input
         if isinstance(given, dict):
             yield from given
-        yield from self._values.plan.visible(self._node.index)
+        yield from self._values.plan.visible(self._node.index, self._values.nodes)
 
     def __len__(self) -> int:
         """How many names there are."""

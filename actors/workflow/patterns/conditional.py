@@ -66,7 +66,7 @@ class Conditional(Sequential):
                 before = block.children[order]
                 if progress.status[before] != SKIPPED:
                     return NOT_MET
-                if not _is_else(progress.plan.nodes[before]):
+                if not _is_else(progress.nodes[before]):
                     break
         condition = child.source.get("condition")
         return "" if condition is None or is_met(condition, values, child.name) else NOT_MET

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from indelible.actors.workflow.definition.field_checks import Problems
-    from indelible.actors.workflow.definition.plan import Node, Plan
+    from indelible.actors.workflow.definition.plan import Node
 
 
 class Progress(Protocol):
-    """The progress of a run, by the indexes of its plan's nodes.
+    """The progress of a run, by the indexes of its nodes.
 
     Attributes:
-        plan: The plan with these indexes.
+        nodes: The nodes of the plan, then the instances that the run has opened.
         status: Of each node, one of :mod:`indelible.actors.workflow.state.node_status`.
         next_child: How many children of a block have opened.
         unsettled: How many children of a block have no end yet.
     """
 
     @property
-    def plan(self) -> Plan: ...  # noqa: D102 - an attribute, as above
+    def nodes(self) -> Sequence[Node]: ...  # noqa: D102 - an attribute, as above
 
     @property
     def status(self) -> Sequence[int]: ...  # noqa: D102
@@ -53,9 +53,10 @@ class Values(Protocol):
 class Pattern:
     """One kind of block; one object without state serves all blocks of all runs.
 
-    A child opens when its block opens, or when another child settles; it settles once.  When
-    :meth:`end` is called, the child that settles still counts as unsettled; when :meth:`following`
-    is called, it may or may not.
+    A child opens when its block opens, or when another child settles; it settles once.  The
+    children of a block that repeats its steps are instances of all of them.  When :meth:`end` is
+    called, the child that settles still counts as unsettled; when :meth:`following` is called, it
+    may or may not.
 
     Attributes:
         name: The ``pattern`` that a definition names.
@@ -64,6 +65,8 @@ class Pattern:
         sees_earlier: Whether a child can read the results of the children before it.
         ends_early: Whether a block may end with unsettled children although no child failed.
         chooses: Whether a child may be skipped instead of opened, see :meth:`skip_reason`.
+        repeats: Whether the block opens its steps several times, see :meth:`instances`.
+        marker: How the name of an instance ends, such as ``[{}]`` or ``#{}``.
     """
 
     name: ClassVar[str]
@@ -72,6 +75,8 @@ class Pattern:
     sees_earlier: ClassVar[bool]
     ends_early: ClassVar[bool] = False
     chooses: ClassVar[bool] = False
+    repeats: ClassVar[bool] = False
+    marker: ClassVar[str] = ""
 
     def fields(self, problems: Problems, place: str, source: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """The stored form of ``keys``, with defaults; faults are added to ``problems``."""
@@ -87,6 +92,13 @@ class Pattern:
         """As :meth:`fields`, for ``child_keys``; ``source`` is the ``order``-th child, from 0."""
         return {}
 
+    def block_references(
+        self,
+        block: Mapping[str, Any],  # noqa: ARG002
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each reference in the block's ``keys``, with its place."""
+        return iter(())
+
     def references(
         self,
         child: Mapping[str, Any],  # noqa: ARG002
@@ -101,6 +113,18 @@ class Pattern:
         ``values`` raised it because a value must be read first.
         """
         return ""
+
+    def instances(self, block: Node, values: Values) -> int:
+        """How many instances of its body ``block`` opens; without any it completes at once.
+
+        Only called if the pattern ``repeats``, once, when the block would open: the answer is
+        recorded.  An exception is the block's failure, as in :meth:`skip_reason`.
+        """
+        raise NotImplementedError
+
+    def result(self, values: Sequence[tuple[str, Any]]) -> Any:
+        """The value of a block from its children's names and values, in order."""
+        return [value for _, value in values] if self.repeats else dict(values)
 
     def first(self, block: Node) -> Sequence[int]:
         """The children that open with the block."""

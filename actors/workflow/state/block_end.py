@@ -13,7 +13,7 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
     Returns:
         The last node that ended: a child of the block that continues, or the root.
     """
-    nodes = state.plan.nodes
+    nodes = state.nodes
     parent = nodes[index].parent
     while parent >= 0:
         block, child = nodes[parent], nodes[index]
@@ -50,7 +50,7 @@ def skip(state: RunState, index: int, reason: str = EARLIER_FAILURE) -> None:
         return
     state.status[index] = SKIPPED
     state.settled[index] = reason
-    node = state.plan.nodes[index]
+    node = state.nodes[index]
     if node.kind == "step":
         state.skipped += 1
     for child in node.children:

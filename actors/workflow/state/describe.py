@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from indelible.actors.workflow.definition.plan import Node
+from indelible.actors.workflow.state.instances import in_order
 from indelible.actors.workflow.state.node_status import PENDING
 from indelible.actors.workflow.state.node_status import WORDS as STEP_WORDS
 from indelible.actors.workflow.state.run_state import NODE_TIMES, RunState, get_times
@@ -53,10 +54,10 @@ def describe(state: RunState) -> RunStatus:
         "state": state_word(state),
         "outcome": outcome_word(state),
         "version": state.version,
-        "steps_total": accepted.steps_total,
+        "steps_total": state.steps_total,
         "steps_completed": state.completed,
         "steps_failed": state.failed,
-        "steps_skipped": accepted.steps_total - state.completed - state.failed
+        "steps_skipped": state.steps_total - state.completed - state.failed
         if end
         else state.skipped,
         "checkpoints_created": state.checkpoints,
@@ -64,7 +65,7 @@ def describe(state: RunState) -> RunStatus:
         "finished_at": end.at if end else 0,
         "error": error_of(state),
         "waiting_for": waiting_for(state),
-        "steps": [_step(state, node, trails) for node in state.plan.nodes if node.kind == "step"],
+        "steps": [_step(state, node, trails) for node in in_order(state) if node.kind == "step"],
     }
 
 
@@ -104,10 +105,10 @@ def error_of(state: RunState) -> RunError | None:
 
 def waiting_for(state: RunState) -> list[str]:
     """What the run waits for, as texts; empty if steps are running or the run has ended."""
-    nodes = state.plan.nodes
-    unknown = [_unknown(state, nodes[index].name) for index in sorted(state.unknown)]
+    nodes = state.nodes
+    unknown = [_unknown(state, nodes[index].label) for index in sorted(state.unknown)]
     retries = [
-        f"step {nodes[index].name!r}: attempt {state.attempts[index] + 1} is due"
+        f"step {nodes[index].label!r}: attempt {state.attempts[index] + 1} is due"
         for index in sorted(state.retry_at)
     ]
     return unknown + retries
@@ -127,7 +128,7 @@ def _step(state: RunState, node: Node, trails: Iterator[int]) -> StepStatus:
     started, finished, duration = get_times(state.times, NODE_TIMES * index)
     error, settled = state.errors.get(index), state.settled[index]
     return {
-        "name": node.name,
+        "name": node.label,
         "path": node.path,
         "type": node.type,
         "state": STEP_WORDS[state.status[index]],

@@ -7,6 +7,7 @@ from typing import Any
 
 from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.state.block_end import settle, skip
+from indelible.actors.workflow.state.instances import open_instances
 from indelible.actors.workflow.state.node_status import (
     COMPLETED,
     FAILED,
@@ -24,6 +25,7 @@ from indelible.actors.workflow.state.run_state import (
 )
 from indelible.actors.workflow.state.run_values import Failure, InBlob
 from indelible.events.model.run_events import (
+    Open,
     RunAccepted,
     RunCompleted,
     RunFailed,
@@ -47,13 +49,14 @@ def evolve(state: RunState, event: Any, plan_of: Callable[[bytes], Plan]) -> Run
     else:
         assert type(event) is RunAccepted
         state.begin(event, plan_of(event.definition))
+        _open(state, event.opens, event.at)
         _skip(state, event.skips, event.at)
         _start(state, event.starts, event.at)
     return state
 
 
 def _step_completed(state: RunState, event: StepCompleted) -> None:
-    index = state.plan.by_path[event.path]
+    index = state.by_path[event.path]
     state.status[index] = COMPLETED
     state.settled[index] = event.result or InBlob(event.blob, event.size)
     put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
@@ -65,13 +68,15 @@ def _step_completed(state: RunState, event: StepCompleted) -> None:
         state.interruptions.clear()
     _mark(state, event.checkpoint, event.at)
     settle(state, index, failed=False)
+    if event.opens:
+        _open(state, event.opens, event.at)
     if event.skips:
         _skip(state, event.skips, event.at)
     _start(state, event.starts, event.at)
 
 
 def _step_failed(state: RunState, event: StepFailed) -> None:
-    index = state.plan.by_path[event.path]
+    index = state.by_path[event.path]
     put_finished(state.times, NODE_TIMES * index + FINISHED, event.at, event.duration)
     error = Failure(event.error_type, event.error_message, event.traceback, event.causes)
     state.errors[index] = error
@@ -86,12 +91,13 @@ def _step_failed(state: RunState, event: StepFailed) -> None:
         _open_parents(state, index, event.at)
     state.status[index] = FAILED
     state.settled[index] = error
-    node = state.plan.nodes[index]
+    node = state.nodes[index]
     if node.pattern is None:
         state.failed += 1
     for child in node.children:
         skip(state, child)
     settle(state, index, failed=True)
+    _open(state, event.opens, event.at)
     if event.skips:
         _skip(state, event.skips, event.at)
     _start(state, event.starts, event.at)
@@ -100,19 +106,20 @@ def _step_failed(state: RunState, event: StepFailed) -> None:
 def _steps_started(state: RunState, event: StepsStarted) -> None:
     if event.reason == "recovered":
         for path, _ in event.starts:
-            index = state.plan.by_path[path]
+            index = state.by_path[path]
             state.interruptions[index] = state.interruptions.get(index, 0) + 1
+    _open(state, event.opens, event.at)
     _skip(state, event.skips, event.at)
     _start(state, event.starts, event.at)
 
 
 def _steps_released(state: RunState, event: StepsReleased) -> None:
     for path in event.paths:
-        state.status[state.plan.by_path[path]] = PENDING
+        state.status[state.by_path[path]] = PENDING
 
 
 def _outcome_unknown(state: RunState, event: StepOutcomeUnknown) -> None:
-    index = state.plan.by_path[event.path]
+    index = state.by_path[event.path]
     state.status[index] = UNKNOWN
     state.unknown[index] = event.attempt
 
@@ -143,7 +150,7 @@ def _mark(state: RunState, checkpoint: int, at: int) -> None:
 
 
 def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
-    nodes, by_path, status = state.plan.nodes, state.plan.by_path, state.status
+    nodes, by_path, status = state.nodes, state.by_path, state.status
     for path, attempt in starts:
         index = by_path[path]
         status[index] = RUNNING
@@ -163,15 +170,28 @@ def _start(state: RunState, starts: Iterable[Start], at: int) -> None:
 
 def _skip(state: RunState, skips: Iterable[Skip], at: int) -> None:
     for path, reason in skips:
-        index = state.plan.by_path[path]
+        index = state.by_path[path]
         _open_parents(state, index, at)
-        skip(state, index, reason)
+        if reason:
+            skip(state, index, reason)
+        else:
+            state.status[index] = COMPLETED
         settle(state, index, failed=False)
+
+
+def _open(state: RunState, opens: Iterable[Open], at: int) -> None:
+    for path, count, steps in opens:
+        index = state.by_path[path]
+        _open_parents(state, index, at)
+        state.status[index] = RUNNING
+        put_started(state.times, NODE_TIMES * index, at)
+        open_instances(state, index, count)
+        state.steps_total += steps
 
 
 def _open_parents(state: RunState, index: int, at: int) -> None:
     """Open the blocks around a node that begins, or that settles without having begun."""
-    nodes, status = state.plan.nodes, state.status
+    nodes, status = state.nodes, state.status
     node = nodes[index]
     parent = node.parent
     while parent >= 0:

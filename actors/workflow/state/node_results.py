@@ -15,14 +15,14 @@ ReadBlob = Callable[[bytes], bytes]
 
 
 def value_of(values: RunValues, index: int, read_blob: ReadBlob) -> Any:
-    """Result of a step, or a mapping of a block's children by name.
+    """Result of a step, or of a block: its children's values, as its pattern puts them together.
 
     A failed step is ``{"failed": true, "error_type": …, "error": …}``, a skipped one
     ``{"skipped": true, "reason": …}``, a step that has not settled yet ``None``.
     """
-    node, settled = values.plan.nodes[index], values.settled[index]
+    node, settled = values.nodes[index], values.settled[index]
     if settled is None:
-        return None if node.pattern is None else _by_name(values, node, read_blob)
+        return None if node.pattern is None else _of_block(values, node, read_blob)
     if type(settled) is str:
         return {"skipped": True, "reason": settled}
     if type(settled) is Failure:
@@ -56,9 +56,11 @@ def stored_value(
 
 def outcome_value(values: RunValues, read_blob: ReadBlob) -> Any:
     """The values of the run's outermost blocks and steps by name, for any outcome."""
-    return _by_name(values, values.plan.nodes[0], read_blob)
+    return _of_block(values, values.nodes[0], read_blob)
 
 
-def _by_name(values: RunValues, block: Node, read_blob: ReadBlob) -> dict[str, Any]:
-    nodes = values.plan.nodes
-    return {nodes[child].name: value_of(values, child, read_blob) for child in block.children}
+def _of_block(values: RunValues, block: Node, read_blob: ReadBlob) -> Any:
+    assert block.pattern is not None
+    nodes = values.nodes
+    found = [(nodes[child].name, value_of(values, child, read_blob)) for child in block.children]
+    return block.pattern.result(found)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.state.instances import open_instances, opened
 from indelible.actors.workflow.state.run_state import RunState
 from indelible.actors.workflow.state.run_values import EARLIER_FAILURE, Failure, InBlob, Settled
 from indelible.events.model.run_events import (
@@ -42,6 +43,7 @@ _NUMBERS = (
     "since_mark",
     "marked_at",
     "size",
+    "steps_total",
 )
 _BY_NODE = (
     "next_child",
@@ -66,6 +68,7 @@ def to_value(state: RunState) -> dict[str, Any]:
         return value
     end = state.end
     value["end"] = None if end is None else [end.wire_name, _encode(end)]
+    value["opened"] = [*map(list, opened(state))] if state.plan.bodies else []
     value["status"] = bytes(state.status)
     value["attempts"] = array("q", state.attempts.values()).tobytes()
     value["times"] = bytes(state.times)
@@ -86,6 +89,8 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
     if value["accepted"] is not None:
         accepted = msgspec.msgpack.decode(value["accepted"], type=RunAccepted)
         state.begin(accepted, plan_of(accepted.definition))
+        for index, count in value["opened"]:
+            open_instances(state, index, count)
         if value["end"] is not None:
             name, encoded = value["end"]
             state.end = msgspec.msgpack.decode(encoded, type=_ENDS[name])
@@ -100,7 +105,7 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
             state.settled[index] = _settled(state, index, stored)
         for name in _BY_NODE:
             setattr(state, name, dict(zip(*value[name], strict=True)))
-        count = len(state.plan.nodes)
+        count = len(state.nodes)
         lengths = {len(state.status), len(state.attempts), len(value["settled"])}
         if lengths != {count}:
             raise ValueError(f"a snapshot of {lengths} nodes for a plan of {count}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plan import Node, Plan
 from indelible.actors.workflow.state.run_values import Failure, RunValues, Settled
 from indelible.events.model.run_events import (
     RunAccepted,
@@ -39,7 +40,11 @@ AWAKE: Final = ("accepted", "running", "")
 
 
 class RunState:
-    """The state of one run, by node.
+    """The state of one run, by the index of the node.
+
+    The nodes are those of the plan; behind them stand the instances of steps that a block repeats,
+    in the order in which their blocks have opened.  A run without such blocks shares ``nodes`` and
+    ``by_path`` with its plan.
 
     Dicts and bytearrays of plain values are used instead of lists and arrays: the garbage collector
     does not scan them, and many thousands of runs wait at a time.
@@ -50,6 +55,7 @@ class RunState:
     __slots__ = (
         "accepted",
         "attempts",
+        "by_path",
         "checkpoints",
         "completed",
         "end",
@@ -59,6 +65,7 @@ class RunState:
         "interruptions",
         "marked_at",
         "next_child",
+        "nodes",
         "plan",
         "retry_at",
         "settled",
@@ -66,6 +73,7 @@ class RunState:
         "size",
         "skipped",
         "status",
+        "steps_total",
         "times",
         "unknown",
         "unsettled",
@@ -82,17 +90,23 @@ class RunState:
         self.completed = self.failed = self.skipped = 0
         self.checkpoints = self.since_mark = self.marked_at = 0
         self.size = 0  # bytes of the encoded input and results
+        self.steps_total = 0
 
     def begin(self, accepted: RunAccepted, plan: Plan) -> None:
         """Create an entry for every node of ``plan``."""
         count = len(plan.nodes)
         self.accepted = accepted
         self.plan = plan
+        self.steps_total = plan.steps_total
+        self.nodes: Sequence[Node] = plan.nodes
+        self.by_path = plan.by_path
+        if plan.bodies:
+            self.nodes, self.by_path = list(plan.nodes), dict(plan.by_path)
         self.status = bytearray(count)  # of PENDING
         self.attempts = dict.fromkeys(range(count), 0)
         self.times = bytearray(NODE_TIMES * count)
         self.settled: dict[int, Settled | None] = dict.fromkeys(range(count))
-        self.values = RunValues(accepted, plan, self.settled)
+        self.values = RunValues(accepted, plan, self.nodes, self.settled)
         self.next_child = dict.fromkeys(plan.blocks, 0)  # children opened so far
         self.unsettled = dict(plan.blocks)
         self.failures: dict[int, int] = {}  # failed attempts, without interruptions

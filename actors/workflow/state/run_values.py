@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
-from indelible.actors.workflow.definition.plan import Plan
+from indelible.actors.workflow.definition.plan import Node, Plan
 from indelible.events.model.run_events import Cause, RunAccepted
 
 EARLIER_FAILURE: Final = "an earlier step failed"
@@ -33,7 +34,7 @@ Settled = bytes | InBlob | Failure | str
 """What a step or block has settled with: a result, a failure, or the reason why it was skipped."""
 
 
-class RunValues(msgspec.Struct, frozen=True, gc=False):
+class RunValues(msgspec.Struct, frozen=True, gc=False, eq=False):
     """The input of one run, and what its nodes have settled with.
 
     A node settles once, and a step can name only nodes that settled before it began.  So entries
@@ -43,10 +44,12 @@ class RunValues(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         accepted: The event with the input.
         plan: The plan of the run.
+        nodes: Its nodes, and the instances that the run has opened.
         settled: By the index of the node; ``None`` if it has not settled, or is a block that
             completed: its result consists of its children's.
     """
 
     accepted: RunAccepted
     plan: Plan
+    nodes: Sequence[Node]
     settled: dict[int, Settled | None]

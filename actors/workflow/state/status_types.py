@@ -54,8 +54,8 @@ class StepStatus(TypedDict):
     """One step of a run.
 
     Keys:
-        name: Its name, unique in its block.
-        path: Its place in the definition.
+        name: Its name; its path, if its block repeats it.
+        path: Its place in the run, such as ``load/orders[17]/clean``.
         type: Its step type.
         state: Its state.
         attempts: Attempts that began.
@@ -112,7 +112,8 @@ class RunStatus(TypedDict):
         state: Its state.
         outcome: Its outcome, ``None`` before the end.
         version: Version of its stream.
-        steps_total: Steps of the definition; the sum of the next three never exceeds it.
+        steps_total: Steps of the definition, of repeated ones all instances; the sum of the next
+            three never exceeds it.
         steps_completed: Steps with a result.
         steps_failed: Steps that failed for good.
         steps_skipped: Steps that will never begin.

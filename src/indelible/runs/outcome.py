@@ -63,8 +63,8 @@ class _Outcome(Mapping[str, Any]):
             "error": error_of(state),
             "steps_completed": state.completed,
             "steps_failed": state.failed,
-            "steps_skipped": accepted.steps_total - state.completed - state.failed,
-            "steps_total": accepted.steps_total,
+            "steps_skipped": state.steps_total - state.completed - state.failed,
+            "steps_total": state.steps_total,
             "execution_time_ms": max(0, end.at - accepted.at) / 1_000,
             "checkpoints_created": state.checkpoints,
         }

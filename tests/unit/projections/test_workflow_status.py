@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from indelible.events.model.event import Event
 from indelible.events.model.run_events import (
@@ -126,6 +127,15 @@ def test_a_failed_run_names_the_step_and_its_error_and_its_counts_add_up(seen: A
         "block",
     )
     assert row.steps_completed + row.steps_failed + row.steps_skipped == row.steps_total
+
+
+def test_what_blocks_repeat_is_part_of_the_total(seen: Any) -> None:
+    accepted = replace(ACCEPTED, opens=(("orders", 2, 6),))
+    opens = (("lines", 1, 3), ("lines[0]/x", 2, 4))
+    opened = StepCompleted("a", 1, T0 + 5, 1, starts=(("lines[0]/y", 1),), opens=opens)
+    failed = replace(FAILED, opens=(("more", 1, 1),))
+    started = StepsStarted(T0 + 6, (), "ready", opens=(("poll", 1, 1),))
+    assert seen(accepted, opened, failed, started).steps_total == 17
 
 
 def test_a_partial_run_keeps_the_error_of_its_last_failed_step(seen: Any) -> None:

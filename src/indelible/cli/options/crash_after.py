@@ -39,7 +39,7 @@ def _completed(store: str, run_id: str) -> set[str]:
             state = access_to(system).reader.state(run_id)
     except (StoreNotFoundError, SchemaVersionError, UnknownRunError):
         return set()
-    return {node.path for node in state.plan.nodes if state.status[node.index] == COMPLETED}
+    return {node.path for node in state.nodes if state.status[node.index] == COMPLETED}
 
 
 def _refuse(why: str) -> NoReturn:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from indelible.actors.decider import fold
 from indelible.actors.workflow.state.describe import describe
+from indelible.actors.workflow.state.instances import in_order
 from indelible.actors.workflow.state.node_results import value_of
 from indelible.actors.workflow.state.node_status import COMPLETED
 from indelible.actors.workflow.state.run_state import RunState
@@ -168,7 +169,7 @@ class RunDetail(NamedTuple):
 
 
 def _results(state: RunState, blob: Callable[[bytes], bytes], *, whole: bool) -> dict[str, Any]:
-    nodes = [n for n in state.plan.nodes if n.kind == "step" and state.status[n.index] == COMPLETED]
+    nodes = [n for n in in_order(state) if n.kind == "step" and state.status[n.index] == COMPLETED]
     values = state.values
     if whole:
         return {node.path: value_of(values, node.index, blob) for node in nodes}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from indelible.actors.workflow.state.describe import describe
+from indelible.actors.workflow.state.instances import in_order
 from indelible.actors.workflow.state.node_results import outcome_value, value_of
 from indelible.api.facade import access_to
 from indelible.api.system import ActorSystem
@@ -50,7 +51,7 @@ class RunEnding(NamedTuple):
         """Read a run of an open system; ``whole`` reads all results, not only the last."""
         state = access_to(system).reader.state(run_id)
         blob = system.store.blob
-        last = len(state.plan.nodes) - 1
+        *_, last = (node.index for node in in_order(state))
         value = outcome_value(state.values, blob) if whole else value_of(state.values, last, blob)
         return cls(describe(state), reasons, value, not system.owns)
 
