@@ -10,6 +10,7 @@ import msgspec
 
 from indelible.errors import StoreCorruptError
 from indelible.events.inbox.inbox import Command, Inbox
+from indelible.events.inbox.late_answers import Late
 from indelible.events.lease.store_owner import StoreOwner
 from indelible.events.model.event import EncodedEvent, RecordedEvent
 
@@ -38,7 +39,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
     Attributes:
         stream: Name of the stream.
         expected: Version that the writer has read; 0 is a new stream.
-        events: At least one.
+        events: At least one, unless there is an entry in ``late``.
         metadata: msgpack bytes of the context of each event that has none of its own.
         status: What is unfinished about the stream; ``None`` leaves it unchanged.
         wake_at: Microseconds UTC at which to wake the stream; 0 is never, ``None`` leaves it
@@ -52,6 +53,8 @@ class Append(msgspec.Struct, gc=False, eq=False):
             The answer ``None`` deletes the message.
         commands: Commands that it submits to the inbox, in the same commit; they never expire.
             The commit wakes the owners in other processes; in this process the writer must.
+        late: Commands of the inbox that are handled now and answered later, and late answers, in
+            the order in which they were decided, in the same commit.
     """
 
     stream: str
@@ -66,6 +69,7 @@ class Append(msgspec.Struct, gc=False, eq=False):
     recorded: Sequence[RecordedEvent] = ()
     answers: Sequence[tuple[str, bytes | None]] = ()
     commands: Sequence[Command] = ()
+    late: Sequence[Late] = ()
 
 
 class StreamHead(msgspec.Struct, frozen=True, gc=False):

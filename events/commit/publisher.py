@@ -41,6 +41,8 @@ class Publisher:
         for plan in plans:
             for events in plan.events:
                 group += events
+        if not group:
+            return  # only late answers
         for listener in listeners:
             try:
                 listener(group)

@@ -19,6 +19,7 @@ from indelible.errors import (
     WrongExpectedVersionError,
 )
 from indelible.events.inbox.inbox import Command, check_command
+from indelible.events.inbox.late_answers import LateRows, check_late
 from indelible.events.model.event import RecordedEvent
 from indelible.events.model.hash_chain import GENESIS, event_hash, link
 from indelible.events.model.stream_names import category_of, check_kind, check_name, is_text
@@ -120,6 +121,7 @@ class ShardPlan:
         answers: Answers to inbox messages, (message id, encoded answer).
         done: Ids of inbox messages to delete.
         commands: Commands to submit to the inbox.
+        late: Rows of the inbox to change for late answers; ``None`` if there are none.
     """
 
     __slots__ = (
@@ -132,6 +134,7 @@ class ShardPlan:
         "done",
         "events",
         "ids",
+        "late",
         "moved",
         "new",
         "refused",
@@ -155,6 +158,7 @@ class ShardPlan:
         self.answers: list[tuple[str, bytes]] = []
         self.done: list[str] = []
         self.commands: list[Command] = []
+        self.late: LateRows | None = None
 
 
 def make_plan(
@@ -194,21 +198,20 @@ def make_plan(
         except _REFUSALS as error:
             _refuse(plan, append, error)
             continue
-        if head is None:
-            head = _begin(name, shard.number, streams)
-            streams += 1
-        chain = chain_after
-        position += len(recorded)
-        touched[name] = _moved(head, append)
+        if recorded:
+            if head is None:
+                head = _begin(name, shard.number, streams)
+                streams += 1
+            chain = chain_after
+            position += len(recorded)
+            touched[name] = _moved(head, append)
         plan.accepted.append(append)
         plan.events.append(recorded)
-        plan.ids.append(head.id)
+        plan.ids.append(0 if head is None else head.id)
         if append.blobs:
             plan.blobs.update(append.blobs)
-        if append.answers:
-            _answer(plan, append.answers)
-        if append.commands:
-            plan.commands += append.commands
+        if append.answers or append.commands or append.late:
+            _add_inbox_rows(plan, append)
     _sort_heads(plan, touched, heads)
     plan.after = Shard(shard.epoch, position, chain, at, streams, shard.number)
     return plan
@@ -242,7 +245,7 @@ def _check(append: Append, head: Head | None) -> None:
         if isinstance(head, DamagedHead):
             raise head.damage
         raise WrongExpectedVersionError(append.stream, append.expected, version)
-    if not append.events:
+    if not append.events and not append.late:
         raise ValueError(f"an append to {append.stream!r} without events: give at least one")
     if append.status is not None and not is_text(append.status):
         raise ValueError(f"status {append.status!a:.80} of {append.stream!r}: use text without NUL")
@@ -251,8 +254,15 @@ def _check(append: Append, head: Head | None) -> None:
     for digest, content in append.blobs:
         if not isinstance(digest, bytes) or len(digest) != 32 or not isinstance(content, bytes):
             raise ValueError(f"a blob of {append.stream!r} is not (sha256, bytes)")
+    if append.commands or append.late:
+        _check_inbox_rows(append)
+
+
+def _check_inbox_rows(append: Append) -> None:
     for command in append.commands:
         check_command(command)
+    for late in append.late:
+        check_late(late)
 
 
 def _record(
@@ -308,12 +318,16 @@ def _moved(head: Head, append: Append) -> Head:
     )
 
 
-def _answer(plan: ShardPlan, answers: Sequence[tuple[str, bytes | None]]) -> None:
-    for message_id, answer in answers:
+def _add_inbox_rows(plan: ShardPlan, append: Append) -> None:
+    for message_id, answer in append.answers:
         if answer is None:
             plan.done.append(message_id)
         else:
             plan.answers.append((message_id, answer))
+    plan.commands += append.commands
+    if append.late:
+        plan.late = plan.late or LateRows()
+        plan.answers += plan.late.add(append.stream, append.late)
 
 
 def _refuse(plan: ShardPlan, append: Append, error: Exception) -> None:

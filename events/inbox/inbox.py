@@ -4,6 +4,9 @@ A command is *submitted* when its row is committed and *answered* once; both sur
 owner's event and the answer to the command that caused it are one transaction, so that a command
 takes effect once, however often it is delivered.  A message from one actor to another is a command
 too, submitted in the transaction of the event that sends it.
+
+A command may be *handled* before it is answered: then it waits for a late answer, see
+:mod:`indelible.events.inbox.late_answers`, and is not delivered again.
 """
 
 from __future__ import annotations
@@ -183,15 +186,26 @@ class Inbox(Protocol):
         ...
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
-        """Return the first ``limit`` sequence numbers of unanswered commands for ``shards``."""
+        """Return the first ``limit`` sequence numbers of unhandled commands for ``shards``."""
         ...
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
-        """Return the first ``limit`` unanswered commands for ``shards``, in order."""
+        """Return the first ``limit`` unhandled commands for ``shards``, in order."""
         ...
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """Return the unanswered commands with these sequence numbers, in order."""
+        """Return the unhandled commands with these sequence numbers, in order."""
+        ...
+
+    def awaiting(self, stream: str, limit: int) -> int:
+        """Return how many commands for ``stream`` wait for a late answer, counted to ``limit``."""
+        ...
+
+    def abandoned(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
+        """Return up to ``limit`` commands for ``shards`` that wait for a late answer in vain.
+
+        Their time-out was more than 7 days ago; the caller answers them.
+        """
         ...
 
     def astray(self, shards: int, limit: int) -> Sequence[Submitted]:

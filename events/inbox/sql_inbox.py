@@ -36,6 +36,7 @@ INBOX = sa.table(
         sa.column("answered_at", sa.BigInteger),
         sa.column("answer", sa.LargeBinary),
         sa.column("context", sa.LargeBinary),
+        sa.column("awaits", sa.Text),
     ),
 )
 
@@ -65,8 +66,12 @@ class SqlInbox:
         self._watch = watch
         self._used = False  # whether there was a row; until then one small query is enough
         commands = _commands(now)  # composed once: composing costs more than executing
-        self._first = commands.where(_OF_SHARDS).limit(sa.bindparam("most", type_=sa.Integer))
-        self._given = commands.where(INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True)))
+        most = sa.bindparam("most", type_=sa.Integer)
+        self._first = commands.where(UNHANDLED, _OF_SHARDS).limit(most)
+        self._given = commands.where(
+            UNHANDLED, INBOX.c.seq.in_(sa.bindparam("seqs", expanding=True))
+        )
+        self._commands = commands
 
     def watch(self, *, for_commands: bool = False) -> InboxWatcher:
         """Return a new watcher, which the caller closes; ``for_commands`` ignores answers."""
@@ -94,7 +99,7 @@ class SqlInbox:
             return _taken(connection, commands)
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
-        """Return the first ``limit`` sequence numbers of unanswered commands for ``shards``."""
+        """Return the first ``limit`` sequence numbers of unhandled commands for ``shards``."""
         if not shards:
             return ()
         values = {"shards": sorted(shards), "most": limit}
@@ -102,7 +107,7 @@ class SqlInbox:
             return list(connection.execute(_WAITING, values).scalars())
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
-        """Return the first ``limit`` unanswered commands for ``shards``, in order."""
+        """Return the first ``limit`` unhandled commands for ``shards``, in order."""
         try:
             with self._read() as connection:
                 if self._is_empty(connection):
@@ -113,7 +118,7 @@ class SqlInbox:
             return self._one_by_one(self.waiting(shards, limit))
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """Return the unanswered commands with these sequence numbers, in order."""
+        """Return the unhandled commands with these sequence numbers, in order."""
         found: list[Submitted] = []
         try:
             with self._read() as connection:
@@ -124,6 +129,24 @@ class SqlInbox:
                 return [Submitted(seqs[0], NO_COMMAND, late=False, damage=error.found)]
             return self._one_by_one(sorted(seqs))
         return found
+
+    def awaiting(self, stream: str, limit: int) -> int:
+        """Return how many commands for ``stream`` wait for a late answer, counted to ``limit``."""
+        rows = sa.select(INBOX.c.seq).where(_AWAITING, INBOX.c.stream == stream).limit(limit)
+        with self._read() as connection:
+            return connection.execute(
+                sa.select(sa.func.count()).select_from(rows.subquery())
+            ).scalar_one()
+
+    def abandoned(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
+        """Return up to ``limit`` commands for ``shards`` that wait for a late answer in vain."""
+        old = (INBOX.c.deadline > 0) & (INBOX.c.deadline < self._now - REMEMBERED)
+        query = self._commands.where(_AWAITING, INBOX.c.shard.in_(shards), old).limit(limit)
+        try:
+            with self._read() as connection:
+                return [] if self._is_empty(connection) else _submitted(connection, query, {})
+        except StoreCorruptError:
+            return []  # verifying names the row
 
     def astray(self, shards: int, limit: int) -> Sequence[Submitted]:
         """Return up to ``limit`` rows that neither an owner of a shard nor a sender can find."""
@@ -227,26 +250,22 @@ class SqlInbox:
 
 
 def _commands(now: Now) -> sa.Select[*tuple[Any, ...]]:
-    """Return the query for unanswered commands, in order."""
+    """Return the query for unhandled commands, in order."""
     columns = INBOX.c
     late = sa.and_(columns.deadline > 0, columns.deadline < now)
     timeout = sa.case((columns.deadline == 0, 0), else_=columns.deadline - columns.submitted_at)
-    return (
-        sa.select(
-            columns.seq,
-            columns.message_id,
-            columns.shard,
-            _at_most(columns.stream, TEXT_LIMIT),
-            _at_most(columns.kind, TEXT_LIMIT),
-            _at_most(columns.body, COMMAND_LIMIT),
-            _at_most(columns.sender, TEXT_LIMIT),
-            timeout.label("timeout"),
-            _at_most(columns.context, METADATA_LIMIT),
-            late.label("late"),
-        )
-        .where(_UNANSWERED)
-        .order_by(columns.seq)
-    )
+    return sa.select(
+        columns.seq,
+        columns.message_id,
+        columns.shard,
+        _at_most(columns.stream, TEXT_LIMIT),
+        _at_most(columns.kind, TEXT_LIMIT),
+        _at_most(columns.body, COMMAND_LIMIT),
+        _at_most(columns.sender, TEXT_LIMIT),
+        timeout.label("timeout"),
+        _at_most(columns.context, METADATA_LIMIT),
+        late.label("late"),
+    ).order_by(columns.seq)
 
 
 def _at_most(column: sa.ColumnClause[Any], size: int) -> sa.ColumnElement[Any]:
@@ -255,7 +274,15 @@ def _at_most(column: sa.ColumnClause[Any], size: int) -> sa.ColumnElement[Any]:
 
 
 _UNANSWERED = INBOX.c.answered_at == sa.literal_column("0")
-"""The condition of the index ``inbox_waiting``; a parameter instead of 0 would not match it."""
+
+_NO_KEY: sa.ColumnElement[str] = sa.literal_column("''")
+
+UNHANDLED = _UNANSWERED & (INBOX.c.awaits == _NO_KEY)
+"""The condition of the index ``inbox_waiting``; parameters instead of literals do not match it."""
+
+_AWAITING = _UNANSWERED & (INBOX.c.awaits != _NO_KEY) & (INBOX.c.awaits > _NO_KEY)
+"""Commands that wait for a late answer: the condition of the index ``inbox_awaiting``, and one that
+is never false, which makes SQLite prefer that index."""
 
 _IMPOSSIBLE_TIME = (INBOX.c.answered_at < 0) | (INBOX.c.answered_at > 2**63 - 1)
 """An impossible time of the answer; on SQLite text and bytes are greater than all numbers."""
@@ -263,7 +290,7 @@ _IMPOSSIBLE_TIME = (INBOX.c.answered_at < 0) | (INBOX.c.answered_at > 2**63 - 1)
 _OF_SHARDS = INBOX.c.shard.in_(sa.bindparam("shards", expanding=True))
 _WAITING = (  # composed once: it is executed all the time, and composing costs more
     sa.select(INBOX.c.seq)
-    .where(_OF_SHARDS, _UNANSWERED)
+    .where(_OF_SHARDS, UNHANDLED)
     .order_by(INBOX.c.seq)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )

@@ -61,6 +61,8 @@ class MemoryBackend:
         with self.lock:
             for plan in plans:
                 self._store(plan)
+                if plan.late is not None:
+                    self.inbox.change_late(plan.late)
                 if plan.answers or plan.done:
                     self.inbox.answer([*plan.answers, *((id_, None) for id_ in plan.done)])
                 if plan.commands:
@@ -69,7 +71,7 @@ class MemoryBackend:
 
     def _store(self, plan: ShardPlan) -> None:
         self.blobs.update(plan.blobs)
-        for events in plan.events:
+        for events in filter(None, plan.events):
             # Readers decode the bytes, as from any other store.
             stored = [_without_data(event) for event in events]
             self.streams.setdefault(events[0].stream, []).extend(stored)

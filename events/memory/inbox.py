@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from indelible.events.inbox.inbox import REMEMBERED, Command, InboxWatcher, InboxWatchers, Submitted
+from indelible.events.inbox.late_answers import LateRows
 
 _SLOW = 3_600.0  # seconds between polls: submit() wakes the watchers
 
@@ -18,6 +19,15 @@ class _StoredCommand(msgspec.Struct, gc=False):
     deadline: int
     answered_at: int = 0
     answer: bytes = b""
+    awaits: str = ""  # the key of a late answer
+
+    @property
+    def unhandled(self) -> bool:
+        return not self.answered_at and not self.awaits
+
+    @property
+    def awaits_answer(self) -> bool:
+        return bool(self.awaits) and not self.answered_at
 
 
 class MemoryInbox:
@@ -53,21 +63,49 @@ class MemoryInbox:
         return taken
 
     def waiting(self, shards: Collection[int], limit: int) -> Sequence[int]:
-        """Return the first ``limit`` sequence numbers of unanswered commands for ``shards``."""
+        """Return the first ``limit`` sequence numbers of unhandled commands for ``shards``."""
         with self._lock:
-            rows = [row for row in self._rows.values() if not row.answered_at]
+            rows = [row for row in self._rows.values() if row.unhandled]
         return [row.seq for row in rows if row.command.shard in shards][:limit]
 
     def first(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
-        """Return the first ``limit`` unanswered commands for ``shards``, in order."""
+        """Return the first ``limit`` unhandled commands for ``shards``, in order."""
         return self.take(self.waiting(shards, limit))
 
     def take(self, seqs: Sequence[int]) -> Sequence[Submitted]:
-        """Return the unanswered commands with these sequence numbers, in order."""
+        """Return the unhandled commands with these sequence numbers, in order."""
         wanted, now = set(seqs), self._now()
         with self._lock:
-            rows = [r for r in self._rows.values() if r.seq in wanted and not r.answered_at]
+            rows = [row for row in self._rows.values() if row.seq in wanted and row.unhandled]
         return [Submitted(row.seq, row.command, 0 < row.deadline < now) for row in rows]
+
+    def awaiting(self, stream: str, limit: int) -> int:
+        """Return how many commands for ``stream`` wait for a late answer, counted to ``limit``."""
+        return min(limit, sum(row.command.stream == stream for row in self._awaiting()))
+
+    def abandoned(self, shards: Collection[int], limit: int) -> Sequence[Submitted]:
+        """Return up to ``limit`` commands for ``shards`` that wait for a late answer in vain."""
+        before = self._now() - REMEMBERED
+        rows = [row for row in self._awaiting() if row.command.shard in shards]
+        old = [row for row in rows if 0 < row.deadline < before][:limit]
+        return [Submitted(row.seq, row.command, late=True) for row in old]
+
+    def change_late(self, late: LateRows) -> None:
+        """Answer commands that wait, and then note which wait from now on."""
+        answers = {(stream, key): answer for stream, key, answer in late.answers()}
+        for row in self._awaiting() if answers else ():
+            answer = answers.get((row.command.stream, row.awaits))
+            if answer is not None:
+                self.answer([(row.command.message_id, answer)])
+        with self._lock:
+            for message_id, key in late.awaiting():
+                found = self._rows.get(message_id)
+                if found is not None and not found.answered_at:
+                    found.awaits = key
+
+    def _awaiting(self) -> Sequence[_StoredCommand]:
+        with self._lock:
+            return [row for row in self._rows.values() if row.awaits_answer]
 
     def astray(self, shards: int, limit: int) -> Sequence[Submitted]:  # noqa: ARG002 - there are none
         """Return no row: rows in memory cannot be damaged."""

@@ -23,7 +23,7 @@ _BUSY, _IDLE = 0.002, 0.025
 arrive and 0.1 % when none do."""
 
 
-_WAITING = "SELECT EXISTS (SELECT 1 FROM inbox WHERE answered_at = 0)"
+_WAITING = "SELECT EXISTS (SELECT 1 FROM inbox WHERE answered_at = 0 AND awaits = '')"
 
 
 def sqlite_inbox(address: Address, clock: Clock, *, write: Begin, read: Begin) -> SqlInbox:

@@ -34,13 +34,14 @@ class _CommandRow(NamedTuple):
     size: int
     context: bytes
     context_size: int
+    awaits: str
 
     @property
     def wrong(self) -> str:
         """The first invalid value, as text; empty if all are valid."""
         for name, kind in _KINDS.items():
             value = getattr(self, name)
-            if not _fits(value, kind) or (value == "" and name != "sender"):
+            if not _fits(value, kind) or (value == "" and name not in _EMPTY):
                 return f"its {name} is {value!r:.200}"
         for name, first, size, limit in (
             ("body", self.body, self.size, COMMAND_LIMIT),
@@ -59,12 +60,15 @@ class _CommandRow(NamedTuple):
         return ""
 
 
-_TEXTS = ("message_id", "stream", "kind", "sender")
+_TEXTS = ("message_id", "stream", "kind", "sender", "awaits")
+_EMPTY = ("sender", "awaits")
+"""The texts that may be empty."""
+
 _NUMBERS = ("shard", "submitted_at", "deadline", "answered_at", "size", "context_size")
 _KINDS = {**dict.fromkeys(_TEXTS, str), **dict.fromkeys(_NUMBERS, int)}
 _CUT = {
     name: f"CASE WHEN length({name}) <= {TEXT_LIMIT} THEN {name} END"
-    for name in ("stream", "kind", "sender")
+    for name in ("stream", "kind", "sender", "awaits")
 }
 _BYTES = {name: f"substr({name}, 1, 1)" for name in ("body", "answer", "context")}
 _SIZES = {"size": "length(body)", "context_size": "length(context)"}

@@ -10,13 +10,15 @@ import pytest
 from at_rest import drop_entry, edit
 from indelible.errors import VerificationError
 from indelible.events.inbox.inbox import Command
+from indelible.events.inbox.late_answers import AwaitsReply
 from indelible.events.opening import open_store
 from indelible.events.snapshots import Taken, keep_snapshots
+from indelible.events.store import Append
 from indelible.testing.contract.builders import some_events, url_of
 
 
-def fill(url: str) -> None:
-    """Make a store with three of everything."""
+def fill(url: str, *, late: bool = False) -> None:
+    """Make a store with three of everything; with ``late`` the commands await late answers."""
     store = open_store(url, shards=1, lease=3_600)
     for number in (1, 2, 3):
         name = f"run-{number}"
@@ -24,6 +26,9 @@ def fill(url: str) -> None:
         store.append(name, some_events(2), expected=0, status="s", wake_at=number, blobs=blobs)
         keep_snapshots(store, [Taken(name, 2, "1", 0, b"\x01")])
     store.inbox.submit([Command(f"m{n}", 0, f"run-{n}", "k", b"", "s") for n in (1, 2, 3)])
+    for n in (1, 2, 3) if late else ():
+        store.submit(Append(f"run-{n}", 2, [], lambda *_: None, late=[AwaitsReply(f"m{n}", "k")]))
+        store.lead()
     store.close()
 
 
@@ -42,6 +47,7 @@ def found_in(url: str) -> list[str]:
     [
         *("sqlite_autoindex_streams_1", "streams_by_status", "streams_by_wake_at"),
         *("sqlite_autoindex_inbox_1", "inbox_waiting", "inbox_answered"),
+        "inbox_awaiting",
         *("sqlite_autoindex_snapshots_1", "sqlite_autoindex_events_1"),
     ],
 )
@@ -49,7 +55,7 @@ def test_an_index_of_a_file_that_leaves_out_a_row_is_found(
     tmp_path: Path, index: str, *, last: bool
 ) -> None:
     url = url_of(tmp_path / "store.db")
-    fill(url)
+    fill(url, late=index == "inbox_awaiting")
     drop_entry(url, index, last=last)
     found = found_in(url)
     [words] = [words for words in found if f"index {index}: " in words]
@@ -67,7 +73,7 @@ def test_an_index_of_a_file_that_leaves_out_a_row_is_found(
         *(("streams", "id", f"streams_{way}") for way in ("pkey", "name_key", "by_status")),
         ("streams", "id", "streams_by_wake_at"),
         *(("inbox", "seq", f"inbox_{way}") for way in ("pkey", "message_id_key", "waiting")),
-        ("inbox", "seq", "inbox_answered"),
+        *(("inbox", "seq", f"inbox_{way}") for way in ("answered", "awaiting")),
         ("blobs", "digest", "blobs_pkey"),
         ("snapshots", "stream", "snapshots_pkey"),
         ("shards", "shard", "shards_pkey"),
@@ -76,7 +82,7 @@ def test_an_index_of_a_file_that_leaves_out_a_row_is_found(
 def test_an_index_of_postgres_that_leaves_out_a_row_is_found(
     postgres_url: str, table: str, key: str, index: str
 ) -> None:
-    fill(postgres_url)
+    fill(postgres_url, late=index == "inbox_awaiting")
     is_kept_up = f"WHERE indexrelid = '{index}'::regclass"
     edit(
         postgres_url,

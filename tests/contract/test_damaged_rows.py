@@ -149,6 +149,7 @@ DAMAGED_COMMANDS = {
     "shard": (*NO_NUMBER, "5"),
     "body": ("'x'", NO_TEXT, "7", f"zeroblob({COMMAND_LIMIT + 1})"),
     "answer": ("'x'", NO_TEXT, "7", "x'00'"),
+    "awaits": (NO_TEXT, "x'FF'", "zeroblob(2000)"),
     "context": ("'x'", NO_TEXT, "7", f"zeroblob({METADATA_LIMIT + 1})"),
 }
 ON_BOTH = {

@@ -41,6 +41,7 @@ def statements_of(
         digests = sorted(blobs)
         contents = Blobs([blobs[digest] for digest in digests])
         statements.append((sql.BLOBS, (Blobs(digests), contents)))
+    statements += _late(plans)
     answers = [answer for plan in plans for answer in plan.answers]
     if answers:
         ids, encoded = zip(*answers, strict=True)
@@ -51,6 +52,19 @@ def statements_of(
         statements.append((sql.COMMANDS, _commands(commands)))
         if any(command.shard not in owned for command in commands):
             statements.append((NOTIFY, ()))
+    return statements
+
+
+def _late(plans: Sequence[ShardPlan]) -> list[Statement]:
+    """Return the statements that answer rows of earlier groups, and note which rows wait now."""
+    statements: list[Statement] = []
+    late = [plan.late for plan in plans if plan.late is not None]
+    if answers := [answer for rows in late for answer in rows.answers()]:
+        streams, keys, encoded = zip(*answers, strict=True)
+        statements.append((sql.LATE_ANSWERS, (Texts(streams), Texts(keys), Blobs(encoded))))
+    if awaiting := [row for rows in late for row in rows.awaiting()]:
+        ids, keys = zip(*awaiting, strict=True)
+        statements.append((sql.AWAITING, (Texts(ids), Texts(keys))))
     return statements
 
 

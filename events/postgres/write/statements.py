@@ -80,6 +80,16 @@ ANSWERS = f"""
     FROM unnest(%s::text[], %s::bytea[]) AS v (message_id, answer)
     WHERE inbox.message_id = v.message_id AND inbox.answered_at = 0
 """
+LATE_ANSWERS = f"""
+    UPDATE inbox SET answered_at = {NOW}, answer = v.answer
+    FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS v (stream, key, answer)
+    WHERE inbox.stream = v.stream AND inbox.awaits = v.key
+        AND inbox.answered_at = 0 AND inbox.awaits <> ''
+"""
+AWAITING = """
+    UPDATE inbox SET awaits = v.key FROM unnest(%s::text[], %s::text[]) AS v (message_id, key)
+    WHERE inbox.message_id = v.message_id AND inbox.answered_at = 0
+"""
 DONE = "DELETE FROM inbox WHERE message_id = ANY (%s::text[]) AND answered_at = 0"
 COMMANDS = f"""
     INSERT INTO inbox (message_id, shard, stream, kind, body, sender, context, submitted_at,

@@ -78,6 +78,25 @@ ANSWERS = ManyRows(  # all at one instant; the first answer is kept
     """,
 )
 
+LATE_ANSWERS = ManyRows(  # all at one instant; for the index inbox_awaiting
+    """
+    UPDATE inbox SET answered_at = ?1, answer = v.column3
+    FROM {rows} AS v WHERE stream = v.column1 AND awaits = v.column2
+        AND answered_at = 0 AND awaits <> ''
+    """,
+    3,
+    one="""
+    UPDATE inbox SET answered_at = ?1, answer = ?4
+    WHERE stream = ?2 AND awaits = ?3 AND answered_at = 0 AND awaits <> ''
+    """,
+)
+AWAITING = ManyRows(
+    "UPDATE inbox SET awaits = v.column2 FROM {rows} AS v"
+    " WHERE message_id = v.column1 AND answered_at = 0",
+    2,
+    one="UPDATE inbox SET awaits = ?2 WHERE message_id = ?1 AND answered_at = 0",
+)
+
 DONE = ManyRows(
     """
     DELETE FROM inbox WHERE answered_at = 0

@@ -187,7 +187,8 @@ class SqliteWriter:
                 execute("ROLLBACK")
                 self.load()  # raises StaleEpochError if another owner has raised the epoch
                 raise StoreCorruptError(self._url, f"shard {SHARD} does not end at {before.head}")
-            sql.EVENTS.run(execute, events, (SHARD, after.epoch, after.recorded_at))
+            if events:
+                sql.EVENTS.run(execute, events, (SHARD, after.epoch, after.recorded_at))
             if plan.new:
                 sql.NEW.run(execute, _flat_heads(plan.new))
             if plan.moved:
@@ -198,13 +199,7 @@ class SqliteWriter:
                 sql.RESTATED.run(execute, _restated_values(plan.restated))
             for blob in plan.blobs.items():
                 execute(sql.BLOB, blob)
-            if plan.answers:
-                answers = [part for answer in plan.answers for part in answer]
-                sql.ANSWERS.run(execute, answers, (after.recorded_at,))
-            if plan.done:
-                sql.DONE.run(execute, plan.done)
-            if plan.commands:
-                sql.COMMANDS.run(execute, _command_values(plan.commands), (after.recorded_at,))
+            _write_inbox(plan, execute)
             self._hit("commit.before")
             execute("COMMIT")
         self._hit("commit.after")
@@ -265,6 +260,22 @@ class SqliteWriter:
             execute(sql.NO_BLOB, (b"",))
             execute(sql.SAME_HEAD, (SHARD,))
             execute("COMMIT")
+
+
+def _write_inbox(plan: ShardPlan, execute: Execute) -> None:
+    now = plan.after.recorded_at
+    if plan.late is not None:
+        if late := [part for answer in plan.late.answers() for part in answer]:
+            sql.LATE_ANSWERS.run(execute, late, (now,))
+        if awaiting := [part for row in plan.late.awaiting() for part in row]:
+            sql.AWAITING.run(execute, awaiting)
+    if plan.answers:
+        answers = [part for answer in plan.answers for part in answer]
+        sql.ANSWERS.run(execute, answers, (now,))
+    if plan.done:
+        sql.DONE.run(execute, plan.done)
+    if plan.commands:
+        sql.COMMANDS.run(execute, _command_values(plan.commands), (now,))
 
 
 def _event_values(plan: ShardPlan) -> list[Any]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from indelible.actors.runtime.pool.wait_graph import BLOCKED_LIMIT
 from indelible.errors import StoreError
 from indelible.errors.error_text import clean, in_words
-from indelible.events.inbox.sql_inbox import INBOX
+from indelible.events.inbox.sql_inbox import INBOX, UNHANDLED
 from indelible.loops import failing_loops
 from indelible.projections.queries.view_lag import ViewLag
 from indelible.service.health_report import (
@@ -170,8 +170,8 @@ def _read(parts: SystemParts, held: frozenset[int]) -> tuple[dict[str, ViewLag] 
 
 
 def _inbox(parts: SystemParts, held: frozenset[int]) -> int:
-    """Number of unanswered commands for the shards in ``held``."""
-    waiting = sa.select(sa.func.count()).where(INBOX.c.answered_at == 0)
+    """Number of unhandled commands for the shards in ``held``."""
+    waiting = sa.select(sa.func.count()).select_from(INBOX).where(UNHANDLED)
     if len(held) < parts.store.shards:
         waiting = waiting.where(INBOX.c.shard.in_(sorted(held)))
     with parts.store.read_views() as connection:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from indelible.actors.durable.commit.promises import AT_ONCE
 from indelible.actors.workflow.state.run_state import RESUMED
-from indelible.events.inbox.sql_inbox import INBOX
+from indelible.events.inbox.sql_inbox import INBOX, UNHANDLED
 from indelible.projections.queries.view_lag import ViewLag
 from indelible.service.process_rows import Process, read_processes
 
@@ -41,7 +41,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
         runs: Unfinished runs by state.
         overdue_s: Seconds since the earliest ``wake_at`` of a stream; 0 if it is in the future, or
             there is none.
-        inbox: Commands that no process has answered.
+        inbox: Commands that no process has handled.
         views: How far each view is behind the log, by name.
     """
 
@@ -146,7 +146,7 @@ def _read_log(connection: sa.Connection) -> tuple[int, dict[str, int], int]:
         .where((streams.category == "run") & streams.status.in_(RESUMED))
         .group_by(streams.status)
     )
-    waiting = sa.select(sa.func.count()).where(INBOX.c.answered_at == 0)
+    waiting = sa.select(sa.func.count()).select_from(INBOX).where(UNHANDLED)
     return (
         connection.execute(first).scalar_one() or 0,
         {row[0] or "without status": row[1] for row in connection.execute(states)},

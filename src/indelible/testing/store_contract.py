@@ -12,12 +12,12 @@ from indelible.clock import ManualClock
 from indelible.events.store import EventStore
 from indelible.failpoints import Failpoints
 from indelible.testing.contract.group_contract import GroupContract
+from indelible.testing.contract.late_contract import LateContract
 from indelible.testing.contract.log_contract import LogContract
-from indelible.testing.contract.sent_contract import SentContract
 from indelible.testing.faults import Fault
 
 
-class EventStoreContract(LogContract, GroupContract, SentContract):
+class EventStoreContract(LogContract, GroupContract, LateContract):
     """The tests; a subclass overrides :meth:`make_store`."""
 
     def make_store(self, path: Path, clock: ManualClock, failpoints: Failpoints) -> EventStore:

@@ -26,9 +26,10 @@ def test_only_a_small_query_is_made_until_the_first_command(each_url: str) -> No
         inbox = store.inbox
         assert not inbox.first([0], 10)
         assert not inbox.astray(1, 10)
+        assert not inbox.abandoned([0], 10)
         assert inbox.forget(10) == 0
         assert set(statements) == {"SELECT EXISTS (SELECT 1 FROM inbox)"}
-        assert len(statements) == 3
+        assert len(statements) == 4
         inbox.submit([Command("m", 0, "counter-c", "message", b"", "s", 0)])
         assert [submitted.command.message_id for submitted in inbox.first([0], 10)] == ["m"]
         statements.clear()
