@@ -304,7 +304,10 @@ class InboxClient:
             if sent_command.give_up_at <= now
         ]
         for sent_command in late:
-            self._waiting.pop(sent_command.command.message_id, None)
+            message_id = sent_command.command.message_id
+            self._waiting[message_id].remove(sent_command)
+            if not self._waiting[message_id]:  # else it was sent again, with a longer time-out
+                del self._waiting[message_id]
             _fail(sent_command, self._no_answer(sent_command))
         unsent = [
             sent_command for sent_command in list(self._queued) if sent_command.give_up_at <= now
