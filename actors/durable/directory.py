@@ -25,8 +25,10 @@ logger = logging.getLogger("indelible.actors")
 class RemoteActors(Protocol):
     """Reaches the actors of other processes; any thread may call, and no call blocks."""
 
-    def ask(self, stream: str, message: Any, context: Context | None, /) -> PooledFuture[Any]:
-        """Send ``message`` and return the future of its answer."""
+    def ask(
+        self, stream: str, message: Any, context: Context | None, timeout: float | None, /
+    ) -> PooledFuture[Any]:
+        """Send ``message`` and return the future of its answer; ``timeout`` is in seconds."""
         ...
 
     def tell(self, stream: str, message: Any, context: Context | None, /) -> None:
@@ -81,17 +83,19 @@ class Directory:
         *,
         context: Context | None = None,
         presume_new: bool = False,
+        timeout: float | None = None,
     ) -> PooledFuture[Any]:
         """Send ``message`` and return the future of its answer.
 
-        The events that the message causes get its ``context``.
+        The events that the message causes get its ``context``.  The ``timeout``, in seconds, is for
+        an answer of another process.
 
         Raises (through the future):
             MailboxFullError: The actor's bound is reached; the message was not taken.
             ActorStoppedError: The system is closing.
         """
         if self._many_shards and self._remote is not None and not self.owns(stream):
-            return self._remote.ask(stream, message, context)
+            return self._remote.ask(stream, message, context, timeout)
         future: PooledFuture[Any] = PooledFuture()
         self.ask_here(stream, message, future, context=context, presume_new=presume_new)
         return future

@@ -183,7 +183,9 @@ class SystemAccess(CurrentContext):
         ``context`` is recorded in the events that the message causes.
         """
         if message_id is None and self.mode != "client":
-            return self.directory.ask(stream, message, context=context, presume_new=presume_new)
+            return self.directory.ask(
+                stream, message, context=context, presume_new=presume_new, timeout=timeout
+            )
         timeout = ASK_TIMEOUT if timeout is None else timeout
         return self.inbox_client.ask(stream, message, timeout, message_id, context)
 

@@ -20,9 +20,16 @@ class InboxRemoteActors:
         self._inbox_client = inbox_client
         self._host = host
 
-    def ask(self, stream: str, message: Any, context: Context | None = None) -> PooledFuture[Any]:
-        """Send ``message`` and return the future of its answer."""
-        return self._inbox_client.ask(stream, message, ASK_TIMEOUT, context=context)
+    def ask(
+        self,
+        stream: str,
+        message: Any,
+        context: Context | None = None,
+        timeout: float | None = None,
+    ) -> PooledFuture[Any]:
+        """Send ``message`` and return the future of its answer; the default time-out is 30 s."""
+        timeout = ASK_TIMEOUT if timeout is None else timeout
+        return self._inbox_client.ask(stream, message, timeout, context=context)
 
     def tell(self, stream: str, message: Any, context: Context | None = None) -> None:
         """Send ``message``, which is handled as soon as its actor has an owner.
