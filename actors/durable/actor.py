@@ -12,7 +12,6 @@ from indelible.actors.durable.commit.decision_check import wrong_decision
 from indelible.actors.durable.commit.in_flight import InFlight, PendingAppend, PendingReply, answer
 from indelible.actors.durable.commit.late_replies import check_later
 from indelible.actors.durable.commit.promise_keeping import DROPPED, ENGINE_MESSAGES
-from indelible.actors.durable.commit.promises import row_of
 from indelible.actors.durable.commit.stored_answers import answers_among, mark_stored
 from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.mailbox import DurableMailbox
@@ -30,6 +29,7 @@ from indelible.errors import (
 from indelible.errors.error_text import in_words
 from indelible.events.codec.metadata import correlated, encode_metadata
 from indelible.events.inbox.inbox import Command
+from indelible.events.inbox.late_answers import Late
 from indelible.events.model.event import EncodedEvent
 from indelible.events.model.message_context import NO_CONTEXT
 from indelible.events.store import Append
@@ -194,6 +194,7 @@ class DurableActor(PassivatingActor):
         effects: list[Any] = []
         blobs: list[tuple[bytes, bytes]] = []
         commands: list[Command] = []
+        late: list[Late] = []
         done = 0
         if self._askers is not None:
             self._askers.begin()
@@ -227,7 +228,7 @@ class DurableActor(PassivatingActor):
                 if not builtin and made.effects:
                     self._effects.check(decider, made)
                 if type(made.reply) is Later:
-                    check_later(decider, made.reply, future)
+                    check_later(made.reply, future, self.stream, host.store)
                 decision = made
                 for event in decision.events:
                     encoded.append(types.encode(event, next_id(), metadata))
@@ -255,14 +256,13 @@ class DurableActor(PassivatingActor):
                 if future is not None:
                     reply = decision.reply
                     if type(reply) is Later:
-                        reply = self._keep_waiting(reply, future)
+                        reply = self._keep_waiting(reply, future, late)
                     replies.append((future, reply))
-                if self._askers is not None:
-                    replies += self._askers.replies_for(decision.effects)
+                if not builtin and decision.effects:
+                    self._reply_late(decision.effects, replies, late)
         try:
-            self._submit(
-                encoded, blobs, commands, PendingAppend(replies or (), effects or (), batch)
-            )
+            pending_append = PendingAppend(replies or (), effects or (), batch)
+            self._submit(encoded, blobs, commands, late, pending_append)
             if self._askers is not None:
                 self._askers.sent()
         except BaseException as error:  # unfinished() raised; nothing has been sent
@@ -296,20 +296,14 @@ class DurableActor(PassivatingActor):
         encoded: list[EncodedEvent],
         blobs: list[tuple[bytes, bytes]],
         commands: list[Command],
+        late: list[Late],
         pending_append: PendingAppend,
     ) -> None:
         """Submit the append; replies and effects wait for it and for older ones in flight."""
-        if not encoded:
+        if not encoded and not late:
             self._submit_without_events(pending_append)
             return
-        status: str | None = None
-        wake_at: int | None = None
-        unfinished = self._decider.unfinished(self._state)
-        if self._awaits_effects:
-            unfinished = row_of(unfinished, self._outstanding(), self._promises)
-        if unfinished != self._unfinished:
-            self._unfinished = unfinished
-            status, wake_at = unfinished
+        status, wake_at = self._new_row() if encoded else (None, None)
         append = Append(
             self.stream,
             self._version,
@@ -322,6 +316,7 @@ class DurableActor(PassivatingActor):
             self._in_flight,
             answers=answers_among(pending_append.replies) if pending_append.replies else (),
             commands=commands or (),
+            late=late or (),
         )
         self._version += len(encoded)
         if self._version >= self._snapshot_at:
@@ -377,8 +372,8 @@ class DurableActor(PassivatingActor):
             if error is None:
                 if self._presumed_new:
                     self._presumed_new, self._recovered_version = False, 0
-                if append.answers:
-                    mark_stored(append.answers, pending_append.replies)
+                if append.answers or append.late:
+                    mark_stored(append, pending_append.replies)
                 if append.commands:
                     self._host.carrier.sent(append.commands)
                 self._reply_and_perform(pending_append)

@@ -137,7 +137,8 @@ class ActorHost:
         self.intensity = intensity
         self.snapshots = snapshots
         self.retry_later = retry_later
-        self.carrier: Carrier  # set before the first actor is made
+        self.carrier: Carrier  # this and the next are set before the first actor is made
+        self.encode_reply: Callable[[str, Any], bytes]  # of a stream, for other processes
         self.dead_letters: deque[DeadLetter] = deque(maxlen=1_000)  # the newest
 
     def recover(self, actor: DurableActor, since: int | None) -> RecoveredState:

@@ -36,6 +36,16 @@ class PassivatingActor(RestartingActor):
             actor, self._state
         )
 
+    def _new_row(self) -> tuple[str | None, int | None]:
+        """Status and wake-up time after the events, ``None`` for both if they have not changed."""
+        unfinished = self._decider.unfinished(self._state)
+        if self._awaits_effects:
+            unfinished = row_of(unfinished, self._outstanding(), self._promises)
+        if unfinished == self._unfinished:
+            return None, None
+        self._unfinished = unfinished
+        return unfinished
+
     def sleeps_until(self) -> int | None:
         """The wake time of this actor if it leaves memory now; 0 means never.
 

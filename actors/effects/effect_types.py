@@ -150,25 +150,28 @@ class Alert(msgspec.Struct, frozen=True):
 class Later(msgspec.Struct, frozen=True):
     """The reply of a decision that replies later, with the effect ``Reply`` of a later decision.
 
-    The asker must be in this process: an asker in another process, or with a ``message_id``, gets a
-    ``LateReplyError``.  The asker waits until its own time-out, and gets an error if the actor's
-    shard leaves this process or the system closes.
+    An asker of this process waits in its memory until its own time-out, and gets an error if the
+    actor's shard leaves this process or the system closes.  An asker of another process, or one
+    with a ``message_id``, waits as a row of the inbox: it gets the reply whatever crashes, if it
+    still waits or asks again with that id.  Its message is not decided again.
 
     Attributes:
-        key: Key of the ``Reply``; several askers may wait for the same key.
+        key: Key of the ``Reply``, 1 to 200 characters; several askers may wait for the same key.
     """
 
     key: str
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """Reply to all askers that wait for ``key``, once the events of this decision are durable.
+    """Reply to all askers that wait for ``key``, once this decision is durable.
 
-    After a crash no asker waits any more; then it has no effect.
+    If no asker waits, it has no effect.
 
     Attributes:
         key: As in :class:`Later`.
-        value: The reply; an exception is raised at the askers.
+        value: The reply; an exception is raised at the askers.  Those of other processes get a
+            storable value, or one of the decider's ``message_types``, else a
+            ``ValueNotStorableError``.
     """
 
     key: str

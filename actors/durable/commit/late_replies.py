@@ -1,4 +1,8 @@
-"""The askers that wait for a late reply of one actor; they exist only in memory."""
+"""The askers that wait for a late reply of one actor.
+
+Those of this process exist only in memory.  The others, and those with a message id, are rows of
+the inbox, which no crash loses; the database finds them by stream and key.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +13,47 @@ from indelible.actors.durable.commit.in_flight import PendingReply
 from indelible.actors.durable.commit.promises import check_key
 from indelible.actors.durable.commit.stored_answers import StoredAnswer
 from indelible.actors.effects.effect_types import Later, Reply
-from indelible.errors import LateReplyError, MailboxFullError
+from indelible.errors import IndelibleError, LateReplyError, MailboxFullError, RefusedError
+from indelible.events.model.stream_names import is_text
+from indelible.events.store import EventStore
 
 MAX_ASKERS = 10_000
-"""Askers that may wait for one actor: as many as commands may."""
+"""Askers in memory, and rows, that may wait for one actor: as many as commands may."""
 
 Asker = Any  # the PooledFuture of an ask
 
 
-def check_later(decider: object, later: Later, asker: Asker | None) -> None:
-    """Check that ``asker`` can wait for a late reply.
+def check_later(later: Later, asker: Asker | None, stream: str, store: EventStore) -> None:
+    """Check that ``asker`` can wait for a late reply of the actor of ``stream``.
 
     Raises:
         RefusedError: The key is not valid.
-        LateReplyError: The asker is in another process, and would get no reply after a crash.
+        LateReplyError: About as many rows as may wait for one actor do so already.
     """
-    check_key("the key of a Later", later.key)
-    if type(asker) is StoredAnswer and asker.awaited:
-        raise LateReplyError(type(decider).__name__)
+    check_reply_key("the key of a Later", later.key)
+    if type(asker) is not StoredAnswer or not asker.awaited:
+        return
+    try:
+        rows = store.inbox.awaiting(stream, MAX_ASKERS)
+    except IndelibleError:
+        return  # the append will fail, too
+    if rows >= MAX_ASKERS:
+        raise LateReplyError(stream, MAX_ASKERS)
+
+
+def check_reply_key(what: str, key: object) -> None:
+    """Refuse a ``key`` that cannot be stored; ``what`` names it.
+
+    Raises:
+        RefusedError: It is not text of 1 to 200 characters without NUL.
+    """
+    check_key(what, key)
+    if not is_text(key):
+        raise RefusedError(f"{what} is text without NUL: {key!a:.80}")
 
 
 class Askers:
-    """Futures by key; used only on the actor's thread.
+    """Futures of this process by key; used only on the actor's thread.
 
     A future is removed when the batch that replies to it has been submitted: a batch that fails
     before is decided again.
@@ -55,8 +78,6 @@ class Askers:
 
     def keep(self, later: Later, asker: Asker) -> Any:
         """Let ``asker`` wait, and return the reply for now: ``later`` itself means none yet."""
-        if type(asker) is StoredAnswer:
-            return None  # its sender does not wait for a reply
         askers = self._waiting.setdefault(later.key, [])
         if any(one is asker for one in askers):  # decided again
             return later
@@ -66,16 +87,12 @@ class Askers:
         self._count += 1
         return later
 
-    def replies_for(self, effects: Sequence[Any]) -> Sequence[PendingReply]:
-        """The ``Reply`` values among ``effects``, each with the askers that wait for it."""
-        found: list[PendingReply] = []
-        for effect in effects:
-            if type(effect) is Reply:
-                askers = self._waiting.pop(effect.key, [])
-                if askers:
-                    self._taken.setdefault(effect.key, []).extend(askers)
-                found += [(asker, effect.value) for asker in askers if not asker.done()]
-        return found
+    def replies_for(self, reply: Reply) -> Sequence[PendingReply]:
+        """The value of ``reply`` for each asker that waits for it."""
+        askers = self._waiting.pop(reply.key, [])
+        if askers:
+            self._taken.setdefault(reply.key, []).extend(askers)
+        return [(asker, reply.value) for asker in askers if not asker.done()]
 
     def sent(self) -> None:
         """The batch has been submitted, with its replies."""

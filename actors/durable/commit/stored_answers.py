@@ -11,6 +11,8 @@ from typing import Any
 
 from indelible.actors.durable.commit.in_flight import PendingReply
 from indelible.actors.runtime.future import PooledFuture
+from indelible.events.inbox.late_answers import AwaitsReply
+from indelible.events.store import Append
 
 
 class StoredAnswer(PooledFuture[Any]):
@@ -21,7 +23,7 @@ class StoredAnswer(PooledFuture[Any]):
         encode: Turns a reply or an exception into bytes; never raises.  Returns ``None`` if no
             asker will read the answer, so that the message can be deleted.
         awaited: Whether an asker waits for the answer.
-        stored: Whether the answer was part of the events' append, which is durable.
+        stored: Whether an append that is durable has the answer, or the key of a late one.
     """
 
     def __init__(
@@ -40,15 +42,14 @@ def answers_among(replies: Sequence[PendingReply]) -> Sequence[tuple[str, bytes 
     return [
         (future.message_id, future.encode(reply))
         for future, reply in replies
-        if type(future) is StoredAnswer
+        if type(future) is StoredAnswer and type(reply) is not AwaitsReply
     ]
 
 
-def mark_stored(
-    answers: Sequence[tuple[str, bytes | None]], replies: Sequence[PendingReply]
-) -> None:
-    """Mark the futures of ``replies`` whose answers the append stored; others joined it later."""
-    stored = {message_id for message_id, _ in answers}
+def mark_stored(append: Append, replies: Sequence[PendingReply]) -> None:
+    """Mark the futures of ``replies`` that ``append`` stored; others joined it later."""
+    stored = {message_id for message_id, _ in append.answers}
+    stored.update(late.message_id for late in append.late if type(late) is AwaitsReply)
     for future, _ in replies:
         if type(future) is StoredAnswer and future.message_id in stored:
             future.stored = True

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from indelible.actors.durable.actor_host import WorkTracker
-from indelible.actors.durable.commit.in_flight import InFlight, PendingAppend, answer
+from indelible.actors.durable.commit.in_flight import InFlight, PendingAppend, PendingReply, answer
 from indelible.actors.durable.commit.late_replies import Asker, Askers
 from indelible.actors.durable.commit.promise_keeping import PromisingActor
+from indelible.actors.durable.commit.stored_answers import StoredAnswer
 from indelible.actors.durable.envelope import Envelope
 from indelible.actors.durable.mailbox import DurableMailbox
 from indelible.actors.durable.recovery.lagging_row import check_row, may_lag
 from indelible.actors.durable.recovery.quarantine import as_failure, is_damage, refusal_after
 from indelible.actors.durable.recovery.recovery_stash import RecoveryStash, in_order, refuse
 from indelible.actors.durable.recovery.restart_intensity import Restarts
-from indelible.actors.effects.effect_types import Later
+from indelible.actors.effects.effect_types import Later, Reply
 from indelible.errors import (
     IndelibleError,
     StoreError,
     StoreUnavailableError,
     WrongExpectedVersionError,
 )
+from indelible.events.inbox.late_answers import AwaitsReply, Late, LateAnswer
 
 if TYPE_CHECKING:
     from indelible.actors.durable.actor import DurableActor
@@ -53,14 +56,34 @@ class RestartingActor(PromisingActor):
     _snapshot_at: int
     _unfinished: tuple[str, int] | None  # as the stream's head has it
 
-    def _keep_waiting(self, later: Later, asker: Asker) -> Any:
-        """Let ``asker`` wait for a later decision; returns the reply for now."""
+    def _keep_waiting(self, later: Later, asker: Asker, late: list[Late]) -> Any:
+        """Let ``asker`` wait for a later decision; returns the reply for now.
+
+        One that is a row of the inbox waits there, by an entry in ``late``.
+        """
+        if type(asker) is StoredAnswer:
+            if not asker.awaited:
+                return None  # its sender does not wait for a reply
+            row = AwaitsReply(asker.message_id, later.key)
+            late.append(row)
+            return row
         if self._askers is None:
             self._askers = Askers(str(self))
         return self._askers.keep(later, asker)
 
+    def _reply_late(
+        self, effects: Sequence[Any], replies: list[PendingReply], late: list[Late]
+    ) -> None:
+        """Add each ``Reply`` among ``effects``, for the askers in memory and for the rows."""
+        for effect in effects:
+            if type(effect) is Reply:
+                if self._askers is not None:
+                    replies += self._askers.replies_for(effect)
+                answer = self._host.encode_reply(self.stream, effect.value)
+                late.append(LateAnswer(effect.key, answer))
+
     def fail_late_replies(self, error: BaseException) -> None:
-        """Fail all late replies with ``error``; must not be called while the actor decides."""
+        """Fail late replies in memory with ``error``; not to be called while the actor decides."""
         if self._askers is not None:
             self._askers.fail_all(error)
 

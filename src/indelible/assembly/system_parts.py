@@ -9,8 +9,8 @@ from typing import Any
 from indelible.actors.decider import Decider
 from indelible.actors.durable.actor import DurableActor
 from indelible.actors.durable.actor_host import NO_WORK_TRACKER, ActorHost
+from indelible.actors.durable.commit.late_replies import check_reply_key
 from indelible.actors.durable.commit.promise_keeping import CallAction
-from indelible.actors.durable.commit.promises import check_key
 from indelible.actors.durable.directory import Directory
 from indelible.actors.durable.recovery.restart_intensity import RestartIntensity
 from indelible.actors.durable.recovery.snapshot_policy import Snapshots
@@ -182,7 +182,9 @@ class SystemParts:
         message_types_of = {category: types[category] for category in categories}
         tell_sender = TellSender(message_types_of, store.shard_of, self.inbox_client.sender)
         effects.register_row(Tell, tell_sender.check, tell_sender.row)
-        effects.register(Reply, lambda reply: check_key("the key of a Reply", reply.key), _nothing)
+        effects.register(
+            Reply, lambda reply: check_reply_key("the key of a Reply", reply.key), _nothing
+        )
         self.alerts = Alerts(alert_handlers, store.shard_of, self.inbox_client.sender)
         store.on_ownership(self.alerts.on_ownership)
         effects.register_row(Alert, self.alerts.check, self.alerts.row)
@@ -235,7 +237,7 @@ class SystemParts:
             self.host.dead_letter,
             failpoints,
         )
-        self.host.carrier = self.inbox_worker
+        self.host.carrier, self.host.encode_reply = self.inbox_worker, command_reader.encode_reply
         run_reconciler = RunReconciler(self.directory, runtime.dispatcher, runtime.timers, clock)
         self.ownership = ShardOwnership(
             store, self.directory, self.work, self.wake_service, run_reconciler, drain

@@ -74,14 +74,15 @@ class WrongPendingError(ActorError):
 
 
 class LateReplyError(RefusedError):
-    """A ``decide`` replies later, and this caller cannot wait for that; nothing has changed."""
+    """Too many askers wait for late replies of one actor; nothing has changed."""
 
-    def __init__(self, decider: str) -> None:
-        """``decider`` is the name of a class."""
+    def __init__(self, actor: str, bound: int) -> None:
+        """``bound`` counts askers of other processes, and askers with a message id."""
         super().__init__(
-            f"{decider}.decide() answers this later: only a caller in the actor's own process can "
-            "wait for that, and only without a message_id; use tell, then read the actor's state",
-            decider=decider,
+            f"{actor} keeps {bound:,} askers waiting for late replies, its bound; have it reply to "
+            "them, then ask again",
+            actor=actor,
+            bound=bound,
         )
 
 

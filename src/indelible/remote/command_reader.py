@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -85,7 +86,11 @@ class CommandReader:
             )
         if is_tell(command):
             return message, lambda reply: _encode_failure(stream, reply)
-        return message, lambda reply: encode_reply(stream, reply, types)
+        return message, partial(self.encode_reply, stream)
+
+    def encode_reply(self, stream: str, reply: Any) -> bytes:
+        """Encode a reply or an error of the actor of ``stream``; any thread may call."""
+        return encode_reply(stream, reply, self._types[stream.partition("-")[0]])
 
     def context(self, command: Command) -> Context | None:
         """The context recorded in the events that the message causes; ``None`` if it is empty.

@@ -377,12 +377,15 @@ class InboxWorker:
         self._direct.release(keys)
 
     def _clean_up(self) -> None:
-        """Set aside rows with a wrong shard, and delete rows answered long ago."""
+        """Set aside stray rows, answer abandoned ones, and delete those answered long ago."""
         now = self._clock.monotonic()
-        if now >= self._forget_at and self._store.owned():
-            for submitted in self._store.inbox.astray(self._store.shards, _FORGET_ROWS):
+        if now >= self._forget_at and (owned := self._store.owned()):
+            inbox = self._store.inbox
+            for submitted in inbox.astray(self._store.shards, _FORGET_ROWS):
                 self._deliver_row(submitted)
-            forgotten = self._store.inbox.forget(_FORGET_ROWS)
+            for submitted in inbox.abandoned(owned, _FORGET_ROWS):
+                self._deliver_row(submitted)
+            forgotten = inbox.forget(_FORGET_ROWS)
             self._forget_at = now + (0 if forgotten == _FORGET_ROWS else _FORGET_INTERVAL)
 
 

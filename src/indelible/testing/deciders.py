@@ -10,12 +10,14 @@ from typing import Any, Generic
 
 from indelible.actors.decider import Decider, Decision, R, S, fold, takes_context
 from indelible.actors.durable.commit.decision_check import wrong_decision
+from indelible.actors.durable.commit.late_replies import check_reply_key
 from indelible.actors.durable.commit.promises import (
     awaits_effects,
     check_promises,
     key_of,
     outstanding,
 )
+from indelible.actors.effects.effect_types import Later, Reply
 from indelible.errors import RefusedError
 from indelible.events.model.event import Event
 from indelible.events.model.event_types import EventTypes
@@ -51,6 +53,7 @@ class Given(Generic[S, R]):
         self._new: Sequence[Event] = ()
         self.reply: Any = None
         self.effects: Sequence[Any] = ()
+        self._awaited: dict[str, None] = {}
         self.refusal: RefusedError | None = None
         self._append(events)
 
@@ -63,6 +66,11 @@ class Given(Generic[S, R]):
     def pending(self) -> Sequence[Any]:
         """The effects whose results the state waits for."""
         return list(outstanding(self._decider, self.state).values())
+
+    @property
+    def awaited(self) -> Sequence[str]:
+        """The keys of the ``Later`` replies for which no decision has returned a ``Reply`` yet."""
+        return list(self._awaited)
 
     def when(self, message: Any, **context: Any) -> Given[S, R]:
         """Have the actor handle ``message``; ``context`` has fields such as ``now``, ``principal``.
@@ -80,6 +88,7 @@ class Given(Generic[S, R]):
         try:
             made = decider.decide(state, message, *more)
             decision = made if type(made) is Decision else Decision(tuple(made))
+            self._note_late(decision)
         except RefusedError as refusal:
             self.refusal = refusal
         except TypeError as error:
@@ -91,6 +100,19 @@ class Given(Generic[S, R]):
             if awaits_effects(decider) or any(map(key_of, decision.effects)):
                 check_promises(decider, outstanding(decider, self.state), decision.effects)
         return self
+
+    def _note_late(self, decision: Decision) -> None:
+        """Note the keys for which askers wait after ``decision``."""
+        later = decision.reply
+        if type(later) is Later:
+            check_reply_key("the key of a Later", later.key)
+        replies = [effect for effect in decision.effects if type(effect) is Reply]
+        for reply in replies:
+            check_reply_key("the key of a Reply", reply.key)
+        if type(later) is Later:
+            self._awaited[later.key] = None
+        for reply in replies:
+            self._awaited.pop(reply.key, None)
 
     def then(
         self,

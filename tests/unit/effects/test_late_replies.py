@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from inboxes import wait_until_empty
 from indelible import ActorSystem, Call, CallReturned, Decider, Decision, Event, Later, Reply
 from indelible.actors.durable.commit import late_replies as late
 from indelible.api.facade import access_to
 from indelible.errors import (
     ActorStoppedError,
     AskTimeoutError,
-    LateReplyError,
     MailboxFullError,
     RefusedError,
     StoreUnavailableError,
@@ -27,48 +24,7 @@ from indelible.testing.contract.builders import url_of
 from indelible.testing.deciders import given
 from indelible.testing.faults import Fault
 from indelible.testing.hold import Hold
-
-
-class Asked(Event):
-    wire_name: ClassVar[str] = "desk.asked"
-
-    what: str
-
-
-class Answered(Event):
-    wire_name: ClassVar[str] = "desk.answered"
-
-    what: str
-
-
-class Desk(Decider[list[str]]):
-    """A question waits for its answer, ``{question: answer}``; others are not written down."""
-
-    category: ClassVar[str] = "desk"
-    event_types: ClassVar[Sequence[type[Event]]] = (Asked, Answered)
-
-    def initial_state(self) -> list[str]:
-        return []
-
-    def decide(self, state: list[str], message: Any) -> Decision:
-        match message:
-            case "state":
-                return Decision(reply=len(state))
-            case "fail":
-                raise ZeroDivisionError("by nothing")
-            case "bad key":
-                return Decision([Asked("")], Later(""))
-            case "bad reply":
-                return Decision([Asked("")], None, [Reply("k" * 201)])
-            case ["silently", what]:
-                return Decision([], Later(what))
-            case dict():
-                events = [Answered(what) for what in message if what[0] != "_"]
-                return Decision(events, "ok", [Reply(*one) for one in message.items()])
-        return Decision([Asked(message)], Later(message))
-
-    def evolve(self, state: list[str], event: Any) -> list[str]:
-        return [*state, event.what]
+from unit.effects.desk import Answered, Asked, Desk
 
 
 class Bank(Decider[bool]):
@@ -275,40 +231,19 @@ def test_wrong_keys_are_refused_before_anything_is_stored(
     assert world.settle() == 0
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return url_of(tmp_path / "s.db")
-
-
-def asks(system: ActorSystem, client: ActorSystem) -> Sequence[Callable[[], Any]]:
-    return (
-        lambda: client.actor(Desk, "a").ask("x", timeout=20),
-        lambda: system.actor(Desk, "a").ask("x", timeout=20, message_id="m"),
-    )
-
-
-def test_who_cannot_wait_is_refused_before_anything_is_stored(url: str) -> None:
-    with ExitStack() as then:
-        system = then.enter_context(ActorSystem(url, actors=[Desk()]))
-        client = then.enter_context(ActorSystem(url, actors=[Desk()], mode="client"))
-        for ask in asks(system, client):
-            with pytest.raises(RefusedError, match=r"Desk\.decide\(\) answers this later"):
-                ask()
-        assert system.actor(Desk, "a").events() == []
-        client.actor(Desk, "a").tell("x")  # nobody waits
-        wait_until_empty(system.store)
-        assert system.actor(Desk, "a").ask("state", timeout=20) == 1
-
-
-def test_the_refusal_says_whose_it_is() -> None:
-    assert LateReplyError("Desk").decider == "Desk"  # type: ignore[attr-defined]
-
-
-def test_an_asker_waits_for_a_call(url: str) -> None:
-    with ActorSystem(url, actors=[Bank()], calls={"rate": lambda _: 4}) as system:
+def test_an_asker_waits_for_a_call(tmp_path: Path) -> None:
+    with ActorSystem(
+        url_of(tmp_path / "s.db"), actors=[Bank()], calls={"rate": lambda _: 4}
+    ) as system:
         assert system.actor(Bank, "a").ask("rate", timeout=20) == 4
 
 
 def test_late_replies_are_tested_without_a_system() -> None:
     desk = given(Desk()).when("x").then([Asked("x")], reply=Later("x"))
+    desk.when("y").then(reply=Later("y"))
+    assert desk.awaited == ["x", "y"]
     desk.when({"x": 5}).then([Answered("x")], reply="ok", effects=[Reply("x", 5)])
+    assert desk.awaited == ["y"]
+    desk.when("bad key").refused("the key of a Later has 1 to 200")
+    desk.when("bad reply").refused("the key of a Reply has 1 to 200")
+    assert desk.awaited == ["y"]
