@@ -46,6 +46,7 @@ _MAPPING = (dict, Mapping)  # dict first: a check by the abstract class takes fo
 _NONE = object()  # the type of an item that is no step, which has been reported already
 _INSTANCE_NAME = re.compile(r"(\[[0-9]*\]|#[0-9]*)$")
 _SIMILARITY = 0.8  # difflib's ratio from which a flat key is a typing error: "timout", "retries"
+_SHORT, _SHORT_SIMILARITY = 4, 0.75  # one wrong letter, or two that changed places: "esle"
 
 
 class Normaliser:
@@ -164,6 +165,7 @@ class Normaliser:
         for key in source:
             if key not in BLOCK_KEYS and key not in inside.child_keys:
                 fix = "only steps have it, not blocks" if key in STEP_KEYS else None
+                fix = inside.mistaken_keys.get(key, fix)
                 if key in LATER_KEYS:
                     fix = "not available yet"
                 elif key in CHILD_KEYS:
@@ -257,6 +259,8 @@ class Normaliser:
             return "a key of the engine", f"{_only_inside(key)}; {under}"
         if key in LATER_KEYS or key in ENGINE_KEYS:
             return "a key of the engine, which steps do not have", under
+        if key in inside.mistaken_keys:
+            return "an unknown field", f"{inside.mistaken_keys[key]}; {under}"
         similar = self._similar_key(key, inside)
         return ("an unknown field", f"did you mean {similar!r}? {under}") if similar else ("", "")
 
@@ -265,7 +269,10 @@ class Normaliser:
         known = inside.name, key
         if known not in self._similar_keys:  # cached: 10,000 steps have the same keys, 20 µs each
             keys = (*STEP_KEYS, *inside.child_keys)
-            self._similar_keys[known] = "".join(get_close_matches(key, keys, 1, _SIMILARITY))
+            found = get_close_matches(key, keys, 1, _SIMILARITY)
+            short = [one for one in inside.child_keys if len(one) <= _SHORT]
+            found = found or get_close_matches(key, short, 1, _SHORT_SIMILARITY)
+            self._similar_keys[known] = "".join(found)
         return self._similar_keys[known]
 
     def _retry(self, source: Any, place: str) -> dict[str, Any]:

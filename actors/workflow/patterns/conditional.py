@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from indelible.actors.workflow.definition import field_checks
 from indelible.actors.workflow.patterns.conditions import (
@@ -23,6 +23,10 @@ NOT_MET = "condition_not_met"
 """The reason of a child that its condition, or an earlier condition of its chain, has skipped."""
 
 
+_IF = "write the condition under condition"
+_ELIF = "write else: true, and the condition under condition"
+
+
 class Conditional(Sequential):
     """Opens its children in order, each only if its ``condition`` is met.
 
@@ -32,6 +36,11 @@ class Conditional(Sequential):
 
     name = "conditional"
     child_keys = ("condition", "else")
+    mistaken_keys: ClassVar[Mapping[str, str]] = {
+        "if": _IF,
+        "when": _IF,
+        **dict.fromkeys(("elif", "elseif", "else_if"), _ELIF),
+    }
     chooses = True
 
     def child_fields(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Pattern:
         name: The ``pattern`` that a definition names.
         keys: Fields that only blocks of this pattern have.
         child_keys: Fields of the children of such a block.
+        mistaken_keys: Words of other languages for ``child_keys``, each with the correction.
         sees_earlier: Whether a child can read the results of the children before it.
         ends_early: Whether a block may end with unsettled children although no child failed.
         chooses: Whether a child may be skipped instead of opened, see :meth:`skip_reason`.
@@ -72,6 +74,7 @@ class Pattern:
     name: ClassVar[str]
     keys: ClassVar[tuple[str, ...]] = ()
     child_keys: ClassVar[tuple[str, ...]] = ()
+    mistaken_keys: ClassVar[Mapping[str, str]] = MappingProxyType({})
     sees_earlier: ClassVar[bool]
     ends_early: ClassVar[bool] = False
     chooses: ClassVar[bool] = False

@@ -176,10 +176,29 @@ def test_a_slip_in_a_field_is_asked_about() -> None:
     assert "did you mean 'timeout'?" in fault(STEP | {"timout": 3})
     assert "did you mean 'width'?" in fault(STEP, pattern="parallel", widht=3)
     for child in (STEP, {"steps": [STEP]}):
-        assert "did you mean 'else'?" in fault(child | {"els": True}, pattern="conditional")
+        for slip in ("els", "esle", "elze"):
+            assert "did you mean 'else'?" in fault(child | {slip: True}, pattern="conditional")
     assert "did you mean 'attempts'?" in fault(STEP | {"retry": {"attemps": 3}})
     assert "did you mean 'every_steps'?" in fault(STEP, checkpoint={"every_step": 3})
     assert "did you mean 'pattern'?" in fault({"name": "b", "patern": "parallel", "steps": [STEP]})
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("if", "write the condition under condition"),
+        ("when", "write the condition under condition"),
+        ("elif", "write else: true, and the condition under condition"),
+        ("else_if", "write else: true, and the condition under condition"),
+    ],
+)
+def test_a_word_of_another_language_is_no_parameter_in_a_conditional_block(
+    word: str, fix: str
+) -> None:
+    condition = {"path": "input.x", "op": "is_null"}
+    for child in (STEP, {"steps": [STEP]}):
+        assert fix in fault(child | {word: condition}, pattern="conditional")
+    assert plan_of(STEP | {word: 1}).nodes[1].params == {word: 1}
 
 
 def test_a_parameter_that_looks_like_a_slip_may_stand_under_params() -> None:
