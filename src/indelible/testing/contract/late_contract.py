@@ -66,13 +66,16 @@ class LateContract(SentContract):
         assert store.inbox.awaiting("desk-1", 5) == 0
         assert store.verify() == 2
 
-    def test_a_late_answer_is_for_one_stream_and_one_key(self, store: EventStore) -> None:
+    @pytest.mark.parametrize("others", [[], [LateAnswer("nobody", b"no")]])
+    def test_a_late_answer_is_for_one_stream_and_one_key(
+        self, store: EventStore, others: list[Late]
+    ) -> None:
         ask(store, "a", "b")
         ask(store, "c", stream="desk-2")
         first: list[Late] = [AwaitsReply("a", "k"), AwaitsReply("b", "other")]
         second: list[Late] = [AwaitsReply("c", "k")]
         assert write(store, ("desk-1", 0, 1, first), ("desk-2", 0, 1, second)) == [None, None]
-        answers: list[Late] = [LateAnswer("k", b"yes"), LateAnswer("nobody", b"no")]
+        answers: list[Late] = [LateAnswer("k", b"yes"), *others]
         assert write(store, ("desk-1", 1, 1, answers)) == [None]
         assert store.inbox.answers(["a", "b", "c"]) == {"a": b"yes"}
         assert write(store, ("desk-2", 1, 1, answers), ("desk-1", 2, 1, [])) == [None, None]
