@@ -44,6 +44,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
         parent: Index of the block around it; -1 for the root.
         children: Indexes of a block's children, in order.
         order: Place in its block, from 0.
+        group: Order of the first child of its group, see :meth:`Pattern.group_of`.
         body: Index of the steps that a block repeats: a sequential block, no child; 0 for others.
         origin: Index of the node of the plan, if this is an instance of it; else ``index``.
         type: Step type; empty for a block.
@@ -65,6 +66,7 @@ class Node(msgspec.Struct, frozen=True, gc=False, eq=False):
     parent: int
     children: tuple[int, ...]
     order: int
+    group: int
     body: int
     origin: int
     type: str
@@ -208,7 +210,7 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
     """The plan of a normalised definition, which is not checked again."""
     nodes: list[Node] = []
     input_refs: list[tuple[int, str]] = []
-    _add(nodes, input_refs, definition, -1, 0, "")
+    _add(nodes, input_refs, definition, -1, 0, 0, "")
     checkpoint = definition.get("checkpoint") or {}
     by_name: dict[str, int] = {}
     bodies: dict[int, int] = {}
@@ -238,12 +240,23 @@ def build_plan(definition: Mapping[str, Any], encoded: bytes) -> Plan:
     )
 
 
+def _groups(pattern: Pattern | None, children: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+    """The group of each child."""
+    if pattern is None or not pattern.chooses:
+        return range(len(children))
+    groups: list[int] = []
+    for order, child in enumerate(children):
+        groups.append(pattern.group_of(child, order, groups[-1] if groups else 0))
+    return groups
+
+
 def _add(
     nodes: list[Node],
     input_refs: list[tuple[int, str]],
     source: Mapping[str, Any],
     parent: int,
     order: int,
+    group: int,
     path: str,
     *,
     optional: bool = False,
@@ -270,11 +283,12 @@ def _add(
         body = index + 1
         mark = pattern.marker.format("")
         steps = {"name": source["name"] + mark, "pattern": BODY_PATTERN, "steps": source["steps"]}
-        _add(nodes, input_refs, steps, index, 0, path + mark, optional=True)
+        _add(nodes, input_refs, steps, index, 0, 0, path + mark, optional=True)
     elif kind != "step":
         nodes.append(None)  # type: ignore[arg-type] # its place, filled below
         below = f"{path}/" if path else ""
         keys = frozenset(PATTERNS[kind].child_keys) if kind in PATTERNS else frozenset()
+        groups = _groups(pattern, source["steps"])
         children = tuple(
             _add(
                 nodes,
@@ -282,6 +296,7 @@ def _add(
                 child,
                 index,
                 place,
+                groups[place],
                 below + child["name"],
                 optional=optional or not keys.isdisjoint(child),
             )
@@ -299,6 +314,7 @@ def _add(
         parent=parent,
         children=children,
         order=order,
+        group=group,
         body=body,
         origin=index,
         type=source.get("type", ""),

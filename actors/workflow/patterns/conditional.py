@@ -23,6 +23,8 @@ NOT_MET = "condition_not_met"
 """The reason of a child that its condition, or an earlier condition of its chain, has skipped."""
 
 
+_SKIPPED = bytes((SKIPPED,))
+
 _IF = "write the condition under condition"
 _ELIF = "write else: true, and the condition under condition"
 
@@ -68,18 +70,15 @@ class Conditional(Sequential):
         condition = child.get("condition")
         return iter(()) if condition is None else references_in(condition, "condition")
 
+    def group_of(self, child: Mapping[str, Any], order: int, before: int) -> int:
+        """The first child of its chain."""
+        return before if "else" in child else order
+
     def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:
         """Why ``child`` is skipped: at most one child of a chain opens."""
-        if _is_else(child):
-            for order in range(child.order - 1, -1, -1):
-                before = block.children[order]
-                if progress.status[before] != SKIPPED:
-                    return NOT_MET
-                if not _is_else(progress.nodes[before]):
-                    break
+        if child.group < child.order:
+            first = block.children[child.group]
+            if bytes(progress.status[first : child.index]).strip(_SKIPPED):  # a long chain: in C
+                return NOT_MET
         condition = child.source.get("condition")
         return "" if condition is None or is_met(condition, values, child.name) else NOT_MET
-
-
-def _is_else(child: Node) -> bool:
-    return "else" in child.source

@@ -109,6 +109,18 @@ class Pattern:
         """Each reference in the child's ``child_keys``, with its place."""
         return iter(())
 
+    def group_of(
+        self,
+        child: Mapping[str, Any],  # noqa: ARG002
+        order: int,
+        before: int,  # noqa: ARG002
+    ) -> int:
+        """The order of the first child of the group of the ``order``-th child, from 0.
+
+        ``before`` is the answer for the child before.  Only called if the pattern ``chooses``.
+        """
+        return order
+
     def skip_reason(self, progress: Progress, block: Node, child: Node, values: Values) -> str:  # noqa: ARG002
         """Why ``child`` is skipped instead of opened; empty if it opens.
 

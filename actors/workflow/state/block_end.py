@@ -45,7 +45,7 @@ def settle(state: RunState, index: int, *, failed: bool) -> int:
 
 
 def skip(state: RunState, index: int, reason: str = EARLIER_FAILURE) -> None:
-    """Skip the node at ``index``, if it is pending, and all nodes below it."""
+    """Skip the node at ``index``, if it is pending, and all nodes below it, the body too."""
     if state.status[index] != PENDING:
         return
     state.status[index] = SKIPPED
@@ -53,5 +53,7 @@ def skip(state: RunState, index: int, reason: str = EARLIER_FAILURE) -> None:
     node = state.nodes[index]
     if node.kind == "step":
         state.skipped += 1
+    if node.body:  # all nodes of a skipped block have this status
+        state.status[node.body : node.end] = bytes((SKIPPED,)) * (node.end - node.body)
     for child in node.children:
         skip(state, child, reason)

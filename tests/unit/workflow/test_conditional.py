@@ -7,6 +7,12 @@ from typing import Any
 import pytest
 
 from indelible import ActorSystem, DefinitionError, step
+from indelible.actors.workflow.definition.compile import compile_definition
+from indelible.actors.workflow.state.condition_values import ConditionValues, answer_of
+from indelible.actors.workflow.state.node_status import SKIPPED
+from indelible.actors.workflow.state.run_state import RunState
+from indelible.events.codec.values import encode_value
+from indelible.events.model.run_events import RunAccepted
 
 BIG = "x" * 100_000
 
@@ -231,3 +237,28 @@ def test_what_may_be_left_out_needs_no_input() -> None:
     guarded, inner = at("a", there, params=needs), block("b", there, at("c", params=needs))
     _, states = run(guarded, inner, at("d") | {"else": True})
     assert [name for name, state in states.items() if state == DONE] == ["d"]
+
+
+class Counted(list[Any]):
+    """Nodes that count how often they are read."""
+
+    reads = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        type(self).reads += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("length", [10, 1_000])
+def test_a_child_of_a_long_chain_is_answered_without_a_walk_along_the_chain(length: int) -> None:
+    never = {"path": "input.never", "op": "eq", "value": 1}
+    chain = [at("s0", never), *(at(f"s{n}", never, **{"else": True}) for n in range(1, length))]
+    plan = compile_definition({"name": "w", "pattern": "conditional", "steps": chain}, None)
+    state = RunState()
+    given = encode_value({"never": 0})
+    state.begin(RunAccepted("r", "a", "w", plan.encoded, given, length, 1), plan)
+    state.status[1:length] = bytes((SKIPPED,)) * (length - 1)
+    state.nodes, Counted.reads = Counted(plan.nodes), 0
+    values = ConditionValues(state.values, length)
+    assert answer_of(state, length, values) == "condition_not_met"
+    assert Counted.reads < 10

@@ -287,6 +287,16 @@ def test_an_instance_sees_its_own_siblings_and_what_was_before_its_block(
     assert told.seen["last"] == sorted(["day", "first", "orders", *places, "step_1_result"])
 
 
+def test_a_block_that_would_repeat_its_steps_may_be_left_out(flow: Flow, told: Told) -> None:
+    absent = {"type": "context_key_exists", "key": "absent"}
+    chain = [each("orders", 2, *PAIR, condition=absent), note("other", **{"else": True})]
+    outcome = flow.run({"pattern": "conditional", "steps": chain})
+    assert outcome["result"]["orders"] == {"skipped": True, "reason": "condition_not_met"}
+    assert outcome["result"]["other"] == {"path": "other"}
+    assert counts_of(outcome) == [1, 0, 0, 1]
+    check(flow)
+
+
 @pytest.mark.parametrize("ref", ["steps.load", "steps.clean.path"])
 def test_what_a_block_repeats_is_hidden_from_outside(ref: str) -> None:
     steps = [each("orders", 2, *PAIR), note("last", params={"x": {"ref": ref}})]
