@@ -150,7 +150,7 @@ def wake(url: str) -> float:
     with ActorSystem(url, actors=[Counter()]) as system:
         actor = system.actor("counter", "long")
         begun = time.perf_counter()
-        actor.ask((1, "thing 0"), timeout=600)
+        actor.ask([1, "thing 0"], timeout=600)
         return (time.perf_counter() - begun) * 1_000
 
 

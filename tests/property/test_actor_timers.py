@@ -46,13 +46,13 @@ class Alarms(RuleBasedStateMachine):
     @rule(name=NAMES, key=KEYS, seconds=SECONDS)
     def set_one(self, name: str, key: str, seconds: int) -> None:
         due = self.clock.now() + seconds * 1_000_000
-        self.system.actor(Alarm, name).ask(("set", key, due))
+        self.system.actor(Alarm, name).ask(["set", key, due])
         self.set[name, key] = due
 
     @rule(name=NAMES, key=KEYS)
     def cancel_one(self, name: str, key: str) -> None:
         if (name, key) in self.set and self.set[name, key] > self.clock.now():
-            self.system.actor(Alarm, name).ask(("off", key))
+            self.system.actor(Alarm, name).ask(["off", key])
             del self.set[name, key]
 
     @rule(seconds=st.floats(0.1, 15) | st.sampled_from([100.0, 9_000.0]))

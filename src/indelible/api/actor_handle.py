@@ -50,8 +50,9 @@ class ActorHandle(Generic[S, R]):
         """Send ``message`` and return the reply, once every event behind the reply is durable.
 
         Args:
-            message: A message for the actor's ``decide``.  To an actor in another process you can
-                send storable values, and the types that its decider lists as ``message_types``.
+            message: A message for the actor's ``decide``: a storable value, or of one of the types
+                that its decider lists as ``message_types``.  An object of another class can be sent
+                to an actor of this process only.
             timeout: Seconds; the system's default is 30.
             message_id: For 7 days the same id with the same message is handled once, and later
                 calls
@@ -64,6 +65,8 @@ class ActorHandle(Generic[S, R]):
         Raises:
             RefusedError: The actor refused the message, or ``by``, ``why`` or an id is not valid
                 text; nothing has changed.
+            ValueNotStorableError: The message would arrive changed in another process, as a tuple
+                would, or cannot be sent to the one that has the actor; nothing has changed.
             AskTimeoutError: No reply in time; the message may have been handled.
             StoreUnavailableError: The commit failed; the message may have been handled.
             MailboxFullError, ActorQuarantinedError, ActorStoppedError: The message was not
@@ -74,6 +77,7 @@ class ActorHandle(Generic[S, R]):
         """
         self._access.check_may_block("ask", "ask_async")
         timeout = check_timeout(timeout)
+        self._access.check_message(self.stream, message)
         context = self._access.calling(by, why, correlation_id, message_id)
         reply: R = self._access.ask(
             self.stream, message, timeout=timeout, message_id=message_id, context=context
@@ -92,6 +96,7 @@ class ActorHandle(Generic[S, R]):
     ) -> R:
         """Do what :meth:`ask` does without blocking the event loop."""
         timeout = check_timeout(timeout)
+        self._access.check_message(self.stream, message)
         context = self._access.calling(by, why, correlation_id, message_id)
         reply: R = await self._access.ask_async(
             self.stream, message, timeout=timeout, message_id=message_id, context=context
@@ -114,9 +119,11 @@ class ActorHandle(Generic[S, R]):
         inbox.
 
         Raises:
-            RefusedError, MailboxFullError, ActorStoppedError: The message was not accepted.
+            RefusedError, ValueNotStorableError, MailboxFullError, ActorStoppedError: The message
+                was not accepted.
             BlockingCallError: Called on the system's event loop in mode ``client``.
         """
+        self._access.check_message(self.stream, message)
         context = self._access.calling(by, why, correlation_id)
         if self._access.tell_remotely:
             self._access.check_may_block("tell", "tell_async")
@@ -133,6 +140,7 @@ class ActorHandle(Generic[S, R]):
         correlation_id: str | None = None,
     ) -> None:
         """Do what :meth:`tell` does without blocking the event loop."""
+        self._access.check_message(self.stream, message)
         context = self._access.calling(by, why, correlation_id)
         if self._access.tell_remotely:
             await self._access.await_answer(self._tell_remotely(message, context), self.stream)

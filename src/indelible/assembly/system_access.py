@@ -26,6 +26,7 @@ from indelible.events.model.message_context import Context
 from indelible.events.read.as_of import AsOf, version_at
 from indelible.events.store import EventStore
 from indelible.ids import Ids
+from indelible.remote.message_check import check_message
 from indelible.remote.remote_future import ASK_TIMEOUT, SLACK, RemoteFuture
 from indelible.threads import refusals
 
@@ -167,6 +168,15 @@ class SystemAccess(CurrentContext):
             return self.parts.runtime.wait(future, timeout)
         except pykka.Timeout:
             raise TimeoutError from None
+
+    def check_message(self, stream: str, message: Any) -> None:
+        """Refuse a ``message`` that would arrive changed if ``stream`` were of another process.
+
+        Raises:
+            ValueNotStorableError: A part would arrive as another type.
+        """
+        types = self.parts.message_types.get(stream.partition("-")[0], {})
+        check_message(message, types)
 
     def send(
         self,

@@ -177,7 +177,7 @@ class SystemParts:
             snapshots=Snapshots(clock, self.snapshots),
             retry_later=self._retry_later,
         )
-        types = message_types(self.deciders.values())
+        types = self.message_types = message_types(self.deciders.values())
         self.inbox_client = InboxClient(store, types, ids, clock)
         message_types_of = {category: types[category] for category in categories}
         tell_sender = TellSender(message_types_of, store.shard_of, self.inbox_client.sender)

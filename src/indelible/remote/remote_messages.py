@@ -17,6 +17,7 @@ from indelible.actors.workflow.run_messages import COMMANDS
 from indelible.errors import PayloadTooLargeError, RefusedError
 from indelible.events.codec.values import encode_value
 from indelible.events.inbox.inbox import COMMAND_LIMIT, Command
+from indelible.remote.message_check import check_message, untyped_fields
 
 MESSAGE = "actor.message"
 TELL = "actor.told"
@@ -65,6 +66,7 @@ def message_types(deciders: Iterable[Decider[Any]]) -> dict[str, dict[str, type[
                 raise TypeError(f"{decider.category}: message type {cls!r} is no msgspec.Struct")
             if cls.__name__ in types:
                 raise ValueError(f"{decider.category}: two message types {cls.__name__!r}")
+            untyped_fields(cls)  # resolved now, and remembered
             types[cls.__name__] = cls
     return found
 
@@ -80,6 +82,7 @@ def encode_message(stream: str, message: Any, types: MessageTypes) -> tuple[str,
     if stream.startswith("run-"):
         kind, body = _run_message(message)
     elif types.get(type(message).__name__) is type(message):
+        check_message(message, types)
         kind, body = (
             MESSAGE,
             _encoder.encode(ActorMessage(type(message).__name__, _encoder.encode(message))),

@@ -48,7 +48,7 @@ SENDS: dict[str, Callable[..., Decision]] = {
 
 
 class Account(Decider[dict[str, int]]):
-    """Messages are tuples; ``decide`` and ``evolve`` can be made to wait or to fail."""
+    """Messages are lists; ``decide`` and ``evolve`` can be made to wait or to fail."""
 
     category: ClassVar[str] = "account"
     event_types: ClassVar[Sequence[type[Event]]] = (Deposited,)
@@ -75,6 +75,8 @@ class Account(Decider[dict[str, int]]):
         if word.startswith("held "):
             self.hold()
             return self.decide(state, (word.removeprefix("held "), *rest))
+        if word == "fail":
+            raise ValueError(*rest)
         if word == "raise":
             raise rest[0]
         if word == "spoil":  # events that evolve() chokes on, after one that it takes
@@ -124,7 +126,7 @@ class Bank:
 
     def look(self, name: str) -> Any:
         """Balance, as asked."""
-        return self.account(name).ask(("balance",), timeout=10)
+        return self.account(name).ask(["balance"], timeout=10)
 
     def open(self) -> None:
         """Open the system, which forwards, too."""

@@ -43,12 +43,12 @@ def system(url: str, clock: ManualClock) -> Iterator[ActorSystem]:
 
 def test_a_timer_brings_its_message_when_it_is_due(system: ActorSystem, clock: ManualClock) -> None:
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", 105 * SECOND), by="ada", timeout=10)
+    alarm.ask(["set", "one", 105 * SECOND], by="ada", timeout=10)
     head = system.store.head("alarm-a")
     assert head is not None
     assert head.wake_at == 105 * SECOND
     clock.advance(4.9)
-    alarm.ask(("set", "two", 300 * SECOND), timeout=10)
+    alarm.ask(["set", "two", 300 * SECOND], timeout=10)
     assert alarm.state()["rang"] == []
     clock.advance(0.2)
     rang(alarm, "one")
@@ -61,7 +61,7 @@ def test_a_timer_brings_its_message_when_it_is_due(system: ActorSystem, clock: M
 
 def test_a_timer_of_the_past_rings_at_once(system: ActorSystem) -> None:
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", 1), timeout=10)
+    alarm.ask(["set", "one", 1], timeout=10)
     rang(alarm, "one")
 
 
@@ -69,10 +69,10 @@ def test_a_timer_takes_the_place_of_one_with_its_key(
     system: ActorSystem, clock: ManualClock
 ) -> None:
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", 105 * SECOND), timeout=10)
-    alarm.ask(("set", "one", 110 * SECOND), timeout=10)
+    alarm.ask(["set", "one", 105 * SECOND], timeout=10)
+    alarm.ask(["set", "one", 110 * SECOND], timeout=10)
     clock.advance(6)
-    alarm.ask(("set", "two", 1), timeout=10)  # behind all that the clock has woken
+    alarm.ask(["set", "two", 1], timeout=10)  # behind all that the clock has woken
     rang(alarm, "two")
     clock.advance(6)
     rang(alarm, "two", "one")
@@ -80,11 +80,11 @@ def test_a_timer_takes_the_place_of_one_with_its_key(
 
 def test_a_cancelled_timer_does_not_ring(system: ActorSystem, clock: ManualClock) -> None:
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", 105 * SECOND), timeout=10)
-    alarm.ask(("off", "one"), timeout=10)
+    alarm.ask(["set", "one", 105 * SECOND], timeout=10)
+    alarm.ask(["off", "one"], timeout=10)
     assert not len(access_to(system).parts.timers)
     clock.advance(10)
-    alarm.ask(("set", "two", 1), timeout=10)
+    alarm.ask(["set", "two", 1], timeout=10)
     rang(alarm, "two")
     head = system.store.head("alarm-a")
     assert head is not None
@@ -95,12 +95,12 @@ def test_a_timer_that_was_on_its_way_when_it_was_cancelled_is_passed_over(
     system: ActorSystem, caplog: Any
 ) -> None:
     alarm, directory = system.actor(Alarm, "a"), access_to(system).parts.directory
-    alarm.ask(("set", "one", 105 * SECOND), timeout=10)
-    alarm.ask(("off", "one"), timeout=10)
+    alarm.ask(["set", "one", 105 * SECOND], timeout=10)
+    alarm.ask(["off", "one"], timeout=10)
     directory.remind("alarm-a", Envelope(TimerDue("one", 105 * SECOND)))
-    alarm.ask(("set", "one", 200 * SECOND), timeout=10)
+    alarm.ask(["set", "one", 200 * SECOND], timeout=10)
     directory.remind("alarm-a", Envelope(TimerDue("one", 105 * SECOND)))  # of the one before
-    alarm.ask(("set", "two", 300 * SECOND), timeout=10)
+    alarm.ask(["set", "two", 300 * SECOND], timeout=10)
     assert alarm.state()["rang"] == []
     assert "ERROR" not in {record.levelname for record in caplog.records}
 
@@ -108,8 +108,8 @@ def test_a_timer_that_was_on_its_way_when_it_was_cancelled_is_passed_over(
 def test_what_pending_does_not_say_is_refused_with_its_decision(system: ActorSystem) -> None:
     alarm = system.actor(Alarm, "a")
     with pytest.raises(WrongPendingError, match=r"Alarm.pending\(\) returned None where decide"):
-        alarm.ask(("forget", "one", 5), timeout=10)
-    assert alarm.ask(("set", "two", 900 * SECOND), timeout=10) is None
+        alarm.ask(["forget", "one", 5], timeout=10)
+    assert alarm.ask(["set", "two", 900 * SECOND], timeout=10) is None
     assert alarm.state() == {"set": {"two": 900 * SECOND}, "rang": []}
 
 
@@ -122,9 +122,9 @@ def test_timers_are_there_again_in_the_next_process(
     with ActorSystem(url, actors=[Alarm()], clock=clock) as system:
         for n in range(5):
             system.actor(Alarm, "a").ask(
-                ("set", f"k{n}", (110 + n) * SECOND), by=f"user {n}", timeout=10
+                ["set", f"k{n}", (110 + n) * SECOND], by=f"user {n}", timeout=10
             )
-        system.actor(Alarm, "b").ask(("set", "late", 900 * SECOND), timeout=10)
+        system.actor(Alarm, "b").ask(["set", "late", 900 * SECOND], timeout=10)
     clock.advance(11.5)
     with ActorSystem(url, actors=[Alarm()], clock=clock) as system:
         alarm = system.actor(Alarm, "a")
@@ -143,9 +143,9 @@ def test_an_actor_that_fails_has_its_timers_afterwards(
     system: ActorSystem, clock: ManualClock
 ) -> None:
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", 105 * SECOND), timeout=10)
+    alarm.ask(["set", "one", 105 * SECOND], timeout=10)
     with pytest.raises(ValueError, match="unpack"):
-        alarm.ask((), timeout=10)
+        alarm.ask([], timeout=10)
     clock.advance(6)
     rang(alarm, "one")
     assert len(alarm.events()) == 2

@@ -84,7 +84,7 @@ def test_several_decisions_share_the_wait_for_one_commit(bank: Any) -> None:
 
 
 def test_when_a_commit_fails_all_that_rested_on_it_is_refused_by_name(bank: Any) -> None:
-    bank.account("ann").ask(("deposit", 1))
+    bank.account("ann").ask(["deposit", 1])
     bank.commit.close(fail)
     waiting = [bank.ask("ann", "deposit", 5), bank.ask("ann", "deposit", 6)]
     bank.commit.wait()
@@ -98,7 +98,7 @@ def test_when_a_commit_fails_all_that_rested_on_it_is_refused_by_name(bank: Any)
 
 
 def test_an_answer_computed_from_a_state_that_was_lost_meanwhile_is_not_given(bank: Any) -> None:
-    bank.account("ann").ask(("deposit", 1))
+    bank.account("ann").ask(["deposit", 1])
     bank.commit.close(fail)
     deposit = bank.ask("ann", "deposit", 5)
     bank.commit.wait()
@@ -116,7 +116,7 @@ def test_an_answer_computed_from_a_state_that_was_lost_meanwhile_is_not_given(ba
 def test_an_effect_computed_from_a_state_that_was_lost_meanwhile_is_not_performed(
     bank: Any,
 ) -> None:
-    bank.account("ann").ask(("deposit", 1))
+    bank.account("ann").ask(["deposit", 1])
     assert bank.look("ben") == 0
     bank.commit.close(fail)
     deposit = bank.ask("ann", "deposit", 5)
@@ -160,12 +160,12 @@ def test_an_actor_is_not_read_again_while_effects_of_its_last_commit_are_perform
 
 
 def test_a_told_message_that_rested_on_a_failed_commit_is_not_lost(bank: Any) -> None:
-    bank.account("ann").ask(("deposit", 1))
+    bank.account("ann").ask(["deposit", 1])
     bank.commit.close(fail)
-    bank.account("ann").tell(("deposit", 5))
+    bank.account("ann").tell(["deposit", 5])
     bank.commit.wait()
-    bank.account("ann").tell(("deposit", 6))
-    bank.account("ann").tell(("forward", "ben", ("deposit", 7)))
+    bank.account("ann").tell(["deposit", 6])
+    bank.account("ann").tell(["forward", "ben", ["deposit", 7]])
     assert bank.look("cid") == 0
     bank.commit.open()
     amounts = wait_for_version(bank, "account-ann", 3)

@@ -35,13 +35,13 @@ def of(who: str, identity: str = "ann") -> Context:
 def test_messages_of_one_activation_keep_their_own(bank: Any) -> None:
     ann, hold = bank.account("ann"), bank.decider.hold
     hold.close()
-    ann.tell(("held deposit", 1), by="ada")
+    ann.tell(["held deposit", 1], by="ada")
     hold.wait()
     groups: list[int] = []
     end = bank.store.subscribe(lambda events: groups.append(len(events)))
-    ann.tell(("deposit", 2, 3), by="ben")
-    ann.tell(("deposit", 4))
-    ann.tell(("deposit", 5), by="cem")
+    ann.tell(["deposit", 2, 3], by="ben")
+    ann.tell(["deposit", 4])
+    ann.tell(["deposit", 5], by="cem")
     hold.open()
     assert wait_for(bank, "account-ann", 5) == [
         (1, of("ada")),
@@ -57,20 +57,20 @@ def test_messages_of_one_activation_keep_their_own(bank: Any) -> None:
 def test_what_is_decided_again_after_a_failed_commit_keeps_its_own(bank: Any) -> None:
     ann = bank.account("ann")
     bank.fault.arm(1)
-    ann.tell(("deposit", 1), by="ada", why="rent")
-    ann.tell(("deposit", 2), by="ben")
+    ann.tell(["deposit", 1], by="ada", why="rent")
+    ann.tell(["deposit", 2], by="ben")
     found = wait_for(bank, "account-ann", 2)
     assert found == [(1, Context("ann", principal="ada", reason="rent")), (2, of("ben"))]
 
 
 def test_what_waits_while_the_store_is_away_keeps_its_own(bank: Any) -> None:
     ann = bank.account("ann")
-    ann.ask(("deposit", 1))
+    ann.ask(["deposit", 1])
     bank.fault.arm(1_000_000)
     with pytest.raises(StoreUnavailableError):
-        ann.ask(("deposit", 100), by="eve")
+        ann.ask(["deposit", 100], by="eve")
     for amount, who in ((2, "ada"), (3, "ben")):
-        ann.tell(("deposit", amount), by=who)
+        ann.tell(["deposit", amount], by=who)
     bank.fault.arm(0)
     assert wait_for(bank, "account-ann", 3) == [(1, Context("ann")), (2, of("ada")), (3, of("ben"))]
 
@@ -78,29 +78,29 @@ def test_what_waits_while_the_store_is_away_keeps_its_own(bank: Any) -> None:
 def test_others_keep_their_own_when_one_message_crashes_the_actor(bank: Any) -> None:
     ann, hold = bank.account("ann"), bank.decider.hold
     hold.close()
-    ann.tell(("held deposit", 1), by="ada")
+    ann.tell(["held deposit", 1], by="ada")
     hold.wait()
-    ann.tell(("deposit", 2), by="ben")
-    ann.tell(("raise", ValueError("bad")), by="eve")
-    ann.tell(("deposit", 3), by="cem")
+    ann.tell(["deposit", 2], by="ben")
+    ann.tell(["fail", "bad"], by="eve")
+    ann.tell(["deposit", 3], by="cem")
     hold.open()
     assert wait_for(bank, "account-ann", 3) == [(1, of("ada")), (2, of("ben")), (3, of("cem"))]
 
 
 def test_a_message_that_is_passed_on_without_an_event_keeps_its_own_cause(bank: Any) -> None:
     with bank.system.context(by="ada", causation_id="queue/7"):
-        bank.account("ann").tell(("forward", "ben", ("deposit", 7)))
+        bank.account("ann").tell(["forward", "ben", ["deposit", 7]])
     assert wait_for(bank, "account-ben", 1) == [(7, Context("ann", "queue/7", "ada"))]
 
 
 def test_the_cause_is_the_last_event_of_the_very_decision(bank: Any) -> None:
     ann, hold = bank.account("ann"), bank.decider.hold
     hold.close()
-    ann.tell(("held deposit", 1, 2))
+    ann.tell(["held deposit", 1, 2])
     hold.wait()
-    ann.tell(("deposit", 3))
-    ann.tell(("transfer", "ben", 4), by="ada")
-    ann.tell(("deposit", 5))
+    ann.tell(["deposit", 3])
+    ann.tell(["transfer", "ben", 4], by="ada")
+    ann.tell(["deposit", 5])
     hold.open()
     wait_for(bank, "account-ann", 5)
     assert wait_for(bank, "account-ben", 1) == [(4, Context("ann", "account-ann/4", "ada"))]

@@ -56,7 +56,7 @@ def test_an_effect_that_nothing_can_perform_is_refused_before_anything_is_stored
 def test_what_is_told_without_an_event_is_refused(bank: Any) -> None:
     words = r"Account.decide\(\) returned a Tell without an event; return an event with it"
     with pytest.raises(EffectWithoutEventError, match=words):
-        bank.account("ann").ask(("tell", "ben", ["deposit", 7]), timeout=10)
+        bank.account("ann").ask(["tell", "ben", ["deposit", 7]], timeout=10)
     assert bank.look("ann") == 0
     assert bank.look("ben") == 0
 

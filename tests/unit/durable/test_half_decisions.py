@@ -68,17 +68,17 @@ def half() -> Iterator[Any]:
     Doubtful.complete = False
 
 
-@pytest.mark.parametrize("message", [(1, 2), (2,), "doubtful"])
+@pytest.mark.parametrize("message", [[1, 2], [2], "doubtful"])
 def test_a_refusal_after_decide_leaves_no_event_and_is_a_failure_to_the_asker(
     half: Any, message: Any
 ) -> None:
-    half.ask((1, 1))
+    half.ask([1, 1])
     with pytest.raises(ActorFailedError, match="only decide") as failed:
         half.ask(message, timeout=50)
     Doubtful.complete = False
     assert isinstance(failed.value.__cause__, RefusedError)
     assert len(half.events()) == 2
-    assert half.ask((1,), timeout=50) is None  # it goes on
+    assert half.ask([1], timeout=50) is None  # it goes on
     assert [event.version for event in half.events()] == [1, 2, 3]
 
 
@@ -102,9 +102,9 @@ def test_what_is_decided_beside_a_half_decision_is_stored_whole(half: Any) -> No
 
 def test_a_refusal_while_a_stream_is_read_back_is_a_failure_to_the_asker(half: Any) -> None:
     Half.guarded = False
-    half.ask((2,))
+    half.ask([2])
     Half.guarded = True
     directory = half._access.directory
     assert directory.passivate(directory.live("half-1"))
     with pytest.raises(ActorFailedError, match="only decide"):
-        half.ask((1,), timeout=50)
+        half.ask([1], timeout=50)

@@ -26,12 +26,12 @@ from indelible.testing.hold import Hold
 
 def test_an_idle_actor_leaves_memory_and_returns_as_it_was(bank: Any) -> None:
     directory = bank.parts.directory
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     assert directory.passivate(directory.live("account-ann"))
     assert directory.live("account-ann") is None
     assert len(directory) == 0
     assert bank.look("ann") == 5
-    assert bank.account("ann").ask(("deposit", 1)) == 6
+    assert bank.account("ann").ask(["deposit", 1]) == 6
 
 
 def test_an_actor_with_a_commit_under_way_stays(bank: Any) -> None:
@@ -46,7 +46,7 @@ def test_an_actor_with_a_commit_under_way_stays(bank: Any) -> None:
 
 def test_an_actor_whose_decider_says_that_it_does_not_rest_stays(bank: Any) -> None:
     directory = bank.parts.directory
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     bank.decider.rests = False
     assert not directory.passivate(directory.live("account-ann"))
     assert bank.look("ann") == 5
@@ -54,7 +54,7 @@ def test_an_actor_whose_decider_says_that_it_does_not_rest_stays(bank: Any) -> N
 
 def test_an_error_in_at_rest_keeps_the_actor_and_its_mailbox(bank: Any, monkeypatch: Any) -> None:
     directory = bank.parts.directory
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     monkeypatch.setattr(bank.decider, "at_rest", lambda _: 1 / 0)
     assert not directory.passivate(directory.live("account-ann"))
     assert bank.look("ann") == 5
@@ -76,8 +76,8 @@ def test_no_message_is_lost_while_actors_come_and_go(
         ann, answers = bank.account("ann"), 0
         try:
             for _ in range(60):
-                ann.tell(("deposit", 1))
-                answers += ann.ask(("deposit", 1), timeout=20) > 0
+                ann.tell(["deposit", 1])
+                answers += ann.ask(["deposit", 1], timeout=20) > 0
         finally:
             if offset == 0:
                 done.set()
@@ -112,7 +112,7 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
         hold.open()
 
     monkeypatch.setattr(mailbox, "COMMANDS", 5)
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     ann = bank.parts.directory.live("account-ann")
     monkeypatch.setattr(mailbox.DurableMailbox, "close", slowly)
     monkeypatch.setattr(mailbox.DurableMailbox, "put_command", noticed)
@@ -127,7 +127,7 @@ def test_a_message_that_meets_a_mailbox_being_closed_waits_for_the_successor(
 def test_messages_that_come_while_an_actor_leaves_are_handled_by_its_successor(
     bank: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     directory = bank.parts.directory
     ann = directory.live("account-ann")
     answers: list[Any] = []
@@ -135,7 +135,7 @@ def test_messages_that_come_while_an_actor_leaves_are_handled_by_its_successor(
     def rests(_: Any) -> bool:  # asked after the mailbox was found empty, before it is closed
         if not answers:
             answers.append(bank.ask("ann", "deposit", 1))
-            bank.account("ann").tell(("deposit", 10))
+            bank.account("ann").tell(["deposit", 10])
             ann.deliver(Envelope(("deposit", 100)))  # no command: a result or a timer comes so
             answers.append(bank.ask("ann", "balance"))
         return True
@@ -169,7 +169,7 @@ def test_an_actor_handles_no_more_than_64_messages_before_others_have_their_turn
 
 def test_asks_from_many_threads_are_all_answered_in_one_order(bank: Any, together: Any) -> None:
     def speak() -> list[int]:
-        return [bank.account("ann").ask(("deposit", 1), timeout=20) for _ in range(50)]
+        return [bank.account("ann").ask(["deposit", 1], timeout=20) for _ in range(50)]
 
     results = together([speak] * 8)
     assert sorted(chain.from_iterable(results)) == list(range(1, 401))
@@ -182,11 +182,11 @@ def test_a_full_mailbox_refuses_commands_and_says_so(bank: Any, monkeypatch: Any
     held = bank.ask("ann", "held balance")
     bank.decider.hold.wait()
     for _ in range(100):
-        bank.account("ann").tell(("deposit", 1))
+        bank.account("ann").tell(["deposit", 1])
     with pytest.raises(MailboxFullError, match="100 commands waiting"):
-        bank.account("ann").tell(("deposit", 1))
+        bank.account("ann").tell(["deposit", 1])
     with pytest.raises(MailboxFullError):
-        bank.account("ann").ask(("balance",))
+        bank.account("ann").ask(["balance"])
     bank.decider.hold.open()
     held.get(timeout=10)
     assert ask_when_there_is_room(bank, "ann") == 100
@@ -197,14 +197,14 @@ def test_a_stalled_disk_fills_the_mailbox_and_not_the_memory(bank: Any, monkeypa
     monkeypatch.setattr(in_flight, "MAX_IN_FLIGHT", 4)
     bank.commit.close()
     ann = bank.account("ann")
-    ann.tell(("deposit", 1))
+    ann.tell(["deposit", 1])
     bank.commit.wait()
     taken = 1
 
     def tell_one_after_the_other() -> None:
         nonlocal taken
         for _ in range(150):
-            ann.tell(("deposit", 1))
+            ann.tell(["deposit", 1])
             taken += 1
             assert bank.look("ben") == 0  # by then ann has had her turn
 
@@ -233,23 +233,23 @@ def ask_when_there_is_room(bank: Any, name: str) -> int:
 def test_an_ask_has_a_deadline_and_may_still_happen(bank: Any) -> None:
     bank.commit.close()
     with pytest.raises(AskTimeoutError, match=r"did not answer within 0\.01 s"):
-        bank.account("ann").ask(("deposit", 5), timeout=0.01)
+        bank.account("ann").ask(["deposit", 5], timeout=0.01)
     with pytest.raises(AskTimeoutError):
-        bank.account("ann").ask(("deposit", 5), timeout=0)
+        bank.account("ann").ask(["deposit", 5], timeout=0)
     bank.commit.open()
     assert bank.look("ann") == 10
 
 
 def test_a_guess_that_a_stream_is_new_costs_no_answer_when_it_is_wrong(bank: Any) -> None:
     directory = bank.parts.directory
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     directory.passivate(directory.live("account-ann"))
     bank.commit.close()
     bank.ask("ben", "deposit", 1)
     bank.commit.wait()
     asks = [directory.ask("account-ann", ("deposit", 6), presume_new=True)]
     asks.append(bank.ask("ann", "balance"))
-    bank.account("ann").tell(("deposit", 7))
+    bank.account("ann").tell(["deposit", 7])
     asks.append(bank.ask("ann", "balance"))
     assert bank.look("cid") == 0
     bank.commit.open()
@@ -258,13 +258,13 @@ def test_a_guess_that_a_stream_is_new_costs_no_answer_when_it_is_wrong(bank: Any
 
 def test_a_question_is_never_answered_from_a_guess(bank: Any) -> None:
     directory = bank.parts.directory
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     directory.passivate(directory.live("account-ann"))
     assert directory.ask("account-ann", ("balance",), presume_new=True).get(timeout=10) == 5
 
 
 def test_who_asks_while_the_system_closes_gets_an_answer(bank: Any) -> None:
-    bank.account("ann").ask(("deposit", 5))
+    bank.account("ann").ask(["deposit", 5])
     directory = bank.parts.directory
     bank.system.close()
     with pytest.raises(ActorStoppedError):
@@ -304,14 +304,14 @@ def test_every_ask_under_way_at_the_close_is_answered(bank: Any, together: Any) 
 def test_async_twins_do_what_their_blocking_sisters_do(bank: Any) -> None:
     async def use() -> tuple[Any, ...]:
         ann = bank.account("ann")
-        answers = await asyncio.gather(*(ann.ask_async(("deposit", 1)) for _ in range(30)))
+        answers = await asyncio.gather(*(ann.ask_async(["deposit", 1]) for _ in range(30)))
         bank.commit.close()
         try:
             with pytest.raises(AskTimeoutError):
-                await ann.ask_async(("deposit", 1), timeout=0.01)
+                await ann.ask_async(["deposit", 1], timeout=0.01)
         finally:
             bank.commit.open()
-        balance = await ann.ask_async(("balance",))
+        balance = await ann.ask_async(["balance"])
         return sorted(answers), balance, await ann.state_async(), len(await ann.events_async())
 
     answers, balance, state, events = asyncio.run(use())
@@ -325,7 +325,7 @@ def test_blocking_calls_on_the_systems_own_loop_name_their_twins(bank: Any) -> N
     async def blocker(context: Any, step: Any) -> None:
         ann, run = bank.account("ann"), bank.system.workflow_agent("a")
         calls = {
-            "ask": lambda: ann.ask(("balance",)),
+            "ask": lambda: ann.ask(["balance"]),
             "state": ann.state,
             "events": ann.events,
             "start": lambda: run.start({}),
@@ -351,10 +351,10 @@ def test_blocking_calls_on_the_systems_own_loop_name_their_twins(bank: Any) -> N
 
 def test_two_systems_in_one_process_know_nothing_of_each_other(bank: Any) -> None:
     with ActorSystem("memory://", actors=[type(bank.decider)()]) as other:
-        bank.account("ann").ask(("deposit", 5))
-        other.actor("account", "ann").ask(("deposit", 7))
+        bank.account("ann").ask(["deposit", 5])
+        other.actor("account", "ann").ask(["deposit", 7])
         bank.system.close()
-        assert other.actor("account", "ann").ask(("balance",)) == 7
+        assert other.actor("account", "ann").ask(["balance"]) == 7
 
 
 def test_a_system_that_stands_still_holds_up_no_other(bank: Any) -> None:
@@ -366,10 +366,10 @@ def test_a_system_that_stands_still_holds_up_no_other(bank: Any) -> None:
     bank.decider.hold.wait()  # an actor that does not, either
     with ActorSystem("memory://", actors=[type(bank.decider)()]) as other:
         other.register_step("quick", lambda: "done")
-        assert other.actor("account", "ann").ask(("deposit", 7), timeout=50) is not None
+        assert other.actor("account", "ann").ask(["deposit", 7], timeout=50) is not None
         directory = access_to(other).directory
         assert directory.passivate(directory.live("account-ann"))  # type: ignore[arg-type]
-        assert other.actor("account", "ann").ask(("balance",), timeout=50) == 7
+        assert other.actor("account", "ann").ask(["balance"], timeout=50) == 7
         definition = {"name": "w", "steps": [{"name": "s", "type": "quick"}]}
         outcome = other.workflow_agent("a").execute_workflow(definition, timeout=50)
         assert outcome["status"] == "success"

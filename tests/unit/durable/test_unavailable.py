@@ -16,10 +16,10 @@ FOR_EVER = 1_000_000
 @pytest.fixture
 def down(bank: Any) -> Any:
     """Takes the store down, with an actor that has noticed."""
-    bank.account("ann").ask(("deposit", 1))
+    bank.account("ann").ask(["deposit", 1])
     bank.fault.arm(FOR_EVER)
     with pytest.raises(StoreUnavailableError, match="injected"):
-        bank.account("ann").ask(("deposit", 100))
+        bank.account("ann").ask(["deposit", 100])
     yield bank
     bank.fault.arm(0)
 
@@ -39,7 +39,7 @@ def settled(bank: Any, version: int) -> None:
 
 
 def test_asks_are_refused_by_name_and_at_once(down: Any) -> None:
-    for message in (("deposit", 1), ("balance",), ("withdraw", 9)):
+    for message in (["deposit", 1], ["balance"], ["withdraw", 9]):
         with pytest.raises(StoreUnavailableError):
             down.account("ann").ask(message, timeout=10)
     assert down.store.state == "unavailable"
@@ -48,9 +48,9 @@ def test_asks_are_refused_by_name_and_at_once(down: Any) -> None:
 
 def test_what_was_told_is_handled_when_the_store_is_back(down: Any) -> None:
     for amount in range(2, 30):
-        down.account("ann").tell(("deposit", amount))
+        down.account("ann").tell(["deposit", amount])
     with pytest.raises(StoreUnavailableError):
-        down.account("ann").ask(("balance",), timeout=10)
+        down.account("ann").ask(["balance"], timeout=10)
     down.fault.arm(0)
     settled(down, 29)
     types = down.parts.types
@@ -61,9 +61,9 @@ def test_what_was_told_is_handled_when_the_store_is_back(down: Any) -> None:
 def test_what_is_told_too_much_is_a_dead_letter(down: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(mailbox, "COMMANDS", 20)
     for _ in range(50):
-        down.account("ann").tell(("deposit", 1))
+        down.account("ann").tell(["deposit", 1])
         with pytest.raises(StoreUnavailableError):
-            down.account("ann").ask(("balance",), timeout=10)
+            down.account("ann").ask(["balance"], timeout=10)
     assert len(down.parts.host.dead_letters) == 30
     down.fault.arm(0)
     settled(down, 21)
@@ -72,17 +72,17 @@ def test_what_is_told_too_much_is_a_dead_letter(down: Any, monkeypatch: Any) -> 
 
 def test_one_timer_waits_for_the_store_however_many_speak(down: Any) -> None:
     for _ in range(200):
-        down.account("ann").tell(("deposit", 1))
+        down.account("ann").tell(["deposit", 1])
         with pytest.raises(StoreUnavailableError):
-            down.account("ann").ask(("balance",), timeout=10)
+            down.account("ann").ask(["balance"], timeout=10)
     assert len(down.parts.runtime.timers) <= 4  # the sweep, and one or two looks
 
 
 def test_no_number_of_refusals_sets_an_actor_aside(down: Any) -> None:
     for _ in range(30):
         with pytest.raises(StoreUnavailableError):
-            down.account("ann").ask(("deposit", 1), timeout=10)
+            down.account("ann").ask(["deposit", 1], timeout=10)
     down.fault.arm(0)
-    down.account("ann").tell(("deposit", 1))
+    down.account("ann").tell(["deposit", 1])
     settled(down, 2)
     assert down.look("ann") == 2

@@ -93,7 +93,7 @@ def test_an_actor_that_waits_leaves_memory_with_its_timers(
     system = opened()
     parts, alarm = access_to(system).parts, system.actor(Alarm, "a")
     due = clock.now() + DAY
-    alarm.ask(("set", "one", due), timeout=10)
+    alarm.ask(["set", "one", due], timeout=10)
     assert len(parts.timers) == 1
 
     def idle() -> bool:
@@ -116,7 +116,7 @@ def test_what_leaves_memory_is_looked_for_before_the_next_regular_look(
 ) -> None:
     system = opened()
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", clock.now() + 20 * SECOND), timeout=10)
+    alarm.ask(["set", "one", clock.now() + 20 * SECOND], timeout=10)
     let_all_leave(system)
     clock.advance(20)
     eventually(lambda: bool(rang(alarm)))
@@ -126,7 +126,7 @@ def test_an_actor_that_is_due_soon_stays(
     opened: Callable[..., ActorSystem], clock: ManualClock
 ) -> None:
     system = opened()
-    system.actor(Alarm, "a").ask(("set", "one", clock.now() + SOON), timeout=10)
+    system.actor(Alarm, "a").ask(["set", "one", clock.now() + SOON], timeout=10)
     actor = access_to(system).parts.directory.live("alarm-a")
     assert actor is not None
     assert actor.sleeps_until() is None
@@ -142,7 +142,7 @@ def test_many_that_are_due_are_woken_in_pages_and_each_rings_once(
     system = opened()
     alarms = [system.actor(Alarm, f"a{n}") for n in range(45)]
     for n, alarm in enumerate(alarms):
-        alarm.ask(("set", "one", clock.now() + 3_600 * SECOND + n % 7), timeout=10)
+        alarm.ask(["set", "one", clock.now() + 3_600 * SECOND + n % 7], timeout=10)
     let_all_leave(system)
     store.pages.clear()
     clock.advance(3_601)
@@ -157,7 +157,7 @@ def test_the_next_process_finds_what_sleeps_in_pages(
 ) -> None:
     system = opened()
     for n in range(20):
-        system.actor(Alarm, f"a{n}").ask(("set", "one", clock.now() + DAY), timeout=10)
+        system.actor(Alarm, f"a{n}").ask(["set", "one", clock.now() + DAY], timeout=10)
     system.close()
     system = opened()
     eventually(lambda: len(store.pages) > 1)
@@ -171,7 +171,7 @@ def test_a_look_that_fails_is_made_again(
 ) -> None:
     system = opened()
     alarm = system.actor(Alarm, "a")
-    alarm.ask(("set", "one", clock.now() + DAY), timeout=10)
+    alarm.ask(["set", "one", clock.now() + DAY], timeout=10)
     let_all_leave(system)
     store.failing = 3
     clock.advance(DAY / SECOND)
@@ -191,7 +191,7 @@ def test_a_stream_that_leaves_memory_during_a_look_is_woken_after_it(
     system = opened()
     alarm, parts = system.actor(Alarm, "a"), access_to(system).parts
     due = clock.now() + DAY
-    alarm.ask(("set", "one", due), timeout=10)
+    alarm.ask(["set", "one", due], timeout=10)
     let_all_leave(system)
     late = clock.now() + 1  # before what this look has passed
     store.meanwhile.append(lambda: parts.wake_service.left("alarm-a", late))
@@ -203,7 +203,7 @@ def test_streams_of_categories_that_were_not_given_are_left_alone(
     opened: Callable[..., ActorSystem], clock: ManualClock, store: Looking
 ) -> None:
     system = opened()
-    system.actor(Alarm, "a").ask(("set", "one", clock.now() + DAY), timeout=10)
+    system.actor(Alarm, "a").ask(["set", "one", clock.now() + DAY], timeout=10)
     let_all_leave(system)
     store.append("other-1", [some_event()], expected=0, wake_at=clock.now() + 10 * SECOND)
     clock.advance(DAY / SECOND)
@@ -215,7 +215,7 @@ def test_an_actor_whose_row_was_edited_stays_in_memory_and_rings(
     opened: Callable[..., ActorSystem], clock: ManualClock, store: Looking
 ) -> None:
     system = opened()
-    system.actor(Alarm, "a").ask(("set", "one", clock.now() + DAY), timeout=10)
+    system.actor(Alarm, "a").ask(["set", "one", clock.now() + DAY], timeout=10)
     system.close()
     before = store._memory.heads["alarm-a"]
     store._memory.heads["alarm-a"] = replace(before, wake_at=0)
@@ -264,7 +264,7 @@ def test_what_sleeps_goes_where_its_shard_goes(clock: ManualClock) -> None:
         ]
         names = [name for shard in (1, 2) for name in ids_of(members[0], shard, 3, "alarm")]
         for name in names:
-            one.actor(Alarm, name).ask(("set", "one", clock.now() + DAY), timeout=10)
+            one.actor(Alarm, name).ask(["set", "one", clock.now() + DAY], timeout=10)
         let_all_leave(one)
         members[0].hand_over(members[1], 2)
         clock.advance(DAY / SECOND)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -17,7 +18,8 @@ from indelible.testing.deciders import given
 from indelible.testing.hold import Hold
 
 
-class Print(NamedTuple):
+@dataclass(frozen=True)
+class Print:
     """An effect that nothing waits for."""
 
     text: str
