@@ -18,8 +18,9 @@ from indelible.actors.step_types.data_processing.step import DataProcessing
 from indelible.actors.step_types.database_query import DatabaseQuery
 from indelible.actors.step_types.functions import FunctionStep
 from indelible.actors.workflow.definition import vocabulary
+from indelible.actors.workflow.definition.build_plan import plan_from_encoded
 from indelible.actors.workflow.definition.compile import check_input, compile_definition
-from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.errors import DefinitionError
 
 TYPES = StepTypes([DatabaseQuery(Connections({"default": "sqlite://"})), DataProcessing()])

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from indelible.actors.workflow.definition.build_plan import build_plan
 from indelible.actors.workflow.definition.field_checks import close_to
 from indelible.actors.workflow.definition.normalise import Normaliser
 from indelible.actors.workflow.definition.parse import parse
-from indelible.actors.workflow.definition.plan import Plan, build_plan
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.reference_check import check_input, check_references
 from indelible.actors.workflow.definition.size_limits import MAX_BYTES, measure
 from indelible.errors import DefinitionError, ValueNotStorableError

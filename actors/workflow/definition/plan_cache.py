@@ -12,7 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
+from indelible.actors.workflow.definition.build_plan import plan_from_encoded
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.errors import PayloadTooLargeError, ValueNotStorableError
 from indelible.events.codec.values import encode_value
 

@@ -10,8 +10,9 @@ import pytest
 from indelible.actors.effects.retry_policy import RetryPolicy
 from indelible.actors.step_types.base import StepTypes
 from indelible.actors.step_types.functions import FunctionStep
+from indelible.actors.workflow.definition.build_plan import plan_from_encoded
 from indelible.actors.workflow.definition.compile import compile_definition
-from indelible.actors.workflow.definition.plan import Plan, plan_from_encoded
+from indelible.actors.workflow.definition.plan import Plan
 from indelible.actors.workflow.definition.size_limits import MAX_BLOCKS
 from indelible.errors import DefinitionError
 from indelible.events.codec.values import encode_value
