@@ -20,6 +20,7 @@ from indelible.reports import Reporter
 from indelible.service.health_report import Health
 from indelible.service.process_rows import PROCESSES, STALE, Process, read_processes
 from indelible.service.survey import HEALTHY, UNHEALTHY, UNSERVED, take_survey
+from until import eventually
 
 
 @pytest.fixture
@@ -171,10 +172,17 @@ def test_on_postgresql_the_report_goes_into_the_row_that_the_store_keeps(postgre
         assert all(process.alive for process in silent.processes)
         with Reporter(first, "first"), Reporter(second, "second"):
             survey = take_survey(access_to(second).parts)
-            while sum(process.shards for process in survey.processes) < survey.shards:
-                survey = take_survey(access_to(second).parts)  # shards that change hands
+
+            def is_settled() -> bool:
+                """Whether no shard changes hands any more, and both have reported after that."""
+                nonlocal survey
+                survey = take_survey(access_to(second).parts)
+                held = sum(process.shards for process in survey.processes)
+                ready = [bool(one.health and one.health.ready) for one in survey.processes]
+                return held == survey.shards and all(ready)
+
+            eventually(is_settled)
             assert {process.name for process in survey.processes} == {"first", "second"}
-            assert all(process.health and process.health.ready for process in survey.processes)
             assert (survey.verdict, survey.why) == (HEALTHY, [])
         assert len(processes(first)) == 2
         second.close()
