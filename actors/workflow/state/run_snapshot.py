@@ -101,8 +101,9 @@ def from_value(value: Mapping[str, Any], plan_of: Callable[[bytes], Plan]) -> Ru
             index: Failure(kind, message, trace, tuple(Cause(*cause) for cause in causes))
             for index, kind, message, trace, causes in value["errors"]
         }
-        for index, stored in enumerate(value["settled"]):
-            state.settled[index] = _settled(state, index, stored)
+        settled = state.settled
+        for index, stored in enumerate(value["settled"]):  # nearly all are results
+            settled[index] = stored if type(stored) is bytes else _settled(state, index, stored)
         for name in _BY_NODE:
             setattr(state, name, dict(zip(*value[name], strict=True)))
         count = len(state.nodes)
