@@ -1,7 +1,7 @@
 """Late answers: a command is handled now, and a later append answers it.
 
-The append that handles the command notes its key in the command's row; so does no other row know
-of it, and a crash loses no asker.  A late answer is for all rows of its stream that wait for its
+The append that handles the command notes its key in the command's row, so that a crash loses no
+asker.  A late answer is for all rows of its stream that wait for its
 key when its append is committed, in the order of the appends.
 """
 

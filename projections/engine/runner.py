@@ -68,7 +68,6 @@ class ProjectionRunner:
         self._asleep = False  # whether the thread waits for an event, without a time limit
         self._held = False  # whether no event is applied before release()
         self._burst_expected = False  # whether resumed work will append many events
-        self._stopping = False
         self._failed_stopping = False  # whether it failed while it was stopping
         self._deadline = 0  # monotonic ns, once stopping
         self._expected: Cursor = {}  # the positions for which they wait
@@ -87,7 +86,7 @@ class ProjectionRunner:
         """
         if self._store.state == "reading":
             raise StoreReadOnlyError(self._store.url, "only its owner keeps views up to date")
-        if self._stopping:
+        if self._pacing.stopping:
             raise SystemClosedError("start()", "this runner was stopped")
         if self._thread is None:
             self._held = held
@@ -117,7 +116,7 @@ class ProjectionRunner:
         May be called twice.
         """
         with self._wake:
-            self._stopping = self._pacing.stopping = True
+            self._pacing.stopping = True
             self._deadline = self._clock.monotonic() + round(timeout * 1e9)
             self._wake.notify()
             self._moved.notify_all()
@@ -247,7 +246,7 @@ class ProjectionRunner:
 
     def _rest(self, seconds: float) -> None:
         with self._wake:
-            self._failed_stopping = self._wake.wait_for(lambda: self._stopping, seconds)
+            self._failed_stopping = self._wake.wait_for(lambda: self._pacing.stopping, seconds)
 
     def _close_engine(self) -> None:
         try:
@@ -272,13 +271,13 @@ class ProjectionRunner:
             except Exception as error:  # noqa: BLE001 - it is tried again until it works
                 _log.warning("the views cannot be read, trying again: %s", error)
             with self._wake:
-                if self._stopping or self._wake.wait_for(lambda: self._stopping, pause):
+                if self._wake.wait_for(lambda: self._pacing.stopping, pause):
                     return False
             pause = min(2 * pause, 5.0)
 
     def _wait_for_release(self) -> None:
         with self._wake:
-            self._wake.wait_for(lambda: self._stopping or not self._held)
+            self._wake.wait_for(lambda: self._pacing.stopping or not self._held)
             if self._burst_expected:
                 self._pacing.wait_out_burst()
 
@@ -293,7 +292,7 @@ class ProjectionRunner:
         took = (clock.monotonic() - began) / 1e9
         with self._wake:
             self._moved.notify_all()
-            if self._stopping:
+            if self._pacing.stopping:
                 return worked and clock.monotonic() < self._deadline
             if worked:
                 self._pacing.wait_after_batch(began, took)
